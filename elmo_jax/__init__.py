@@ -1,0 +1,80 @@
+"""ELMo (Peters et al. 2018, "Deep contextualized word representations") in JAX and Flax.
+
+Everything public is here; ``elmo_jax.Elmo`` is where to start. Importing this package does no
+work: each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import pretrained
+    from .characters import encode_batch
+    from .checkpoint import save
+    from .config import ElmoConfig
+    from .embedder import Elmo
+    from .errors import ElmoError
+    from .functional import (
+        initial_state,
+        layer_outputs,
+        layer_outputs_with_state,
+        pooled_sentences,
+    )
+    from .loading import load
+    from .model import BiLM, BiLMState, LSTMState, ScalarMix, scalar_mix
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "characters": ("encode_batch",),
+    "checkpoint": ("save",),
+    "config": ("ElmoConfig",),
+    "embedder": ("Elmo",),
+    "errors": ("ElmoError",),
+    "functional": (
+        "initial_state",
+        "layer_outputs",
+        "layer_outputs_with_state",
+        "pooled_sentences",
+    ),
+    "loading": ("load",),
+    "model": ("BiLM", "BiLMState", "LSTMState", "ScalarMix", "scalar_mix"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "BiLM",
+    "BiLMState",
+    "Elmo",
+    "ElmoConfig",
+    "ElmoError",
+    "LSTMState",
+    "ScalarMix",
+    "encode_batch",
+    "initial_state",
+    "layer_outputs",
+    "layer_outputs_with_state",
+    "load",
+    "pooled_sentences",
+    "pretrained",
+    "save",
+    "scalar_mix",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562), so that ``import elmo_jax`` stays quick."""
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
+    elif name == "pretrained":
+        value = importlib.import_module(".pretrained", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,87 @@
+"""Words to character ids: UTF-8 bytes between two word markers, padded to one width.
+
+The ids are those of bilm-tf, plus one, so that 0 can mark a padded word: byte b is b + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .config import ElmoConfig
+from .sentences import check_sentences
+
+BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
+
+BOS, EOS = "<S>", "</S>"
+"""The two words that stand for a sentence marker, not for their own characters [AllenNLP]."""
+
+
+def encode_words(words: Sequence[str], width: int) -> np.ndarray:
+    """Spell out words.
+
+    Words longer than ``width - 2`` bytes are cut there, even inside a character; what cannot be
+    encoded in UTF-8 (lone surrogates) is left out.
+
+    Args:
+        words: U strings.
+        width: C, usually ``config.max_characters_per_token``.
+
+    Returns:
+        int32 [U, C], ids 1..261.
+    """
+    spelled = [word.encode("utf-8", "ignore")[: width - 2] for word in words]
+    n_bytes_U = np.fromiter(map(len, spelled), np.int64, len(spelled))
+    ids_UC = np.full((len(spelled), width), PADDING, np.int32)
+    inside_UC = np.arange(width - 2)[None] < n_bytes_U[:, None]
+    ids_UC[:, 1:-1][inside_UC] = np.frombuffer(b"".join(spelled), np.uint8).astype(np.int32) + 1
+    ids_UC[:, 0] = BEGIN_WORD
+    ids_UC[np.arange(len(spelled)), n_bytes_U + 1] = END_WORD
+    for marker, marker_id in ((BOS, BEGIN_SENTENCE), (EOS, END_SENTENCE)):
+        rows = [row for row, word in enumerate(words) if word == marker]
+        ids_UC[rows, 1:3] = marker_id, END_WORD
+        ids_UC[rows, 3:] = PADDING
+    return ids_UC
+
+
+def boundary_ids(config: ElmoConfig) -> np.ndarray:
+    """The sentence markers BOS and EOS as two words, int32 [2, C]."""
+    return encode_words([BOS, EOS], config.max_characters_per_token)
+
+
+def spelled_lengths(char_ids_UC: np.ndarray) -> np.ndarray:
+    """How many ids of each word come before its padding, int64 [U]."""
+    return (char_ids_UC != PADDING).sum(axis=1)
+
+
+def encode_batch(
+    sentences: Sequence[Sequence[str]], config: ElmoConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sentences to the two arrays that the functions take. Each distinct word is spelled once.
+
+    Args:
+        sentences: B lists of words, which are taken as they are.
+        config: of the model; decides C.
+
+    Returns:
+        char_ids int32 [B, T, C], with T the longest sentence's length, no sentence markers, and
+        0 at padding; and lengths int32 [B].
+
+    Raises:
+        ElmoError: if ``sentences`` is not a list of lists of strings.
+
+    Example:
+        >>> char_ids, lengths = encode_batch([["Hello", "world"], ["Hi"]], config)
+        >>> char_ids.shape, lengths
+        ((2, 2, 50), array([2, 1], dtype=int32))
+    """
+    check_sentences(sentences)
+    lengths_B = np.fromiter(map(len, sentences), np.int32, len(sentences))
+    rows: dict[str, int] = {}
+    slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
+    words_UC = encode_words(list(rows), config.max_characters_per_token)
+    n_tokens = int(lengths_B.max(initial=0))
+    char_ids = np.zeros((len(sentences), n_tokens, words_UC.shape[1]), np.int32)
+    char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = words_UC[slots]
+    return char_ids, lengths_B
