@@ -1,0 +1,55 @@
+"""Strict numerics for every test, and the fixtures that several files share."""
+
+import json
+import os
+from pathlib import Path
+
+import jax
+import oracle
+import pytest
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "standard")
+
+
+def shared_folder():
+    """The data that does not belong to the project: ELMO_JAX_SHARED, or ../shared."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    return Path(os.environ.get("ELMO_JAX_SHARED", default))
+
+
+def _shared(*names):
+    path = shared_folder().joinpath(*names)
+    if not path.exists():
+        pytest.skip(f"no shared data at {path}; ELMO_JAX_SHARED names the folder that holds it")
+    return path
+
+
+@pytest.fixture(scope="session")
+def bilm_tf():
+    """Folder with a model and vectors made by the original TensorFlow code."""
+    return _shared("fixtures", "bilm-tf")
+
+
+@pytest.fixture(scope="session")
+def real_sentences():
+    """20,000 tokenised English sentences, natural lengths, as lists of words."""
+    path = _shared("data", "bench", "masc_20k.txt")
+    return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def make_model(tmp_path):
+    """Write a random model of the published format; gives its folder and its oracle."""
+
+    def make(seed=0, name="model", **choices):
+        options, weights = oracle.random_model(seed, **choices)
+        folder = tmp_path / name
+        oracle.write_model(folder, options, weights)
+        return folder, oracle.Oracle(options, weights)
+
+    return make
+
+
+def read_json(path):
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,288 @@
+"""ELMo in NumPy, float64 and plain loops: what every other computation is compared with.
+
+It reads the published format directly, `options` (the dict of options.json) and `weights`
+(HDF5 dataset name -> array), and shares no code with the library.
+
+Dimensions: B sentences, T tokens, C characters, E character dimension, F filters, P projection,
+D = 2P, H cell, G = 4H gates, L layers with the token layer. Products are x·W throughout.
+"""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+# Ids before the +1 shift; 0..255 are bytes.
+BOS, EOS, BEGIN_WORD, END_WORD, PAD = 256, 257, 258, 259, 260
+ABSENT = "absent"  # for random_model: leave the key out, where None writes null
+
+
+def read_weights(path):
+    """Read every dataset of a weight file: {name: float64 array}."""
+    weights = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            weights[name] = item[()].astype(np.float64)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return weights
+
+
+def character_ids(word, width):
+    """Spell a word: [begin-word, at most width - 2 bytes, end-word, pad ...], each id + 1."""
+    if word == "<S>":
+        units = [BOS]
+    elif word == "</S>":
+        units = [EOS]
+    else:
+        units = list(word.encode("utf-8", errors="ignore"))[: width - 2]
+    ids = [BEGIN_WORD, *units, END_WORD]
+    ids += [PAD] * (width - len(ids))
+    return [i + 1 for i in ids]
+
+
+def sigmoid(x):
+    """The logistic function, in the form that overflows nowhere."""
+    return 0.5 * (1.0 + np.tanh(0.5 * x))
+
+
+def relu(x):
+    """max(x, 0)."""
+    return np.maximum(x, 0.0)
+
+
+def token_vector(options, weights, ids):
+    """The context-independent vector [P] of one word from its C shifted character ids."""
+    cnn = options["char_cnn"]
+    # float64 from here on: a float32 weight meeting a float64 vector is promoted exactly.
+    embed = np.asarray(weights["char_embed"], np.float64)
+    embed = np.concatenate([np.zeros((1, embed.shape[1])), embed])  # row 0: a padded token
+    chars_CE = embed[ids]
+
+    features = []
+    for i, (span, n_filters) in enumerate(cnn["filters"]):
+        kernel = weights[f"CNN/W_cnn_{i}"].reshape(-1, n_filters)  # [span * E, n_filters]
+        windows = [chars_CE[t : t + span].ravel() for t in range(len(ids) - span + 1)]
+        conv = np.array([window @ kernel for window in windows]) + weights[f"CNN/b_cnn_{i}"]
+        highest = conv.max(axis=0)  # over all positions, those of the pad characters too
+        features.append(np.tanh(highest) if cnn["activation"] == "tanh" else relu(highest))
+    x = np.concatenate(features)
+
+    for k in range(cnn.get("n_highway") or 0):
+        carry, transform = (
+            x @ weights[f"CNN_high_{k}/W_{part}"] + weights[f"CNN_high_{k}/b_{part}"]
+            for part in ("carry", "transform")
+        )
+        g = sigmoid(carry)
+        x = g * relu(transform) + (1.0 - g) * x
+
+    if len(x) != options["lstm"]["projection_dim"]:
+        x = x @ weights["CNN_proj/W_proj"] + weights["CNN_proj/b_proj"]
+    return x
+
+
+def clip(x, bound):
+    """Clip to ±bound; None is no bound."""
+    return x if bound is None else np.clip(x, -bound, bound)
+
+
+def lstm_step(options, cell_weights, x, c, h):
+    """One step of one cell: (new c, new h), which are also what is carried on.
+
+    Without a projection (H = P) there is no W_P_0, and proj_clip bounds nothing: it belongs to
+    the projection (TensorFlow's LSTMCell, with which the published files were made).
+    """
+    lstm = options["lstm"]
+    z = np.concatenate([x, h]).astype(np.float64) @ cell_weights["W_0"] + cell_weights["B"]
+    i, j, f, o = np.split(z, 4)
+    c = sigmoid(f + 1.0) * c + sigmoid(i) * np.tanh(j)
+    c = clip(c, lstm.get("cell_clip"))
+    h = sigmoid(o) * np.tanh(c)
+    if lstm["dim"] != lstm["projection_dim"]:
+        h = clip(h @ cell_weights["W_P_0"], lstm.get("proj_clip"))
+    return c, h
+
+
+class Oracle:
+    """The biLM. A state is a list of rows, and row[direction][layer] = (c [H], h [P])."""
+
+    def __init__(self, options, weights):
+        self.options, self.weights = options, weights
+        self.n_layers = options["lstm"].get("n_layers", 1)
+        self.known = {}  # word -> token vector, so that no word is spelled out twice
+
+    def layers(self, sentence, boundaries=False):
+        """Layers [L, T, D] of one sentence from a zero state (T + 2 with boundaries)."""
+        return self.layers_with_state([sentence], None, boundaries)[0][0]
+
+    def layers_with_state(self, batch, state, boundaries=False):
+        """Layers [L, T, D] of each sentence, and the new state.
+
+        Row i continues from row i of `state` (None or too short: from zeros); rows beyond the
+        batch keep what they had. `state` itself is left as it was.
+        """
+        state = list(state or [])
+        state += [self._zero_row() for _ in range(len(batch) - len(state))]
+        results = []
+        for i, sentence in enumerate(batch):
+            layers, state[i] = self._run(sentence, state[i])
+            results.append(layers if boundaries else layers[:, 1:-1])
+        return results, state
+
+    def _zero_row(self):
+        lstm = self.options["lstm"]
+        zeros = (np.zeros(lstm["dim"]), np.zeros(lstm["projection_dim"]))
+        return [[zeros] * self.n_layers for _ in range(2)]
+
+    def _token(self, word):
+        if word not in self.known:
+            ids = character_ids(word, self.options["char_cnn"]["max_characters_per_token"])
+            self.known[word] = token_vector(self.options, self.weights, ids)
+        return self.known[word]
+
+    def _run(self, sentence, row):
+        """Layers [L, T + 2, D] of BOS, sentence, EOS, and the row's new state."""
+        tokens = [self._token(word) for word in ["<S>", *sentence, "</S>"]]
+        outputs, new_row = ([], []), ([], [])  # each: forward, backward
+        for d in range(2):
+            inputs = tokens if d == 0 else tokens[::-1]  # backward: from EOS to BOS
+            for k in range(self.n_layers):
+                name = f"RNN_{d}/RNN/MultiRNNCell/Cell{k}/LSTMCell/"
+                cell = {n[len(name) :]: w for n, w in self.weights.items() if n.startswith(name)}
+                c, h = row[d][k]
+                steps = []
+                for x in inputs:
+                    c, h = lstm_step(self.options, cell, x, c, h)
+                    skips = k > 0 and self.options["lstm"].get("use_skip_connections")
+                    steps.append(h + x if skips else h)
+                new_row[d].append((c, h))  # after EOS forward, after BOS backward
+                outputs[d].append(steps if d == 0 else steps[::-1])
+                inputs = steps
+        layers = [np.concatenate([tokens, tokens], axis=-1)]
+        for forward, backward in zip(*outputs, strict=True):
+            layers.append(np.concatenate([forward, backward], axis=-1))
+        return np.array(layers), list(new_row)
+
+
+def scalar_mix(weights, gamma, layers, mask=None, layer_norm=False):
+    """γ · Σ softmax(weights)_l · layer_l: [B, L, T, D] -> [B, T, D], zeros where masked.
+
+    `layer_norm`: each layer by one mean and one variance over all unmasked tokens and
+    dimensions of the batch.
+    """
+    layers = np.asarray(layers, np.float64)
+    n_sentences, n_layers, n_tokens, dim = layers.shape
+    mask = np.ones((n_sentences, n_tokens)) if mask is None else np.asarray(mask)
+    mask = mask.astype(bool)
+    shares = np.exp(np.asarray(weights, np.float64) - np.max(weights))
+    shares /= shares.sum()
+    mixed = np.zeros((n_sentences, n_tokens, dim))
+    for k in range(n_layers):
+        tokens = layers[:, k][mask]  # [unmasked tokens, D]
+        if layer_norm and tokens.size:
+            tokens = (tokens - tokens.mean()) / np.sqrt(tokens.var() + 1e-12)
+        mixed[mask] += shares[k] * tokens
+    return gamma * mixed
+
+
+def pool(vectors, how):
+    """One vector from the tokens of a sentence, [..., T, D] -> [..., D]; zeros if T = 0."""
+    vectors = np.asarray(vectors, np.float64)
+    if vectors.shape[-2] == 0:
+        return np.zeros(vectors.shape[:-2] + vectors.shape[-1:])
+    return {"mean": np.mean, "max": np.max}[how](vectors, axis=-2)
+
+
+def random_model(
+    seed,
+    *,
+    filters=((1, 4), (2, 4), (3, 8)),
+    char_embedding_dim=4,
+    n_highway=1,
+    activation="relu",
+    projection_dim=6,
+    dim=10,
+    n_layers=2,
+    use_skip_connections=True,
+    cell_clip=3.0,
+    proj_clip=3.0,
+    max_characters_per_token=50,
+    n_characters=262,
+):
+    """Make (options, float32 weights) of any shape in the published format.
+
+    The token projection is absent when the filters sum to `projection_dim`, the LSTM's when
+    `dim` equals it. `cell_clip`, `proj_clip`, `n_highway`: a number, None (null) or ABSENT.
+    Every fourth cell and every eighth projected unit is driven hard, so that clips of 0.5 to 3
+    hold some values, while nothing grows without bound where they are absent.
+    """
+    rng = np.random.default_rng(seed)
+    options = {
+        "char_cnn": {
+            "activation": activation,
+            "embedding": {"dim": char_embedding_dim},
+            "filters": [list(f) for f in filters],
+            "max_characters_per_token": max_characters_per_token,
+            "n_characters": n_characters,
+            "n_highway": n_highway,
+        },
+        "lstm": {
+            "cell_clip": cell_clip,
+            "dim": dim,
+            "n_layers": n_layers,
+            "proj_clip": proj_clip,
+            "projection_dim": projection_dim,
+            "use_skip_connections": use_skip_connections,
+        },
+    }
+    for part in options.values():
+        for key in [key for key, value in part.items() if value == ABSENT]:
+            del part[key]
+
+    def normal(*shape, scale, mean=0.0):
+        return rng.normal(mean, scale, shape)
+
+    weights = {"char_embed": rng.uniform(-1, 1, (261, char_embedding_dim))}
+    for i, (span, n) in enumerate(filters):
+        fan_in = span * char_embedding_dim
+        weights[f"CNN/W_cnn_{i}"] = normal(1, span, char_embedding_dim, n, scale=fan_in**-0.5)
+        weights[f"CNN/b_cnn_{i}"] = normal(n, mean=-0.5, scale=0.5)  # relu at rest for some
+    n_filters = sum(n for _, n in filters)
+    for k in range(options["char_cnn"].get("n_highway") or 0):
+        for part, bias in (("carry", -1.0), ("transform", 0.0)):
+            shape = (n_filters, n_filters)
+            weights[f"CNN_high_{k}/W_{part}"] = normal(*shape, scale=n_filters**-0.5)
+            weights[f"CNN_high_{k}/b_{part}"] = normal(n_filters, mean=bias, scale=0.5)
+    if n_filters != projection_dim:
+        weights["CNN_proj/W_proj"] = normal(n_filters, projection_dim, scale=n_filters**-0.5)
+        weights["CNN_proj/b_proj"] = normal(projection_dim, scale=0.1)
+    for d in range(2):
+        for k in range(n_layers):
+            name = f"RNN_{d}/RNN/MultiRNNCell/Cell{k}/LSTMCell/"
+            shape = (2 * projection_dim, 4 * dim)
+            weights[name + "W_0"] = normal(*shape, scale=0.5 * projection_dim**-0.5)
+            bias_4H = normal(4, dim, scale=0.5)
+            # Every fourth cell adds up, with a forget gate near 1 and a steady candidate; every
+            # eighth output sums those cells to beyond 3.
+            signs = rng.choice([-1.0, 1.0], len(range(0, dim, 4)))
+            bias_4H[1, ::4] += 2.0 * signs
+            bias_4H[2, ::4] += 2.0
+            weights[name + "B"] = bias_4H.ravel()
+            if dim != projection_dim:
+                columns = normal(dim, projection_dim, scale=dim**-0.5)
+                columns[::4, ::8] = 7.0 * signs[:, None] / len(signs)
+                weights[name + "W_P_0"] = columns
+    return options, {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def write_model(folder, options, weights):
+    """Write options.json and weights.hdf5 (float32, contiguous) into a folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "options.json").write_text(json.dumps(options), encoding="utf-8")
+    with h5py.File(folder / "weights.hdf5", "w") as file:
+        for name, value in weights.items():
+            file.create_dataset(name, data=np.asarray(value, np.float32))
