@@ -1,0 +1,174 @@
+"""BiLM: the token layer and both directions, over one sentence in one lane."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..characters import boundary_ids
+from ..config import ElmoConfig
+from .char_encoder import CharEncoder
+from .lstm import LanguageModelStack, LSTMState
+
+
+class BiLMState(NamedTuple):
+    """The state of both directions: one LSTMState a layer, the first layer first."""
+
+    forward: tuple[LSTMState, ...]
+    backward: tuple[LSTMState, ...]
+
+
+def zero_state(config: ElmoConfig, dtype: jnp.dtype = jnp.float32) -> BiLMState:
+    """The state of one lane before anything was read: zeros."""
+    layer = LSTMState(jnp.zeros(config.cell_dim, dtype), jnp.zeros(config.projection_dim, dtype))
+    return BiLMState((layer,) * config.n_layers, (layer,) * config.n_layers)
+
+
+class BiLM(nn.Module):
+    """ELMo's bidirectional language model, without the softmax it was trained with.
+
+    Describes one sentence. For a batch inside a module of one's own::
+
+        class Tagger(nn.Module):
+            config: elmo_jax.ElmoConfig
+
+            @nn.compact
+            def __call__(self, char_ids_BTC, lengths_B):
+                batched = nn.vmap(
+                    elmo_jax.BiLM, variable_axes={"params": None}, split_rngs={"params": False}
+                )
+                layers_BLTD = batched(self.config, name="bilm")(char_ids_BTC, lengths_B)
+                ...
+
+    Attributes:
+        config: the architecture.
+        precision: of the matrix products, see ``elmo_jax.model.precision``.
+    """
+
+    config: ElmoConfig
+    precision: str = "float32"
+
+    def setup(self) -> None:
+        """Make the token layer and the two stacks."""
+        self.char_encoder = CharEncoder(self.config, self.precision)
+        self.forward = LanguageModelStack(self.config, precision=self.precision)
+        self.backward = LanguageModelStack(self.config, reverse=True, precision=self.precision)
+
+    def __call__(
+        self,
+        char_ids_TC: jax.Array,
+        length: jax.Array | int | None = None,
+        n_output_layers: int | None = None,
+    ) -> jax.Array:
+        """All layers of one sentence, which starts from a zero state.
+
+        Args:
+            char_ids_TC: int32 [T, C], the words without sentence markers, 0 for padding.
+            length: how many of the T words are real; all of them if None.
+            n_output_layers: how many layers to compute, from the token layer up; all if None.
+
+        Returns:
+            float32 [L, T, D]; layer 0 is the token vector twice, the others are forward and
+            backward output side by side. Zeros at padding.
+        """
+        n_tokens = char_ids_TC.shape[0]
+        position_T = jnp.arange(n_tokens)
+        length = n_tokens if length is None else length
+        n_lstm_layers = (n_output_layers or self.config.n_output_layers) - 1
+
+        tokens_TP = self.encode_words(char_ids_TC)
+        start = self.start_state(n_lstm_layers)
+        # Backwards, padding is read before the sentence: a fresh start at its last word.
+        directions = self.run_lane(
+            tokens_TP, start, start, position_T == 0, position_T == length - 1
+        )[0]
+        return _side_by_side(tokens_TP, *directions, real_T=position_T < length)
+
+    def with_state(
+        self, char_ids_TC: jax.Array, length: jax.Array | int, state: BiLMState
+    ) -> tuple[jax.Array, BiLMState]:
+        """All layers of one sentence read from a given state, sentence markers included.
+
+        Args:
+            char_ids_TC: int32 [T, C], as in ``__call__``.
+            length: how many of the T words are real.
+            state: each direction's state before the sentence.
+
+        Returns:
+            float32 [L, T + 2, D] with BOS first and EOS after the last real word, zeros after
+            that; and each direction's state at its own end of the sentence (forward after EOS,
+            backward after BOS), never after padding.
+        """
+        tokens_TP = self.encode_words(char_ids_TC)
+        bos_P, eos_P = self.encode_words(boundary_ids(self.config))
+        position_T = jnp.arange(tokens_TP.shape[0] + 2)
+        read_TP = jnp.concatenate([bos_P[None], tokens_TP, jnp.zeros_like(eos_P)[None]])
+        read_TP = jnp.where((position_T == length + 1)[:, None], eos_P[None], read_TP)
+        real_T = position_T < length + 2
+        never_T = jnp.zeros_like(real_T)
+        directions, new = self.run_lane(read_TP, state, state, never_T, never_T, real_T)
+        return _side_by_side(read_TP, *directions, real_T=real_T), new
+
+    def encode_words(self, char_ids_UC: jax.Array | np.ndarray) -> jax.Array:
+        """Token vectors of any words, int32 [U, C] -> float32 [U, P]."""
+        return self.char_encoder(char_ids_UC)
+
+    def start_state(self, n_lstm_layers: int | None = None) -> BiLMState:
+        """The state in which every sentence's first word is read: a constant of the model.
+
+        Forward it is the state after BOS, backward the one after EOS, both from zeros.
+
+        Args:
+            n_lstm_layers: for how many layers, from the first; for all if None.
+        """
+        bos_TP, eos_TP = jnp.split(self.encode_words(boundary_ids(self.config)), 2)
+        whole = zero_state(self.config, bos_TP.dtype)
+        zero = BiLMState(*(layers[:n_lstm_layers] for layers in whole))
+        never_T = np.zeros(1, bool)
+        return BiLMState(
+            self.forward(bos_TP, zero.forward, zero.forward, never_T)[1],
+            self.backward(eos_TP, zero.backward, zero.backward, never_T)[1],
+        )
+
+    def run_lane(
+        self,
+        tokens_TP: jax.Array,
+        state: BiLMState,
+        start: BiLMState,
+        first_T: jax.Array,
+        last_T: jax.Array,
+        real_T: jax.Array | None = None,
+    ) -> tuple[tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]], BiLMState]:
+        """Both directions over a lane of sentences that lie end to end.
+
+        Args:
+            tokens_TP: float32 [T, P].
+            state: the state before the lane's first token, and (backward) after its last.
+            start: the state in which each sentence starts.
+            first_T: bool [T], the first tokens of sentences.
+            last_T: bool [T], the last tokens of sentences.
+            real_T: bool [T] or None; tokens where it is False leave the state as it is.
+
+        Returns:
+            The outputs of the forward layers and of the backward layers, each float32 [T, P],
+            and the states at the end.
+        """
+        forward, after = self.forward(tokens_TP, state.forward, start.forward, first_T, real_T)
+        backward, before = self.backward(tokens_TP, state.backward, start.backward, last_T, real_T)
+        return (forward, backward), BiLMState(after, before)
+
+
+def _side_by_side(
+    tokens_TP: jax.Array,
+    forward: tuple[jax.Array, ...],
+    backward: tuple[jax.Array, ...],
+    real_T: jax.Array,
+) -> jax.Array:
+    """Layer 0 is [x; x], layer k [forward; backward]; zeros where ``real_T`` is False."""
+    pairs = [(tokens_TP, tokens_TP), *zip(forward, backward, strict=True)]
+    layers_LTD = jnp.stack([jnp.concatenate(pair, axis=-1) for pair in pairs])
+    return jnp.where(real_T[None, :, None], layers_LTD, 0)

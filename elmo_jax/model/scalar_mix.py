@@ -1,0 +1,116 @@
+"""Scalar mix: the weighted sum of layers through which a task reads an ELMo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ElmoError
+
+_EPSILON = 1e-12
+
+
+def scalar_mix(
+    weights: jax.Array,
+    gamma: jax.Array | float,
+    layers: jax.Array,
+    mask: jax.Array | None = None,
+    layer_norm: bool = False,
+) -> jax.Array:
+    """γ · Σ_l softmax(weights)_l · layer_l (Peters et al. 2018, equation 1).
+
+    Args:
+        weights: float [L], or [M, L] for M mixes of the same layers; unnormalised, so
+            ``[-9e10, 1, -9e10]`` picks layer 1.
+        gamma: a scalar, or float [M].
+        layers: float32 [B, L, T, D].
+        mask: bool [B, T], False at padding; None if nothing is padded.
+        layer_norm: normalise each layer first, with one mean and one variance over all real
+            tokens and dimensions of the whole batch (bilm-tf, AllenNLP), so that a sentence's
+            result depends on its batch.
+
+    Returns:
+        float32 [B, T, D], or [M, B, T, D] for M mixes; zeros at padding.
+
+    Raises:
+        ElmoError: if the shapes do not fit each other.
+
+    Example:
+        >>> mixed = scalar_mix(jnp.zeros(3), 1.0, layers)     # the plain mean
+    """
+    weights = jnp.asarray(weights, jnp.result_type(layers, jnp.float32))
+    if layers.ndim != 4 or weights.ndim not in (1, 2) or weights.shape[-1] != layers.shape[1]:
+        raise ElmoError(
+            "scalar_mix expected weights [L] or [M, L] and layers [B, L, T, D], one L, "
+            f"got weights {weights.shape} and layers {layers.shape}."
+        )
+    if mask is not None and mask.shape != (layers.shape[0], layers.shape[2]):
+        raise ElmoError(
+            f"scalar_mix expected a mask [B, T] = {(layers.shape[0], layers.shape[2])}, "
+            f"got {mask.shape}."
+        )
+    if layer_norm:
+        layers = _normalise(layers, mask)
+    gamma = jnp.broadcast_to(jnp.asarray(gamma, weights.dtype), weights.shape[:-1])
+    shares = gamma[..., None] * nn.softmax(weights, axis=-1)
+    mixed = jnp.einsum("...l,bltd->...btd", shares, layers, precision=jax.lax.Precision.HIGHEST)
+    if mask is None:
+        return mixed
+    mask = mask.reshape((1,) * (mixed.ndim - 3) + (*mask.shape, 1))
+    return jnp.where(mask, mixed, 0)
+
+
+def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array | None) -> jax.Array:
+    real = None if mask_BT is None else mask_BT[:, None, :, None]
+    axes = (0, 2, 3)
+    mean = layers_BLTD.mean(axes, keepdims=True, where=real)
+    variance = layers_BLTD.var(axes, keepdims=True, where=real)
+    return (layers_BLTD - mean) / jnp.sqrt(variance + _EPSILON)
+
+
+class ScalarMix(nn.Module):
+    """A trained scalar mix: weights start at 0 and γ at 1, so it starts as the plain mean.
+
+    Attributes:
+        n_mixes: None for one mix [B, T, D]; M for M mixes over one biLM run, [M, B, T, D].
+        do_layer_norm: see ``scalar_mix``.
+        dropout: rate, applied to the result; needs an rng named "dropout" when it acts.
+        fixed_weights: L unnormalised weights that are not trained; only γ then is.
+    """
+
+    n_mixes: int | None = None
+    do_layer_norm: bool = False
+    dropout: float = 0.0
+    fixed_weights: Sequence[float] | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        layers_BLTD: jax.Array,
+        mask_BT: jax.Array | None = None,
+        *,
+        deterministic: bool = True,
+    ) -> jax.Array:
+        """Mix the layers of a batch.
+
+        Args:
+            layers_BLTD: float32 [B, L, T, D].
+            mask_BT: bool [B, T], False at padding; None if nothing is padded.
+            deterministic: False applies dropout.
+        """
+        mixes = () if self.n_mixes is None else (self.n_mixes,)
+        shape = (*mixes, layers_BLTD.shape[1])
+        if self.fixed_weights is None:
+            weights = self.param("weights", nn.initializers.zeros, shape)
+        else:
+            fixed = np.asarray(self.fixed_weights, np.float32)
+            if fixed.shape != shape[-1:]:
+                raise ElmoError(f"fixed_weights has {fixed.size} values for {shape[-1]} layers.")
+            weights = jnp.broadcast_to(fixed, shape)
+        gamma = self.param("gamma", nn.initializers.ones, mixes)
+        mixed = scalar_mix(weights, gamma, layers_BLTD, mask_BT, self.do_layer_norm)
+        return nn.Dropout(self.dropout)(mixed, deterministic=deterministic)
