@@ -1,0 +1,97 @@
+"""The native format: a folder with config.json and model.safetensors.
+
+The tensors are the parameters as they are used, under their paths joined by dots, so that
+opening a model is reading a file. float16 and bfloat16 tensors are widened to float32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ..config import ElmoConfig
+from ..errors import ElmoError
+from ..parameters import check_params, flatten, unflatten
+
+CONFIG_FILE, WEIGHT_FILE = "config.json", "model.safetensors"
+_VERSION = 1
+
+
+def is_native(folder: Path) -> bool:
+    """Whether ``folder`` holds the files of the native format."""
+    return (folder / CONFIG_FILE).is_file() and (folder / WEIGHT_FILE).is_file()
+
+
+def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """Read a native folder; parameters as float32 NumPy arrays.
+
+    Raises:
+        ElmoError: naming the file and all that is wrong with it.
+    """
+    config, weights = _read_config(folder), folder / WEIGHT_FILE
+    try:
+        tensors = load_file(weights)
+    except (SafetensorError, OSError, TypeError, KeyError) as error:
+        raise ElmoError(
+            f"Cannot read {weights}: {error}. The file is damaged or incomplete; copy it again."
+        ) from None
+    params = unflatten({tuple(name.split(".")): value for name, value in tensors.items()})
+    check_params(config, params, str(weights))
+    bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
+    if bad:
+        raise ElmoError(f"{weights} has NaN or infinite values in {', '.join(bad)}.")
+    return config, unflatten(
+        {path: value.astype(np.float32, copy=False) for path, value in flatten(params).items()}
+    )
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """What the folder's config.json says about the model besides its architecture."""
+    return dict(_read_json(folder / CONFIG_FILE).get("metadata", {}))
+
+
+def write_native(
+    folder: Path, config: ElmoConfig, params: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    """Write the two files of the native format into an existing folder."""
+    content = {
+        "format": "elmo-jax",
+        "version": _VERSION,
+        "config": dataclasses.asdict(config),
+        "metadata": metadata,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    arrays = {".".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(params).items()}
+    save_file(arrays, folder / WEIGHT_FILE)
+
+
+def _read_config(folder: Path) -> ElmoConfig:
+    path = folder / CONFIG_FILE
+    content = _read_json(path)
+    if content.get("format") != "elmo-jax" or content.get("version") != _VERSION:
+        raise ElmoError(
+            f"{path}: expected format 'elmo-jax' version {_VERSION}, got "
+            f"{content.get('format')!r} version {content.get('version')!r}."
+        )
+    try:
+        fields = dict(content["config"])
+        fields["filters"] = tuple((width, number) for width, number in fields["filters"])
+        return ElmoConfig(**fields)
+    except (ElmoError, KeyError, TypeError, ValueError) as error:
+        raise ElmoError(f"{path}: its 'config' describes no ELMo: {error}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ElmoError(f"{path} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ElmoError(f"{path}: expected a JSON object, got {type(content).__name__}.")
+    return content

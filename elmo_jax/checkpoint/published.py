@@ -1,0 +1,137 @@
+"""The published format: options.json beside one HDF5 file of float32 datasets."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+
+from ..config import ElmoConfig
+from ..errors import ElmoError
+from ..parameters import Dataset, datasets, flatten, unflatten
+from ..parameters import Path as ParamPath
+from .diagnosis import likely_cause
+
+
+def read_options(text: bytes, source: str) -> ElmoConfig:
+    """An ElmoConfig from the content of an options.json.
+
+    Raises:
+        ElmoError: naming ``source``, if it is no JSON or describes no ELMo.
+    """
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise ElmoError(
+            f"{source} is not JSON ({error}); it starts with {text[:40]!r}. "
+            "Expected the options.json that came with the weights."
+        ) from None
+    return ElmoConfig.from_options(options, source)
+
+
+def read_published(
+    options: bytes, weights: Path | IO[bytes], options_name: str, weights_name: str
+) -> tuple[ElmoConfig, dict[str, Any]]:
+    """Read a model in the published format.
+
+    Args:
+        options: content of options.json.
+        weights: path of the HDF5 file, or the open file.
+        options_name: what to call the options in errors.
+        weights_name: what to call the weights in errors.
+
+    Returns:
+        The config, and the parameters as float32 NumPy arrays.
+
+    Raises:
+        ElmoError: one error with every problem of the weight file.
+    """
+    config = read_options(options, options_name)
+    with _open_hdf5(weights, weights_name) as file:
+        found = _list_datasets(file)
+        problems, flat = [], {}
+        for dataset in datasets(config):
+            array, problem = _read_dataset(found.pop(dataset.name, None), dataset)
+            if problem:
+                problems.append(problem)
+            elif array is not None:
+                flat.update(dataset.to_params(array))
+        problems += [f"{name}: unexpected, shape {d.shape}" for name, d in found.items()]
+        if problems:
+            listed = "".join(f"\n  {problem}" for problem in problems)
+            raise ElmoError(
+                f"{weights_name} does not fit {options_name} ({len(problems)} problems):{listed}\n"
+                f"Likely cause: {likely_cause(config, _shapes(file), flat)}"
+            )
+    return config, unflatten(flat)
+
+
+def write_weights(path: Path, config: ElmoConfig, params: dict[str, Any]) -> None:
+    """Write parameters as the HDF5 file that bilm-tf, AllenNLP and simple_elmo read."""
+    flat: dict[ParamPath, Any] = flatten(params)
+    with h5py.File(path, "w") as file:
+        for dataset in datasets(config):
+            if all(part in flat for part in dataset.paths):
+                array = dataset.from_params(flat)
+                file.create_dataset(dataset.name, data=array.astype(np.float32, copy=False))
+
+
+def _open_hdf5(weights: Path | IO[bytes], name: str) -> h5py.File:
+    if isinstance(weights, Path) and not weights.is_file():
+        raise ElmoError(f"Weight file {name} does not exist.")
+    try:
+        return h5py.File(weights, "r")
+    except OSError as error:
+        reason = str(error)
+    if "truncated" in reason:
+        cause = "the file is truncated; copy or download it again"
+    else:
+        cause = f"it is not an HDF5 file: it starts with {_first_bytes(weights)!r}"
+    raise ElmoError(f"Cannot read the weight file {name}: {cause}. [HDF5: {reason}]")
+
+
+def _first_bytes(weights: Path | IO[bytes]) -> bytes:
+    if isinstance(weights, Path):
+        with weights.open("rb") as file:
+            return file.read(24)
+    weights.seek(0)
+    return weights.read(24)
+
+
+def _list_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found: dict[str, h5py.Dataset] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item
+
+    file.visititems(visit)
+    return found
+
+
+def _shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
+    return {name: dataset.shape for name, dataset in _list_datasets(file).items()}
+
+
+def _read_dataset(
+    found: h5py.Dataset | None, expected: Dataset
+) -> tuple[np.ndarray | None, str | None]:
+    """The content as float32, or what is wrong with it."""
+    name, shape = expected.name, expected.shape
+    if found is None:
+        return None, None if expected.optional else f"{name}: missing, expected shape {shape}"
+    if expected.shape_problem(found.shape):
+        return None, f"{name}: shape {found.shape}, expected {shape}"
+    if found.dtype.kind != "f":
+        return None, f"{name}: dtype {found.dtype}, expected float32"
+    try:
+        array = found[()].astype(np.float32, copy=False)
+    except OSError as error:
+        return None, f"{name}: unreadable ({error})"
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        return None, f"{name}: {bad} of {array.size} values are NaN or infinite"
+    return array, None

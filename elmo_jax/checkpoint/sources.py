@@ -1,0 +1,111 @@
+"""Finding the files of a model: in a native folder, a published one, or an NLPL zip."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import h5py
+
+from ..config import ElmoConfig
+from ..errors import ElmoError
+from .native import is_native, read_native
+from .published import read_published
+
+_WEIGHT_NAMES = ("weights.hdf5", "model.hdf5")
+_SUFFIXES = (".hdf5", ".h5")
+
+
+def open_model(source: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """Read a model from a folder or a zip file, whatever its format.
+
+    A folder is native, or holds ``options.json`` and one weight file: ``weights.hdf5``,
+    ``model.hdf5``, or the only HDF5 file in it that holds an ELMo.
+
+    Returns:
+        The config, and the parameters as float32 NumPy arrays.
+
+    Raises:
+        ElmoError: if there is no model; the message lists what was found instead.
+    """
+    if source.is_dir():
+        return read_native(source) if is_native(source) else _open_folder(source)
+    if not source.exists():
+        raise ElmoError(f"There is no model at {source}: no such file or folder.")
+    if zipfile.is_zipfile(source):
+        return _open_zip(source)
+    raise ElmoError(
+        f"{source} is a file, expected a folder or a zip with options.json and weights. "
+        "A weight file alone is opened with options_file=..., weight_file=... ."
+    )
+
+
+def open_files(options: Path, weights: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """Read a model from the two files of the published format, wherever they lie."""
+    if not options.is_file():
+        raise ElmoError(f"Options file {options} does not exist.")
+    return read_published(options.read_bytes(), weights, str(options), str(weights))
+
+
+def _open_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    names = sorted(file.name for file in folder.iterdir() if file.is_file())
+    if "options.json" not in names:
+        raise ElmoError(
+            f"{folder} holds no model: expected config.json and model.safetensors, or "
+            f"options.json and an HDF5 file; found {_listed(names)}."
+        )
+    weights = [name for name in _WEIGHT_NAMES if name in names][:1] or [
+        name for name in _hdf5_names(names) if _holds_an_elmo(folder / name)
+    ]
+    return open_files(folder / "options.json", folder / _the_only(weights, str(folder), names))
+
+
+def _open_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        options = [name for name in names if PurePosixPath(name).name == "options.json"]
+        if len(options) != 1:
+            raise ElmoError(f"{path}: expected one options.json, found {_listed(names)}.")
+        # Some archives hold the folder, not its files.
+        folder = PurePosixPath(options[0]).parent
+        beside = [name for name in names if PurePosixPath(name).parent == folder]
+        known = [name for name in beside if PurePosixPath(name).name in _WEIGHT_NAMES]
+        weights = _the_only(known[:1] or _hdf5_names(beside), str(path), names)
+        try:
+            # HDF5 seeks back and forth, which a compressed member cannot do quickly.
+            content = io.BytesIO(archive.read(weights))
+        except (zipfile.BadZipFile, OSError) as error:
+            raise ElmoError(f"{path} is damaged: {error}. Download it again.") from None
+        return read_published(
+            archive.read(options[0]), content, f"{path}:{options[0]}", f"{path}:{weights}"
+        )
+
+
+def _the_only(candidates: list[str], where: str, names: list[str]) -> str:
+    if len(candidates) == 1:
+        return candidates[0]
+    problem = "several HDF5 files" if candidates else "no HDF5 weight file"
+    raise ElmoError(
+        f"{where} has {problem}; expected weights.hdf5, model.hdf5, or one HDF5 file with an "
+        f"ELMo; found {_listed(names)}."
+    )
+
+
+def _hdf5_names(names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith(_SUFFIXES)]
+
+
+def _holds_an_elmo(path: Path) -> bool:
+    try:
+        with h5py.File(path, "r") as file:
+            return "char_embed" in file
+    except OSError:
+        return False
+
+
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "nothing"
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,0 +1,56 @@
+"""Saving a model, in either format."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..config import ElmoConfig
+from ..errors import ElmoError
+from ..files import atomic_folder
+from ..parameters import Params, check_params
+from .native import write_native
+from .published import write_weights
+
+FORMATS = ("native", "hdf5")
+
+
+def save(
+    path: str | os.PathLike[str],
+    config: ElmoConfig,
+    params: Params,
+    format: str = "native",
+    *,
+    metadata: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Save a model as a folder, which appears only when it is complete.
+
+    Args:
+        path: the folder.
+        config: the architecture.
+        params: the parameter tree, float32.
+        format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
+            weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
+        metadata: JSON-ready remarks to keep in a native config.json, such as the origin.
+        overwrite: replace files of those names in an existing folder.
+
+    Raises:
+        ElmoError: for an unknown format, parameters that do not fit ``config``, a folder that
+            has files already, or a disk that cannot take it.
+
+    Example:
+        >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
+    """
+    if format not in FORMATS:
+        raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    check_params(config, params)
+    with atomic_folder(Path(path), overwrite=overwrite) as folder:
+        if format == "native":
+            write_native(folder, config, dict(params), metadata or {})
+        else:
+            options = json.dumps(config.to_options(), indent=2) + "\n"
+            (folder / "options.json").write_text(options, encoding="utf-8")
+            write_weights(folder / "weights.hdf5", config, dict(params))
