@@ -1,0 +1,173 @@
+"""Pretrained models by name: the published ones, downloaded once and kept in a cache."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import ElmoError
+from .registry import MODELS, PublishedModel, RemoteFile, sha256_of
+
+__all__ = ["MODELS", "PublishedModel", "RemoteFile", "cache_dir", "fetch", "names"]
+
+_SUMS = "SHA256SUMS"
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names that `fetch` knows, smallest model first.
+
+    Example:
+        >>> from elmo_jax import pretrained
+        >>> pretrained.names()
+        ('small', 'medium', 'original', 'original_5p5b')
+    """
+    return tuple(MODELS)
+
+
+def cache_dir() -> Path:
+    """Returns the folder that models are kept in.
+
+    ``$ELMO_JAX_CACHE`` if it is set, else ``$XDG_CACHE_HOME/elmo-jax``, else
+    ``~/.cache/elmo-jax``. The folder need not exist.
+    """
+    if own := os.environ.get("ELMO_JAX_CACHE"):
+        return Path(own).expanduser()
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # The XDG base directory specification: a relative path is to be ignored.
+    return (shared if shared.is_absolute() else Path.home() / ".cache") / "elmo-jax"
+
+
+def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bool = True) -> Path:
+    """Returns the folder of a published model, downloading what is missing in it.
+
+    A file that is there already, downloaded or placed by hand, is used as it is if its size
+    is right; nothing that lies under its final name is ever deleted or replaced. The SHA-256
+    of a downloaded file whose hash was not known beforehand is recorded in the folder's
+    ``SHA256SUMS`` (``sha256sum -c SHA256SUMS`` checks it). Processes that fetch the same
+    model at once wait for each other.
+
+    Args:
+        name: One of `names`, or the description of a model kept elsewhere.
+        cache: The folder of models to use in place of `cache_dir`.
+        progress: Whether to show progress on stderr.
+
+    Returns:
+        ``<cache>/<name>``, which holds ``options.json`` and ``weights.hdf5``.
+
+    Raises:
+        ElmoError: The name is not known; a file cannot be downloaded or is not what was
+            expected; a file in the folder has the wrong size; the folder cannot be made.
+
+    Example:
+        >>> folder = pretrained.fetch("small")  # doctest: +SKIP
+        >>> sorted(path.name for path in folder.iterdir())  # doctest: +SKIP
+        ['SHA256SUMS', 'options.json', 'weights.hdf5']
+    """
+    model = name if isinstance(name, PublishedModel) else _published(name)
+    folder = Path(cache or cache_dir()) / model.name
+    # Looked at before the lock, so that a cache that cannot be written serves its readers.
+    if _missing(model, folder):
+        with _locked(folder, progress):
+            _download_missing(model, folder, progress)
+    return folder
+
+
+def _published(name: str) -> PublishedModel:
+    if name not in MODELS:
+        raise ElmoError(
+            f"Unknown pretrained model {name!r}; the published ones are "
+            f"{', '.join(map(repr, names()))}."
+        )
+    return MODELS[name]
+
+
+def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
+    """Returns the files that are not in the folder; those that are must be in order."""
+    missing = {}
+    for file_name, remote in model.files.items():
+        path = folder / file_name
+        if not path.exists():
+            missing[file_name] = remote
+        elif problem := remote.problem(path, check_hash=False):
+            raise ElmoError(
+                f"{path} is not the file of the model {model.name!r}\n"
+                f"  expected: {remote.expectation}\n"
+                f"  got: {problem}\n"
+                f"  what to do: delete it, and it will be downloaded; or replace it by the "
+                f"file at {remote.url}. It was left as it is."
+            )
+    return missing
+
+
+def _download_missing(model: PublishedModel, folder: Path, progress: bool) -> None:
+    from .download import download  # here: it imports urllib.request, which is slow to load
+
+    # Looked up again: the process that held the lock may have brought them.
+    for file_name, remote in _missing(model, folder).items():
+        download(remote, folder / file_name, progress=progress)
+        if remote.sha256 is None:
+            try:
+                _record_hash(folder, file_name)
+            except OSError as error:
+                raise ElmoError(
+                    f"{folder / file_name} is there, but its hash could not be recorded in "
+                    f"{folder / _SUMS}: {error}. Make room and call again."
+                ) from error
+
+
+def _record_hash(folder: Path, file_name: str) -> None:
+    """Sets the file's line in SHA256SUMS, keeping the lines of other files."""
+    sums = folder / _SUMS
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
+    kept = [line for line in lines if not line.endswith(f"  {file_name}")]
+    text = "\n".join(sorted([*kept, f"{sha256_of(folder / file_name)}  {file_name}"])) + "\n"
+    new = sums.with_name(_SUMS + ".new")
+    new.write_text(text, encoding="utf-8", newline="\n")
+    new.replace(sums)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, progress: bool) -> Iterator[None]:
+    """Keeps other processes out of the folder; the system lets go when a process dies."""
+    # Beside the folder, which holds the model and nothing else; left there, because a lock
+    # file that is deleted while others wait for it locks nothing.
+    lock = folder.with_name(folder.name + ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = lock.open("ab")
+    except OSError as error:
+        raise ElmoError(
+            f"Cannot write to the model cache at {folder.parent}: {error}. Set "
+            f"ELMO_JAX_CACHE to a folder that can be written, or place options.json and "
+            f"weights.hdf5 in {folder.absolute()} by hand."
+        ) from error
+    with file:
+        _wait_for_lock(file.fileno(), f"Waiting for another process to fill {folder}", progress)
+        yield
+
+
+def _wait_for_lock(descriptor: int, message: str, progress: bool) -> None:
+    """Locks an open file until it is closed. POSIX and Windows spell that differently."""
+    told = False
+    while True:
+        try:
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            else:
+                import fcntl
+
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except (BlockingIOError, PermissionError):  # what the two systems say for "taken"
+            if progress and not told:
+                print(message, file=sys.stderr)
+            told = True
+            time.sleep(0.1)
+        except OSError:
+            # Some network file systems have no locks. Going on is safe enough: processes
+            # write the same bytes at the same places, and the whole is verified.
+            return

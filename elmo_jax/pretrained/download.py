@@ -1,0 +1,182 @@
+"""One file over HTTP: resumed where it stopped, verified before it gets its name."""
+
+import re
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+from ..errors import ElmoError
+from .registry import RemoteFile
+
+ATTEMPTS = 5
+"""How many attempts in a row may fail without a single new byte."""
+
+BACKOFF_SECONDS = 0.5
+"""The pause after the first failed attempt; it doubles with each further one."""
+
+TIMEOUT_SECONDS = 30.0
+"""How long the server may be silent."""
+
+_CHUNK_BYTES = 1 << 18
+_TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RANGE_NOT_SATISFIABLE = 416
+
+
+class _Failed(Exception):
+    """The file cannot be had; the text says what came in its place."""
+
+
+class _Interrupted(_Failed):
+    """The transfer broke off; another attempt may succeed."""
+
+
+def download(remote: RemoteFile, target: Path, *, progress: bool) -> None:
+    """Downloads a file, verifies it and puts it at `target`.
+
+    The bytes gather in ``<target>.part``, from which a later call resumes; `target` appears
+    in one step, whole and verified, or not at all. A part that turns out to have the wrong
+    size, hash or content is deleted. Only one caller at a time may work on a `target`.
+
+    Args:
+        remote: What to download, and what is known about it.
+        target: The path of the finished file; its folder is made if missing.
+        progress: Whether to show a progress bar on stderr.
+
+    Raises:
+        ElmoError: The file cannot be reached, is not what was expected, or cannot be
+            written. The message says how to place it by hand.
+    """
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _progress_bar(remote, target, part, progress) as bar:
+            _fill(remote, part, bar)
+        if problem := remote.problem(part):
+            part.unlink()
+            raise _Failed(problem)
+        part.replace(target)  # atomic
+    except _Failed as failure:
+        raise _error(remote, target, str(failure)) from failure
+    except OSError as error:
+        # What the network raises has become _Failed by now: this is the disk.
+        came = f"{part} could not be written: {error} (the bytes so far are kept)"
+        raise _error(remote, target, came) from error
+
+
+def _error(remote: RemoteFile, target: Path, came: str) -> ElmoError:
+    return ElmoError(
+        f"Could not download {remote.url}\n"
+        f"  expected: {remote.expectation}\n"
+        f"  got: {came}\n"
+        f"  where: it would have been put at {target}\n"
+        f"  what to do: try again later, or place the file by hand: get it from that URL in "
+        f"any other way and save it exactly as {target.absolute()}"
+    )
+
+
+def _progress_bar(remote: RemoteFile, target: Path, part: Path, progress: bool) -> Any:
+    from tqdm import tqdm  # here, so that importing the package stays cheap
+
+    return tqdm(
+        total=remote.size,
+        initial=_size(part),  # or the speed shown would count what was there before
+        desc=f"{target.parent.name}/{target.name}",
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        file=sys.stderr,
+        disable=not progress,
+    )
+
+
+def _fill(remote: RemoteFile, part: Path, bar: Any) -> None:
+    """Receives until the part is whole, or until `ATTEMPTS` in a row brought nothing new."""
+    furthest, fruitless = _size(part), 0
+    while True:
+        try:
+            return _receive(remote, part, bar)
+        except _Interrupted as interruption:
+            # A long download over a bad line may break any number of times, as long as it
+            # gets on; furthest (not the latest size) lets a restart from zero end too.
+            fruitless = 1 if _size(part) > furthest else fruitless + 1
+            furthest = max(furthest, _size(part))
+            if fruitless >= ATTEMPTS:
+                raise _Failed(f"{interruption} (after {ATTEMPTS} attempts)") from interruption
+        time.sleep(BACKOFF_SECONDS * 2 ** (fruitless - 1))
+
+
+def _receive(remote: RemoteFile, part: Path, bar: Any) -> None:
+    """Makes one request and writes what it brings behind what is in the part."""
+    offset = _size(part)
+    if offset and offset == remote.size:
+        return  # all there: an earlier process ended just before it gave the file its name
+    with _request(remote.url, offset, part) as response:
+        position, total = _extent(response, offset, part)
+        if None not in (total, remote.size) and total != remote.size:
+            part.unlink(missing_ok=True)
+            kind = response.headers.get("Content-Type", "an unnamed type")
+            raise _Failed(f"HTTP {response.status} with {total:,} bytes of {kind}")
+        total = remote.size if total is None else total
+        bar.total = total
+        bar.update(position - bar.n)  # back to zero, where the server starts over
+        # Not append mode: the same bytes written twice at the same place do no harm.
+        with part.open("r+b" if position else "wb") as file:
+            file.seek(position)
+            for chunk in _chunks(response):
+                file.write(chunk)
+                position += len(chunk)
+                bar.update(len(chunk))
+    if total is not None and position < total:
+        raise _Interrupted(f"a connection that closed early: {position:,} of {total:,} bytes came")
+
+
+def _request(url: str, offset: int, part: Path) -> HTTPResponse:
+    headers = {"User-Agent": "elmo-jax"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        response: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        return response
+    except urllib.error.HTTPError as error:
+        error.close()
+        came = f"HTTP {error.code} {error.reason}"
+        if error.code == _RANGE_NOT_SATISFIABLE and offset:
+            part.unlink(missing_ok=True)  # it is no beginning of this file: start from zero
+            raise _Interrupted(came) from error
+        if error.code in _TRANSIENT_STATUS:
+            raise _Interrupted(came) from error
+        raise _Failed(came) from error
+    except (OSError, HTTPException) as error:  # URLError is an OSError
+        raise _Interrupted(f"no answer: {getattr(error, 'reason', error)}") from error
+    except ValueError as error:  # what urllib raises for a URL that is none
+        raise _Failed(str(error)) from error
+
+
+def _extent(response: HTTPResponse, offset: int, part: Path) -> tuple[int, int | None]:
+    """Returns where the body starts in the file, and the file's whole length if it is told."""
+    if response.status != 206:  # the server ignored the Range: the body is the whole file
+        length = response.headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    if told is None or int(told[1]) != offset:
+        part.unlink(missing_ok=True)  # without it the next attempt asks for the whole file
+        raise _Interrupted("a range of the file that was not asked for")
+    return offset, None if told[2] == "*" else int(told[2])
+
+
+def _chunks(response: HTTPResponse) -> Iterator[bytes]:
+    try:
+        while chunk := response.read(_CHUNK_BYTES):
+            yield chunk
+    except (OSError, HTTPException) as error:
+        raise _Interrupted(f"a broken connection: {error!r}") from error
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

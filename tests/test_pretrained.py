@@ -1,0 +1,495 @@
+"""`elmo_jax.pretrained`, against a server on the loopback device."""
+
+import hashlib
+import http.server
+import json
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from elmo_jax import pretrained
+from elmo_jax.errors import ElmoError
+from elmo_jax.pretrained import PublishedModel, RemoteFile, fetch
+from elmo_jax.pretrained import download as downloading
+
+OPTIONS = json.dumps({"lstm": {"projection_dim": 8}}).encode()
+WEIGHTS = bytes(range(256)) * 400
+HALF = len(WEIGHTS) // 2
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Site:
+    """What the server has, how it misbehaves, and what it was asked."""
+
+    port: int = 0
+    files: dict[str, bytes] = field(default_factory=dict)
+    understands_ranges: bool = True
+    shifts_ranges: bool = False  # sends (and says) another range than was asked for
+    tells_length: bool = True
+    status: int | None = None  # answer this to everything
+    weight_cuts: list[int] = field(default_factory=list)  # body lengths, one per answer
+    resets: int = 0  # how many of the cut answers end in a reset of the connection
+    gate: threading.Event = field(default_factory=threading.Event)
+    requests: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+    def weight_ranges(self) -> list[str | None]:
+        return [wanted for name, wanted in self.requests if name == "weights.hdf5"]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    site: Site
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        site, name, wanted = self.site, self.path.lstrip("/"), self.headers.get("Range")
+        site.requests.append((name, wanted))
+        site.gate.wait(10)
+        body = site.files.get(name, b"")
+        start = int(wanted.removeprefix("bytes=")[:-1]) if wanted else 0
+        start = start if site.understands_ranges else 0
+        start += bool(start and site.shifts_ranges)
+        if status := site.status or (None if name in site.files else 404):
+            return self.send_error(status)
+        if start and start >= len(body):
+            return self.send_error(416)
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        if site.tells_length:
+            self.send_header("Content-Length", str(len(body) - start))
+        self.send_header("Content-Type", "text/html" if b"<html>" in body else "binary/any")
+        self.end_headers()
+        cut = site.weight_cuts.pop(0) if site.weight_cuts and name == "weights.hdf5" else None
+        self.wfile.write(body[start:][:cut])
+        if cut is not None and site.resets:
+            site.resets -= 1
+            linger = struct.pack("ii", 1, 0)  # close with RST in place of FIN
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site(files={"options.json": OPTIONS, "weights.hdf5": WEIGHTS})
+    site.gate.set()
+    handler = type("SiteHandler", (Handler,), {"site": site})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        site.port = server.server_port
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield site
+        site.gate.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def model(site: Site) -> PublishedModel:
+    return PublishedModel(
+        "tiny",
+        options=RemoteFile(site.url("options.json")),
+        weights=RemoteFile(site.url("weights.hdf5"), len(WEIGHTS), sha256(WEIGHTS)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _quick_and_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloading, "BACKOFF_SECONDS", 0)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def failure_of(model: PublishedModel, cache: Path) -> str:
+    """The message of the error that fetching ends in; the weights must not be there."""
+    with pytest.raises(ElmoError) as caught:
+        fetch(model, cache=cache, progress=False)
+    assert not (cache / "tiny" / "weights.hdf5").exists()
+    return str(caught.value)
+
+
+def part_of(cache: Path, content: bytes) -> Path:
+    """Puts the beginning of a weight file where an interrupted process would leave it."""
+    part = cache / "tiny" / "weights.hdf5.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(content)
+    return part
+
+
+def with_weights(model: PublishedModel, **changes: object) -> PublishedModel:
+    return replace(model, weights=replace(model.weights, **changes))
+
+
+# What is published
+
+
+def test_the_four_published_models_are_named() -> None:
+    assert pretrained.names() == ("small", "medium", "original", "original_5p5b")
+    assert all(name == model.name for name, model in pretrained.MODELS.items())
+
+
+def test_what_is_known_of_the_published_files_is_well_formed() -> None:
+    for model in pretrained.MODELS.values():
+        assert model.options.url.endswith("_options.json")
+        assert model.weights.url.endswith("_weights.hdf5")
+        assert model.weights.size is not None
+        digest = model.weights.sha256
+        assert digest is None or re.fullmatch(r"[0-9a-f]{64}", digest)
+
+
+def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(ElmoError, match=r"'orginal'.*'small', 'medium', 'original'"):
+        fetch("orginal", cache=tmp_path)
+
+
+# Where it goes
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ELMO_JAX_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
+        ({"ELMO_JAX_CACHE": "~/own"}, "/home/me/own"),
+        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/elmo-jax"),
+        ({"ELMO_JAX_CACHE": "", "XDG_CACHE_HOME": "relative"}, "/home/me/.cache/elmo-jax"),
+        ({}, "/home/me/.cache/elmo-jax"),
+    ],
+)
+def test_the_environment_chooses_the_cache(
+    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ELMO_JAX_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/me", "USERPROFILE": "/home/me", **variables}.items():
+        monkeypatch.setenv(name, value)
+    assert pretrained.cache_dir() == Path(expected)
+
+
+def test_fetch_uses_the_cache_of_the_environment(
+    model: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path / "deep" / "cache"))
+    assert fetch(model, progress=False) == tmp_path / "deep" / "cache" / "tiny"
+
+
+def test_a_cache_that_cannot_be_made_is_reported(model: PublishedModel, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    with pytest.raises(ElmoError, match=r"Cannot write.*ELMO_JAX_CACHE.*weights\.hdf5"):
+        fetch(model, cache=tmp_path / "cache")
+
+
+# When all goes well
+
+
+def test_both_files_arrive_whole_and_leave_nothing_behind(
+    model: PublishedModel, tmp_path: Path
+) -> None:
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert folder == tmp_path / "tiny"
+    assert (folder / "options.json").read_bytes() == OPTIONS
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+    left = sorted(path.name for path in folder.iterdir())
+    assert left == ["SHA256SUMS", "options.json", "weights.hdf5"]
+
+
+def test_progress_goes_to_stderr_and_only_if_asked_for(
+    model: PublishedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch(model, cache=tmp_path / "silent", progress=False)
+    assert capsys.readouterr() == ("", "")
+    fetch(model, cache=tmp_path / "shown", progress=True)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "tiny/weights.hdf5" in shown.err
+
+
+def test_hashes_not_known_beforehand_are_recorded(model: PublishedModel, tmp_path: Path) -> None:
+    sums = fetch(model, cache=tmp_path, progress=False) / "SHA256SUMS"
+    assert sums.read_text() == f"{sha256(OPTIONS)}  options.json\n"
+    (sums.parent / "weights.hdf5").unlink()
+    fetch(with_weights(model, sha256=None), cache=tmp_path, progress=False)
+    assert sums.read_text().splitlines() == sorted(
+        [f"{sha256(OPTIONS)}  options.json", f"{sha256(WEIGHTS)}  weights.hdf5"]
+    )
+
+
+def test_finished_files_are_not_requested_again(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    fetch(model, cache=tmp_path, progress=False)
+    assert len(site.requests) == 2
+    (tmp_path / "tiny.lock").unlink()
+    fetch(model, cache=tmp_path, progress=False)
+    assert len(site.requests) == 2
+    assert not (tmp_path / "tiny.lock").exists()  # so a read-only cache is served too
+
+
+def test_files_placed_by_hand_are_accepted(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "weights.hdf5").write_bytes(WEIGHTS)
+    assert fetch(model, cache=tmp_path, progress=False) == folder
+    assert [name for name, _ in site.requests] == ["options.json"]
+
+
+def test_callers_at_once_wait_for_each_other(
+    site: Site, model: PublishedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def eventually(happens: object) -> None:
+        deadline = time.monotonic() + 10
+        while not happens():  # type: ignore[operator]
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    site.gate.clear()
+    folders: list[Path] = []
+    callers = [
+        threading.Thread(target=lambda: folders.append(fetch(model, cache=tmp_path)))
+        for _ in range(2)
+    ]
+    callers[0].start()
+    eventually(lambda: site.requests)
+    callers[1].start()
+    eventually(lambda: "Waiting for another process" in capsys.readouterr().err)
+    site.gate.set()
+    for caller in callers:
+        caller.join()
+    assert folders == [tmp_path / "tiny"] * 2
+    assert len(site.requests) == 2
+    assert (tmp_path / "tiny" / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+# When the connection breaks
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+def test_a_broken_download_resumes_where_it_stopped(
+    tells_length: bool, site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.tells_length, site.weight_cuts = tells_length, [HALF]
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert site.weight_ranges() == [None, f"bytes={HALF}-"]
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_truncation_is_noticed_by_the_length_the_server_told(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.weight_cuts = [HALF]
+    unknown = with_weights(model, size=None, sha256=None)
+    folder = fetch(unknown, cache=tmp_path, progress=False)
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_reset_connection_is_tried_again(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.weight_cuts, site.resets = [0, HALF], 2
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert len(site.weight_ranges()) == 3
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_download_that_gets_on_may_break_any_number_of_times(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.weight_cuts = [len(WEIGHTS) // 20] * 15
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert len(site.weight_ranges()) == 16 > downloading.ATTEMPTS
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_part_of_an_earlier_process_is_resumed(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    part_of(tmp_path, WEIGHTS[:HALF])
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert site.weight_ranges() == [f"bytes={HALF}-"]
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_whole_part_is_not_requested_again(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    part_of(tmp_path, WEIGHTS)
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert site.weight_ranges() == []
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_server_without_ranges_sends_the_whole_file_again(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.understands_ranges, site.weight_cuts = False, [HALF]
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert len(site.weight_ranges()) == 2
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_part_longer_than_the_file_is_started_afresh(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    part_of(tmp_path, WEIGHTS + b"more")
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert site.weight_ranges() == [f"bytes={len(WEIGHTS) + 4}-", None]  # the first: 416
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_a_range_that_was_not_asked_for_is_not_used(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.shifts_ranges = True
+    part_of(tmp_path, WEIGHTS[:HALF])
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert site.weight_ranges() == [f"bytes={HALF}-", None]
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+def test_persistent_truncation_is_an_error_and_keeps_the_part(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.weight_cuts = [HALF] + [0] * 50
+    message = failure_of(model, tmp_path)
+    assert "closed early: 51,200 of 102,400 bytes came (after 5 attempts)" in message
+    assert str(tmp_path / "tiny" / "weights.hdf5") in message
+    assert (tmp_path / "tiny" / "weights.hdf5.part").read_bytes() == WEIGHTS[:HALF]
+    assert len(site.weight_ranges()) == 1 + downloading.ATTEMPTS - 1
+
+
+def test_truncation_without_ranges_comes_to_an_end(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.understands_ranges, site.weight_cuts = False, [HALF] * 50
+    assert "closed early" in failure_of(model, tmp_path)
+    assert len(site.weight_ranges()) == downloading.ATTEMPTS
+
+
+def test_a_silent_server_is_given_up(
+    site: Site, model: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", 0.02)
+    site.gate.clear()
+    assert "timed out (after 5 attempts)" in failure_of(model, tmp_path)
+
+
+# When something else comes
+
+
+def test_a_wrong_hash_is_an_error_and_drops_the_part(model: PublishedModel, tmp_path: Path) -> None:
+    message = failure_of(with_weights(model, sha256="0" * 64), tmp_path)
+    assert model.weights.url in message
+    assert f"expected: 102,400 bytes, sha256 {'0' * 64}" in message
+    assert f"got: 102,400 bytes with sha256 {sha256(WEIGHTS)}" in message
+    assert f"save it exactly as {tmp_path / 'tiny' / 'weights.hdf5'}" in message
+    assert not (tmp_path / "tiny" / "weights.hdf5.part").exists()
+
+
+def test_a_part_with_other_bytes_costs_one_try_only(model: PublishedModel, tmp_path: Path) -> None:
+    part_of(tmp_path, b"x" * HALF)
+    assert "102,400 bytes with sha256" in failure_of(model, tmp_path)
+    folder = fetch(model, cache=tmp_path, progress=False)
+    assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize("tells_length", [True, False])
+def test_a_wrong_size_is_an_error_and_drops_the_part(
+    tells_length: bool, site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.tells_length = tells_length
+    site.files["weights.hdf5"] = b"<html>Please log in</html>" + WEIGHTS
+    message = failure_of(model, tmp_path)
+    assert "expected: 102,400 bytes" in message
+    assert ("102,426 bytes of text/html" if tells_length else "102,426 bytes") in message
+    assert not (tmp_path / "tiny" / "weights.hdf5.part").exists()
+
+
+def test_options_that_are_not_json_are_reported(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.files["options.json"] = b"<html>\nPlease log in</html>"
+    message = failure_of(model, tmp_path)
+    assert "expected: size not known, sha256 not known, a JSON object" in message
+    assert "27 bytes that are not a JSON object, beginning '<html> Please log in" in message
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_a_missing_file_is_reported_at_once(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    del site.files["weights.hdf5"]
+    message = failure_of(model, tmp_path)
+    assert "got: HTTP 404 Not Found" in message
+    assert f"save it exactly as {tmp_path / 'tiny' / 'weights.hdf5'}" in message
+    assert len(site.weight_ranges()) == 1
+
+
+def test_an_overloaded_server_is_tried_again(
+    site: Site, model: PublishedModel, tmp_path: Path
+) -> None:
+    site.status = 503
+    assert "HTTP 503 Service Unavailable (after 5 attempts)" in failure_of(model, tmp_path)
+    assert len(site.requests) == downloading.ATTEMPTS
+
+
+def test_an_unreachable_host_is_reported(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    missing = RemoteFile(f"http://127.0.0.1:{port}/options.json")
+    message = failure_of(PublishedModel("tiny", missing, missing), tmp_path)
+    assert missing.url in message
+    assert re.search(r"no answer: .*refused.* \(after 5 attempts\)", message)
+    assert f"save it exactly as {tmp_path / 'tiny' / 'options.json'}" in message
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_is_reported(model: PublishedModel, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "weights.hdf5.part").symlink_to("/dev/full")
+    message = failure_of(model, tmp_path)
+    assert re.search(r"weights\.hdf5\.part could not be written: .*No space left", message)
+    assert model.weights.url in message
+
+
+@pytest.mark.parametrize(
+    ("file_name", "content", "found"),
+    [
+        ("weights.hdf5", b"short", "5 bytes, beginning 'short'"),
+        ("options.json", b"<html>", "6 bytes that are not a JSON object, beginning '<html>'"),
+    ],
+)
+def test_a_wrong_file_placed_by_hand_is_reported_and_kept(
+    file_name: str,
+    content: bytes,
+    found: str,
+    site: Site,
+    model: PublishedModel,
+    tmp_path: Path,
+) -> None:
+    placed = tmp_path / "tiny" / file_name
+    placed.parent.mkdir()
+    placed.write_bytes(content)
+    with pytest.raises(ElmoError) as caught:
+        fetch(model, cache=tmp_path, progress=False)
+    message = str(caught.value)
+    assert f"{placed} is not the file of the model 'tiny'" in message
+    assert f"got: {found}" in message
+    assert "delete it, and it will be downloaded" in message
+    assert placed.read_bytes() == content
+    assert site.requests == []
