@@ -1,0 +1,274 @@
+"""Pure, compiled functions over batches: ``jax.vmap`` of the one-lane modules.
+
+They hold no state and depend on their arguments only. Values of ids and lengths are checked
+where they are concrete; inside a ``jax.jit`` of the caller's only shapes can be.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .config import ElmoConfig
+from .errors import ElmoError
+from .model import BiLM, BiLMState, check_precision, zero_state
+from .options import N_CHARACTERS
+from .parameters import Params, check_params
+from .pooling import check_pooling, pool
+from .selection import Layers, LayerSelection, select_layers
+
+
+def layer_outputs(
+    params: Params,
+    char_ids: Any,
+    lengths: Any,
+    *,
+    config: ElmoConfig,
+    boundaries: bool = False,
+    precision: str = "float32",
+) -> jax.Array:
+    """All layers of a batch of sentences, each read from a zero state.
+
+    Args:
+        params: the parameter tree of ``config``.
+        char_ids: int [B, T, C] from ``encode_batch``: no sentence markers, 0 at padding.
+        lengths: int [B], real words of each sentence.
+        config: the architecture.
+        boundaries: keep the vectors of BOS and EOS, which are left out otherwise.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+
+    Returns:
+        float32 [B, L, T, D], zeros at padding. Layer 0 is the token vector twice; layer k is
+        the forward and the backward output of the k-th LSTM layer side by side. With
+        ``boundaries`` [B, L, T + 2, D]: BOS first, EOS after the last real word.
+
+    Raises:
+        ElmoError: for arrays of a wrong shape, dtype or content.
+
+    Example:
+        >>> char_ids, lengths = encode_batch([["A", "bank", "."], ["Hi"]], config)
+        >>> layer_outputs(params, char_ids, lengths, config=config).shape
+        (2, 3, 3, 256)
+    """
+    char_ids, lengths = _check_batch(params, char_ids, lengths, config, precision)
+    if boundaries:
+        state = initial_state(config, char_ids.shape[0])
+        return _with_state(params, char_ids, lengths, state, config, precision)[0]
+    return _layer_outputs(params, char_ids, lengths, config, precision)
+
+
+def layer_outputs_with_state(
+    params: Params,
+    char_ids: Any,
+    lengths: Any,
+    state: BiLMState,
+    *,
+    config: ElmoConfig,
+    precision: str = "float32",
+) -> tuple[jax.Array, BiLMState]:
+    """All layers of a batch that goes on from the state of the batch before.
+
+    This is what bilm-tf and AllenNLP do on every call: row i continues from row i. Rows of the
+    state beyond the batch stay as they are; rows that the state lacks start from zeros.
+
+    Args:
+        params: as in ``layer_outputs``.
+        char_ids: as in ``layer_outputs``.
+        lengths: as in ``layer_outputs``.
+        state: from ``initial_state`` or an earlier call; each array's axis 0 is the row.
+        config: the architecture.
+        precision: as in ``layer_outputs``.
+
+    Returns:
+        float32 [B, L, T, D], zeros at padding; and the new state, each direction's at its own
+        end of each sentence (forward after EOS, backward after BOS).
+
+    Raises:
+        ElmoError: for arrays of a wrong shape, dtype or content.
+
+    Example:
+        >>> state = initial_state(config, 2)
+        >>> layers, state = layer_outputs_with_state(params, ids, lengths, state, config=config)
+    """
+    char_ids, lengths = _check_batch(params, char_ids, lengths, config, precision)
+    n_sentences, n_rows = char_ids.shape[0], _check_state(state, config)
+    grown = jax.tree.map(
+        lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
+        state,
+    )
+    read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
+    layers, new = _with_state(params, char_ids, lengths, read, config, precision)
+    kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
+    return layers[:, :, 1:-1] * _real(lengths, char_ids), kept
+
+
+def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:
+    """The state before anything was read: zeros, [batch_size, H] and [batch_size, P] a layer."""
+    return jax.tree.map(
+        lambda x: jnp.zeros((batch_size, *x.shape), x.dtype),
+        jax.eval_shape(functools.partial(zero_state, config)),
+    )
+
+
+def pooled_sentences(
+    params: Params,
+    char_ids: Any,
+    lengths: Any,
+    *,
+    config: ElmoConfig,
+    layers: Layers = "average",
+    pooling: str = "mean",
+    mix_weights: Any = None,
+    mix_gamma: Any = 1.0,
+    precision: str = "float32",
+) -> jax.Array:
+    """One vector a sentence, pooled over its real words.
+
+    Args:
+        params: as in ``layer_outputs``.
+        char_ids: as in ``layer_outputs``.
+        lengths: as in ``layer_outputs``.
+        config: the architecture.
+        layers: "average", "top", a layer's number, "mix", or "all". Layers above the highest
+            that is needed are not computed.
+        pooling: "mean" or "max".
+        mix_weights: for "mix", L unnormalised weights.
+        mix_gamma: for "mix", the scale.
+        precision: as in ``layer_outputs``.
+
+    Returns:
+        float32 [B, D]; for "all" [B, L, D]. Zeros for an empty sentence.
+
+    Raises:
+        ElmoError: for an unknown name, or arrays of a wrong shape, dtype or content.
+
+    Example:
+        >>> pooled_sentences(params, char_ids, lengths, config=config, layers="top").shape
+        (2, 256)
+    """
+    check_pooling(pooling)
+    selection, shares = select_layers(layers, config, mix_weights, mix_gamma)
+    char_ids, lengths = _check_batch(params, char_ids, lengths, config, precision)
+    return _pooled(params, char_ids, lengths, shares, config, selection, pooling, precision)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "precision"))
+def _layer_outputs(
+    params: Params, char_ids: jax.Array, lengths: jax.Array, config: ElmoConfig, precision: str
+) -> jax.Array:
+    one_lane = _one_lane(params, config, precision)
+    return jax.vmap(one_lane)(char_ids, lengths)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "precision"))
+def _with_state(
+    params: Params,
+    char_ids: jax.Array,
+    lengths: jax.Array,
+    state: BiLMState,
+    config: ElmoConfig,
+    precision: str,
+) -> tuple[jax.Array, BiLMState]:
+    one_lane = _one_lane(params, config, precision, method="with_state")
+    return jax.vmap(one_lane)(char_ids, lengths, state)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "selection", "pooling", "precision"))
+def _pooled(
+    params: Params,
+    char_ids: jax.Array,
+    lengths: jax.Array,
+    shares_L: jax.Array,
+    config: ElmoConfig,
+    selection: LayerSelection,
+    pooling: str,
+    precision: str,
+) -> jax.Array:
+    one_lane = _one_lane(params, config, precision)
+
+    def pooled(char_ids_TC: jax.Array, length: jax.Array) -> jax.Array:
+        layers_LTD = one_lane(char_ids_TC, length, selection.n_computed)
+        pooled_LD = jax.vmap(lambda layer_TD: pool(layer_TD, length, pooling))(
+            selection.apply(layers_LTD, shares_L, axis=0).reshape(-1, *layers_LTD.shape[1:])
+        )
+        return pooled_LD if selection.n_kept else pooled_LD[0]
+
+    return jax.vmap(pooled)(char_ids, lengths)
+
+
+def _one_lane(
+    params: Params, config: ElmoConfig, precision: str, method: str = "__call__"
+) -> Callable[..., Any]:
+    """A method of BiLM as a function of one sentence."""
+    return functools.partial(BiLM(config, precision).apply, {"params": params}, method=method)
+
+
+def _real(lengths: jax.Array, char_ids: jax.Array) -> jax.Array:
+    return (jnp.arange(char_ids.shape[1])[None] < lengths[:, None])[:, None, :, None]
+
+
+def _check_batch(
+    params: Params, char_ids: Any, lengths: Any, config: ElmoConfig, precision: str
+) -> tuple[jax.Array, jax.Array]:
+    """The arrays as int32, or one clear error."""
+    check_precision(precision)
+    check_params(config, params)
+    char_ids = _as_integers(char_ids, "char_ids", "[B, T, C]", 3)
+    lengths = _as_integers(lengths, "lengths", "[B]", 1)
+    narrowest, widest = config.max_filter_width, config.max_characters_per_token
+    n_sentences, n_tokens, n_characters = char_ids.shape
+    if not narrowest <= n_characters <= widest:
+        raise ElmoError(
+            f"char_ids has {n_characters} characters a word (its last axis), expected {widest}, "
+            f"and at least {narrowest}, the width of the widest filter."
+        )
+    if lengths.shape[0] != n_sentences:
+        raise ElmoError(
+            f"lengths has {lengths.shape[0]} entries for {n_sentences} sentences in char_ids."
+        )
+    _check_range(char_ids, "char_ids", N_CHARACTERS, "the last character id")
+    _check_range(lengths, "lengths", n_tokens, "the number of tokens in char_ids")
+    return jnp.asarray(char_ids, jnp.int32), jnp.asarray(lengths, jnp.int32)
+
+
+def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
+    if not isinstance(array, jax.Array):  # which is also what a traced value is
+        array = np.asarray(array)
+    if array.ndim != rank:
+        raise ElmoError(
+            f"{name} has shape {array.shape}, expected {rank} axes {axes}. "
+            "elmo_jax.encode_batch makes both arrays from lists of words."
+        )
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ElmoError(f"{name} has dtype {array.dtype}, expected integers.")
+    return array
+
+
+def _check_range(array: Any, name: str, most: int, meaning: str) -> None:
+    if isinstance(array, jax.core.Tracer) or not array.size:
+        return
+    values = np.asarray(array)
+    for bound, wrong in ((0, values < 0), (most, values > most)):
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            raise ElmoError(
+                f"{name}[{', '.join(map(str, place))}] is {values[place]}, expected at "
+                f"{f'most {bound}, {meaning}' if bound else 'least 0'}."
+            )
+
+
+def _check_state(state: Any, config: ElmoConfig) -> int:
+    """How many rows the state has."""
+    shapes = jax.tree.map(np.shape, state)
+    rows = next((np.shape(leaf)[0] for leaf in jax.tree.leaves(state) if np.ndim(leaf)), 0)
+    if shapes != jax.tree.map(np.shape, jax.eval_shape(lambda: initial_state(config, rows))):
+        raise ElmoError(
+            "Expected a BiLMState from initial_state(config, batch_size) or an earlier call, "
+            f"with one number of rows everywhere; got shapes {shapes}."
+        )
+    return rows

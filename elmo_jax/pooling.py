@@ -1,0 +1,33 @@
+"""Pooling: a sentence's tokens to one vector, over real tokens only."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from .errors import ElmoError
+
+POOLINGS = ("mean", "max")
+
+
+def check_pooling(pooling: str) -> None:
+    """Raise ElmoError unless ``pooling`` is one of POOLINGS."""
+    if pooling not in POOLINGS:
+        raise ElmoError(
+            f"Unknown pooling={pooling!r}: expected one of {', '.join(map(repr, POOLINGS))}."
+        )
+
+
+def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
+    """The first ``length`` tokens of one sentence as one vector; zeros if there are none.
+
+    Args:
+        vectors_TD: float32 [T, D].
+        length: int, at most T.
+        pooling: "mean" or "max".
+    """
+    real_T1 = (jnp.arange(vectors_TD.shape[0]) < length)[:, None]
+    if pooling == "mean":
+        return jnp.where(real_T1, vectors_TD, 0).sum(axis=0) / jnp.maximum(length, 1)
+    most = jnp.where(real_T1, vectors_TD, -jnp.inf).max(axis=0, initial=-jnp.inf)
+    return jnp.where(length > 0, most, 0)
