@@ -14,8 +14,8 @@ of the code that was released with it (bilm-tf).
 from .bilm import BiLM, BiLMState, zero_state
 from .char_encoder import CharEncoder
 from .lstm import GATES, LanguageModelStack, LSTMState, ProjectedLSTMCell
+from .mixing import ScalarMix, scalar_mix
 from .precision import PRECISIONS, check_precision
-from .scalar_mix import ScalarMix, scalar_mix
 
 __all__ = [
     "GATES",

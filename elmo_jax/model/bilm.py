@@ -82,11 +82,12 @@ class BiLM(nn.Module):
 
         tokens_TP = self.encode_words(char_ids_TC)
         start = self.start_state(n_lstm_layers)
+        forward, _ = self.forward(tokens_TP, start.forward, start.forward, position_T == 0)
         # Backwards, padding is read before the sentence: a fresh start at its last word.
-        directions = self.run_lane(
-            tokens_TP, start, start, position_T == 0, position_T == length - 1
-        )[0]
-        return _side_by_side(tokens_TP, *directions, real_T=position_T < length)
+        backward, _ = self.backward(
+            tokens_TP, start.backward, start.backward, position_T == length - 1
+        )
+        return _side_by_side(tokens_TP, forward, backward, position_T < length)
 
     def with_state(
         self, char_ids_TC: jax.Array, length: jax.Array | int, state: BiLMState
@@ -110,8 +111,10 @@ class BiLM(nn.Module):
         read_TP = jnp.where((position_T == length + 1)[:, None], eos_P[None], read_TP)
         real_T = position_T < length + 2
         never_T = jnp.zeros_like(real_T)
-        directions, new = self.run_lane(read_TP, state, state, never_T, never_T, real_T)
-        return _side_by_side(read_TP, *directions, real_T=real_T), new
+        forward, after = self.forward(read_TP, state.forward, state.forward, never_T, real_T)
+        backward, before = self.backward(read_TP, state.backward, state.backward, never_T, real_T)
+        layers_LTD = _side_by_side(read_TP, forward, backward, real_T)
+        return layers_LTD, BiLMState(after, before)
 
     def encode_words(self, char_ids_UC: jax.Array | np.ndarray) -> jax.Array:
         """Token vectors of any words, int32 [U, C] -> float32 [U, P]."""
@@ -134,32 +137,27 @@ class BiLM(nn.Module):
             self.backward(eos_TP, zero.backward, zero.backward, never_T)[1],
         )
 
-    def run_lane(
+    def read(
         self,
+        direction: str,
         tokens_TP: jax.Array,
-        state: BiLMState,
-        start: BiLMState,
-        first_T: jax.Array,
-        last_T: jax.Array,
+        state: tuple[LSTMState, ...],
+        start: tuple[LSTMState, ...],
+        fresh_T: jax.Array,
         real_T: jax.Array | None = None,
-    ) -> tuple[tuple[tuple[jax.Array, ...], tuple[jax.Array, ...]], BiLMState]:
-        """Both directions over a lane of sentences that lie end to end.
+    ) -> tuple[tuple[jax.Array, ...], tuple[LSTMState, ...]]:
+        """One direction over a lane, which may hold several sentences end to end.
 
         Args:
-            tokens_TP: float32 [T, P].
-            state: the state before the lane's first token, and (backward) after its last.
-            start: the state in which each sentence starts.
-            first_T: bool [T], the first tokens of sentences.
-            last_T: bool [T], the last tokens of sentences.
-            real_T: bool [T] or None; tokens where it is False leave the state as it is.
-
-        Returns:
-            The outputs of the forward layers and of the backward layers, each float32 [T, P],
-            and the states at the end.
+            direction: "forward" or "backward".
+            tokens_TP: as in ``LanguageModelStack``; so are the others.
+            state: before the lane's first token, or (backward) after its last.
+            start: in which each sentence starts.
+            fresh_T: the sentences' first tokens, or (backward) their last.
+            real_T: where it is False the state stays as it is.
         """
-        forward, after = self.forward(tokens_TP, state.forward, start.forward, first_T, real_T)
-        backward, before = self.backward(tokens_TP, state.backward, start.backward, last_T, real_T)
-        return (forward, backward), BiLMState(after, before)
+        stack = {"forward": self.forward, "backward": self.backward}[direction]
+        return stack(tokens_TP, state, start, fresh_T, real_T)
 
 
 def _side_by_side(

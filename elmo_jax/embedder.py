@@ -1,0 +1,231 @@
+"""Elmo: a model with the machinery to embed sentences, texts and words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from .config import ElmoConfig
+from .engine import Engine, Request
+from .errors import ElmoError
+from .loading import load
+from .model import check_precision
+from .parameters import Params, check_params
+from .pooling import check_pooling
+from .selection import Layers, select_layers
+from .sentences import Tokenizer, check_not_a_string, check_sentence, check_sentences, tokenize
+
+DTYPES = ("float32", "float16")
+
+
+class Elmo:
+    """An ELMo, ready to use.
+
+    Deterministic and without memory: what it returns for a sentence depends on that sentence
+    alone. It keeps the token vectors of words it has seen, and takes sentences in any number and
+    of any length through a few compiled shapes. Threads may share it.
+
+    Args:
+        source: a folder, a zip or a published model's name, see ``load``.
+        options_file: options.json of the published format, together with ``weight_file``.
+        weight_file: the HDF5 file of the published format.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+
+    Attributes:
+        config: the architecture.
+        params: the parameters on the device, for the functions.
+
+    Raises:
+        ElmoError: if there is no such model, or its files have problems.
+
+    Example:
+        >>> elmo = elmo_jax.Elmo(options_file="options.json", weight_file="weights.hdf5")
+        >>> [vectors.shape for vectors in elmo.embed([["The", "bank", "."], ["Hi"]])]
+        [(3, 3, 1024), (3, 1, 1024)]
+    """
+
+    config: ElmoConfig
+    params: dict[str, Any]
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        options_file: str | os.PathLike[str] | None = None,
+        weight_file: str | os.PathLike[str] | None = None,
+        precision: str = "float32",
+    ) -> None:
+        check_precision(precision)
+        config, params = load(source, options_file=options_file, weight_file=weight_file)
+        self._set_up(config, params, precision)
+
+    @classmethod
+    def from_params(cls, config: ElmoConfig, params: Params, *, precision: str = "float32") -> Elmo:
+        """An Elmo of parameters that are in memory already.
+
+        Raises:
+            ElmoError: if ``params`` does not fit ``config``.
+        """
+        check_precision(precision)
+        check_params(config, params)
+        elmo = cls.__new__(cls)
+        elmo._set_up(config, params, precision)
+        return elmo
+
+    def _set_up(self, config: ElmoConfig, params: Params, precision: str) -> None:
+        self.config = config
+        self.params = jax.device_put(dict(params))
+        self._engine = Engine(config, self.params, precision)
+
+    def stream(
+        self,
+        sentences: Iterable[Sequence[str]],
+        layers: Layers = "all",
+        *,
+        pooling: str | None = None,
+        mix_weights: Any = None,
+        mix_gamma: Any = 1.0,
+        dtype: str = "float32",
+    ) -> Iterator[np.ndarray]:
+        """Embed any number of sentences, one result after the other, in bounded memory.
+
+        Args:
+            sentences: an iterable of lists of words; it is read as results are taken.
+            layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
+                Layers above the highest that is needed are not computed.
+            pooling: None for a vector a token; "mean" or "max" for one a sentence.
+            mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them.
+            mix_gamma: for "mix", the scale.
+            dtype: of the results: "float32" or "float16".
+
+        Yields:
+            In the order of the sentences, [T, D], or [L, T, D] for all layers; pooled [D] or
+            [L, D]. An empty sentence gives T = 0, and pooled zeros.
+
+        Raises:
+            ElmoError: at once for an unknown name; on its turn for a bad sentence.
+        """
+        check_not_a_string(sentences)
+        if pooling is not None:
+            check_pooling(pooling)
+        if dtype not in DTYPES:
+            raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
+        selection, shares = select_layers(layers, self.config, mix_weights, mix_gamma)
+        request = Request(selection, shares, pooling, dtype)
+        return self._engine.run(_checked(sentences), request)
+
+    def embed(
+        self,
+        sentences: Iterable[Sequence[str]],
+        layers: Layers = "all",
+        *,
+        mix_weights: Any = None,
+        mix_gamma: Any = 1.0,
+        dtype: str = "float32",
+    ) -> list[np.ndarray]:
+        """Embed sentences, a vector for each token.
+
+        Args:
+            sentences: lists of words, which are taken as they are.
+            layers: as in ``stream``.
+            mix_weights: as in ``stream``.
+            mix_gamma: as in ``stream``.
+            dtype: as in ``stream``.
+
+        Returns:
+            For each sentence, in order: float32 [L, T, D], or [T, D] unless ``layers="all"``.
+
+        Raises:
+            ElmoError: for an unknown name or a bad sentence; nothing has been computed then.
+
+        Example:
+            >>> [v.shape for v in elmo.embed([["The", "bank", "."], []], layers="average")]
+            [(3, 1024), (0, 1024)]
+        """
+        sentences = _listed(sentences)
+        options = {"mix_weights": mix_weights, "mix_gamma": mix_gamma, "dtype": dtype}
+        return list(self.stream(sentences, layers, **options))
+
+    def embed_sentences(
+        self,
+        texts: Iterable[str | Sequence[str]],
+        layers: Layers = "average",
+        pooling: str = "mean",
+        *,
+        tokenizer: Tokenizer | None = None,
+        mix_weights: Any = None,
+        mix_gamma: Any = 1.0,
+        dtype: str = "float32",
+    ) -> np.ndarray:
+        """One vector a sentence, pooled over its tokens.
+
+        Args:
+            texts: strings, which are split, and lists of words, which are taken as they are.
+            layers: as in ``stream``.
+            pooling: "mean" or "max".
+            tokenizer: string to words; splits on whitespace if None.
+            mix_weights: as in ``stream``.
+            mix_gamma: as in ``stream``.
+            dtype: as in ``stream``.
+
+        Returns:
+            float32 [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty sentence.
+
+        Raises:
+            ElmoError: for an unknown name or a bad text; nothing has been computed then.
+
+        Example:
+            >>> elmo.embed_sentences(["The bank .", ["Hi"]]).shape
+            (2, 1024)
+        """
+        check_pooling(pooling)
+        sentences = _listed(tokenize(texts, tokenizer))
+        options = {"mix_weights": mix_weights, "mix_gamma": mix_gamma, "dtype": dtype}
+        vectors = list(self.stream(sentences, layers, pooling=pooling, **options))
+        if vectors:
+            return np.stack(vectors)
+        selection, _ = select_layers(layers, self.config, mix_weights)
+        kept = (selection.n_kept,) if selection.n_kept else ()
+        return np.zeros((0, *kept, self.config.output_dim), dtype)
+
+    def get_word_embeddings(self, items: Sequence[str]) -> np.ndarray | list[np.ndarray]:
+        """Vectors of the words of one sentence, or of several sentences given as strings.
+
+        Args:
+            items: strings. Without whitespace in any, they are the words of one sentence; else
+                each is a sentence of its own, which is split on whitespace.
+
+        Returns:
+            For words float32 [T, L, D], so that ``[i][1]`` is word i in the first biLM layer;
+            for sentences a list of float32 [L, T, D].
+
+        Raises:
+            ElmoError: if ``items`` is not a list of strings.
+
+        Example:
+            >>> elmo.get_word_embeddings(["The", "quick", "fox"]).shape
+            (3, 3, 1024)
+            >>> elmo.get_word_embeddings(["The quick fox"])[0].shape
+            (3, 3, 1024)
+        """
+        check_sentence(items, "the words")
+        if any(character.isspace() for item in items for character in item):
+            return self.embed([item.split() for item in items])
+        return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
+
+
+def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    check_not_a_string(sentences)
+    listed = list(sentences)
+    check_sentences(listed)
+    return listed
+
+
+def _checked(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+    for index, sentence in enumerate(sentences):
+        check_sentence(sentence, f"sentence {index}")
+        yield sentence

@@ -1,0 +1,5 @@
+"""The machinery behind ``Elmo``: words spelled once, sentences packed, few compiled shapes."""
+
+from .engine import Engine, Request
+
+__all__ = ["Engine", "Request"]
