@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,6 +47,9 @@ class ElmoConfig:
     use_skip_connections: bool = True
 
     def __post_init__(self) -> None:
+        if isinstance(self.filters, list | tuple):  # lists are welcome, but cannot be hashed
+            pairs = tuple(tuple(p) if isinstance(p, list) else p for p in self.filters)
+            object.__setattr__(self, "filters", pairs)
         problems = list(_problems(self))
         if problems:
             raise ElmoError("This ELMo configuration cannot be built: " + "; ".join(problems))
@@ -125,25 +129,31 @@ class ElmoConfig:
         return options_json.from_fields(dataclasses.asdict(self))
 
 
+def preset_names() -> tuple[str, ...]:
+    """The names that ``ElmoConfig.preset`` knows, smallest first."""
+    return tuple(_PRESETS)
+
+
 def _problems(config: ElmoConfig) -> Iterator[str]:
     """Every reason why ``config`` cannot be built, in words."""
-    if not config.filters:
-        yield "filters is empty, expected at least one (width, number) pair"
-    for pair in config.filters:
-        if len(pair) != 2 or not all(_is_count(n) for n in pair):
+    pairs = config.filters if isinstance(config.filters, tuple) else ()
+    if not pairs:
+        yield f"filters is {config.filters!r}, expected at least one (width, number) pair"
+    for pair in pairs:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(map(_is_count, pair)):
             yield f"filters holds {pair!r}, expected (width, number), both positive integers"
-        elif pair[0] > config.max_characters_per_token:
+        elif _is_count(longest := config.max_characters_per_token) and pair[0] > longest:
             yield (
-                f"a filter is {pair[0]} characters wide, but words have only "
-                f"{config.max_characters_per_token} (max_characters_per_token)"
+                f"a filter is {pair[0]} characters wide, but words have only {longest} "
+                "(max_characters_per_token)"
             )
     for name in ("projection_dim", "cell_dim", "char_embedding_dim", "n_layers"):
         value = getattr(config, name)
         if not _is_count(value):
             yield f"{name} is {value!r}, expected a positive integer"
-    if not _is_count(config.n_highway) and config.n_highway != 0:
+    if not _is_count(config.n_highway, least=0):
         yield f"n_highway is {config.n_highway!r}, expected 0 or a positive integer"
-    if not _is_count(config.max_characters_per_token) or config.max_characters_per_token < 3:
+    if not _is_count(config.max_characters_per_token, least=3):
         yield (
             f"max_characters_per_token is {config.max_characters_per_token!r}, expected at least "
             "3: two word markers and a character"
@@ -152,15 +162,21 @@ def _problems(config: ElmoConfig) -> Iterator[str]:
         yield f"activation is {config.activation!r}, expected one of {', '.join(_ACTIVATIONS)}"
     for name in ("cell_clip", "proj_clip"):
         clip = getattr(config, name)
-        if clip is not None and not (isinstance(clip, int | float) and clip > 0):
+        if clip is not None and not _is_bound(clip):
             yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
+    if not isinstance(config.use_skip_connections, bool):
+        yield f"use_skip_connections is {config.use_skip_connections!r}, expected true or false"
     dims = config.cell_dim, config.projection_dim
     if all(map(_is_count, dims)) and config.cell_dim < config.projection_dim:
-        yield (f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}")
+        yield f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}"
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _is_count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_bound(value: object) -> bool:
+    return isinstance(value, int | float) and value is not True and 0 < value < math.inf
 
 
 _PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))

@@ -21,13 +21,13 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     Raises:
         ElmoError: if ``target`` exists and ``overwrite`` is False, or its folder is no folder.
     """
-    _refuse_existing(target, overwrite)
+    refuse_existing(target, overwrite)
     if not target.parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        _refuse_existing(target, overwrite)
+        refuse_existing(target, overwrite)
         temporary.replace(target)
     except OSError as error:
         raise ElmoError(f"Cannot write {target}: {error}") from error
@@ -44,7 +44,7 @@ def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     if target.is_dir():
         if any(target.iterdir()):
-            _refuse_existing(target, overwrite)
+            refuse_existing(target, overwrite)
     elif target.exists():
         raise ElmoError(f"Cannot write the folder {target}: a file of that name exists.")
     try:
@@ -63,6 +63,9 @@ def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _refuse_existing(target: Path, overwrite: bool) -> None:
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Raise ElmoError if ``target`` exists and is not to be overwritten."""
     if target.exists() and not overwrite:
-        raise ElmoError(f"{target} exists already. Choose another name, or ask to overwrite it.")
+        raise ElmoError(
+            f"{target} exists already. Choose another name, or overwrite it (overwrite=True, --overwrite)."
+        )

@@ -50,8 +50,8 @@ def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
         fields[field] = _get(options, path, default)
         if fields[field] is _REQUIRED:
             complaints.append(f"{path} is missing")
-    fields["n_highway"] = fields["n_highway"] or 0
-    fields["use_skip_connections"] = bool(fields["use_skip_connections"])
+    for field in ("n_highway", "use_skip_connections"):  # null is as good as an absent key
+        fields[field] = _KEYS[field][1] if fields[field] is None else fields[field]
     try:
         fields["filters"] = tuple((width, number) for width, number in fields["filters"])
     except (TypeError, ValueError):

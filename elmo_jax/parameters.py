@@ -153,8 +153,12 @@ def check_params(config: ElmoConfig, params: Params, source: str = "params") -> 
     """
     if not isinstance(params, Mapping):
         raise ElmoError(f"Expected params as a nested dictionary, got {type(params).__name__}.")
-    flat = flatten(params)
-    problems = []
+    check_flat_params(config, flatten(params), source)
+
+
+def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str) -> None:
+    """What ``check_params`` does, for a tree that ``flatten`` took apart."""
+    flat, problems = dict(flat), []
     for dataset in datasets(config):
         expected = Dataset("", dataset.param_shape(), ())
         for path in dataset.paths:
@@ -165,7 +169,7 @@ def check_params(config: ElmoConfig, params: Params, source: str = "params") -> 
                     problems.append(f"{name} is missing, expected {expected.shape}")
             elif expected.shape_problem(np.shape(array)):
                 problems.append(f"{name} is {np.shape(array)}, expected {expected.shape}")
-    problems += [f"{'.'.join(path)} is unexpected" for path in flat]
+    problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
     if problems:
         raise ElmoError(
             f"{source} does not fit the configuration ({len(problems)} problems): "

@@ -1,15 +1,20 @@
 """Strict numerics for every test, and the fixtures that several files share."""
 
-import json
 import os
 from pathlib import Path
 
 import jax
 import oracle
 import pytest
+from hypothesis import settings
+from random_models import random_model, write_model
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "standard")
+
+# The same examples in every run; compiling is slow, so no example has a deadline.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 
 def shared_folder():
@@ -43,13 +48,9 @@ def make_model(tmp_path):
     """Write a random model of the published format; gives its folder and its oracle."""
 
     def make(seed=0, name="model", **choices):
-        options, weights = oracle.random_model(seed, **choices)
+        options, weights = random_model(seed, **choices)
         folder = tmp_path / name
-        oracle.write_model(folder, options, weights)
+        write_model(folder, options, weights)
         return folder, oracle.Oracle(options, weights)
 
     return make
-
-
-def read_json(path):
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,36 +1,16 @@
 """The oracle itself: against the original's own vectors, and against what a hand can check."""
 
-import json
-import os
-from pathlib import Path
-
 import h5py
 import numpy as np
 import oracle
 import pytest
+from random_models import VARIANTS, random_model, write_model
 
 # The original computed and stored its vectors in float32. Its own test allows 1e-6; one unit in
 # the last place of the largest values, which lie between 1 and 2, is 1.2e-7 more.
 BILM_TF_TOLERANCE = 1.2e-6
 
 SENTENCE = ["The", "bank", "of", "the", "river", "."]
-
-
-def shared_folder():
-    default = Path(__file__).resolve().parents[2] / "shared"
-    return Path(os.environ.get("ELMO_JAX_SHARED", default))
-
-
-@pytest.fixture(scope="module")
-def bilm_tf():
-    folder = shared_folder() / "fixtures" / "bilm-tf"
-    if not folder.is_dir():
-        pytest.skip(f"no bilm-tf fixture at {folder}; ELMO_JAX_SHARED names the folder above")
-    return folder
-
-
-def read_json(path):
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def close(actual, expected):
@@ -42,9 +22,9 @@ def close(actual, expected):
 
 def test_the_vectors_are_those_of_the_original_code(bilm_tf):
     model = oracle.Oracle(
-        read_json(bilm_tf / "options.json"), oracle.read_weights(bilm_tf / "lm_weights.hdf5")
+        oracle.read_json(bilm_tf / "options.json"), oracle.read_weights(bilm_tf / "lm_weights.hdf5")
     )
-    lists = read_json(bilm_tf / "lm_embeddings_sentences.json")
+    lists = oracle.read_json(bilm_tf / "lm_embeddings_sentences.json")
     state, compared = None, 0
     for i in range(10):
         batch = [sentences[i].split() for sentences in lists]
@@ -91,7 +71,7 @@ def test_what_utf8_cannot_encode_is_left_out():
 
 def one_filter_model(activation, bias):
     """E = F = P = 1, one filter two wide that adds its two characters; "a" is 5, a pad -3."""
-    options, weights = oracle.random_model(
+    options, weights = random_model(
         0,
         filters=[[2, 1]],
         char_embedding_dim=1,
@@ -210,26 +190,10 @@ def test_without_a_projection_there_is_nothing_for_proj_clip_to_bound():
 
 # Layers and state
 
-VARIANTS = {
-    "published shape": {},
-    "no skips": {"use_skip_connections": False},
-    "one layer": {"n_layers": 1},
-    "four layers": {"n_layers": 4},
-    "tight clips": {"cell_clip": 0.5, "proj_clip": 0.5},
-    "null clips": {"cell_clip": None, "proj_clip": None},
-    "no clips": {"cell_clip": oracle.ABSENT, "proj_clip": oracle.ABSENT},
-    "no token projection": {"filters": [[1, 2], [3, 4]], "projection_dim": 6},
-    "no LSTM projection": {"dim": 6, "projection_dim": 6},
-    "no highway": {"n_highway": oracle.ABSENT},
-    "three highways": {"n_highway": 3},
-    "tanh": {"activation": "tanh"},
-    "short words": {"max_characters_per_token": 8, "n_characters": 261},
-}
-
 
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())
 def model(request):
-    return oracle.Oracle(*oracle.random_model(1, **request.param))
+    return oracle.Oracle(*random_model(1, **request.param))
 
 
 def test_layers_have_the_order_and_shape_of_the_format(model):
@@ -251,7 +215,7 @@ def test_boundaries_are_left_out_unless_asked_for(model):
 
 
 def test_a_forward_vector_knows_the_words_before_and_a_backward_vector_those_after():
-    model = oracle.Oracle(*oracle.random_model(2))
+    model = oracle.Oracle(*random_model(2))
     before, after = model.layers(["a", "b", "c"]), model.layers(["a", "x", "c"])
     changed = np.abs(before - after)[1:].max(axis=0) > 1e-9  # [T, D]
     forward, backward = changed[:, :6], changed[:, 6:]
@@ -260,7 +224,7 @@ def test_a_forward_vector_knows_the_words_before_and_a_backward_vector_those_aft
 
 
 def test_a_skip_connection_adds_the_input_from_the_second_layer_on():
-    options, weights = oracle.random_model(3, cell_clip=None, proj_clip=None)
+    options, weights = random_model(3, cell_clip=None, proj_clip=None)
     for name in weights:
         if "Cell1" in name:
             weights[name] = np.zeros_like(weights[name])  # a cell that answers zeros
@@ -291,7 +255,7 @@ def test_a_row_continues_from_its_own_row(model):
 
 
 def test_rows_beyond_the_batch_keep_their_state():
-    model = oracle.Oracle(*oracle.random_model(4))
+    model = oracle.Oracle(*random_model(4))
     _, state = model.layers_with_state([["one"], ["two"]], None)
     _, after = model.layers_with_state([["three"]], state)
     assert len(after) == 2
@@ -308,7 +272,7 @@ def test_the_state_is_the_last_steps_own(model):
 
 
 def test_the_carried_h_is_the_one_before_the_skip_connection():
-    model = oracle.Oracle(*oracle.random_model(4))
+    model = oracle.Oracle(*random_model(4))
     _, (row,) = model.layers_with_state([SENTENCE], None)
     layers = model.layers(SENTENCE, boundaries=True)
     close(row[0][1][1], layers[2, -1, :6] - layers[1, -1, :6])
@@ -382,7 +346,7 @@ def test_an_empty_sentence_pools_to_zeros(how):
 
 
 def test_a_random_model_has_the_names_and_shapes_of_the_format():
-    _, weights = oracle.random_model(0, filters=[[1, 3], [2, 5]], projection_dim=6, dim=10)
+    _, weights = random_model(0, filters=[[1, 3], [2, 5]], projection_dim=6, dim=10)
     shapes = {name: value.shape for name, value in weights.items() if "RNN_1" not in name}
     cell = {"W_0": (12, 40), "B": (40,), "W_P_0": (10, 6)}
     assert shapes == {
@@ -406,9 +370,9 @@ def test_a_random_model_has_the_names_and_shapes_of_the_format():
 
 
 def test_a_random_model_has_the_names_and_shapes_of_the_original(bilm_tf):
-    _, weights = oracle.random_model(
+    _, weights = random_model(
         0,
-        filters=read_json(bilm_tf / "options.json")["char_cnn"]["filters"],
+        filters=oracle.read_json(bilm_tf / "options.json")["char_cnn"]["filters"],
         n_highway=2,
         projection_dim=16,
         dim=64,
@@ -418,21 +382,19 @@ def test_a_random_model_has_the_names_and_shapes_of_the_original(bilm_tf):
 
 
 def test_a_projection_is_absent_where_it_would_change_no_width():
-    _, weights = oracle.random_model(0, filters=[[1, 6]], projection_dim=6, dim=6)
+    _, weights = random_model(0, filters=[[1, 6]], projection_dim=6, dim=6)
     assert not [name for name in weights if "CNN_proj" in name or "W_P_0" in name]
 
 
 def test_the_same_seed_gives_the_same_model():
-    for (name, a), b in zip(
-        oracle.random_model(7)[1].items(), oracle.random_model(7)[1].values(), strict=True
-    ):
+    for (name, a), b in zip(random_model(7)[1].items(), random_model(7)[1].values(), strict=True):
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
 @pytest.mark.parametrize("bound", [0.5, 3.0])
 @pytest.mark.parametrize("seed", range(10))
 def test_clips_hold_some_values_and_let_others_pass(bound, seed):
-    options, weights = oracle.random_model(seed, cell_clip=bound, proj_clip=bound)
+    options, weights = random_model(seed, cell_clip=bound, proj_clip=bound)
     model, cells, projected = oracle.Oracle(options, weights), [], []
     for n in range(11):
         _, (row,) = model.layers_with_state([(SENTENCE * 2)[:n]], None)
@@ -443,9 +405,9 @@ def test_clips_hold_some_values_and_let_others_pass(bound, seed):
 
 
 def test_a_model_survives_being_written_and_read(tmp_path, model):
-    oracle.write_model(tmp_path / "model", model.options, model.weights)
+    write_model(tmp_path / "model", model.options, model.weights)
     weights = oracle.read_weights(tmp_path / "model" / "weights.hdf5")
-    assert read_json(tmp_path / "model" / "options.json") == model.options
+    assert oracle.read_json(tmp_path / "model" / "options.json") == model.options
     assert weights.keys() == model.weights.keys()
     for name, value in weights.items():
         assert value.dtype == np.float64

@@ -1,16 +1,19 @@
 """Models on disk: the native folder, and the published options.json with its HDF5 file."""
 
-from .native import read_metadata, read_native
-from .published import read_published
+from .native import is_native, read_metadata, read_native
+from .published import read_options, read_published
 from .sources import open_files, open_model
-from .writing import FORMATS, save
+from .writing import FILES, FORMATS, save
 
 __all__ = [
+    "FILES",
     "FORMATS",
+    "is_native",
     "open_files",
     "open_model",
     "read_metadata",
     "read_native",
+    "read_options",
     "read_published",
     "save",
 ]

@@ -10,16 +10,16 @@ from ..config import ElmoConfig
 _CELL = "RNN_0/RNN/MultiRNNCell/Cell{}/LSTMCell/{}"
 
 
-def likely_cause(
-    config: ElmoConfig, shapes: Mapping[str, tuple[int, ...]], read: Mapping[Any, Any]
-) -> str:
+def likely_cause(config: ElmoConfig, shapes: Mapping[str, tuple[int, ...]], damaged: bool) -> str:
     """A sentence for the end of an error about a weight file.
 
     Args:
         config: what options.json says.
         shapes: of every dataset in the file.
-        read: the parameters that could be read without a complaint.
+        damaged: whether HDF5 itself failed on some dataset.
     """
+    if damaged:
+        return "the file is damaged; copy or download it again."
     if not any(name.startswith(("CNN", "RNN_0", "char_embed")) for name in shapes):
         return "this is not an ELMo weight file; none of its datasets has an ELMo's name."
     differences = [
@@ -33,8 +33,6 @@ def likely_cause(
             + ", ".join(differences)
             + "."
         )
-    if not read:
-        return "the file is damaged; copy or download it again."
     return "the file was edited or written by another tool, or its training went wrong."
 
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..parameters import check_params, flatten, unflatten
+from ..parameters import check_flat_params, flatten, unflatten
 
 CONFIG_FILE, WEIGHT_FILE = "config.json", "model.safetensors"
 _VERSION = 1
@@ -36,18 +36,21 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
     """
     config, weights = _read_config(folder), folder / WEIGHT_FILE
     try:
-        tensors = load_file(weights)
+        tensors = dict(sorted(load_file(weights).items()))
     except (SafetensorError, OSError, TypeError, KeyError) as error:
         raise ElmoError(
             f"Cannot read {weights}: {error}. The file is damaged or incomplete; copy it again."
         ) from None
-    params = unflatten({tuple(name.split(".")): value for name, value in tensors.items()})
-    check_params(config, params, str(weights))
+    flat = {tuple(name.split(".")): value for name, value in tensors.items()}
+    check_flat_params(config, flat, str(weights))
+    bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not _is_float(value)]
+    if bad:
+        raise ElmoError(f"{weights}: expected floating-point tensors, got {', '.join(bad)}.")
     bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
     if bad:
         raise ElmoError(f"{weights} has NaN or infinite values in {', '.join(bad)}.")
     return config, unflatten(
-        {path: value.astype(np.float32, copy=False) for path, value in flatten(params).items()}
+        {path: value.astype(np.float32, copy=False) for path, value in flat.items()}
     )
 
 
@@ -79,12 +82,22 @@ def _read_config(folder: Path) -> ElmoConfig:
             f"{path}: expected format 'elmo-jax' version {_VERSION}, got "
             f"{content.get('format')!r} version {content.get('version')!r}."
         )
+    fields = content.get("config")
+    if not isinstance(fields, dict):
+        raise ElmoError(f"{path}: expected an object 'config', got {type(fields).__name__}.")
+    names = {field.name for field in dataclasses.fields(ElmoConfig)}
+    problems = [f"{name} is missing" for name in sorted(names - fields.keys())]
+    problems += [f"{name} is unexpected" for name in sorted(fields.keys() - names)]
+    if problems:
+        raise ElmoError(f"{path}: its 'config' describes no ELMo: {'; '.join(problems)}.")
     try:
-        fields = dict(content["config"])
-        fields["filters"] = tuple((width, number) for width, number in fields["filters"])
         return ElmoConfig(**fields)
-    except (ElmoError, KeyError, TypeError, ValueError) as error:
-        raise ElmoError(f"{path}: its 'config' describes no ELMo: {error}") from None
+    except ElmoError as error:
+        raise ElmoError(f"{path}: {error}") from None
+
+
+def _is_float(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"  # NumPy's kind for it: V
 
 
 def _read_json(path: Path) -> dict[str, Any]:

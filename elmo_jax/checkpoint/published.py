@@ -15,6 +15,12 @@ from ..parameters import Dataset, datasets, flatten, unflatten
 from ..parameters import Path as ParamPath
 from .diagnosis import likely_cause
 
+DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+"""What h5py raises for a file with wrong bytes, depending on where they are."""
+
+_DAMAGED = "the file is damaged; copy or download it again"
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
 
 def read_options(text: bytes, source: str) -> ElmoConfig:
     """An ElmoConfig from the content of an options.json.
@@ -51,20 +57,27 @@ def read_published(
     """
     config = read_options(options, options_name)
     with _open_hdf5(weights, weights_name) as file:
-        found = _list_datasets(file)
-        problems, flat = [], {}
+        try:
+            found = _list_datasets(file)
+        except DAMAGE as error:
+            raise _unreadable(weights_name, _DAMAGED, error) from None
+        shapes = {name: dataset.shape or () for name, dataset in found.items()}
+        problems, flat, damaged = [], {}, False
         for dataset in datasets(config):
-            array, problem = _read_dataset(found.pop(dataset.name, None), dataset)
+            try:
+                array, problem = _read_dataset(found.pop(dataset.name, None), dataset)
+            except DAMAGE as error:
+                array, problem, damaged = None, f"{dataset.name}: unreadable ({error})", True
             if problem:
                 problems.append(problem)
             elif array is not None:
                 flat.update(dataset.to_params(array))
-        problems += [f"{name}: unexpected, shape {d.shape}" for name, d in found.items()]
+        problems += [f"{name}: unexpected, shape {shapes[name]}" for name in found]
         if problems:
             listed = "".join(f"\n  {problem}" for problem in problems)
             raise ElmoError(
                 f"{weights_name} does not fit {options_name} ({len(problems)} problems):{listed}\n"
-                f"Likely cause: {likely_cause(config, _shapes(file), flat)}"
+                f"Likely cause: {likely_cause(config, shapes, damaged)}"
             )
     return config, unflatten(flat)
 
@@ -86,11 +99,20 @@ def _open_hdf5(weights: Path | IO[bytes], name: str) -> h5py.File:
         return h5py.File(weights, "r")
     except OSError as error:
         reason = str(error)
+    beginning = _first_bytes(weights)
     if "truncated" in reason:
         cause = "the file is truncated; copy or download it again"
+    elif beginning.startswith(_SIGNATURE):
+        cause = _DAMAGED
+    elif not beginning:
+        cause = "the file is empty; copy or download it again"
     else:
-        cause = f"it is not an HDF5 file: it starts with {_first_bytes(weights)!r}"
-    raise ElmoError(f"Cannot read the weight file {name}: {cause}. [HDF5: {reason}]")
+        cause = f"it is not an HDF5 file: it starts with {beginning!r}"
+    raise _unreadable(name, cause, reason)
+
+
+def _unreadable(name: str, cause: str, reason: object) -> ElmoError:
+    return ElmoError(f"Cannot read the weight file {name}: {cause}. [HDF5: {reason}]")
 
 
 def _first_bytes(weights: Path | IO[bytes]) -> bytes:
@@ -104,16 +126,12 @@ def _first_bytes(weights: Path | IO[bytes]) -> bytes:
 def _list_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
     found: dict[str, h5py.Dataset] = {}
 
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = item
+    def visit(name: str | bytes, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):  # h5py gives a name that is no UTF-8 as bytes
+            found[name if isinstance(name, str) else repr(name)] = item
 
     file.visititems(visit)
     return found
-
-
-def _shapes(file: h5py.File) -> dict[str, tuple[int, ...]]:
-    return {name: dataset.shape for name, dataset in _list_datasets(file).items()}
 
 
 def _read_dataset(
@@ -123,14 +141,12 @@ def _read_dataset(
     name, shape = expected.name, expected.shape
     if found is None:
         return None, None if expected.optional else f"{name}: missing, expected shape {shape}"
-    if expected.shape_problem(found.shape):
+    if found.shape is None or expected.shape_problem(found.shape):
         return None, f"{name}: shape {found.shape}, expected {shape}"
     if found.dtype.kind != "f":
         return None, f"{name}: dtype {found.dtype}, expected float32"
-    try:
+    with np.errstate(over="ignore"):  # float64 beyond float32 is reported as infinite
         array = found[()].astype(np.float32, copy=False)
-    except OSError as error:
-        return None, f"{name}: unreadable ({error})"
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
         return None, f"{name}: {bad} of {array.size} values are NaN or infinite"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,10 +14,12 @@ import h5py
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from .native import is_native, read_native
-from .published import read_published
+from .published import DAMAGE, read_published
 
 _WEIGHT_NAMES = ("weights.hdf5", "model.hdf5")
 _SUFFIXES = (".hdf5", ".h5")
+# Of a damaged archive, or one that Python's zipfile cannot open (RuntimeError: a password).
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 
 
 def open_model(source: Path) -> tuple[ElmoConfig, dict[str, Any]]:
@@ -35,7 +39,15 @@ def open_model(source: Path) -> tuple[ElmoConfig, dict[str, Any]]:
     if not source.exists():
         raise ElmoError(f"There is no model at {source}: no such file or folder.")
     if zipfile.is_zipfile(source):
-        return _open_zip(source)
+        try:
+            return _open_zip(source)
+        except _ZIP_ERRORS as error:
+            raise ElmoError(
+                f"Cannot read the zip {source}: {error}. If it is damaged, download it again."
+            ) from None
+    with source.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            raise ElmoError(f"The zip {source} is truncated; copy or download it again.")
     raise ElmoError(
         f"{source} is a file, expected a folder or a zip with options.json and weights. "
         "A weight file alone is opened with options_file=..., weight_file=... ."
@@ -56,9 +68,9 @@ def _open_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
             f"{folder} holds no model: expected config.json and model.safetensors, or "
             f"options.json and an HDF5 file; found {_listed(names)}."
         )
-    weights = [name for name in _WEIGHT_NAMES if name in names][:1] or [
-        name for name in _hdf5_names(names) if _holds_an_elmo(folder / name)
-    ]
+    weights = [name for name in _WEIGHT_NAMES if name in names][:1] or _hdf5_names(names)
+    if len(weights) > 1:
+        weights = [name for name in weights if _holds_an_elmo(folder / name)]
     return open_files(folder / "options.json", folder / _the_only(weights, str(folder), names))
 
 
@@ -73,11 +85,8 @@ def _open_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         beside = [name for name in names if PurePosixPath(name).parent == folder]
         known = [name for name in beside if PurePosixPath(name).name in _WEIGHT_NAMES]
         weights = _the_only(known[:1] or _hdf5_names(beside), str(path), names)
-        try:
-            # HDF5 seeks back and forth, which a compressed member cannot do quickly.
-            content = io.BytesIO(archive.read(weights))
-        except (zipfile.BadZipFile, OSError) as error:
-            raise ElmoError(f"{path} is damaged: {error}. Download it again.") from None
+        # HDF5 seeks back and forth, which a compressed member cannot do quickly.
+        content = io.BytesIO(archive.read(weights))
         return read_published(
             archive.read(options[0]), content, f"{path}:{options[0]}", f"{path}:{weights}"
         )
@@ -86,7 +95,7 @@ def _open_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
 def _the_only(candidates: list[str], where: str, names: list[str]) -> str:
     if len(candidates) == 1:
         return candidates[0]
-    problem = "several HDF5 files" if candidates else "no HDF5 weight file"
+    problem = "several HDF5 weight files" if candidates else "no HDF5 weight file"
     raise ElmoError(
         f"{where} has {problem}; expected weights.hdf5, model.hdf5, or one HDF5 file with an "
         f"ELMo; found {_listed(names)}."
@@ -101,7 +110,7 @@ def _holds_an_elmo(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             return "char_embed" in file
-    except OSError:
+    except DAMAGE:
         return False
 
 

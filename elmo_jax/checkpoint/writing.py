@@ -11,10 +11,13 @@ from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..files import atomic_folder
 from ..parameters import Params, check_params
-from .native import write_native
+from .native import CONFIG_FILE, WEIGHT_FILE, write_native
 from .published import write_weights
 
-FORMATS = ("native", "hdf5")
+FILES = {"native": (CONFIG_FILE, WEIGHT_FILE), "hdf5": ("options.json", "weights.hdf5")}
+"""The formats, and the files that each of them has."""
+
+FORMATS = tuple(FILES)
 
 
 def save(
@@ -47,10 +50,21 @@ def save(
     if format not in FORMATS:
         raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
     check_params(config, params)
+    _refuse_other_format(Path(path), format)
     with atomic_folder(Path(path), overwrite=overwrite) as folder:
         if format == "native":
             write_native(folder, config, dict(params), metadata or {})
         else:
             options = json.dumps(config.to_options(), indent=2) + "\n"
-            (folder / "options.json").write_text(options, encoding="utf-8")
-            write_weights(folder / "weights.hdf5", config, dict(params))
+            options_file, weight_file = (folder / name for name in FILES[format])
+            options_file.write_text(options, encoding="utf-8")
+            write_weights(weight_file, config, dict(params))
+
+
+def _refuse_other_format(folder: Path, format: str) -> None:
+    """Two models in one folder would be a trap: which of them opens depends on the reader."""
+    for name in (name for other in FORMATS if other != format for name in FILES[other]):
+        if (folder / name).exists():
+            raise ElmoError(
+                f"{folder} holds a model in the other format ({name}). Choose another folder."
+            )

@@ -1,0 +1,169 @@
+"""Outputs that are never half there."""
+
+import pytest
+from checkpoint_files import files_of, message_of
+
+from elmo_jax import ElmoError
+from elmo_jax.files import atomic_file, atomic_folder
+
+
+class Interrupted(Exception):
+    pass
+
+
+def write_file(target, content=b"new", overwrite=False, error=None):
+    with atomic_file(target, overwrite=overwrite) as temporary:
+        temporary.write_bytes(content)
+        if error:
+            raise error
+
+
+def write_folder(target, files=None, overwrite=False, error=None):
+    with atomic_folder(target, overwrite=overwrite) as folder:
+        for name, content in (files or {"a": b"new"}).items():
+            (folder / name).write_bytes(content)
+        if error:
+            raise error
+
+
+# A file
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    target = tmp_path / "über.hdf5"
+    with atomic_file(target) as temporary:
+        assert temporary.parent == target.parent, "a rename is atomic within one file system only"
+        temporary.write_bytes(b"half")
+        assert not target.exists()
+        temporary.write_bytes(b"whole")
+    assert files_of(tmp_path) == {"über.hdf5": b"whole"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_that_fails_leaves_no_trace(tmp_path, overwrite):
+    with pytest.raises(Interrupted):
+        write_file(tmp_path / "out", overwrite=overwrite, error=Interrupted())
+    assert files_of(tmp_path) == {}
+
+
+def test_an_old_file_stays_until_the_new_one_is_complete(tmp_path):
+    target = tmp_path / "out"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        write_file(target, overwrite=True, error=KeyboardInterrupt())
+    assert files_of(tmp_path) == {"out": b"old"}
+    write_file(target, overwrite=True)
+    assert files_of(tmp_path) == {"out": b"new"}
+
+
+def test_an_existing_file_is_refused_before_any_work(tmp_path):
+    target, worked = tmp_path / "out", []
+    target.write_bytes(b"old")
+
+    def work():
+        with atomic_file(target):
+            worked.append(1)
+
+    assert message_of(work) == (
+        f"{target} exists already. Choose another name, or overwrite it (overwrite=True, --overwrite)."
+    )
+    assert not worked and files_of(tmp_path) == {"out": b"old"}
+
+
+def test_a_file_that_came_up_meanwhile_is_kept(tmp_path):
+    target = tmp_path / "out"
+
+    def work():
+        with atomic_file(target) as temporary:
+            temporary.write_bytes(b"new")
+            target.write_bytes(b"of another process")
+
+    assert message_of(work).startswith(f"{target} exists already. ")
+    assert files_of(tmp_path) == {"out": b"of another process"}
+
+
+def test_a_full_disk_is_told_as_what_it_is(tmp_path):
+    target = tmp_path / "out"
+    error = OSError(28, "No space left on device")
+    assert message_of(write_file, target, error=error) == (
+        f"Cannot write {target}: [Errno 28] No space left on device"
+    )
+    assert files_of(tmp_path) == {}
+
+
+def test_a_folder_that_is_missing_is_told(tmp_path):
+    target = tmp_path / "nowhere" / "out"
+    assert message_of(write_file, target) == (
+        f"Cannot write {target}: the folder {tmp_path / 'nowhere'} does not exist."
+    )
+
+
+def test_a_folder_is_never_replaced_by_a_file(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "kept").write_bytes(b"old")
+    message = message_of(write_file, tmp_path / "out", overwrite=True)
+    assert message.startswith(f"Cannot write {tmp_path / 'out'}: ")
+    assert files_of(tmp_path) == {"out/kept": b"old"}
+
+
+# A folder
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_the_files_of_a_folder_appear_together(tmp_path, exists):
+    target = tmp_path / "out"
+    if exists:
+        target.mkdir()
+    with atomic_folder(target) as folder:
+        assert folder.parent == target.parent
+        (folder / "a").write_bytes(b"1")
+        (folder / "b").write_bytes(b"2")
+        assert not target.exists() or not any(target.iterdir())
+    assert files_of(tmp_path) == {"out/a": b"1", "out/b": b"2"}
+
+
+def test_missing_folders_above_are_made(tmp_path):
+    write_folder(tmp_path / "x" / "y" / "out")
+    assert files_of(tmp_path) == {"x/y/out/a": b"new"}
+
+
+@pytest.mark.parametrize("error", [Interrupted(), KeyboardInterrupt(), ElmoError("no")])
+def test_a_folder_that_fails_leaves_no_trace(tmp_path, error):
+    with pytest.raises(type(error)):
+        write_folder(tmp_path / "out", error=error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_old_files_stay_until_the_new_ones_are_complete(tmp_path):
+    target = tmp_path / "out"
+    write_folder(target, {"a": b"old", "kept": b"old"})
+    with pytest.raises(Interrupted):
+        write_folder(target, overwrite=True, error=Interrupted())
+    assert files_of(tmp_path) == {"out/a": b"old", "out/kept": b"old"}
+    write_folder(target, overwrite=True)
+    assert files_of(tmp_path) == {"out/a": b"new", "out/kept": b"old"}
+
+
+def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
+    target = tmp_path / "out"
+    write_folder(target, {"mine": b"old"})
+    assert message_of(write_folder, target) == (
+        f"{target} exists already. Choose another name, or overwrite it (overwrite=True, --overwrite)."
+    )
+    assert files_of(tmp_path) == {"out/mine": b"old"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_is_never_replaced_by_a_folder(tmp_path, overwrite):
+    (tmp_path / "out").write_bytes(b"old")
+    assert message_of(write_folder, tmp_path / "out", overwrite=overwrite) == (
+        f"Cannot write the folder {tmp_path / 'out'}: a file of that name exists."
+    )
+    assert files_of(tmp_path) == {"out": b"old"}
+
+
+def test_a_file_above_is_told(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    target = tmp_path / "file" / "out"
+    assert message_of(write_folder, target).startswith(f"Cannot write the folder {target}: [Errno")
+    assert files_of(tmp_path) == {"file": b"old"}

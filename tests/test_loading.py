@@ -1,0 +1,150 @@
+"""`elmo_jax.load`: what names a model, and what does not."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from checkpoint_files import assert_same_params, files_of, message_of
+from random_models import VARIANTS
+
+from elmo_jax import ElmoConfig, load, pretrained, save
+from elmo_jax.loading import model_folder
+
+NAMES = "small, medium, original, original_5p5b"
+
+
+@pytest.fixture
+def folder(make_model):
+    return make_model()[0]
+
+
+@pytest.fixture
+def fetched(make_model, monkeypatch):
+    """Every published name leads to a model in a cache; gives the names that were asked for."""
+    cached, asked = make_model(name="cached", n_layers=1)[0], []
+
+    def fetch(name):
+        asked.append(name)
+        return cached
+
+    monkeypatch.setattr(pretrained, "fetch", fetch)
+    return asked
+
+
+@pytest.mark.parametrize("choices", VARIANTS.values(), ids=VARIANTS.keys())
+def test_a_config_and_float32_params_come_from_a_folder(make_model, choices):
+    folder, model = make_model(**choices)
+    config, params = load(folder)
+    assert config == ElmoConfig.from_options(model.options)
+    expected = model.weights["char_embed"]
+    table = params["char_encoder"]["char_embedding"]
+    assert table.dtype == expected.dtype and table.tobytes() == expected.tobytes()
+
+
+def test_all_ways_lead_to_the_same_model(folder, tmp_path):
+    config, params = load(folder)
+    save(tmp_path / "native", config, params)
+    archive = shutil.make_archive(str(tmp_path / "model"), "zip", folder)
+    files = folder / "options.json", folder / "weights.hdf5"
+    ways = [
+        load(str(folder)),
+        load(tmp_path / "native"),
+        load(archive),
+        load(Path(archive)),
+        load(options_file=files[0], weight_file=files[1]),
+        load(options_file=str(files[0]), weight_file=str(files[1])),
+    ]
+    for other_config, other_params in ways:
+        assert other_config == config
+        assert_same_params(other_params, params)
+
+
+def test_two_files_may_lie_apart_and_have_any_names(folder, tmp_path):
+    options = (folder / "options.json").rename(tmp_path / "elmo_2x10_6_options.json")
+    weights = (folder / "weights.hdf5").rename(folder / "elmo_2x10_6_weights")
+    config, _ = load(options_file=options, weight_file=weights)
+    assert config.cell_dim == 10
+
+
+def test_loading_changes_nothing_on_disk(folder, tmp_path):
+    before = files_of(tmp_path)
+    load(folder)
+    assert files_of(tmp_path) == before
+
+
+# Names
+
+
+def test_a_published_name_is_fetched(fetched):
+    config, _ = load("original_5p5b")
+    assert fetched == ["original_5p5b"]
+    assert config.n_layers == 1
+
+
+def test_a_path_that_exists_comes_before_a_name(folder, fetched, tmp_path, monkeypatch):
+    folder.rename(tmp_path / "small")
+    monkeypatch.chdir(tmp_path)
+    assert load("small")[0].n_layers == 2
+    assert fetched == []
+
+
+def test_a_path_object_is_never_a_name(fetched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message_of(load, Path("small")).startswith("There is no model 'small': ")
+    assert fetched == []
+
+
+@pytest.mark.parametrize("source", ["large", "no/such/folder", "Small"])
+def test_an_unknown_name_is_told_where_it_was_looked_for(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message_of(load, source) == (
+        f"There is no model {source!r}: no file or folder of that name here ({tmp_path}), "
+        f"nor one of the published models {NAMES}."
+    )
+
+
+def test_a_name_gives_the_folder_it_was_downloaded_to(fetched, tmp_path):
+    assert model_folder("small") == tmp_path / "cached"
+
+
+# Arguments
+
+
+def test_a_missing_argument_is_told_the_choices():
+    assert message_of(load) == (
+        "No model was named, and this version has no trained model of its own. Give a folder, a "
+        f"zip, options_file and weight_file, or a published model's name: {NAMES}."
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"options_file": "o"},
+        {"weight_file": "w"},
+        {"source": "s", "options_file": "o"},
+        {"source": "s", "weight_file": "w"},
+        {"source": "s", "options_file": "o", "weight_file": "w"},
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments):
+    got = {name: arguments.get(name) for name in ("source", "options_file", "weight_file")}
+    listed = ", ".join(f"{name}={value!r}" for name, value in got.items())
+    assert message_of(load, **arguments) == (
+        f"Expected either one source, or both options_file and weight_file; got {listed}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("options.json", "Options file {} does not exist."),
+        ("weights.hdf5", "Weight file {} does not exist."),
+    ],
+)
+def test_a_file_that_does_not_exist_is_named(folder, missing, message):
+    (folder / missing).unlink()
+    options, weights = folder / "options.json", folder / "weights.hdf5"
+    assert message_of(load, options_file=options, weight_file=weights) == message.format(
+        folder / missing
+    )
