@@ -1,0 +1,1 @@
+"""Conversion scripts, run from a checkout: ``python -m convert`` (see ``--help``)."""

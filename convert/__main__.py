@@ -1,0 +1,18 @@
+"""Convert a model between the native format and the published one.
+
+Run from a checkout::
+
+    python -m convert OPTIONS WEIGHTS OUT              # two published files -> a native folder
+    python -m convert SOURCE OUT [--to native|hdf5]    # a folder, a zip or a published name
+
+``elmo-jax convert`` is the same command where the package is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from elmo_jax.cli import convert, run_command
+
+if __name__ == "__main__":
+    sys.exit(run_command("python -m convert", convert.HELP, convert, sys.argv[1:]))

@@ -1,0 +1,70 @@
+"""Convert a model between the native format and the published one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint import FILES, FORMATS, is_native, open_files, open_model, read_metadata, save
+from ..loading import model_folder
+from ..parameters import count_parameters
+
+HELP = "Convert a model between the native format and options.json with an HDF5 file."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` reads from the command line."""
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="folder, zip or name of a model; or, with WEIGHTS, an options.json",
+    )
+    parser.add_argument(
+        "weights", metavar="WEIGHTS", nargs="?", help="the HDF5 file that belongs to options.json"
+    )
+    parser.add_argument("out", metavar="OUT", help="the folder to write")
+    parser.add_argument(
+        "--to",
+        choices=FORMATS,
+        help="the format to write (default: native; hdf5 where SOURCE is native)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a model of that format in OUT"
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Convert, and give a JSON-ready summary.
+
+    Returns:
+        ``source`` (of two files the weights), ``out``, ``format``, ``parameters`` (how many
+        numbers the model has) and ``bytes`` (the size of what was written).
+
+    Raises:
+        ElmoError: if the source cannot be read, or OUT cannot be written.
+    """
+    source = Path(args.weights) if args.weights else model_folder(args.source)
+    if args.weights:
+        config, params = open_files(Path(args.source), source)
+    else:
+        config, params = open_model(source)
+    metadata = read_metadata(source) if is_native(source) else {}
+    format = args.to or ("hdf5" if is_native(source) else "native")
+    out = Path(args.out)
+    save(out, config, params, format, metadata=metadata, overwrite=args.overwrite)
+    return {
+        "source": str(source),
+        "out": str(out),
+        "format": format,
+        "parameters": count_parameters(params),
+        "bytes": sum((out / name).stat().st_size for name in FILES[format]),
+    }
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    return (
+        f"{summary['source']} -> {summary['out']} ({summary['format']}): "
+        f"{summary['parameters']:,} parameters, {summary['bytes'] / 1e6:.1f} MB"
+    )

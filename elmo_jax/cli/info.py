@@ -1,0 +1,54 @@
+"""``elmo-jax info``: what a model is."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+HELP = "Show a model's configuration, parameter count and sizes."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` reads from the command line."""
+    parser.add_argument("model", metavar="MODEL", help="folder, zip, or name of a published model")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Open the model, and give a JSON-ready summary.
+
+    Raises:
+        ElmoError: if there is no such model, or its files have problems.
+    """
+    from ..checkpoint import is_native, open_model, read_metadata
+    from ..loading import model_folder
+    from ..parameters import count_parameters
+
+    path = model_folder(args.model)
+    config, params = open_model(path)
+    files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
+    return {
+        "model": str(path),
+        "format": "native" if is_native(path) else "hdf5",
+        "metadata": read_metadata(path) if is_native(path) else {},
+        "config": dataclasses.asdict(config),
+        "layers": config.n_output_layers,
+        "dim": config.output_dim,
+        "parameters": count_parameters(params),
+        "parameters_by_part": {part: count_parameters(tree) for part, tree in params.items()},
+        "files": {file.name: file.stat().st_size for file in files},
+    }
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    rows = [("model", f"{summary['model']} ({summary['format']})")]
+    rows += [(key, str(value)) for key, value in summary["metadata"].items()]
+    rows += [(key, str(value)) for key, value in summary["config"].items()]
+    rows += [
+        ("output", f"{summary['layers']} layers of {summary['dim']} dimensions"),
+        ("parameters", f"{summary['parameters']:,}"),
+    ]
+    rows += [(f"  {part}", f"{n:,}") for part, n in summary["parameters_by_part"].items()]
+    rows += [(name, f"{size / 1e6:.1f} MB") for name, size in summary["files"].items()]
+    return "\n".join(f"{key:26} {value}" for key, value in rows)

@@ -1,0 +1,241 @@
+"""The command line, run as a user runs it: in a process, or as main(argv)."""
+
+import io
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+import elmo_jax
+from elmo_jax.cli import main
+
+TEXT = "The bank of the river .\n\n  She runs a bank / shop .  \nnaïve\nThe bank of the river .\n"
+LINES = [line.strip() for line in TEXT.splitlines()]
+
+
+@pytest.fixture
+def folder(make_model):
+    return make_model(3)[0]
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def embed(*arguments):
+    return main(["embed", *map(str, arguments), "--quiet"])
+
+
+def read(path):
+    with h5py.File(path, "r") as file:
+        listing = json.loads(file["sentence_to_index"][0]) if "sentence_to_index" in file else None
+        return {key: file[key][()] for key in file if key != "sentence_to_index"}, listing
+
+
+def test_embed_writes_what_allennlp_elmo_wrote(folder, text_file, tmp_path, capsys):
+    out = tmp_path / "out.h5"
+    assert embed(text_file, "-o", out, "--model", folder) == 0
+    vectors, listing = read(out)
+    expected = elmo_jax.Elmo(folder).embed([line.split() for line in LINES])
+    assert sorted(vectors) == [str(i) for i in range(len(LINES))]
+    for index, layers in enumerate(expected):
+        assert vectors[str(index)].dtype == np.float32
+        np.testing.assert_array_equal(vectors[str(index)], layers)
+    assert listing == {LINES[1]: "1", LINES[2]: "2", LINES[3]: "3", LINES[0]: "4"}
+    with h5py.File(out, "r") as file:
+        assert file["sentence_to_index"].shape == (1,)
+        assert h5py.check_string_dtype(file["sentence_to_index"].dtype).length is None
+    assert "5 sentences (1 blank" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        (["--layers", "top"], (6, 12)),
+        (["--layers", "average"], (6, 12)),
+        (["--layers", "0"], (6, 12)),
+        (["--layers", "-1", "--dtype", "float16"], (6, 12)),
+        (["--pooling", "mean"], (3, 12)),
+        (["--pooling", "max", "--layers", "1"], (12,)),
+    ],
+)
+def test_embed_keeps_what_is_asked_for(folder, text_file, tmp_path, options, shape):
+    out = tmp_path / "out.h5"
+    assert embed(text_file, "-o", out, "--model", folder, *options) == 0
+    vectors, _ = read(out)
+    assert vectors["0"].shape == shape
+    assert vectors["0"].dtype == (np.float16 if "float16" in options else np.float32)
+
+
+def test_embed_reads_standard_input_and_two_files(folder, tmp_path, monkeypatch, capsys):
+    stdin = io.TextIOWrapper(io.BytesIO(TEXT.encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    out = tmp_path / "out.h5"
+    model = ["--options-file", folder / "options.json", "--weight-file", folder / "weights.hdf5"]
+    assert embed("-", "-o", out, *model, "--json", "--forget-sentences") == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["sentences"] == 5 and summary["tokens"] == 20 and summary["blank_lines"] == 1
+    assert summary["bytes"] == out.stat().st_size
+    assert read(out)[1] is None
+
+
+def test_the_estimate_is_close_to_the_size(folder, tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_text("a few words a line .\n" * 3000, encoding="utf-8")
+    out = tmp_path / "out.h5"
+    assert (
+        main(["embed", str(text), "-o", str(out), "--model", str(folder), "--layers", "top"]) == 0
+    )
+    told = capsys.readouterr().err
+    estimate = float(told.split("about ")[1].split(" MB")[0]) * 1e6
+    assert 0.85 < estimate / out.stat().st_size < 1.2
+
+
+def failing(arguments, capsys, *parts):
+    """The command fails with one line that has these parts, and no traceback."""
+    assert main(list(map(str, arguments))) == 1
+    shown = capsys.readouterr()
+    errors = [line for line in shown.err.splitlines() if "error:" in line]
+    assert len(errors) == 1 and "Traceback" not in shown.err and shown.out == ""
+    for part in parts:
+        assert part in errors[0]
+
+
+def test_errors_are_one_line(folder, text_file, tmp_path, capsys):
+    out = tmp_path / "out.h5"
+    to = ["-o", out, "--quiet"]
+    failing(["embed", text_file, *to], capsys, "no trained model of its own")
+    failing(["embed", text_file, *to, "--model", "nosuch"], capsys, "no model 'nosuch'")
+    failing(["embed", tmp_path / "no", *to, "--model", folder], capsys, "No such file")
+    failing(["embed", text_file, *to, "--model", folder, "--strict"], capsys, "blank lines: 2")
+    failing(["embed", text_file, *to, "--model", folder, "--layers", "9"], capsys, "layers=9")
+    failing(["embed", text_file, "-o", tmp_path / "no" / "x", "--model", folder], capsys, "folder")
+    (tmp_path / "empty").write_text("")
+    failing(["embed", tmp_path / "empty", *to, "--model", folder], capsys, "is empty")
+    (tmp_path / "latin").write_bytes(b"fine\ncaf\xe9\n")
+    failing(["embed", tmp_path / "latin", *to, "--model", folder], capsys, "line 2", "0xe9")
+    (folder / "weights.hdf5").write_bytes(b"<html>")
+    failing(["embed", text_file, *to, "--model", folder], capsys, "weights.hdf5", "not an HDF5")
+    assert not out.exists()
+
+
+def test_an_existing_output_is_kept_unless_told_otherwise(folder, text_file, tmp_path, capsys):
+    out = tmp_path / "out.h5"
+    out.write_bytes(b"precious")
+    arguments = ["embed", text_file, "-o", out, "--model", folder, "--quiet"]
+    failing(arguments, capsys, "exists already")
+    assert out.read_bytes() == b"precious"
+    assert main([*map(str, arguments), "--overwrite"]) == 0
+    assert "0" in read(out)[0]
+
+
+def test_a_failure_in_the_middle_leaves_the_old_file_and_no_other(
+    folder, text_file, tmp_path, monkeypatch, capsys
+):
+    def broken(self, sentences, *args, **kwargs):
+        next(iter(sentences))
+        yield np.zeros((3, 6, 12), np.float32)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(elmo_jax.Elmo, "stream", broken)
+    out = tmp_path / "out.h5"
+    out.write_bytes(b"precious")
+    before = sorted(tmp_path.iterdir())
+    arguments = ["embed", text_file, "-o", out, "--model", folder, "--overwrite"]
+    failing(arguments, capsys, "No space left")
+    assert out.read_bytes() == b"precious" and sorted(tmp_path.iterdir()) == before
+
+
+def test_a_disk_that_cannot_hold_the_output_is_refused_before_the_start(
+    folder, text_file, tmp_path, monkeypatch, capsys
+):
+    import shutil
+
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    out = tmp_path / "out.h5"
+    failing(["embed", text_file, "-o", out, "--model", folder], capsys, "GB free", "--dtype")
+    assert not out.exists()
+
+
+def test_debug_shows_where(folder, tmp_path):
+    with pytest.raises(elmo_jax.ElmoError):
+        main(["embed", str(tmp_path / "no"), "-o", "x", "--model", str(folder), "--debug"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nosuch"], ["embed"], ["embed", "x"], ["embed", "x", "-o", "y", "--dtype", "int8"]],
+)
+def test_wrong_usage_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    assert leaving.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["embed", "convert", "info", "init"])
+def test_every_command_explains_itself(command, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        main([command, "--help"])
+    assert leaving.value.code == 0
+    assert "usage: elmo-jax " + command in capsys.readouterr().out
+
+
+def test_info_describes_a_model(folder, capsys):
+    assert main(["info", str(folder), "--json"]) == 0
+    summary = json.loads(capsys.readouterr().out)
+    config, _ = elmo_jax.load(folder)
+    assert summary["format"] == "hdf5"
+    assert summary["config"]["cell_dim"] == config.cell_dim
+    assert summary["parameters"] == sum(summary["parameters_by_part"].values())
+    assert summary["files"]["weights.hdf5"] == (folder / "weights.hdf5").stat().st_size
+    assert main(["info", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{summary['parameters']:,}" in shown and "projection_dim" in shown
+
+
+def test_init_makes_a_random_model_and_embed_says_that_it_is(text_file, tmp_path, capsys):
+    made = tmp_path / "random"
+    assert main(["init", str(made), "--seed", "5"]) == 0
+    assert "random weights, seed 5" in capsys.readouterr().out
+    out = tmp_path / "out.h5"
+    assert main(["embed", str(text_file), "-o", str(out), "--model", str(made)]) == 0
+    assert "weights of" in (told := capsys.readouterr().err) and "are random" in told
+    assert main(["init", str(made)]) == 1
+    assert main(["init", str(made), "--overwrite"]) == 0
+    capsys.readouterr()
+    assert main(["info", str(made)]) == 0
+    assert "random weights, seed 0" in capsys.readouterr().out
+
+
+def test_init_takes_the_shape_of_an_options_file(folder, tmp_path):
+    made = tmp_path / "new"
+    options = str(folder / "options.json")
+    assert main(["init", str(made), "--options-file", options]) == 0
+    assert elmo_jax.load(made)[0] == elmo_jax.load(folder)[0]
+
+
+def test_the_command_writes_notes_to_stderr_and_its_summary_to_stdout(folder, text_file, tmp_path):
+    command = [sys.executable, "-c", "import sys; from elmo_jax.cli import main; sys.exit(main())"]
+    arguments = ["embed", text_file, "-o", tmp_path / "out.h5", "--model", folder, "--json"]
+    run = subprocess.run(
+        [*command, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout)["sentences"] == 5
+    assert "will take about" in run.stderr
+
+
+def test_help_needs_no_jax():
+    program = (
+        "import sys; from elmo_jax.cli import main\n"
+        "try: main(['embed', '--help'])\n"
+        "except SystemExit: assert 'jax' not in sys.modules, 'jax was imported'"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
