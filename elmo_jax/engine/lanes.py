@@ -68,7 +68,7 @@ def read_lanes(
     model = BiLM(config, precision)
 
     def direction(name: str, reading: Reading) -> Any:
-        def one_lane(state: Any, slots_T: jax.Array, fresh_T: jax.Array) -> Any:
+        def one_lane(state: Any, slots_T: Any, fresh_T: Any) -> Any:
             arguments = (name, words[slots_T], state, getattr(start, name), fresh_T)
             return model.apply({"params": params}, *arguments, method="read")
 

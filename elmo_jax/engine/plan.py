@@ -18,10 +18,10 @@ end leaves unused of a call is waste.
 """
 
 MAX_LANES = max(LANE_SHAPES)
-USUAL_LANE = 64
-"""Tokens in a lane when there are enough sentences to fill many."""
+_USUAL_LANE = 128
+"""Tokens in a lane at most, unless a sentence is longer."""
 
-WINDOW_TOKENS = 4 * MAX_LANES * USUAL_LANE
+WINDOW_TOKENS = 2 * MAX_LANES * _USUAL_LANE
 """Tokens that are packed together. The more, the fuller the lanes, and the more memory."""
 
 _LONG = WINDOW_TOKENS // MAX_LANES
@@ -99,17 +99,17 @@ def _plan_group(sentences: np.ndarray, lengths: np.ndarray) -> Iterator[Batch]:
 
 def _choose_lanes(lengths: np.ndarray) -> tuple[int, int]:
     """The lanes of a batch and the number of batches that cost least."""
-    full = MAX_LANES * max(USUAL_LANE, int(lengths.max()))
-    choices = [(n_lanes, 1) for n_lanes in LANE_SHAPES]
-    choices.append((MAX_LANES, max(1, -(-int(lengths.sum()) // full))))
+    choices = [(n_lanes, 1) for n_lanes in LANE_SHAPES if n_lanes < MAX_LANES]
+    # Longer lanes would do too, but then a batch holds more results at once.
+    at_most = max(_USUAL_LANE, int(lengths.max()))
+    fewest = -(-int(lengths.sum()) // (MAX_LANES * at_most))
+    choices += [(MAX_LANES, fewest), (MAX_LANES, fewest + 1)]
 
     def cost(choice: tuple[int, int]) -> int:
         n_lanes, n_batches = choice
         return n_batches * _lane_length(lengths, *choice) * (_STEP_COST_IN_LANES + n_lanes)
 
-    # Lanes much longer than usual would be cheap too, but hold many results at once.
-    allowed = [c for c in choices if c[0] < MAX_LANES] + choices[-1:]
-    return min(allowed, key=cost)
+    return min(choices, key=cost)
 
 
 def _lane_length(lengths: np.ndarray, n_lanes: int, n_batches: int) -> int:
