@@ -109,13 +109,8 @@ class Elmo:
         Raises:
             ElmoError: at once for an unknown name; on its turn for a bad sentence.
         """
+        request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_not_a_string(sentences)
-        if pooling is not None:
-            check_pooling(pooling)
-        if dtype not in DTYPES:
-            raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
-        selection, shares = select_layers(layers, self.config, mix_weights, mix_gamma)
-        request = Request(selection, shares, pooling, dtype)
         return self._engine.run(_checked(sentences), request)
 
     def embed(
@@ -146,9 +141,8 @@ class Elmo:
             >>> [v.shape for v in elmo.embed([["The", "bank", "."], []], layers="average")]
             [(3, 1024), (0, 1024)]
         """
-        sentences = _listed(sentences)
-        options = {"mix_weights": mix_weights, "mix_gamma": mix_gamma, "dtype": dtype}
-        return list(self.stream(sentences, layers, **options))
+        request = self._request(layers, None, mix_weights, mix_gamma, dtype)
+        return list(self._engine.run(_listed(sentences), request))
 
     def embed_sentences(
         self,
@@ -183,14 +177,11 @@ class Elmo:
             (2, 1024)
         """
         check_pooling(pooling)
-        sentences = _listed(tokenize(texts, tokenizer))
-        options = {"mix_weights": mix_weights, "mix_gamma": mix_gamma, "dtype": dtype}
-        vectors = list(self.stream(sentences, layers, pooling=pooling, **options))
+        request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
+        vectors = list(self._engine.run(_listed(tokenize(texts, tokenizer)), request))
         if vectors:
             return np.stack(vectors)
-        selection, _ = select_layers(layers, self.config, mix_weights)
-        kept = (selection.n_kept,) if selection.n_kept else ()
-        return np.zeros((0, *kept, self.config.output_dim), dtype)
+        return np.zeros((0, *request.shape(self.config, 0)), dtype)
 
     def get_word_embeddings(self, items: Sequence[str]) -> np.ndarray | list[np.ndarray]:
         """Vectors of the words of one sentence, or of several sentences given as strings.
@@ -216,6 +207,16 @@ class Elmo:
         if any(character.isspace() for item in items for character in item):
             return self.embed([item.split() for item in items])
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
+
+    def _request(
+        self, layers: Layers, pooling: str | None, mix_weights: Any, mix_gamma: Any, dtype: str
+    ) -> Request:
+        if pooling is not None:
+            check_pooling(pooling)
+        if dtype not in DTYPES:
+            raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
+        selection, shares = select_layers(layers, self.config, mix_weights, mix_gamma)
+        return Request(selection, shares, pooling, dtype)
 
 
 def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:

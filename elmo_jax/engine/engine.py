@@ -39,6 +39,12 @@ class Request:
     pooling: str | None
     dtype: str
 
+    def shape(self, config: ElmoConfig, n_tokens: int) -> tuple[int, ...]:
+        """Of the result for a sentence of ``n_tokens``."""
+        layers = (self.selection.n_kept,) if self.selection.n_kept else ()
+        tokens = () if self.pooling else (n_tokens,)
+        return (*layers, *tokens, config.output_dim)
+
 
 class Engine:
     """Runs one model over sentences. Threads may share it; they take turns by window."""
@@ -67,7 +73,8 @@ class Engine:
     def _run_window(self, window: list[Sentence], request: Request) -> list[np.ndarray]:
         lengths = np.fromiter(map(len, window), np.int64, len(window))
         slots = self._table.slots(word for sentence in window for word in sentence)
-        results = [self._empty_result(request)] * len(window)
+        # Those of sentences with words are replaced; the shape of one without is known now.
+        results = [np.zeros(request.shape(self._config, 0), request.dtype) for _ in window]
         unfinished: Callable[[], None] | None = None
         for batch in plan_window(lengths):
             # The device reads this batch while the host takes the results of the one before.
@@ -136,7 +143,7 @@ class Engine:
 
         def finish() -> None:
             for sentence, length in zip(batch.sentences, layout.lengths, strict=True):
-                shape = self._result_shape(request, int(length))
+                shape = request.shape(self._config, int(length))
                 results[sentence] = np.empty(shape, request.dtype)
             for stretch in sorted(on_device):
                 vectors = np.asarray(on_device.pop(stretch))
@@ -155,7 +162,7 @@ class Engine:
         stretches: Iterator[tuple[int, Any, Any]],
     ) -> Callable[[], None]:
         n_sentences = len(batch.sentences)
-        shape = (_few_sizes(n_sentences), *self._result_shape(request, 0))
+        shape = (_few_sizes(n_sentences), *request.shape(self._config, 0))
         pooled = jnp.full(shape, 0.0 if request.pooling == "mean" else -jnp.inf, jnp.float32)
         for stretch, forward, backward in stretches:
             pooled = add_to_pools(
@@ -185,14 +192,6 @@ class Engine:
             arguments = (self._params, self._config, n_layers, self._precision)
             self._starts[n_layers] = start_state(*arguments)
         return self._starts[n_layers]
-
-    def _result_shape(self, request: Request, n_tokens: int) -> tuple[int, ...]:
-        kept = request.selection.n_kept
-        tokens = () if request.pooling else (n_tokens,)
-        return (*((kept,) if kept else ()), *tokens, self._config.output_dim)
-
-    def _empty_result(self, request: Request) -> np.ndarray:
-        return np.zeros(self._result_shape(request, 0), request.dtype)
 
 
 def _windows(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
