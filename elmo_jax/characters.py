@@ -5,12 +5,12 @@ The ids are those of bilm-tf, plus one, so that 0 can mark a padded word: byte b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from .config import ElmoConfig
-from .sentences import check_sentences
+from .sentences import check_not_a_string, check_sentences
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
 
@@ -56,7 +56,7 @@ def spelled_lengths(char_ids_UC: np.ndarray) -> np.ndarray:
 
 
 def encode_batch(
-    sentences: Sequence[Sequence[str]], config: ElmoConfig
+    sentences: Iterable[Sequence[str]], config: ElmoConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sentences to the two arrays that the functions take. Each distinct word is spelled once.
 
@@ -76,6 +76,8 @@ def encode_batch(
         >>> char_ids.shape, lengths
         ((2, 2, 50), array([2, 1], dtype=int32))
     """
+    check_not_a_string(sentences)
+    sentences = list(sentences)
     check_sentences(sentences)
     lengths_B = np.fromiter(map(len, sentences), np.int32, len(sentences))
     rows: dict[str, int] = {}

@@ -1,7 +1,6 @@
 """Pure, compiled functions over batches: ``jax.vmap`` of the one-lane modules.
 
-They hold no state and depend on their arguments only. Values of ids and lengths are checked
-where they are concrete; inside a ``jax.jit`` of the caller's only shapes can be.
+They hold no state and depend on their arguments only.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from .arguments import check_batch, check_state
 from .config import ElmoConfig
-from .errors import ElmoError
-from .model import BiLM, BiLMState, check_precision, zero_state
-from .options import N_CHARACTERS
-from .parameters import Params, check_params
+from .model import BiLM, BiLMState, zero_state
+from .parameters import Params
 from .pooling import check_pooling, pool
 from .selection import Layers, LayerSelection, select_layers
 
@@ -55,7 +52,7 @@ def layer_outputs(
         >>> layer_outputs(params, char_ids, lengths, config=config).shape
         (2, 3, 3, 256)
     """
-    char_ids, lengths = _check_batch(params, char_ids, lengths, config, precision)
+    char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
     if boundaries:
         state = initial_state(config, char_ids.shape[0])
         return _with_state(params, char_ids, lengths, state, config, precision)[0]
@@ -95,8 +92,8 @@ def layer_outputs_with_state(
         >>> state = initial_state(config, 2)
         >>> layers, state = layer_outputs_with_state(params, ids, lengths, state, config=config)
     """
-    char_ids, lengths = _check_batch(params, char_ids, lengths, config, precision)
-    n_sentences, n_rows = char_ids.shape[0], _check_state(state, config)
+    char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
+    n_sentences, n_rows = char_ids.shape[0], check_state(state, config)
     grown = jax.tree.map(
         lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
         state,
@@ -153,7 +150,7 @@ def pooled_sentences(
     """
     check_pooling(pooling)
     selection, shares = select_layers(layers, config, mix_weights, mix_gamma)
-    char_ids, lengths = _check_batch(params, char_ids, lengths, config, precision)
+    char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
     return _pooled(params, char_ids, lengths, shares, config, selection, pooling, precision)
 
 
@@ -190,11 +187,12 @@ def _pooled(
     precision: str,
 ) -> jax.Array:
     one_lane = _one_lane(params, config, precision)
+    n_kept = selection.n_kept or 1
 
     def pooled(char_ids_TC: jax.Array, length: jax.Array) -> jax.Array:
         layers_LTD = one_lane(char_ids_TC, length, selection.n_computed)
         pooled_LD = jax.vmap(lambda layer_TD: pool(layer_TD, length, pooling))(
-            selection.apply(layers_LTD, shares_L, axis=0).reshape(-1, *layers_LTD.shape[1:])
+            selection.apply(layers_LTD, shares_L, axis=0).reshape(n_kept, *layers_LTD.shape[1:])
         )
         return pooled_LD if selection.n_kept else pooled_LD[0]
 
@@ -210,65 +208,3 @@ def _one_lane(
 
 def _real(lengths: jax.Array, char_ids: jax.Array) -> jax.Array:
     return (jnp.arange(char_ids.shape[1])[None] < lengths[:, None])[:, None, :, None]
-
-
-def _check_batch(
-    params: Params, char_ids: Any, lengths: Any, config: ElmoConfig, precision: str
-) -> tuple[jax.Array, jax.Array]:
-    """The arrays as int32, or one clear error."""
-    check_precision(precision)
-    check_params(config, params)
-    char_ids = _as_integers(char_ids, "char_ids", "[B, T, C]", 3)
-    lengths = _as_integers(lengths, "lengths", "[B]", 1)
-    narrowest, widest = config.max_filter_width, config.max_characters_per_token
-    n_sentences, n_tokens, n_characters = char_ids.shape
-    if not narrowest <= n_characters <= widest:
-        raise ElmoError(
-            f"char_ids has {n_characters} characters a word (its last axis), expected {widest}, "
-            f"and at least {narrowest}, the width of the widest filter."
-        )
-    if lengths.shape[0] != n_sentences:
-        raise ElmoError(
-            f"lengths has {lengths.shape[0]} entries for {n_sentences} sentences in char_ids."
-        )
-    _check_range(char_ids, "char_ids", N_CHARACTERS, "the last character id")
-    _check_range(lengths, "lengths", n_tokens, "the number of tokens in char_ids")
-    return jnp.asarray(char_ids, jnp.int32), jnp.asarray(lengths, jnp.int32)
-
-
-def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
-    if not isinstance(array, jax.Array):  # which is also what a traced value is
-        array = np.asarray(array)
-    if array.ndim != rank:
-        raise ElmoError(
-            f"{name} has shape {array.shape}, expected {rank} axes {axes}. "
-            "elmo_jax.encode_batch makes both arrays from lists of words."
-        )
-    if not jnp.issubdtype(array.dtype, jnp.integer):
-        raise ElmoError(f"{name} has dtype {array.dtype}, expected integers.")
-    return array
-
-
-def _check_range(array: Any, name: str, most: int, meaning: str) -> None:
-    if isinstance(array, jax.core.Tracer) or not array.size:
-        return
-    values = np.asarray(array)
-    for bound, wrong in ((0, values < 0), (most, values > most)):
-        if wrong.any():
-            place = tuple(int(i) for i in np.argwhere(wrong)[0])
-            raise ElmoError(
-                f"{name}[{', '.join(map(str, place))}] is {values[place]}, expected at "
-                f"{f'most {bound}, {meaning}' if bound else 'least 0'}."
-            )
-
-
-def _check_state(state: Any, config: ElmoConfig) -> int:
-    """How many rows the state has."""
-    shapes = jax.tree.map(np.shape, state)
-    rows = next((np.shape(leaf)[0] for leaf in jax.tree.leaves(state) if np.ndim(leaf)), 0)
-    if shapes != jax.tree.map(np.shape, jax.eval_shape(lambda: initial_state(config, rows))):
-        raise ElmoError(
-            "Expected a BiLMState from initial_state(config, batch_size) or an earlier call, "
-            f"with one number of rows everywhere; got shapes {shapes}."
-        )
-    return rows

@@ -103,6 +103,8 @@ def select_layers(
                 f"mix_weights has shape {np.shape(mix_weights)}, expected ({n_layers},): one "
                 "weight for each layer, the token layer first."
             )
+        if np.shape(mix_gamma) != ():
+            raise ElmoError(f"mix_gamma has shape {np.shape(mix_gamma)}, expected a single number.")
         weights_L = jnp.asarray(mix_weights, jnp.float32)
         return LayerSelection(n_layers, weighted=True), mix_gamma * jax.nn.softmax(weights_L)
     raise ElmoError(_unknown(layers, n_layers))

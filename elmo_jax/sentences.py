@@ -22,6 +22,8 @@ def check_sentence(sentence: Any, where: str = "the sentence") -> None:
             f"Expected {where} as a list of words, got {type(sentence).__name__} "
             f"{_shown(sentence)}."
         )
+    if set(map(type, sentence)) <= {str}:  # the usual case, at the speed of C
+        return
     for position, word in enumerate(sentence):
         if not isinstance(word, str):
             raise ElmoError(
@@ -55,11 +57,12 @@ def tokenize(texts: Any, tokenizer: Tokenizer | None = None) -> Iterable[Sequenc
     """Each text as its words: a string goes through ``tokenizer``, a list of words stays.
 
     Args:
-        texts: an iterable of strings and lists of strings.
+        texts: an iterable of strings and lists of strings; anything else in it stays too, for
+            ``check_sentences`` to refuse.
         tokenizer: string to words; ``str.split`` if None.
 
     Raises:
-        ElmoError: for anything else in ``texts``, naming its position.
+        ElmoError: if ``texts`` is a string itself, or no iterable.
     """
     check_not_a_string(texts)
     split = tokenizer or str.split

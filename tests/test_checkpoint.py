@@ -174,7 +174,7 @@ def test_a_folder_with_files_is_refused(model, tmp_path, format):
     path.mkdir()
     (path / "notes.txt").write_text("mine", encoding="utf-8")
     assert message_of(save, path, *model, format=format) == (
-        f"{path} exists already. Choose another name, or overwrite it (overwrite=True, --overwrite)."
+        f"{path} exists already. Choose another name, or pass overwrite."
     )
     assert files_of(path) == {"notes.txt": b"mine"}
 

@@ -22,7 +22,7 @@ ORDER = """
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.writing
     checkpoint.sources checkpoint
     pretrained.registry pretrained.download pretrained
-    loading selection pooling functional packing engine embedder corpus output cli
+    loading selection pooling arguments functional packing engine embedder corpus output cli
 """.split()
 
 
@@ -87,7 +87,7 @@ def test_no_imports_form_a_cycle():
 def test_the_reader_of_imports_sees_all_kinds():
     """It is the measure of the tests above, so it is measured too."""
     assert {"errors", "options"} <= set(imports("config"))
-    assert {"errors", "model", "options", "pooling"} <= set(imports("functional"))
+    assert {"arguments", "model", "pooling", "selection"} <= set(imports("functional"))
     assert {"errors", "pretrained.registry", "pretrained.download"} <= set(imports("pretrained"))
     assert {"config", "model.precision"} <= set(imports("model.char_encoder"))
     assert {"pretrained", "checkpoint"} <= set(imports("loading"))

@@ -11,7 +11,7 @@ The equations are those of Peters et al. 2018, and where the paper is silent or 
 of the code that was released with it (bilm-tf).
 """
 
-from .bilm import BiLM, BiLMState, zero_state
+from .bilm import BiLM, BiLMState, init_params, zero_state
 from .char_encoder import CharEncoder
 from .lstm import GATES, LanguageModelStack, LSTMState, ProjectedLSTMCell
 from .mixing import ScalarMix, scalar_mix
@@ -28,6 +28,7 @@ __all__ = [
     "ProjectedLSTMCell",
     "ScalarMix",
     "check_precision",
+    "init_params",
     "scalar_mix",
     "zero_state",
 ]

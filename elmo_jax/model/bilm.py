@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -26,6 +26,18 @@ def zero_state(config: ElmoConfig, dtype: jnp.dtype = jnp.float32) -> BiLMState:
     """The state of one lane before anything was read: zeros."""
     layer = LSTMState(jnp.zeros(config.cell_dim, dtype), jnp.zeros(config.projection_dim, dtype))
     return BiLMState((layer,) * config.n_layers, (layer,) * config.n_layers)
+
+
+def init_params(config: ElmoConfig, seed: int) -> dict[str, Any]:
+    """New random parameters, from the distributions that bilm-tf starts training with.
+
+    Args:
+        config: the architecture.
+        seed: the same seed gives the same parameters.
+    """
+    word_TC = np.ones((1, config.max_characters_per_token), np.int32)
+    variables: Any = jax.jit(BiLM(config).init)(jax.random.key(seed), word_TC)
+    return dict(variables["params"])
 
 
 class BiLM(nn.Module):

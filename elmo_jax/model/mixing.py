@@ -42,34 +42,40 @@ def scalar_mix(
     Example:
         >>> mixed = scalar_mix(jnp.zeros(3), 1.0, layers)     # the plain mean
     """
+    layers = jnp.asarray(layers)
     weights = jnp.asarray(weights, jnp.result_type(layers, jnp.float32))
+    gamma = jnp.asarray(gamma, weights.dtype)
     if layers.ndim != 4 or weights.ndim not in (1, 2) or weights.shape[-1] != layers.shape[1]:
         raise ElmoError(
             "scalar_mix expected weights [L] or [M, L] and layers [B, L, T, D], one L, "
             f"got weights {weights.shape} and layers {layers.shape}."
         )
-    if mask is not None and mask.shape != (layers.shape[0], layers.shape[2]):
+    if gamma.shape not in ((), weights.shape[:-1]):
         raise ElmoError(
-            f"scalar_mix expected a mask [B, T] = {(layers.shape[0], layers.shape[2])}, "
-            f"got {mask.shape}."
+            "scalar_mix expected gamma as a scalar, or [M] with weights [M, L]; "
+            f"got gamma {gamma.shape} and weights {weights.shape}."
         )
+    tokens = (layers.shape[0], layers.shape[2])
+    mask = jnp.ones(tokens, bool) if mask is None else jnp.asarray(mask, bool)
+    if mask.shape != tokens:
+        raise ElmoError(f"scalar_mix expected a mask [B, T] = {tokens}, got {mask.shape}.")
+    # Before the mix, not after it: a NaN at padding would come back through the gradient.
+    layers = jnp.where(mask[:, None, :, None], layers, 0)
     if layer_norm:
         layers = _normalise(layers, mask)
-    gamma = jnp.broadcast_to(jnp.asarray(gamma, weights.dtype), weights.shape[:-1])
+    gamma = jnp.broadcast_to(gamma, weights.shape[:-1])
     shares = gamma[..., None] * nn.softmax(weights, axis=-1)
-    mixed = jnp.einsum("...l,bltd->...btd", shares, layers, precision=jax.lax.Precision.HIGHEST)
-    if mask is None:
-        return mixed
-    mask = mask.reshape((1,) * (mixed.ndim - 3) + (*mask.shape, 1))
-    return jnp.where(mask, mixed, 0)
+    return jnp.einsum("...l,bltd->...btd", shares, layers, precision=jax.lax.Precision.HIGHEST)
 
 
-def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array | None) -> jax.Array:
-    real = None if mask_BT is None else mask_BT[:, None, :, None]
+def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
+    """Each layer to mean 0 and variance 1; padding is and stays zero."""
     axes = (0, 2, 3)
-    mean = layers_BLTD.mean(axes, keepdims=True, where=real)
-    variance = layers_BLTD.var(axes, keepdims=True, where=real)
-    return (layers_BLTD - mean) / jnp.sqrt(variance + _EPSILON)
+    n_values = jnp.maximum(mask_BT.sum() * layers_BLTD.shape[-1], 1)  # 1: no token at all
+    mean = layers_BLTD.sum(axes, keepdims=True) / n_values
+    centred = jnp.where(mask_BT[:, None, :, None], layers_BLTD - mean, 0)
+    variance = jnp.square(centred).sum(axes, keepdims=True) / n_values
+    return centred / jnp.sqrt(variance + _EPSILON)
 
 
 class ScalarMix(nn.Module):
