@@ -1,5 +1,6 @@
 """The machinery behind ``Elmo``: words spelled once, sentences packed, few compiled shapes."""
 
-from .engine import Engine, Request
+from .collectors import Request
+from .engine import Engine
 
 __all__ = ["Engine", "Request"]
