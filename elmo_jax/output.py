@@ -19,7 +19,10 @@ from .errors import ElmoError
 from .files import atomic_file
 
 _BYTES_PER_DATASET = 400
-"""What HDF5 adds to each small dataset: header, name and index. Measured: 328 to 377."""
+"""What HDF5 adds to each small dataset: header, name and index. Measured: 340 to 383."""
+
+_BYTES_PER_FILE = 6000
+"""What a file has besides its datasets: its own header, and the heap of ``sentence_to_index``."""
 
 
 def estimated_bytes(n_values: int, dtype: str, n_sentences: int, text_bytes: int) -> int:
@@ -32,7 +35,8 @@ def estimated_bytes(n_values: int, dtype: str, n_sentences: int, text_bytes: int
         text_bytes: size of the text that ``sentence_to_index`` repeats; 0 without it.
     """
     index = text_bytes + 12 * n_sentences if text_bytes else 0
-    return n_values * np.dtype(dtype).itemsize + n_sentences * _BYTES_PER_DATASET + index
+    values = n_values * np.dtype(dtype).itemsize
+    return _BYTES_PER_FILE + values + n_sentences * _BYTES_PER_DATASET + index
 
 
 def check_space(target: Path, needed: int) -> None:
