@@ -3,6 +3,7 @@
 from .corpus import Corpus, CorpusStatistics, survey
 from .evaluation import Perplexity, evaluate
 from .loop import TrainingDiverged
+from .scoring import SentenceScores, score, substitutes
 from .settings import RECIPES, TrainingSettings
 from .training import train
 from .vocabulary import Vocabulary
@@ -12,10 +13,13 @@ __all__ = [
     "Corpus",
     "CorpusStatistics",
     "Perplexity",
+    "SentenceScores",
     "TrainingDiverged",
     "TrainingSettings",
     "Vocabulary",
     "evaluate",
+    "score",
+    "substitutes",
     "survey",
     "train",
 ]

@@ -73,7 +73,8 @@ def evaluate(
         batch_size: rows.
         unroll_steps: steps that are computed at once; without influence on the result.
         max_tokens: stop after about as many tokens; all if None.
-        reset_state: start each sentence from zeros.
+        reset_state: start each sentence from zeros, as a model of the "modern" recipe was
+            trained; otherwise the state is carried on, as bilm-tf does.
         precision: of the matrix products.
         progress: show a progress bar on stderr.
 

@@ -73,7 +73,7 @@ class Loop:
             TrainingDiverged: naming the step and the last good checkpoint.
         """
         settings, step = self.settings, int(state.step)
-        reading = Reading(settings.dropout, settings.reset_state, settings.precision)
+        reading = Reading(settings.dropout, settings.resets, settings.precision)
         train_step = make_train_step(
             self.config,
             reading,

@@ -34,7 +34,9 @@ class TrainingSettings:
         weight_decay: "modern" only.
         dropout: share dropped of each LSTM layer's input, and of the output.
         reset_state: start every sentence from zeros, as a stateless embedder reads it, instead
-            of the state that the sentence before left (bilm-tf).
+            of the state that the sentence before left. None for the way of the recipe: "modern"
+            resets, "original" carries on as bilm-tf does. A model that has always carried on
+            can be at a loss from zeros, above all after a short training.
         precision: of the matrix products, see ``elmo_jax.model.precision``.
         seed: decides the first weights, the order of the text, dropout and samples.
         shuffle_buffer: sentences that each direction holds in memory to shuffle.
@@ -58,7 +60,7 @@ class TrainingSettings:
     warmup_share: float = 0.05
     weight_decay: float = 0.01
     dropout: float = 0.1
-    reset_state: bool = False
+    reset_state: bool | None = None
     precision: str = "float32"
     seed: int = 0
     shuffle_buffer: int = 200_000
@@ -82,6 +84,11 @@ class TrainingSettings:
     def clip(self) -> float:
         """The bound on the gradient's norm."""
         return _CLIPS[self.recipe] if self.clip_norm is None else self.clip_norm
+
+    @property
+    def resets(self) -> bool:
+        """Whether every sentence starts from zeros."""
+        return self.recipe == "modern" if self.reset_state is None else self.reset_state
 
     def samples(self, n_words: int) -> int:
         """K for a vocabulary of V words, 0 for the full softmax."""

@@ -78,9 +78,9 @@ def train(
 
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
-        early, or None; ``step``, ``n_steps``, ``tokens``, ``seconds``, ``tokens_per_second``
-        of this call; ``train_sampled_loss`` or ``train_full_loss``; ``valid_perplexity`` and
-        its companions, if there are ``valid_files``; ``model``, the folders of the result.
+        early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``,
+        ``seconds``, ``tokens_per_second`` of this call; ``train_sampled_loss`` or
+        ``train_full_loss``; ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the folders of the result.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
@@ -154,6 +154,7 @@ def train(
         "stopped_by": signal,
         "step": int(state.step),
         "n_steps": n_steps,
+        "reset_state": settings.resets,
         "tokens": reporter.n_steps * tokens_per_step,
         "seconds": round(reporter.seconds, 3),
         "tokens_per_second": round(
@@ -235,7 +236,7 @@ def _validate(
         vocabulary,
         corpus,
         max_tokens=max_tokens,
-        reset_state=settings.reset_state,
+        reset_state=settings.resets,
         precision=settings.precision,
     )
 

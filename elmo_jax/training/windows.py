@@ -94,13 +94,13 @@ def _short_width(config: ElmoConfig) -> int:
     return min(config.max_characters_per_token, 13 + config.max_filter_width)
 
 
-def bucket(size: int, *, steps: int = 4, multiple: int = 1) -> int:
-    """The least allowed size that is not smaller than ``size``; 64 is the least of all.
+def bucket(size: int, *, steps: int = 4, least: int = 64, multiple: int = 1) -> int:
+    """The least allowed size that is not smaller than ``size``.
 
-    There are ``steps`` sizes between a power of two and the next: with four at most a fifth is
-    padding, and a run of windows of one size meets one or two shapes.
+    There are ``steps`` sizes between a doubling of ``least`` and the next: with four at most a
+    fifth is padding, and a run of windows of one size meets one or two shapes.
     """
-    power = 64
+    power = least
     while 2 * power < size:
         power *= 2
     unit = power // steps if size > power else power
