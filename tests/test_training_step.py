@@ -1,11 +1,15 @@
 """One step of training against plain NumPy: loss, gradient by differences, and update."""
 
+import dataclasses
+import functools
+
 import jax
 import numpy as np
 import oracle
 import pytest
 
 from elmo_jax import ElmoConfig
+from elmo_jax.model import LanguageModelStack, zero_state
 from elmo_jax.parameters import datasets, flatten, unflatten
 from elmo_jax.training.candidates import Candidates
 from elmo_jax.training.language_model import Reading, init_params
@@ -28,6 +32,7 @@ CONFIG = ElmoConfig(
 SENTENCES = [["a", "bank", "of", "sand"], ["bank", "money"], ["of", "a", "sandbank", "!"]]
 VOCABULARY = Vocabulary.from_counts({"bank": 3, "of": 2, "a": 2, "sand": 1, "money": 1})
 N_ROWS, N_STEPS = 2, 4
+KEY, PLAIN = jax.random.key(0), Reading()
 
 
 @pytest.fixture
@@ -97,13 +102,16 @@ def token_loss(weights, h, target, candidates, d):
     return np.log(np.exp(logits).sum()) - logits[0]
 
 
+@functools.partial(jax.jit, static_argnames="reading")
+def loss_and_state(params, state, window, candidates, key, reading=PLAIN):
+    return window_loss(params, state, window, candidates, key, config=CONFIG, reading=reading)
+
+
 def state_before(params, windows):
     """The rows' state that the windows before the last one leave, float64."""
     state = new_state(CONFIG, params, make_optimizer(TrainingSettings(), 1), N_ROWS).rows
     for window in windows[:-1]:
-        _, state = window_loss(
-            params, state, window, None, jax.random.key(0), config=CONFIG, reading=Reading()
-        )
+        _, state = loss_and_state(params, state, window, None, KEY)
     return state
 
 
@@ -118,15 +126,8 @@ def test_the_loss_of_a_window_that_goes_on_from_others(params, windows, candidat
     taken, arrays = windows
     state = new_state(CONFIG, params, make_optimizer(TrainingSettings(), 1), N_ROWS).rows
     for window in arrays:
-        loss, state = window_loss(
-            params,
-            state,
-            window,
-            candidates,
-            jax.random.key(0),
-            config=CONFIG,
-            reading=Reading(reset_state=reset_state),
-        )
+        reading = Reading(reset_state=reset_state)
+        loss, state = loss_and_state(params, state, window, candidates, KEY, reading)
     expected = numpy_loss(params, taken, candidates, reset_state)
     np.testing.assert_allclose(loss, expected, rtol=2e-6)
 
@@ -144,20 +145,12 @@ def test_one_step_of_the_original_recipe(params, windows):
         state = state._replace(rows=state_before(params, arrays))
         step = make_train_step(CONFIG, Reading(), optimizer)
         # Gradients reach back to the start of the window only, so differences do, too.
-        new, metrics = step(state, arrays[-1], CANDIDATES, jax.random.key(0))
+        new, metrics = step(state, arrays[-1], CANDIDATES, KEY)
         np.testing.assert_allclose(metrics.loss, numpy_loss(params, taken, CANDIDATES), rtol=1e-12)
 
         rows = state_before(params, arrays)
-        gradient = jax.grad(
-            lambda p: window_loss(
-                p,
-                rows,
-                arrays[-1],
-                CANDIDATES,
-                jax.random.key(0),
-                config=CONFIG,
-                reading=Reading(),
-            )[0]
+        gradient = jax.jit(
+            jax.grad(lambda p: loss_and_state(p, rows, arrays[-1], CANDIDATES, KEY)[0])
         )(params)
         np.testing.assert_allclose(
             metrics.gradient_norm, np.sqrt(sum((g**2).sum() for g in jax.tree.leaves(gradient)))
@@ -175,7 +168,7 @@ def check_differences(params, arrays, gradient):
     state = state_before(params, arrays)
     rng = np.random.default_rng(4)
     for path, leaf in flatten(params).items():
-        slope = flatten(gradient)[path]
+        slope = np.asarray(flatten(gradient)[path])
         # Where a clip or a relu is passed within the step, differences say nothing; 1e-6 is small.
         for place in rng.integers(0, leaf.size, 3):
             ends = []
@@ -186,9 +179,7 @@ def check_differences(params, arrays, gradient):
                 ends.append(numpy_window(tree, arrays[-1], state))
             difference = (ends[0] - ends[1]) / 2e-6
             np.testing.assert_allclose(
-                slope.flat[place]
-                if isinstance(slope, np.ndarray)
-                else np.asarray(slope).flat[place],
+                slope.flat[place],
                 difference,
                 rtol=1e-5,
                 atol=1e-8,
@@ -243,25 +234,17 @@ def test_dropout_drops_the_inputs_and_the_output(params, windows):
 
     @jax.jit
     def loss(key):
-        return window_loss(
-            params, rows, arrays[-1], None, key, config=CONFIG, reading=Reading(dropout=0.1)
-        )[0]
+        return loss_and_state(params, rows, arrays[-1], None, key, Reading(dropout=0.1))[0]
 
     losses = np.array([loss(jax.random.key(i)) for i in range(200)])
     assert loss(jax.random.key(3)) == losses[3]
     assert losses.std() > 0.01
-    plain = window_loss(
-        params, rows, arrays[-1], None, jax.random.key(0), config=CONFIG, reading=Reading()
-    )[0]
+    plain = loss_and_state(params, rows, arrays[-1], None, KEY)[0]
     assert losses.min() < plain < losses.max()
 
 
 def test_the_residual_carries_the_dropped_input():
     """With a stack that outputs nothing itself, the top is the input as it was dropped."""
-    import dataclasses
-
-    from elmo_jax.model import LanguageModelStack, zero_state
-
     config = dataclasses.replace(CONFIG, n_layers=2, proj_clip=None)
     stack = LanguageModelStack(config)
     tokens = np.ones((50, 4), np.float32)

@@ -17,7 +17,8 @@ from .windows import Window
 def init_params(config: ElmoConfig, n_words: int, seed: int = 0) -> dict[str, Any]:
     """A biLM with its softmax over V = ``n_words``, started as bilm-tf starts it."""
     key, softmax_key = jax.random.split(jax.random.key(seed))
-    params = dict(BiLM(config).init(key, boundary_ids(config))["params"])
+    # Compiled, what is computed from the weights only to learn their shapes falls away.
+    params = dict(jax.jit(BiLM(config).init)(key, boundary_ids(config))["params"])
     params["softmax"] = init_softmax(config, n_words, softmax_key)
     return params
 

@@ -20,7 +20,7 @@ from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter
 from .settings import TrainingSettings
-from .step import StepMetrics, TrainState, make_train_step
+from .step import StepMetrics, TrainState, all_finite, make_train_step
 from .streams import TrainingStreams
 from .vocabulary import Vocabulary
 from .windows import assemble
@@ -114,26 +114,26 @@ class Loop:
             step, metrics = self._pending.popleft()
             loss, norm = float(metrics.loss), float(metrics.gradient_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                latest = self.checkpoints.latest()
-                saved = (
-                    "no checkpoint was written before"
-                    if latest is None
-                    else f"the last good checkpoint is that of step {latest}, in "
-                    f"{self.checkpoints.folder / str(latest)}"
-                )
-                raise TrainingDiverged(
-                    f"The training loss is {loss} (gradient norm {norm}) at step {step}; {saved}. "
-                    "Start again with a lower learning_rate or clip_norm"
-                    + (", or with precision float32." if self._is_rounded() else ".")
-                )
+                raise self._diverged(f"the loss is {loss} and the gradient's norm {norm}", step)
             rate = float(learning_rate(self.settings, self.n_steps)(step - 1))
             self.reporter.step(step, loss, norm, rate)
 
-    def _is_rounded(self) -> bool:
-        return self.settings.precision != "float32"
+    def _diverged(self, what: str, step: int) -> TrainingDiverged:
+        latest = self.checkpoints.latest()
+        saved = "no checkpoint was written before"
+        if latest is not None:
+            folder = self.checkpoints.folder / str(latest)
+            saved = f"the last good checkpoint is that of step {latest}, in {folder}"
+        rounded = ", or with precision float32" if self.settings.precision != "float32" else ""
+        return TrainingDiverged(
+            f"Training diverged at step {step}: {what}; {saved}. Start another run with a lower "
+            f"learning_rate or clip_norm{rounded}."
+        )
 
     def _save(self, step: int, state: TrainState) -> None:
         self._settle(0)  # so that no checkpoint is written after a loss that is no number
+        if not all_finite(state.params):
+            raise self._diverged("not every parameter is a finite number", step)
         self.reporter.pause()
         self.checkpoints.save(step, state, self.streams.position)
         self.reporter.resume()

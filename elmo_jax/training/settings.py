@@ -10,7 +10,7 @@ from ..model import check_precision
 
 RECIPES = ("modern", "original")
 
-_LEARNING_RATES = {"modern": 2e-3, "original": 0.2}
+_LEARNING_RATES = {"modern": 4e-3, "original": 0.2}
 _CLIPS = {"modern": 1.0, "original": 10.0}
 
 
@@ -27,7 +27,7 @@ class TrainingSettings:
         n_steps: windows to train on, instead of ``epochs``.
         n_negative_samples: K of the sampled softmax. A vocabulary that is not larger is
             trained with the full softmax; so is any with 0.
-        learning_rate: None for that of the recipe: 0.002 or 0.2.
+        learning_rate: None for that of the recipe: 0.004 or 0.2.
         clip_norm: bound on the global norm of the gradient; None for that of the recipe: 1 or
             10 (there the gradient is that of the loss times ``unroll_steps``).
         warmup_share: "modern" only: share of the steps in which the rate rises.

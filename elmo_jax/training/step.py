@@ -132,7 +132,17 @@ def make_train_step(
         (loss, rows), gradient = loss_of(state.params, state.rows, window, candidates, step_key)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = StepMetrics(loss, optax.global_norm(gradient))
+        metrics = StepMetrics(loss, _norm(gradient))
         return TrainState(state.step + 1, params, optimizer_state, rows), metrics
 
     return train_step
+
+
+def _norm(tree: Any) -> jax.Array:
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+
+
+@jax.jit
+def all_finite(params: Params) -> jax.Array:
+    """Whether every number of a tree is finite."""
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))

@@ -7,6 +7,7 @@ reading one block again.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -138,10 +139,9 @@ class Lanes:
 
     def take(self, n_steps: int) -> Taken | None:
         """The next window of every row; None at the end of the stream."""
+        self._refill(n_steps)
         taken = Taken([], [], [])
         for row, (inputs, targets) in enumerate(self.pending):
-            if len(inputs) < n_steps:
-                inputs, targets = self._refill(inputs, targets, n_steps)
             n_missing = max(0, n_steps - len(inputs))
             taken.inputs.extend(inputs[:n_steps] + [BOS] * n_missing)
             taken.targets.extend(targets[:n_steps] + [BOS] * n_missing)
@@ -149,17 +149,20 @@ class Lanes:
             self.pending[row] = inputs[n_steps:], targets[n_steps:]
         return taken if any(taken.n_real) else None
 
-    def _refill(
-        self, inputs: list[str], targets: list[str], n_steps: int
-    ) -> tuple[list[str], list[str]]:
-        inputs, targets = list(inputs), list(targets)
+    def _refill(self, n_steps: int) -> None:
+        """Give sentences to the row that has least, until each has enough for a window.
+
+        So a row takes the next sentence when its last one ends, wherever windows are cut.
+        """
         first, last = (EOS, BOS) if self._backward else (BOS, EOS)
-        while len(inputs) < n_steps and (words := next(self._sentences, None)) is not None:
-            if self._backward:
-                words = words[::-1]
-            inputs += [first, *words]
-            targets += [*words, last]
-        return inputs, targets
+        rows = [(len(inputs), row) for row, (inputs, _) in enumerate(self.pending)]
+        heapq.heapify(rows)
+        while rows[0][0] < n_steps and (words := next(self._sentences, None)) is not None:
+            row = rows[0][1]
+            inputs, targets = self.pending[row]
+            read = words[::-1] if self._backward else words
+            self.pending[row] = [*inputs, first, *read], [*targets, *read, last]
+            heapq.heapreplace(rows, (len(self.pending[row][0]), row))
 
 
 class StreamPosition(NamedTuple):

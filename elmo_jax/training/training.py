@@ -78,9 +78,10 @@ def train(
 
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
-        early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``,
-        ``seconds``, ``tokens_per_second`` of this call; ``train_sampled_loss`` or
-        ``train_full_loss``; ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the folders of the result.
+        early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``, ``seconds`` and
+        ``tokens_per_second`` of this call; ``train_sampled_loss`` or ``train_full_loss``;
+        ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the
+        folders of the result.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
