@@ -16,7 +16,7 @@ from .checkpoints import Checkpoints
 from .evaluation import Perplexity
 from .interrupts import catch_signals
 from .language_model import Reading
-from .optimizers import learning_rate, make_optimizer
+from .optimizers import make_optimizer
 from .placement import Placement
 from .reporting import Reporter
 from .settings import TrainingSettings
@@ -115,8 +115,7 @@ class Loop:
             loss, norm = float(metrics.loss), float(metrics.gradient_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(f"the loss is {loss} and the gradient's norm {norm}", step)
-            rate = float(learning_rate(self.settings, self.n_steps)(step - 1))
-            self.reporter.step(step, loss, norm, rate)
+            self.reporter.step(step, loss, norm)
 
     def _diverged(self, what: str, step: int) -> TrainingDiverged:
         latest = self.checkpoints.latest()

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import optax
 from tqdm import tqdm
 
 from .evaluation import Perplexity
@@ -28,6 +29,7 @@ class Reporter:
         first_step: steps taken before.
         n_steps: of the whole run.
         tokens_per_step: N · T. Each token counts once, though both directions predict one.
+        learning_rate: of a step, counted from 0.
         kind: of the training loss, "sampled" or "full".
         log_every: steps between lines.
         progress: show the bar.
@@ -39,12 +41,13 @@ class Reporter:
         first_step: int,
         n_steps: int,
         tokens_per_step: int,
+        learning_rate: optax.Schedule,
         kind: str,
         log_every: int,
         progress: bool,
     ) -> None:
         self._path, self._kind, self._log_every = path, kind, log_every
-        self._tokens_per_step = tokens_per_step
+        self._tokens_per_step, self._learning_rate = tokens_per_step, learning_rate
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
         path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         self._bar = tqdm(
@@ -60,31 +63,37 @@ class Reporter:
         self._started, self._interval = time.perf_counter(), 0.0
         self.seconds = 0.0
         self.n_steps = 0
-        self.last_loss = math.nan
+        self._logged_loss: float | None = None
+        self._mean_loss: float | None = None
 
-    def step(self, step: int, loss: float, gradient_norm: float, learning_rate: float) -> None:
+    def step(self, step: int, loss: float, gradient_norm: float) -> None:
         """Note a step that is done."""
         self.pause()
         self.resume()
         self._losses.append(loss)
         self.n_steps += 1
         self._bar.update(self._tokens_per_step)
+        self._mean_loss = sum(self._losses) / len(self._losses)
         if step % self._log_every:
             return
         elapsed, self._interval = self._interval, 0.0
-        self.last_loss = sum(self._losses) / len(self._losses)
         self._write(
             {
                 "step": step,
-                f"train_{self._kind}_loss": self.last_loss,
+                f"train_{self._kind}_loss": self._mean_loss,
                 "gradient_norm": gradient_norm,
-                "learning_rate": learning_rate,
+                "learning_rate": float(self._learning_rate(step - 1)),
                 "tokens": step * self._tokens_per_step,
                 "tokens_per_second": len(self._losses) * self._tokens_per_step / elapsed,
             }
         )
-        self._show(f"{self._kind}_loss", f"{self.last_loss:.3f}")
-        self._losses = []
+        self._show(f"{self._kind}_loss", f"{self._mean_loss:.3f}")
+        self._logged_loss, self._losses = self._mean_loss, []
+
+    @property
+    def loss(self) -> float | None:
+        """Of the last line of the metrics, or of the steps since the start if there is none."""
+        return self._mean_loss if self._logged_loss is None else self._logged_loss
 
     def validation(self, step: int, result: Perplexity) -> None:
         """Note a validation."""

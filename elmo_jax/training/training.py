@@ -23,7 +23,7 @@ from .corpus import Corpus, Files, survey
 from .evaluation import Perplexity, evaluate
 from .language_model import init_params
 from .loop import Loop
-from .optimizers import make_optimizer
+from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter, plot_metrics
 from .run_folder import RunFolder, check_same, describe
@@ -139,7 +139,14 @@ def train(
         kind = "sampled" if settings.samples(len(words)) else "full"
         tokens_per_step = settings.batch_size * settings.unroll_steps
         reporter = Reporter(
-            folder.metrics, first, n_steps, tokens_per_step, kind, settings.log_every, progress
+            folder.metrics,
+            first,
+            n_steps,
+            tokens_per_step,
+            learning_rate(settings, n_steps),
+            kind,
+            settings.log_every,
+            progress,
         )
         validate = None
         if valid is not None:
@@ -161,7 +168,7 @@ def train(
         "tokens_per_second": round(
             reporter.n_steps * tokens_per_step / max(reporter.seconds, 1e-9), 1
         ),
-        f"train_{kind}_loss": reporter.last_loss,
+        f"train_{kind}_loss": reporter.loss,
     }
     if loop.validations:
         result = loop.validations[-1][1]
