@@ -102,6 +102,14 @@ def token_loss(weights, h, target, candidates, d):
     return np.log(np.exp(logits).sum()) - logits[0]
 
 
+def enable_x64():
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    from jax.experimental import enable_x64
+
+    return enable_x64()
+
+
 @functools.partial(jax.jit, static_argnames="reading")
 def loss_and_state(params, state, window, candidates, key, reading=PLAIN):
     return window_loss(params, state, window, candidates, key, config=CONFIG, reading=reading)
@@ -135,7 +143,7 @@ def test_the_loss_of_a_window_that_goes_on_from_others(params, windows, candidat
 def test_one_step_of_the_original_recipe(params, windows):
     """float64: gradient by central differences in NumPy, then clip and Adagrad by hand."""
     taken, arrays = windows
-    with jax.enable_x64(True):
+    with enable_x64():
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
         settings = TrainingSettings(
             recipe="original", batch_size=N_ROWS, unroll_steps=N_STEPS, clip_norm=2.0

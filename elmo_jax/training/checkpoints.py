@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from ..errors import ElmoError
 from .step import TrainState
@@ -43,27 +44,26 @@ class Checkpoints:
         self._manager.save(
             step,
             args=args.Composite(
-                state=args.StandardSave(state), position=args.JsonSave(position.to_json())
+                state=args.StandardSave(_on_host(state)), position=args.JsonSave(position.to_json())
             ),
         )
 
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, StreamPosition]:
-        """Read a checkpoint onto the devices.
+        """Read a checkpoint, as NumPy arrays.
 
         Args:
             step: of the checkpoint.
-            like: a state of the same shapes, and on the devices where the new one shall be.
+            like: a state of the same shapes.
 
         Raises:
             ElmoError: if it cannot be read, or is that of another model.
         """
-        abstract = jax.tree.map(_abstract, like)
         args = self._ocp.args
         try:
             restored = self._manager.restore(
                 step,
                 args=args.Composite(
-                    state=args.StandardRestore(abstract), position=args.JsonRestore()
+                    state=args.StandardRestore(_on_host(like)), position=args.JsonRestore()
                 ),
             )
         except Exception as error:  # Orbax raises whatever its storage raises
@@ -79,7 +79,6 @@ class Checkpoints:
         self._manager.close()
 
 
-def _abstract(leaf: jax.Array) -> Any:
-    return jax.ShapeDtypeStruct(  # type: ignore[no-untyped-call]
-        leaf.shape, leaf.dtype, sharding=leaf.sharding
-    )
+def _on_host(state: TrainState) -> Any:
+    """As NumPy arrays, so that a checkpoint says nothing of the devices, nor of how many."""
+    return jax.tree.map(np.asarray, state)

@@ -126,7 +126,8 @@ def train(
         )
         position, first = None, saved.latest() or 0
         if first:
-            state, position = saved.restore(first, state)
+            restored, position = saved.restore(first, state)
+            state = placement.place_state(restored)
             _logger.info("Going on from the checkpoint of step %d.", first)
         streams = TrainingStreams(
             dataclasses.replace(corpus, quiet=True, strict=False),  # the survey has reported
