@@ -233,6 +233,11 @@ def test_the_end_follows_from_the_text(text, tmp_path):
     assert summary["n_steps"] == summary["step"] == round(0.5 * n_predictions / 40)
 
 
+@pytest.mark.xfail(
+    jax.__version_info__ < (0, 7),
+    reason="JAX 0.6 has no gradient of a convolution of bfloat16 operands with a float32 sum",
+    strict=False,
+)
 def test_bfloat16_trains(text, tmp_path):
     summary = training_run.run(tmp_path / "run", text, precision="bfloat16", n_steps=4)
     plain = training_run.run(tmp_path / "plain", text, n_steps=4)
