@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from elmo_jax.cli import convert, run_command
+from elmo_jax.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("python -m convert", convert.HELP, convert, sys.argv[1:]))
+    sys.exit(run_command("python -m convert", "convert", sys.argv[1:]))

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import pretrained
+    from . import pretrained, training
     from .characters import encode_batch
     from .checkpoint import save
     from .config import ElmoConfig
@@ -42,6 +42,7 @@ _HOMES = {
     "loading": ("load",),
     "model": ("BiLM", "BiLMState", "LSTMState", "ScalarMix", "scalar_mix"),
 }
+_SUBPACKAGES = ("pretrained", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "pretrained",
     "save",
     "scalar_mix",
+    "training",
 ]
 
 
@@ -68,8 +70,8 @@ def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562), so that ``import elmo_jax`` stays quick."""
     if name in _HOME_OF:
         value = getattr(importlib.import_module(f".{_HOME_OF[name]}", __name__), name)
-    elif name == "pretrained":
-        value = importlib.import_module(".pretrained", __name__)
+    elif name in _SUBPACKAGES:
+        value = importlib.import_module(f".{name}", __name__)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

@@ -180,7 +180,7 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["embed", "convert", "info", "init"])
+@pytest.mark.parametrize("command", ["embed", "train", "evaluate", "convert", "info", "init"])
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as leaving:
         main([command, "--help"])

@@ -22,7 +22,8 @@ ORDER = """
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.writing
     checkpoint.sources checkpoint
     pretrained.registry pretrained.download pretrained
-    loading selection pooling arguments functional packing engine embedder corpus output cli
+    loading selection pooling arguments functional packing engine embedder corpus output
+    training cli
 """.split()
 
 
@@ -119,7 +120,7 @@ def test_all_public_names_are_there():
         assert getattr(elmo_jax, name) is not None
         assert name in dir(elmo_jax)
     assert sorted(elmo_jax.__all__) == elmo_jax.__all__
-    assert set(elmo_jax._HOME_OF) | {"pretrained"} == set(elmo_jax.__all__)
+    assert set(elmo_jax._HOME_OF) | set(elmo_jax._SUBPACKAGES) == set(elmo_jax.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -1,7 +1,7 @@
 """The command line: ``elmo-jax``, and what scripts of the project share with it.
 
-A command is a module with ``HELP``, ``add_arguments(parser)``, ``run(args)``, which gives a
-JSON-ready summary, and ``text(summary)``, which says the same to a person. Results go to stdout,
+A command is a module with ``add_arguments(parser)``, ``run(args)``, which gives a JSON-ready
+summary, and ``text(summary)``, which says the same to a person. Results go to stdout,
 progress, notes and errors to stderr. Exit codes: 0, 1 for an error, 2 for a wrong usage, 130 when
 interrupted.
 """
@@ -13,11 +13,17 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from ..errors import ElmoError
 
-_COMMANDS = ("embed", "convert", "info", "init")
+_COMMANDS = {
+    "embed": "Embed a text, one sentence a line, into an HDF5 file as `allennlp elmo` wrote.",
+    "train": "Train a biLM on text, or fine-tune one; a run that was broken off goes on.",
+    "evaluate": "Measure the perplexity of a model with its softmax on text files.",
+    "convert": "Convert a model between the native format and options.json with an HDF5 file.",
+    "info": "Show a model's configuration, parameter count and sizes.",
+    "init": "Make a new, untrained model with random weights: to try things out, or to train.",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,25 +40,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from .. import __version__
 
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
-        prog="elmo-jax", description="ELMo word vectors in JAX: embed text, convert models."
+        prog="elmo-jax",
+        description="ELMo word vectors in JAX: embed text, train and convert models.",
     )
     parser.add_argument("--version", action="version", version=f"elmo-jax {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in _COMMANDS:
-        module = importlib.import_module(f".{name}", __name__)
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
-        _declare(command, module)
+    for name, description in _COMMANDS.items():
+        command = commands.add_parser(name, help=description, description=description)
+        if name in argv:  # the others are not worth importing
+            _declare(command, name)
     return _execute(parser.parse_args(argv))
 
 
-def run_command(prog: str, description: str, module: Any, argv: Sequence[str] | None = None) -> int:
-    """Run one command module as a program of its own.
+def run_command(prog: str, name: str, argv: Sequence[str] | None = None) -> int:
+    """Run one command as a program of its own.
 
     Args:
         prog: what the program is called in its messages.
-        description: for ``--help``.
-        module: the command.
+        name: of the command.
         argv: the arguments; those of the process if None.
 
     Returns:
@@ -61,12 +68,13 @@ def run_command(prog: str, description: str, module: Any, argv: Sequence[str] | 
     Raises:
         SystemExit: 0 after ``--help``, 2 for a wrong usage.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=description)
-    _declare(parser, module)
+    parser = argparse.ArgumentParser(prog=prog, description=_COMMANDS[name])
+    _declare(parser, name)
     return _execute(parser.parse_args(argv))
 
 
-def _declare(parser: argparse.ArgumentParser, module: Any) -> None:
+def _declare(parser: argparse.ArgumentParser, name: str) -> None:
+    module = importlib.import_module(f".{name}", __name__)
     module.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as a JSON object")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")

@@ -10,8 +10,6 @@ from ..checkpoint import FILES, FORMATS, is_native, open_files, open_model, read
 from ..loading import model_folder
 from ..parameters import count_parameters
 
-HELP = "Convert a model between the native format and options.json with an HDF5 file."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""

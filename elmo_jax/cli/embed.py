@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ..corpus import Counts, TextFile
     from ..embedder import Elmo
 
-HELP = "Embed a text, one sentence a line, into an HDF5 file in the layout of `allennlp elmo`."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""

@@ -6,8 +6,6 @@ import argparse
 import dataclasses
 from typing import Any
 
-HELP = "Show a model's configuration, parameter count and sizes."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""

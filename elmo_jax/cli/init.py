@@ -9,8 +9,6 @@ from typing import Any
 from ..config import ElmoConfig, preset_names
 from ..errors import ElmoError
 
-HELP = "Make a new, untrained model with random weights: to try things out, or to train."
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""

@@ -102,6 +102,7 @@ class LanguageModelStack(nn.Module):
         start: tuple[LSTMState, ...],
         fresh_T: jax.Array | np.ndarray,
         real_T: jax.Array | None = None,
+        dropout_rate: float = 0.0,
     ) -> tuple[tuple[jax.Array, ...], tuple[LSTMState, ...]]:
         """Read a lane, from its first token to its last, or the other way if ``reverse``.
 
@@ -112,6 +113,8 @@ class LanguageModelStack(nn.Module):
             start: the state in which a sentence begins, one a layer.
             fresh_T: bool [T], the tokens with which a sentence begins, in reading order.
             real_T: bool [T] or None; steps where it is False leave the state as it is.
+            dropout_rate: share of each layer's input to drop, in training; needs an rng
+                "dropout".
 
         Returns:
             The outputs of the layers, each float32 [T, P], and the last state, in reading order.
@@ -120,12 +123,21 @@ class LanguageModelStack(nn.Module):
         for depth, (cell, begin, initial) in enumerate(
             zip(self.layers, start, state, strict=False)
         ):
+            # Before the sum: a skip connection adds the input as the cell saw it [bilm-tf].
+            inputs_TP = self.drop(inputs_TP, dropout_rate)
             last, hidden_TP = self._run(cell, begin, initial, inputs_TP, fresh_T, real_T)
             skip = self.config.use_skip_connections and depth > 0
             inputs_TP = hidden_TP + inputs_TP if skip else hidden_TP
             outputs.append(inputs_TP)
             states.append(last)
         return tuple(outputs), tuple(states)
+
+    def drop(self, x: jax.Array, rate: float) -> jax.Array:
+        """Zeros for a share of the numbers, the others scaled up, by the rng "dropout"."""
+        if not rate:
+            return x
+        kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - rate, x.shape)
+        return jnp.where(kept, x / (1 - rate), 0)
 
     def _run(
         self,

@@ -44,6 +44,11 @@ def linear(kernel: jax.Array, inputs: jax.Array, precision: str) -> jax.Array:
 def convolve(kernel: jax.Array, inputs_TCE: jax.Array, precision: str) -> jax.Array:
     """VALID convolution of inputs [T, C, E] along C with kernel [width, E, n]."""
     (inputs, kernel), options = _operands(inputs_TCE, kernel, precision=precision)
+    if precision == "bfloat16":
+        # Rounded operands, multiplied as float32: up to 0.7 at least, JAX cannot differentiate a
+        # convolution whose result is wider than its operands.
+        inputs, kernel = inputs.astype(jnp.float32), kernel.astype(jnp.float32)
+        options = {"precision": lax.Precision.DEFAULT}
     return lax.conv_general_dilated(
         inputs, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"), **options
     )

@@ -1,0 +1,77 @@
+"""elmo-jax evaluate: the perplexity of a model on text files, with the full softmax."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint import is_native, open_model, read_metadata
+from ..errors import ElmoError
+from ..loading import model_folder
+from ..model import PRECISIONS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add = parser.add_argument
+    add("model", metavar="MODEL", help="folder, zip or name of a model with its softmax")
+    add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
+    add("--vocabulary", help="words of the softmax; default: vocab.txt in the model's folder")
+    add("--batch-size", type=int, default=32, help="rows of text (default: %(default)s)")
+    add("--max-tokens", type=int, help="stop after about as many (default: all)")
+    add(
+        "--reset-state",
+        action=argparse.BooleanOptionalAction,
+        help="start every sentence from a zero state, or carry it on; default: as in training, "
+        "where the model says so, otherwise carried on",
+    )
+    add("--precision", choices=PRECISIONS, default="float32", help="of the matrix products")
+    add("--strict", action="store_true", help="stop at faults of the text")
+    add("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Evaluate; the fields of ``elmo_jax.training.Perplexity``.
+
+    Raises:
+        ElmoError: for anything that cannot be used.
+    """
+    from ..training import Corpus, Vocabulary, evaluate
+
+    model = model_folder(args.model)
+    config, params = open_model(model)
+    path = Path(args.vocabulary or model / "vocab.txt")
+    if not path.is_file():
+        raise ElmoError(
+            f"There is no vocabulary at {path}. Expected the vocab.txt with which the model's "
+            "softmax was trained; --vocabulary names it."
+        )
+    result = evaluate(
+        config,
+        params,
+        Vocabulary.read(path),
+        Corpus.of(args.files, args.strict),
+        batch_size=args.batch_size,
+        max_tokens=args.max_tokens,
+        reset_state=_resets(args, model),
+        precision=args.precision,
+        progress=not args.quiet,
+    )
+    return dict(result._asdict())
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    return (
+        f"perplexity {summary['perplexity']:.2f} (forward {summary['forward_perplexity']:.2f}, "
+        f"backward {summary['backward_perplexity']:.2f}), {summary['tokens']:,} tokens, "
+        f"{100 * summary['oov_rate']:.2f}% of the words out of the vocabulary"
+    )
+
+
+def _resets(args: argparse.Namespace, model: Path) -> bool:
+    if args.reset_state is not None:
+        return bool(args.reset_state)
+    training = read_metadata(model).get("training", {}) if is_native(model) else {}
+    return bool(training.get("reset_state", False))

@@ -1,0 +1,130 @@
+"""elmo-jax train: a new biLM from text files, or a fine-tuned one."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from ..checkpoint import FORMATS
+from ..config import ElmoConfig
+from ..errors import ElmoError
+from ..model import PRECISIONS
+from ..training.settings import RECIPES, TrainingSettings
+
+_HELP = {
+    "recipe": "optimiser and schedule; 'original' is bilm-tf's",
+    "batch_size": "rows of a batch, over all devices together",
+    "unroll_steps": "steps of a window: how far gradients reach back",
+    "epochs": "passes over the text",
+    "n_steps": "windows to train on, instead of --epochs",
+    "n_negative_samples": "of the sampled softmax; 0 for the full softmax",
+    "learning_rate": "default: that of the recipe",
+    "clip_norm": "bound on the gradient's norm; default: that of the recipe",
+    "warmup_share": "share of the steps in which the rate rises (modern)",
+    "weight_decay": "of AdamW (modern)",
+    "dropout": "share dropped of each LSTM layer's input, and of the output",
+    "reset_state": "start every sentence from a zero state, or carry it on; default: as the recipe",
+    "precision": "of the matrix products",
+    "seed": "of weights, order, dropout and samples",
+    "shuffle_buffer": "sentences in memory to shuffle, a direction",
+    "eval_every": "steps between validations; default: ten in a run",
+    "checkpoint_every": "steps between checkpoints; default: twenty in a run, at most 1000",
+    "keep_checkpoints": "how many of the latest checkpoints stay",
+    "log_every": "steps between lines of metrics.jsonl",
+}
+_CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add = parser.add_argument
+    add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
+    add(
+        "-o", "--output", required=True, help="folder of the run; an unfinished one is gone on with"
+    )
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument(
+        "--preset", help="architecture of a new model: tiny, small, medium, original"
+    )
+    model.add_argument("--options-file", type=Path, help="options.json with that architecture")
+    model.add_argument(
+        "--init", metavar="MODEL", help="model to fine-tune: folder, zip or published name"
+    )
+    add("--vocabulary", help="file of the words to predict; default: made from the text")
+    add("--vocabulary-size", type=int, help="most words of a vocabulary made from the text")
+    add("--min-count", type=int, default=1, help="least count of its words (default: 1)")
+    add("--valid", nargs="+", help="text to measure the perplexity on")
+    add("--max-valid-tokens", type=int, help="how much of it (default: all)")
+    add("--format", choices=[*FORMATS, "both"], default="native", help="of the result")
+    add("--strict", action="store_true", help="stop at faults of the text")
+    add("--quiet", action="store_true", help="no progress bar")
+    settings = parser.add_argument_group("settings")
+    for field in dataclasses.fields(TrainingSettings):
+        _add_setting(settings, field)
+
+
+def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
+    flag, text = "--" + field.name.replace("_", "-"), _HELP[field.name]
+    if str(field.type).startswith("bool"):
+        group.add_argument(
+            flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
+        )
+        return
+    kind = {"str": str, "int": int, "float": float}[str(field.type).split(" | ")[0]]
+    shown = "" if field.default is None else " (default: %(default)s)"
+    choices = _CHOICES.get(field.name)
+    group.add_argument(flag, type=kind, default=field.default, choices=choices, help=text + shown)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train; the summary of ``elmo_jax.training.train``.
+
+    Raises:
+        ElmoError: for anything that cannot be used.
+    """
+    from ..training import train
+
+    names = [field.name for field in dataclasses.fields(TrainingSettings)]
+    return train(
+        args.output,
+        args.files,
+        config=_config(args),
+        start_from=args.init,
+        vocabulary=args.vocabulary,
+        vocabulary_size=args.vocabulary_size,
+        min_count=args.min_count,
+        valid_files=args.valid,
+        max_valid_tokens=args.max_valid_tokens,
+        settings=TrainingSettings(**{name: getattr(args, name) for name in names}),
+        formats=FORMATS if args.format == "both" else (args.format,),
+        strict=args.strict,
+        progress=not args.quiet,
+    )
+
+
+def _config(args: argparse.Namespace) -> ElmoConfig | None:
+    if args.preset is not None:
+        return ElmoConfig.preset(args.preset)
+    if args.options_file is None:
+        return None
+    try:
+        options = json.loads(args.options_file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ElmoError(f"Cannot read the options {args.options_file}: {error}") from None
+    return ElmoConfig.from_options(options, str(args.options_file))
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    how = f"stopped by {summary['stopped_by']}" if summary["stopped_by"] else "finished"
+    lines = [
+        f"{how} at step {summary['step']:,} of {summary['n_steps']:,}: {summary['tokens']:,} tokens"
+        f" in this call, {summary['tokens_per_second']:,.0f} tokens/s"
+    ]
+    if "valid_perplexity" in summary:
+        lines.append(f"validation perplexity, full softmax: {summary['valid_perplexity']:.2f}")
+    lines += [f"{format} model: {path}" for format, path in summary["model"].items()]
+    return "\n".join(lines)

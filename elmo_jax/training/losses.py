@@ -1,0 +1,98 @@
+"""The softmax over the vocabulary: in full, in full by chunks, and sampled.
+
+``head`` is {"kernel": [V, P], "bias": [V]} everywhere. Losses are negative log-probabilities in
+nats, one a token, float32.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..model.precision import linear
+from ..parameters import Params
+from .candidates import Candidates, log_expected_count
+
+_CHUNK_LOGITS = 2**25
+"""Logits that evaluation holds at once: 128 MiB of float32."""
+
+
+def full_losses(
+    head: Params, outputs_MP: jax.Array, targets_M: jax.Array, precision: str = "float32"
+) -> jax.Array:
+    """-log softmax(W h + b)[target]: [M, P], [M] -> [M]. All M · V logits are in memory."""
+    logits_MV = linear(head["kernel"], outputs_MP, precision) + head["bias"][None]
+    true_M = jnp.take_along_axis(logits_MV, targets_M[:, None], axis=1)[:, 0]
+    return jax.nn.logsumexp(logits_MV, axis=1) - true_M
+
+
+def chunked_losses(
+    head: Params, outputs_MP: jax.Array, targets_M: jax.Array, precision: str = "float32"
+) -> jax.Array:
+    """``full_losses`` in bounded memory, by chunks of the vocabulary. For evaluation."""
+    n_tokens, n_words = outputs_MP.shape[0], head["bias"].shape[0]
+    size = min(n_words, max(1024, _CHUNK_LOGITS // n_tokens))
+
+    def add(number: jax.Array, so_far: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        highest_M, total_M = so_far
+        # The last chunk reaches back into the one before; those words count once.
+        start = jnp.minimum(number * size, n_words - size)
+        kernel, bias = (lax.dynamic_slice_in_dim(head[k], start, size) for k in ("kernel", "bias"))
+        logits = linear(kernel, outputs_MP, precision) + bias[None]
+        new = start + jnp.arange(size) >= number * size
+        logits = jnp.where(new[None], logits, -jnp.inf)
+        higher_M = jnp.maximum(highest_M, logits.max(axis=1))
+        chunk_M = jnp.exp(logits - higher_M[:, None]).sum(axis=1)
+        return higher_M, total_M * jnp.exp(highest_M - higher_M) + chunk_M
+
+    lowest = jnp.full(n_tokens, -jnp.inf, outputs_MP.dtype)
+    highest_M, total_M = lax.fori_loop(
+        0, -(-n_words // size), add, (lowest, jnp.zeros_like(lowest))
+    )
+    true_M = _true_logits(head, outputs_MP, targets_M, precision)
+    return highest_M + jnp.log(total_M) - true_M
+
+
+def sampled_losses(
+    head: Params,
+    outputs_MP: jax.Array,
+    targets_M: jax.Array,
+    candidates: Candidates,
+    precision: str = "float32",
+) -> jax.Array:
+    """Sampled softmax, as TensorFlow's ``sampled_softmax_loss``: [M, P], [M] -> [M].
+
+    Each logit is lessened by the log of its expected count, and a sample that is the target
+    itself is left out. Not a perplexity of anything: it is lower than the full loss.
+
+    Args:
+        head: the softmax.
+        outputs_MP: the outputs of the top layer.
+        targets_M: int32, vocabulary ids.
+        candidates: K negative samples for all tokens.
+        precision: of the products.
+    """
+    n_words = head["bias"].shape[0]
+    classes_K = jnp.asarray(candidates.classes)
+    correction_K = head["bias"][classes_K] - log_expected_count(
+        classes_K, candidates.n_tries, n_words
+    )
+    logits_MK = linear(head["kernel"][classes_K], outputs_MP, precision) + correction_K[None]
+    hit_MK = targets_M[:, None] == classes_K[None]
+    logits_MK = jnp.where(hit_MK, -jnp.inf, logits_MK)
+    true_M = _true_logits(head, outputs_MP, targets_M, precision)
+    true_M -= log_expected_count(targets_M, candidates.n_tries, n_words)
+    others_M = jax.nn.logsumexp(logits_MK, axis=1)
+    return jnp.logaddexp(true_M, others_M) - true_M
+
+
+def _true_logits(
+    head: Params, outputs_MP: jax.Array, targets_M: jax.Array, precision: str
+) -> jax.Array:
+    """W[target] · h + b[target], with the operands rounded as in all other logits."""
+    operands = [outputs_MP, head["kernel"][targets_M]]
+    if precision == "bfloat16":
+        operands = [operand.astype(jnp.bfloat16).astype(np.float32) for operand in operands]
+    return (operands[0] * operands[1]).sum(axis=1) + head["bias"][targets_M]

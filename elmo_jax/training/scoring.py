@@ -1,0 +1,239 @@
+"""A trained biLM as a language model: how likely is each word, and what could stand there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..characters import BOS, EOS
+from ..config import ElmoConfig
+from ..errors import ElmoError
+from ..model import check_precision
+from ..model.precision import linear
+from ..parameters import Params
+from ..sentences import check_sentence, check_sentences
+from .evaluation import check_head
+from .language_model import Reading, initial_rows, read_window
+from .losses import chunked_losses
+from .streams import Taken
+from .vocabulary import MARKERS, Vocabulary
+from .windows import Window, assemble, bucket
+
+DIRECTIONS = ("both", "forward", "backward")
+
+_BATCH_TOKENS = 4096
+
+
+class SentenceScores(NamedTuple):
+    """Log-probabilities of a sentence of n words, in nats.
+
+    Attributes:
+        forward: float32 [n], log p(word | BOS and the words before it).
+        backward: float32 [n], log p(word | the words after it and EOS).
+        forward_end: log p(EOS | BOS and all words).
+        backward_end: log p(BOS | all words and EOS).
+        known: bool [n]; where it is False the word is not in the vocabulary, and its
+            numbers are those of ``<UNK>``: of any unknown word.
+    """
+
+    forward: np.ndarray
+    backward: np.ndarray
+    forward_end: float
+    backward_end: float
+    known: np.ndarray
+
+    @property
+    def perplexity(self) -> float:
+        """The exp of the mean loss of both directions, sentence markers included."""
+        total = self.forward.sum() + self.backward.sum() + self.forward_end + self.backward_end
+        return float(np.exp(-total / (2 * (len(self.forward) + 1))))
+
+
+def score(
+    config: ElmoConfig,
+    params: Params,
+    vocabulary: Vocabulary,
+    sentences: Iterable[Sequence[str]],
+    *,
+    precision: str = "float32",
+) -> list[SentenceScores]:
+    """Score each sentence by itself: from a zero state, full softmax, both directions.
+
+    Args:
+        config: the architecture.
+        params: with the softmax.
+        vocabulary: of the softmax.
+        sentences: lists of words. Sentences of like length are computed together, about 4,096
+            words at a time; the order of the results is that of the sentences.
+        precision: of the matrix products.
+
+    Raises:
+        ElmoError: for a model without a softmax or with one of another vocabulary, or
+            sentences that are no lists of words.
+
+    Example:
+        >>> scores = score(config, params, vocabulary, [["It", "works", "."]])
+        >>> scores[0].forward.shape
+        (3,)
+    """
+    check_head(config, params, vocabulary)
+    check_precision(precision)
+    sentences = list(sentences)
+    check_sentences(sentences)
+    results: list[SentenceScores | None] = [None] * len(sentences)
+    for batch in _batches(sentences):
+        window = _one_sentence_a_row([sentences[i] for i in batch], vocabulary, config)
+        losses = np.asarray(_losses(params, window, config, Reading(precision=precision)))
+        for row, index in enumerate(batch):
+            n_words = len(sentences[index])
+            forward = -losses[0, row, : n_words + 1]
+            backward = -losses[1, row, losses.shape[2] - n_words - 1 :]
+            ids = vocabulary.ids(sentences[index])
+            results[index] = SentenceScores(
+                forward[:-1],
+                backward[1:],
+                float(forward[-1]),
+                float(backward[0]),
+                ids != vocabulary.unknown,
+            )
+    return [result for result in results if result is not None]
+
+
+def substitutes(
+    config: ElmoConfig,
+    params: Params,
+    vocabulary: Vocabulary,
+    sentence: Sequence[str],
+    position: int,
+    *,
+    n: int = 10,
+    direction: str = "both",
+    precision: str = "float32",
+) -> list[tuple[str, float]]:
+    """The likeliest words at a position of a sentence, whatever stands there.
+
+    Args:
+        config: the architecture.
+        params: with the softmax.
+        vocabulary: of the softmax.
+        sentence: a list of words.
+        position: of the word, from 0; from the end if negative.
+        n: how many words.
+        direction: "forward" (from the words before it), "backward" (from those after it), or
+            "both": the product of the two distributions, scaled to a sum of 1.
+        precision: of the matrix products.
+
+    Returns:
+        Words of the vocabulary, markers left out, with their log-probabilities in nats; the
+        likeliest first.
+
+    Raises:
+        ElmoError: for an unknown direction or position, or as ``score``.
+
+    Example:
+        >>> substitutes(config, params, vocabulary, ["the", "bank", "of", "the", "river"], 1)
+    """
+    check_head(config, params, vocabulary)
+    check_precision(precision)
+    check_sentence(sentence)
+    if direction not in DIRECTIONS:
+        raise ElmoError(f"Unknown direction {direction!r}: expected {', '.join(DIRECTIONS)}.")
+    if not -len(sentence) <= position < len(sentence):
+        raise ElmoError(
+            f"There is no word {position} in a sentence of {len(sentence)} words; expected "
+            f"a position below {len(sentence)}."
+        )
+    position %= len(sentence)
+    window = _one_sentence_a_row([sentence], vocabulary, config)
+    # The backward row ends with the step that reads the second word and predicts the first,
+    # but for the one that predicts BOS.
+    n_steps = window.slots.shape[2]
+    steps = np.array([position, n_steps - len(sentence) + position])
+    log_V = _distribution(params, window, steps, config, Reading(precision=precision), direction)
+    log_V = log_V.at[vocabulary.ids(MARKERS)].set(-jnp.inf)
+    values, indices = jax.lax.top_k(log_V, min(n, len(vocabulary) - len(MARKERS)))
+    return [
+        (vocabulary.words[index], float(value))
+        for value, index in zip(np.asarray(values), np.asarray(indices), strict=True)
+    ]
+
+
+def _batches(sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
+    """Indices of sentences of like length, whose rows together stay within a bound."""
+    order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
+    batch: list[int] = []
+    for index in order:
+        n_steps = _n_steps(len(sentences[index]))
+        if batch and (len(batch) + 1) * n_steps > _BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _n_steps(n_words: int) -> int:
+    return bucket(n_words + 1, steps=2, least=8)
+
+
+def _one_sentence_a_row(
+    sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, config: ElmoConfig
+) -> Window:
+    n_steps = _n_steps(max(map(len, sentences)))
+    n_rows = bucket(len(sentences), steps=1, least=1)
+    forward, backward = Taken([], [], []), Taken([], [], [])
+    for words in [*map(list, sentences), *[None] * (n_rows - len(sentences))]:
+        n_real = 0 if words is None else len(words) + 1
+        padding = [BOS] * (n_steps - n_real)
+        for taken, (first, last) in ((forward, (BOS, EOS)), (backward, (EOS, BOS))):
+            if words is not None:
+                read = words if taken is forward else words[::-1]
+                taken.inputs.extend([first, *read])
+                taken.targets.extend([*read, last])
+            taken.inputs.extend(padding)
+            taken.targets.extend(padding)
+            taken.n_real.append(n_real)
+    return assemble((forward, backward), vocabulary, config)
+
+
+def _outputs(params: Params, window: Window, config: ElmoConfig, reading: Reading) -> jax.Array:
+    rows = initial_rows(config, window.slots.shape[1], params["softmax"]["bias"].dtype)
+    return read_window(params, rows, window, config=config, reading=reading)[0]
+
+
+@functools.partial(jax.jit, static_argnames=("config", "reading"))
+def _losses(params: Params, window: Window, config: ElmoConfig, reading: Reading) -> jax.Array:
+    """The loss of every token, [2, N, T]."""
+    outputs = _outputs(params, window, config, reading)
+    losses_M = chunked_losses(
+        params["softmax"],
+        outputs.reshape(-1, outputs.shape[-1]),
+        jnp.asarray(window.targets).reshape(-1),
+        reading.precision,
+    )
+    return losses_M.reshape(outputs.shape[:-1])
+
+
+@functools.partial(jax.jit, static_argnames=("config", "reading", "direction"))
+def _distribution(
+    params: Params,
+    window: Window,
+    steps: jax.Array,
+    config: ElmoConfig,
+    reading: Reading,
+    direction: str,
+) -> jax.Array:
+    """The log p of every word at one step of each direction of the first row, [V]."""
+    outputs = _outputs(params, window, config, reading)
+    head = params["softmax"]
+    top_2P = jnp.stack([outputs[number, 0, steps[number]] for number in range(2)])
+    logits_2V = linear(head["kernel"], top_2P, reading.precision) + head["bias"][None]
+    log_2V = jax.nn.log_softmax(logits_2V, axis=-1)
+    if direction == "both":
+        return jax.nn.log_softmax(log_2V.sum(axis=0))
+    return log_2V[("forward", "backward").index(direction)]

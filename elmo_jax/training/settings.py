@@ -1,0 +1,131 @@
+"""What a training run can be told, apart from the model and the text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from ..errors import ElmoError
+from ..model import check_precision
+
+RECIPES = ("modern", "original")
+
+_LEARNING_RATES = {"modern": 4e-3, "original": 0.2}
+_CLIPS = {"modern": 1.0, "original": 10.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """The numbers of a training run.
+
+    Attributes:
+        recipe: "modern" (AdamW with warm-up and cosine decay), or "original" (bilm-tf: Adagrad
+            from an accumulator of 1, on the loss times ``unroll_steps``).
+        batch_size: N, rows of the batch, over all devices together.
+        unroll_steps: T, steps of a window: how far gradients reach back.
+        epochs: passes over the corpus.
+        n_steps: windows to train on, instead of ``epochs``.
+        n_negative_samples: K of the sampled softmax. A vocabulary that is not larger is
+            trained with the full softmax; so is any with 0.
+        learning_rate: None for that of the recipe: 0.004 or 0.2.
+        clip_norm: bound on the global norm of the gradient; None for that of the recipe: 1 or
+            10 (there the gradient is that of the loss times ``unroll_steps``).
+        warmup_share: "modern" only: share of the steps in which the rate rises.
+        weight_decay: "modern" only.
+        dropout: share dropped of each LSTM layer's input, and of the output.
+        reset_state: start every sentence from zeros, as a stateless embedder reads it, instead
+            of the state that the sentence before left. None for the way of the recipe: "modern"
+            resets, "original" carries on as bilm-tf does. A model that has always carried on
+            can be at a loss from zeros, above all after a short training.
+        precision: of the matrix products, see ``elmo_jax.model.precision``.
+        seed: decides the first weights, the order of the text, dropout and samples.
+        shuffle_buffer: sentences that each direction holds in memory to shuffle.
+        eval_every: steps between validations; None for ten in a run.
+        checkpoint_every: steps between checkpoints; None for twenty in a run, at most 1,000.
+        keep_checkpoints: how many of the latest checkpoints stay.
+        log_every: steps between lines of the metrics file.
+
+    Raises:
+        ElmoError: listing every value that is out of range.
+    """
+
+    recipe: str = "modern"
+    batch_size: int = 128
+    unroll_steps: int = 20
+    epochs: float = 10
+    n_steps: int | None = None
+    n_negative_samples: int = 8192
+    learning_rate: float | None = None
+    clip_norm: float | None = None
+    warmup_share: float = 0.05
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    reset_state: bool | None = None
+    precision: str = "float32"
+    seed: int = 0
+    shuffle_buffer: int = 200_000
+    eval_every: int | None = None
+    checkpoint_every: int | None = None
+    keep_checkpoints: int = 3
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ElmoError("These training settings cannot be used: " + "; ".join(problems))
+        check_precision(self.precision)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate, or the highest one of a schedule."""
+        return _LEARNING_RATES[self.recipe] if self.learning_rate is None else self.learning_rate
+
+    @property
+    def clip(self) -> float:
+        """The bound on the gradient's norm."""
+        return _CLIPS[self.recipe] if self.clip_norm is None else self.clip_norm
+
+    @property
+    def resets(self) -> bool:
+        """Whether every sentence starts from zeros."""
+        return self.recipe == "modern" if self.reset_state is None else self.reset_state
+
+    def samples(self, n_words: int) -> int:
+        """K for a vocabulary of V words, 0 for the full softmax."""
+        return self.n_negative_samples if self.n_negative_samples < n_words else 0
+
+    def steps(self, n_predictions: int) -> int:
+        """How many windows the run has, from the number of tokens of the corpus."""
+        if self.n_steps is not None:
+            return self.n_steps
+        return max(1, round(self.epochs * n_predictions / (self.batch_size * self.unroll_steps)))
+
+
+def _problems(settings: TrainingSettings) -> Iterator[str]:
+    if settings.recipe not in RECIPES:
+        yield f"recipe is {settings.recipe!r}, expected one of {', '.join(RECIPES)}"
+    for name in (
+        "batch_size",
+        "unroll_steps",
+        "shuffle_buffer",
+        "keep_checkpoints",
+        "log_every",
+        "n_steps",
+        "eval_every",
+        "checkpoint_every",
+    ):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            yield f"{name} is {value!r}, expected at least 1"
+    for name in ("epochs", "learning_rate", "clip_norm"):
+        value = getattr(settings, name)
+        if value is not None and not value > 0:
+            yield f"{name} is {value!r}, expected more than 0"
+    for name in ("dropout", "warmup_share"):
+        value = getattr(settings, name)
+        if not 0 <= value < 1:
+            yield f"{name} is {value!r}, expected at least 0 and below 1"
+    for name in ("n_negative_samples", "weight_decay", "seed"):
+        value = getattr(settings, name)
+        if value < 0:
+            yield f"{name} is {value!r}, expected at least 0"

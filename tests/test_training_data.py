@@ -1,0 +1,245 @@
+"""Text files to arrays: corpus, vocabulary, streams, windows, negative samples."""
+
+import bz2
+import collections
+import gzip
+import itertools
+import logging
+import lzma
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elmo_jax import ElmoConfig, ElmoError
+from elmo_jax.characters import encode_words
+from elmo_jax.training.candidates import log_expected_count, sample, sample_both
+from elmo_jax.training.corpus import Corpus, survey
+from elmo_jax.training.streams import (
+    Lanes,
+    Place,
+    ShuffledSentences,
+    StreamPosition,
+    TrainingStreams,
+)
+from elmo_jax.training.vocabulary import Vocabulary
+from elmo_jax.training.windows import assemble, bucket
+
+CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
+
+
+def numbered(n, start=0):
+    return [[f"w{i}"] * (1 + i % 4) for i in range(start, start + n)]
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Three files of 40, 25 and 35 numbered sentences."""
+    for name, (start, stop) in {"a": (0, 40), "b": (40, 65), "c": (65, 100)}.items():
+        lines = "".join(" ".join(words) + "\n" for words in numbered(stop - start, start))
+        (tmp_path / f"{name}.txt").write_text(lines)
+    return Corpus.of(str(tmp_path / "*.txt"))
+
+
+def test_plain_and_compressed_files_read_alike(tmp_path):
+    text = "Ein Häuschen .\n\n  zwei\u00a0Wörter  \n".encode()
+    openers = {"p.txt": open, "g.txt.gz": gzip.open, "x.txt.xz": lzma.open, "b.txt.bz2": bz2.open}
+    for name, opener in openers.items():
+        with opener(tmp_path / name, "wb") as file:
+            file.write(text)
+        corpus = Corpus.of(tmp_path / name)
+        assert list(corpus.sentences()) == [["Ein", "Häuschen", "."], ["zwei", "Wörter"]]
+
+
+def test_a_glob_is_sorted_and_a_file_comes_once(tmp_path):
+    for name in ("b.txt", "a.txt", "c.txt"):
+        (tmp_path / name).write_text("x\n")
+    corpus = Corpus.of([tmp_path / "b.txt", str(tmp_path / "*.txt")])
+    assert [path.name for path in corpus.files] == ["b.txt", "a.txt", "c.txt"]
+    with pytest.raises(ElmoError, match="no such file"):
+        Corpus.of(str(tmp_path / "*.tsv"))
+    with pytest.raises(ElmoError, match="folder"):
+        Corpus.of(tmp_path)
+
+
+def test_faults_are_reported_with_their_place_and_passed_over(tmp_path, caplog):
+    (tmp_path / "bad.txt").write_bytes(b"one two\nth\xffree four\nfive\n")
+    (tmp_path / "empty.txt").write_bytes(b"\n \n")
+    whole = gzip.compress(b"six seven\n" * 5000)
+    (tmp_path / "cut.txt.gz").write_bytes(whole[: len(whole) // 2])
+    names = ("bad.txt", "empty.txt", "cut.txt.gz")
+    with caplog.at_level(logging.WARNING):
+        statistics = survey(Corpus.of([tmp_path / name for name in names]))
+    assert statistics.counts["th\ufffdree"] == 1
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("bad.txt, line 2, byte 3: 0xff" in m for m in messages)
+    assert any("empty.txt is empty" in m for m in messages)
+    assert any("cut.txt.gz breaks off after line" in m for m in messages)
+    for name in names:
+        with pytest.raises(ElmoError, match=name):
+            survey(Corpus.of(tmp_path / name, strict=True))
+
+
+def test_the_survey_counts(tmp_path):
+    (tmp_path / "t.txt").write_text("a b a\n\nb c")
+    statistics = survey(Corpus.of(tmp_path / "t.txt"))
+    assert (statistics.n_sentences, statistics.n_words, statistics.n_predictions) == (2, 5, 7)
+    assert list(statistics.counts.items()) == [("a", 2), ("b", 2), ("c", 1)]
+
+
+def test_vocabulary_order_size_and_minimum(tmp_path):
+    counts = {"rare": 1, "b": 3, "a": 3, "the": 9, "<S>": 4}
+    vocabulary = Vocabulary.from_counts(counts)
+    assert vocabulary.words == ("<S>", "</S>", "<UNK>", "the", "b", "a", "rare")
+    assert Vocabulary.from_counts(counts, min_count=2).words[3:] == ("the", "b", "a")
+    assert Vocabulary.from_counts(counts, size=5).words[3:] == ("the", "b")
+    assert vocabulary.ids(["the", "new", "</S>"]).tolist() == [3, 2, 1]
+    vocabulary.write(tmp_path / "vocab.txt")
+    assert Vocabulary.read(tmp_path / "vocab.txt").words == vocabulary.words
+
+
+def test_a_vocabulary_may_hold_unusual_line_separators(tmp_path):
+    vocabulary = Vocabulary(["<S>", "</S>", "<UNK>", "a\u2028b", "c\x0bd"])
+    vocabulary.write(tmp_path / "v.txt")
+    assert Vocabulary.read(tmp_path / "v.txt").words == vocabulary.words
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("<S>\n</S>\nword\n", "lacks <UNK>"), ("<S>\n</S>\n<UNK>\na\na\n", "'a' more than once")],
+)
+def test_a_bad_vocabulary_file_is_refused(tmp_path, content, said):
+    (tmp_path / "v.txt").write_text(content)
+    with pytest.raises(ElmoError, match=said):
+        Vocabulary.read(tmp_path / "v.txt")
+
+
+@pytest.mark.parametrize("buffer_size", [7, 1000])
+def test_every_epoch_holds_every_sentence_once_in_another_order(shards, buffer_size):
+    stream = ShuffledSentences(shards, (3, 0), buffer_size)
+    epochs = [list(itertools.islice(stream, 100)) for _ in range(3)]
+    expected = collections.Counter(map(tuple, numbered(100)))
+    for epoch in epochs:
+        assert collections.Counter(map(tuple, epoch)) == expected
+    assert epochs[0] != epochs[1] != epochs[2]
+    again = ShuffledSentences(shards, (3, 0), buffer_size)
+    assert list(itertools.islice(again, 100)) == epochs[0]
+    other = ShuffledSentences(shards, (3, 1), buffer_size)
+    assert list(itertools.islice(other, 100)) != epochs[0]
+
+
+@pytest.mark.parametrize("taken", [0, 1, 6, 7, 8, 99, 100, 101, 250])
+def test_a_stream_goes_on_from_its_place(shards, taken):
+    stream = ShuffledSentences(shards, (5, 0), 7)
+    for _ in range(taken):
+        next(stream)
+    resumed = ShuffledSentences(shards, (5, 0), 7, Place(*stream.place))
+    assert list(itertools.islice(resumed, 150)) == list(itertools.islice(stream, 150))
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=9), min_size=1, max_size=20),
+    st.integers(1, 4),
+    st.integers(1, 7),
+    st.booleans(),
+)
+def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
+    lanes = Lanes(iter(sentences), n_rows, backward)
+    rows = [([], []) for _ in range(n_rows)]
+    while taken := lanes.take(n_steps):
+        for row, n_real in enumerate(taken.n_real):
+            start = row * n_steps
+            rows[row][0].extend(taken.inputs[start : start + n_real])
+            rows[row][1].extend(taken.targets[start : start + n_real])
+    begin, end = ("</S>", "<S>") if backward else ("<S>", "</S>")
+    found = []
+    for inputs, targets in rows:
+        # A row is whole sentences: cut at the begin markers, and at the end markers.
+        starts = [i for i, word in enumerate(inputs) if word == begin]
+        for start, stop in itertools.pairwise([*starts, len(inputs)]):
+            assert targets[start : stop - 1] == inputs[start + 1 : stop]
+            assert targets[stop - 1] == end
+            words = inputs[start + 1 : stop]
+            found.append(words[::-1] if backward else words)
+    assert sorted(found) == sorted(sentences)
+
+
+def test_training_streams_go_on_from_their_position(shards):
+    streams = TrainingStreams(shards, 3, 5, seed=1, buffer_size=11)
+    for _ in range(17):
+        streams.take()
+    position = StreamPosition.from_json(streams.position.to_json())
+    resumed = TrainingStreams(shards, 3, 5, seed=1, buffer_size=11, position=position)
+    for _ in range(60):
+        assert resumed.take() == streams.take()
+
+
+def test_a_window_spells_each_word_once(shards):
+    vocabulary = Vocabulary.from_counts(survey(shards).counts, size=50)
+    streams = TrainingStreams(shards, 3, 5, seed=1)
+    taken = streams.take()
+    window = assemble(taken, vocabulary, CONFIG)
+    forward, backward = taken
+    table = {0: window.short_UC, 1: window.long_UC}
+    assert table[0].shape == (64, 16) and table[1].shape == (64, 50)
+    for number, direction in enumerate((forward, backward)):
+        order = slice(None) if number == 0 else slice(None, None, -1)
+        slots = window.slots[number][:, order].ravel()
+        assert (window.short_UC[slots] == encode_words(direction.inputs, 50)[:, :16]).all()
+        targets = window.targets[number][:, order].ravel()
+        assert (targets == vocabulary.ids(direction.targets)).all()
+        begins = [word == ("<S>", "</S>")[number] for word in direction.inputs]
+        assert window.fresh[number][:, order].ravel().tolist() == begins
+    assert window.real.all()
+    n_used = len(np.unique(window.slots))
+    assert n_used == len({*forward.inputs, *backward.inputs})
+    assert not window.short_UC[n_used:].any()
+
+
+def test_long_words_have_rows_of_their_own():
+    words = ["short", "a" * 30, "b" * 60, "é" * 7]
+    taken = Lanes(iter([words]), 1).take(5), Lanes(iter([words]), 1, True).take(5)
+    vocabulary = Vocabulary.from_counts({"short": 1})
+    window = assemble(taken, vocabulary, CONFIG)
+    wide = np.pad(window.short_UC, ((0, 0), (0, 34)), constant_values=261)
+    table = np.concatenate([wide, window.long_UC])
+    spelled = encode_words(["<S>", *words], 50)
+    assert (table[window.slots[0, 0]] == spelled).all()
+
+
+@given(st.integers(0, 100_000), st.sampled_from([1, 2, 4]), st.sampled_from([1, 3, 8]))
+def test_buckets_are_few_and_not_much_too_large(size, steps, multiple):
+    allowed = bucket(size, steps=steps, multiple=multiple)
+    assert allowed >= size and allowed % multiple == 0
+    assert allowed <= max(64, size * (1 + 1 / steps)) + multiple
+    if multiple == 1:
+        assert bucket(allowed, steps=steps) == allowed
+
+
+@pytest.mark.parametrize(("n_samples", "n_classes"), [(5, 6), (50, 1000), (1000, 50_000)])
+def test_samples_are_distinct_classes_and_follow_from_the_seed(n_samples, n_classes):
+    drawn = sample_both(7, 3, n_samples, n_classes)
+    for classes in drawn.classes:
+        assert len(set(classes.tolist())) == n_samples
+        assert classes.min() >= 0 and classes.max() < n_classes
+    assert (drawn.n_tries >= n_samples).all()
+    assert not np.array_equal(drawn.classes[0], drawn.classes[1])
+    again = sample_both(7, 3, n_samples, n_classes)
+    assert (again.classes == drawn.classes).all()
+    assert not np.array_equal(sample_both(7, 4, n_samples, n_classes).classes, drawn.classes)
+
+
+def test_expected_counts_are_those_that_occur():
+    rng, n_classes, n_samples = np.random.default_rng(0), 40, 10
+    n_rounds, seen, tries = 4000, np.zeros(40), []
+    for _ in range(n_rounds):
+        drawn = sample(rng, n_samples, n_classes)
+        seen[drawn.classes] += 1
+        tries.append(drawn.n_tries)
+    expected = [np.exp(log_expected_count(np.arange(40), t, n_classes)) for t in tries[:200]]
+    np.testing.assert_allclose(seen / n_rounds, np.mean(expected, axis=0), atol=0.05)
+    # The formula by hand, for the first class and the average number of draws.
+    share = np.log(2) / np.log(n_classes + 1)
+    by_hand = 1 - (1 - share) ** tries[0]
+    np.testing.assert_allclose(np.exp(log_expected_count(np.arange(1), tries[0], 40))[0], by_hand)

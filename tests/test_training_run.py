@@ -1,0 +1,463 @@
+"""Whole runs: learning, going on after a kill, devices, faults, fine-tuning, commands."""
+
+import argparse
+import contextlib
+import json
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import training_run
+
+import elmo_jax
+from elmo_jax import ElmoConfig, ElmoError
+from elmo_jax.cli import evaluate as evaluate_command
+from elmo_jax.cli import train as train_command
+from elmo_jax.parameters import flatten
+from elmo_jax.training import (
+    TrainingDiverged,
+    TrainingSettings,
+    Vocabulary,
+    evaluate,
+    score,
+    substitutes,
+    train,
+)
+from elmo_jax.training.language_model import init_language_model
+from elmo_jax.training.reporting import read_metrics
+
+SCRIPT = Path(training_run.__file__)
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """300 sentences of words of falling frequency."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(300):
+        numbers = np.minimum(rng.geometric(0.02, rng.integers(3, 20)), 400)
+        lines.append(" ".join(f"w{n}" for n in numbers))
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, text):
+    """An unbroken run, and its summary."""
+    output = tmp_path_factory.mktemp("run") / "unbroken"
+    return output, training_run.run(output, text)
+
+
+def same_params(one, other):
+    left, right = (flatten(elmo_jax.load(path / "model")[1]) for path in (one, other))
+    assert left.keys() == right.keys()
+    return all(np.array_equal(left[path], right[path]) for path in left)
+
+
+def start(output, text, *changes, **environment):
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(output), str(text), *changes],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_step(output, step, process, timeout=120):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if any(line["step"] >= step for line in read_metrics(output / "metrics.jsonl")):
+            return
+        if process.poll() is not None:
+            raise AssertionError(f"the run ended early:\n{process.stderr.read()}")
+        time.sleep(0.01)
+    raise AssertionError(f"no step {step} in {timeout} s")
+
+
+@pytest.mark.parametrize("recipe", ["original", "modern"])
+def test_it_learns_as_the_original_did(bilm_tf, tmp_path, recipe):
+    """The smoke test of bilm-tf: 4 lines, 32 words, 50 epochs, test perplexity below 20."""
+    config = ElmoConfig(
+        filters=((1, 32), (2, 32), (3, 64), (4, 128)),
+        char_embedding_dim=4,
+        n_highway=2,
+        projection_dim=8,
+        cell_dim=16,
+    )
+    text = bilm_tf / "train_data.txt"
+    settings = TrainingSettings(
+        recipe=recipe, batch_size=4, epochs=50, n_negative_samples=16, reset_state=False
+    )
+    summary = train(
+        tmp_path / "run",
+        text,
+        config=config,
+        vocabulary=bilm_tf / "train_vocab.txt",
+        valid_files=text,
+        settings=settings,
+        formats=("native", "hdf5"),
+    )
+    assert summary["finished"] and summary["step"] == round(50 * 139 / 80)
+    assert summary["valid_perplexity"] < 20
+    assert summary["valid_tokens"] == 139
+    for part in ("native", "hdf5"):
+        config, params = elmo_jax.load(summary["model"][part])
+        vocabulary = Vocabulary.read(Path(summary["model"][part]) / "vocab.txt")
+        result = evaluate(config, params, vocabulary, text)
+        np.testing.assert_allclose(result.perplexity, summary["valid_perplexity"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_run_is_reproducible(trained, text, tmp_path):
+    training_run.run(tmp_path / "again", text)
+    assert same_params(trained[0], tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_parameters(trained, text, tmp_path):
+    output = tmp_path / "killed"
+    process = start(output, text, "n_steps=24")
+    try:
+        wait_for_step(output, 9, process)
+        process.kill()
+    finally:
+        process.communicate()
+    assert not (output / "model").exists()
+    summary = training_run.run(output, text)
+    assert summary["finished"] and summary["step"] == 24
+    assert summary["tokens"] < 24 * 40  # it did not start again
+    assert same_params(trained[0], output)
+    steps = [line["step"] for line in read_metrics(output / "metrics.jsonl")]
+    assert steps == list(range(1, 25))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(trained, text, tmp_path, number):
+    output = tmp_path / "stopped"
+    process = start(output, text, "n_steps=100000", "checkpoint_every=100000")
+    try:
+        wait_for_step(output, 3, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode == 0, err
+    summary = json.loads(out)
+    assert summary["stopped_by"] == number.name and not summary["finished"]
+    assert [int(p.name) for p in (output / "checkpoints").iterdir()] == [summary["step"]]
+
+
+@pytest.mark.slow
+def test_a_run_can_be_made_longer(text, tmp_path):
+    training_run.run(tmp_path / "run", text, recipe="original", n_steps=6)
+    longer = training_run.run(tmp_path / "run", text, recipe="original", n_steps=10)
+    assert longer["step"] == 10 and longer["tokens"] == 4 * 40
+    training_run.run(tmp_path / "whole", text, recipe="original", n_steps=10)
+    assert same_params(tmp_path / "run", tmp_path / "whole")
+
+
+def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
+    with pytest.raises(ElmoError, match=r"dropout was 0\.1, is 0\.2"):
+        training_run.run(trained[0], text, dropout=0.2)
+    (tmp_path / "other.txt").write_text("a b c\n")
+    with pytest.raises(ElmoError, match="text files"):
+        training_run.run(trained[0], tmp_path / "other.txt")
+    with pytest.raises(ElmoError, match=r"no run\.json"):
+        training_run.run(tmp_path, text)
+
+
+@pytest.mark.slow
+def test_four_devices_give_the_loss_curve_of_one(trained, text, tmp_path):
+    process = start(
+        tmp_path / "four",
+        text,
+        XLA_FLAGS="--xla_force_host_platform_device_count=4",
+    )
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    curves = [
+        [line["train_sampled_loss"] for line in read_metrics(path / "metrics.jsonl")]
+        for path in (trained[0], tmp_path / "four")
+    ]
+    assert len(curves[0]) == 24
+    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
+
+
+def test_rows_that_cannot_be_divided_are_refused():
+    from elmo_jax.training.placement import Placement
+
+    with pytest.raises(ElmoError, match="multiple of 2"):
+        Placement(7, [jax.devices()[0]] * 2)
+
+
+@pytest.mark.slow
+def test_few_shapes_compile(text, tmp_path, monkeypatch):
+    from elmo_jax.training import step
+
+    traced = []
+    original = step.window_loss
+    monkeypatch.setattr(step, "window_loss", lambda *a, **k: traced.append(1) or original(*a, **k))
+    training_run.run(tmp_path / "run", text, n_steps=12)
+    assert len(traced) <= 2
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_the_run(text, tmp_path):
+    with pytest.raises(
+        TrainingDiverged, match=r"at step \d+: .*; the last good checkpoint is that of step \d+, in"
+    ):
+        training_run.run(
+            tmp_path / "run", text, learning_rate=1e15, recipe="original", checkpoint_every=1
+        )
+    assert any((tmp_path / "run" / "checkpoints").iterdir())
+    lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
+    assert all(line["train_sampled_loss"] is not None for line in lines)
+
+
+def test_the_loss_of_training_is_named_by_its_softmax(trained, text, tmp_path):
+    summary = training_run.run(tmp_path / "full", text, n_negative_samples=0, n_steps=2)
+    assert "train_full_loss" in summary and "train_sampled_loss" not in summary
+    assert "train_sampled_loss" in trained[1]
+    names = {name for line in read_metrics(trained[0] / "metrics.jsonl") for name in line}
+    assert not any("perplexity" in name for name in names)  # nothing was validated
+
+
+@pytest.mark.slow
+def test_the_end_follows_from_the_text(text, tmp_path):
+    n_predictions = sum(len(line.split()) + 1 for line in text.read_text().splitlines())
+    summary = training_run.run(tmp_path / "run", text, n_steps=None, epochs=0.5)
+    assert summary["n_steps"] == summary["step"] == round(0.5 * n_predictions / 40)
+
+
+@pytest.mark.slow
+def test_bfloat16_trains(text, tmp_path):
+    summary = training_run.run(tmp_path / "run", text, precision="bfloat16", n_steps=4)
+    plain = training_run.run(tmp_path / "plain", text, n_steps=4)
+    assert summary["train_sampled_loss"] == pytest.approx(plain["train_sampled_loss"], rel=0.02)
+    leaves = jax.tree.leaves(elmo_jax.load(tmp_path / "run" / "model")[1])
+    assert {leaf.dtype for leaf in leaves} == {np.dtype(np.float32)}
+
+
+def test_validation_is_reported_beside_the_loss(text, tmp_path, caplog):
+    pictured = True
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        pictured = False
+    with caplog.at_level(logging.INFO):
+        summary = train(
+            tmp_path / "run",
+            text,
+            config=training_run.CONFIG,
+            valid_files=text,
+            max_valid_tokens=1000,
+            settings=TrainingSettings(**{**training_run.SETTINGS, "n_steps": 6, "eval_every": 3}),
+        )
+    lines = [x for x in read_metrics(tmp_path / "run" / "metrics.jsonl") if "valid_perplexity" in x]
+    assert [line["step"] for line in lines] == [3, 6]
+    assert lines[-1]["valid_perplexity"] == summary["valid_perplexity"]
+    assert summary["valid_tokens"] >= 1000
+    assert (tmp_path / "run" / "loss.png").exists() == pictured
+    assert pictured or any("matplotlib" in r.getMessage() for r in caplog.records)
+
+
+def test_nothing_is_written_to_stdout(text, tmp_path, capfd):
+    training_run.run(tmp_path / "run", text, n_steps=2)
+    assert capfd.readouterr().out == ""
+
+
+# Fine-tuning
+
+
+def test_fine_tuning_keeps_known_rows(trained, text, tmp_path):
+    """New words are added to the vocabulary; the rows of the old ones are taken over."""
+    (tmp_path / "more.txt").write_text("w1 new w2 words\n" * 40)
+    settings = TrainingSettings(
+        **{**training_run.SETTINGS, "n_steps": 1, "learning_rate": 1e-30, "weight_decay": 0}
+    )
+    words = ["<S>", "</S>", "<UNK>", "new", "w1", "w2", "words"]
+    source = trained[0] / "model"
+    summary = train(
+        tmp_path / "tuned",
+        tmp_path / "more.txt",
+        start_from=source,
+        vocabulary=Vocabulary(words),
+        settings=settings,
+        formats=("native", "hdf5"),
+    )
+    old = Vocabulary.read(source / "vocab.txt")
+    before, after = elmo_jax.load(source)[1], elmo_jax.load(summary["model"]["hdf5"])[1]
+    for word in ("<S>", "w1", "w2"):
+        row = words.index(word)
+        np.testing.assert_array_equal(
+            after["softmax"]["kernel"][row], before["softmax"]["kernel"][old.ids([word])[0]]
+        )
+    np.testing.assert_array_equal(
+        after["char_encoder"]["char_embedding"], before["char_encoder"]["char_embedding"]
+    )
+
+
+@pytest.mark.slow
+def test_a_published_model_without_a_softmax_is_fine_tuned(make_model, text, tmp_path):
+    folder, _ = make_model(filters=((1, 4), (2, 4)), dim=10, projection_dim=6)
+    summary = train(
+        tmp_path / "tuned",
+        text,
+        start_from=folder,
+        valid_files=text,
+        settings=TrainingSettings(**{**training_run.SETTINGS, "n_steps": 60}),
+    )
+    config, params = elmo_jax.load(summary["model"]["native"])
+    assert config == elmo_jax.load(folder)[0]
+    untrained = {**elmo_jax.load(folder)[1], "softmax": init_softmax_of(config, summary)}
+    vocabulary = Vocabulary.read(Path(summary["model"]["native"]) / "vocab.txt")
+    before = evaluate(config, untrained, vocabulary, text, reset_state=True).perplexity
+    assert summary["valid_perplexity"] < before
+    assert params["softmax"]["kernel"].shape == (len(vocabulary), 6)
+
+
+def init_softmax_of(config, summary):
+    words = Vocabulary.read(Path(summary["model"]["native"]) / "vocab.txt")
+    return init_language_model(config, len(words))["softmax"]
+
+
+# Evaluation and scoring
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    config, params = elmo_jax.load(trained[0] / "model")
+    return config, params, Vocabulary.read(trained[0] / "model" / "vocab.txt")
+
+
+def test_perplexity_does_not_depend_on_the_cut(model, text):
+    vocabulary = model[2]
+    results = [evaluate(*model, text, batch_size=4, unroll_steps=steps) for steps in (3, 7, 64)]
+    sentences = [line.split() for line in text.read_text().splitlines()]
+    n_words = sum(map(len, sentences))
+    unknown = sum(word not in vocabulary for words in sentences for word in words)
+    for result in results:
+        np.testing.assert_allclose(result, results[0], rtol=1e-5)
+        assert result.tokens == n_words + len(sentences)
+        assert result.oov_rate == pytest.approx(unknown / n_words)
+    both = math.sqrt(results[0].forward_perplexity * results[0].backward_perplexity)
+    assert results[0].perplexity == pytest.approx(both)
+
+
+def test_scores_add_up_to_the_perplexity_of_a_reset_state(model, text):
+    sentences = [line.split() for line in text.read_text().splitlines()]
+    scores = score(*model, sentences)
+    result = evaluate(*model, text, reset_state=True)
+    forward = sum(s.forward.sum() + s.forward_end for s in scores)
+    backward = sum(s.backward.sum() + s.backward_end for s in scores)
+    assert math.exp(-forward / result.tokens) == pytest.approx(result.forward_perplexity, rel=1e-4)
+    assert math.exp(-backward / result.tokens) == pytest.approx(
+        result.backward_perplexity, rel=1e-4
+    )
+    assert [len(s.forward) for s in scores] == [len(words) for words in sentences]
+    alone = score(*model, [sentences[5]])[0]
+    np.testing.assert_allclose(alone.forward, scores[5].forward, atol=1e-4)
+    np.testing.assert_allclose(alone.backward, scores[5].backward, atol=1e-4)
+    assert alone.perplexity == pytest.approx(scores[5].perplexity, rel=1e-4)
+
+
+def test_scores_come_from_the_layers_of_inference(model):
+    """The top layer of layer_outputs times the softmax gives the same numbers."""
+    config, params, vocabulary = model
+    words = ["w1", "w7", "unheard-of", "w2"]
+    ids, lengths = elmo_jax.encode_batch([words], config)
+    layers = elmo_jax.layer_outputs(params, ids, lengths, config=config, boundaries=True)
+    top = np.asarray(layers[0, -1], np.float64)
+    forward, backward = np.split(top, 2, axis=1)
+
+    def log_p(vector):
+        logits = params["softmax"]["kernel"] @ vector + params["softmax"]["bias"]
+        return logits - np.log(np.exp(logits).sum())
+
+    targets = vocabulary.ids(words)
+    found = score(*model, [words])[0]
+    for i, target in enumerate(targets):
+        assert found.forward[i] == pytest.approx(log_p(forward[i])[target], abs=1e-4)
+        assert found.backward[i] == pytest.approx(log_p(backward[i + 2])[target], abs=1e-4)
+    end, begin = vocabulary.ids(["</S>", "<S>"])
+    assert found.forward_end == pytest.approx(log_p(forward[4])[end], abs=1e-4)
+    assert found.backward_end == pytest.approx(log_p(backward[1])[begin], abs=1e-4)
+    assert found.known.tolist() == [True, True, False, True]
+
+
+def test_substitutes_are_the_likeliest_words(model):
+    _, _, vocabulary = model
+    words = ["w1", "w7", "w3", "w2", "w5"]
+    for position in (0, 2, 4):
+        candidates = [w for w in vocabulary.words if w not in ("<S>", "</S>", "<UNK>")]
+        filled = [[*words[:position], w, *words[position + 1 :]] for w in candidates]
+        scores = score(*model, filled)
+        for direction in ("forward", "backward"):
+            expected = np.array([getattr(s, direction)[position] for s in scores])
+            found = substitutes(*model, words, position, n=5, direction=direction)
+            best = np.argsort(-expected)[:5]
+            np.testing.assert_allclose([p for _, p in found], expected[best], atol=1e-4)
+            assert found[0][0] == candidates[best[0]]
+        both = np.array([s.forward[position] + s.backward[position] for s in scores])
+        found = substitutes(*model, words, position, n=len(vocabulary))
+        assert found[0][0] == candidates[int(both.argmax())]
+        assert len(found) == len(candidates)
+        assert sum(math.exp(p) for _, p in found) < 1
+    assert substitutes(*model, words, -1) == substitutes(*model, words, 4)
+
+
+def test_clear_errors(model, text, tmp_path):
+    config, params, vocabulary = model
+    bare = {name: part for name, part in params.items() if name != "softmax"}
+    with pytest.raises(ElmoError, match="no softmax"):
+        evaluate(config, bare, vocabulary, text)
+    with pytest.raises(ElmoError, match="has 4 words, but the model's softmax has 200"):
+        evaluate(config, params, Vocabulary(["<S>", "</S>", "<UNK>", "a"]), text)
+    with pytest.raises(ElmoError, match="no word 3 in a sentence of 3"):
+        substitutes(*model, ["w1", "w2", "w3"], 3)
+    with pytest.raises(ElmoError, match="one of config"):
+        train(tmp_path / "run", text)
+    with pytest.raises(ElmoError, match=r"recipe is 'sgd'.*batch_size is 0"):
+        TrainingSettings(recipe="sgd", batch_size=0)
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(ElmoError, match="No sentence"):
+        train(tmp_path / "run", tmp_path / "empty.txt", config=config)
+
+
+# The commands
+
+
+def test_the_commands(text, tmp_path):
+    (tmp_path / "options.json").write_text(json.dumps(training_run.CONFIG.to_options()))
+    parser = argparse.ArgumentParser()
+    train_command.add_arguments(parser)
+    arguments = (
+        f"{text} -o {tmp_path}/run --options-file {tmp_path}/options.json --valid {text} "
+        "--batch-size 8 --unroll-steps 5 --n-steps 3 --n-negative-samples 20 "
+        "--vocabulary-size 100 --format both --quiet"
+    )
+    summary = train_command.run(parser.parse_args(arguments.split()))
+    assert json.loads(json.dumps(summary))["finished"]
+
+    parser = argparse.ArgumentParser()
+    evaluate_command.add_arguments(parser)
+    for form in ("native", "hdf5"):
+        arguments = f"{summary['model'][form]} {text} --quiet"
+        reset = "" if form == "native" else " --reset-state"
+        result = evaluate_command.run(parser.parse_args((arguments + reset).split()))
+        assert result["perplexity"] == pytest.approx(summary["valid_perplexity"], rel=1e-4)
+    with pytest.raises(ElmoError, match="no vocabulary"):
+        arguments = f"{summary['model']['native']} {text} --vocabulary {tmp_path}/none.txt"
+        evaluate_command.run(parser.parse_args(arguments.split()))

@@ -1,0 +1,39 @@
+"""A small training run as a process of its own, for tests that kill it or count its devices.
+
+python training_run.py OUTPUT TEXT [n_steps=24 ...]
+"""
+
+import json
+import sys
+
+from elmo_jax import ElmoConfig
+from elmo_jax.training import TrainingSettings, train
+
+CONFIG = ElmoConfig(
+    filters=((1, 4), (2, 8), (3, 8)),
+    projection_dim=8,
+    cell_dim=16,
+    char_embedding_dim=4,
+    n_layers=1,  # compiles in half the time
+    max_characters_per_token=20,
+)
+SETTINGS = {
+    "batch_size": 8,
+    "unroll_steps": 5,
+    "n_steps": 24,
+    "n_negative_samples": 20,
+    "checkpoint_every": 4,
+    "log_every": 1,
+    "eval_every": 1000,
+    "shuffle_buffer": 50,
+}
+
+
+def run(output, text, **changes):
+    settings = TrainingSettings(**{**SETTINGS, **changes})
+    return train(output, text, config=CONFIG, vocabulary_size=200, settings=settings)
+
+
+if __name__ == "__main__":
+    changes = dict(item.split("=") for item in sys.argv[3:])
+    print(json.dumps(run(*sys.argv[1:3], **{name: int(n) for name, n in changes.items()})))
