@@ -27,9 +27,9 @@ WINDOW_TOKENS = 2 * MAX_LANES * _USUAL_LANE
 _LONG = WINDOW_TOKENS // MAX_LANES
 """Sentences above this length are packed among themselves: a lane must hold the longest."""
 
-_STEP_COST_IN_LANES = 16
-"""A step reads all weights once, whatever the lanes; on CPUs that costs about as much as this
-many lanes' arithmetic."""
+_STEP_COST_IN_LANES = 8
+"""A step reads all weights once, whatever the lanes. To choose among plans, that is counted as the
+arithmetic of this many lanes."""
 
 
 @dataclasses.dataclass(frozen=True)
