@@ -140,6 +140,10 @@ def _order(n_rows: int, recipe: Recipe) -> np.ndarray:
     return np.concatenate(epochs).reshape(-1, n_batch).astype(np.int32)
 
 
+def _optimizer(recipe: Recipe, n_steps: int) -> Any:
+    return optax.adam(optax.linear_schedule(recipe.learning_rate, 0.0, n_steps))
+
+
 @functools.partial(jax.jit, static_argnames=("n_classes", "recipe"))
 def _train(
     params: Any,
@@ -151,8 +155,7 @@ def _train(
     recipe: Recipe,
 ) -> Any:
     """All steps of the K probes, which see the same batches."""
-    schedule = optax.linear_schedule(recipe.learning_rate, 0.0, order_SB.shape[0])
-    optimizer: Any = optax.adam(schedule)
+    optimizer = _optimizer(recipe, order_SB.shape[0])
     penalties_K = jnp.array(recipe.penalties, jnp.float32)
 
     def loss(params: Any, penalty: jax.Array, vectors_BLD: jax.Array, labels_B: jax.Array) -> Any:
