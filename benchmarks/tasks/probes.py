@@ -140,10 +140,6 @@ def _order(n_rows: int, recipe: Recipe) -> np.ndarray:
     return np.concatenate(epochs).reshape(-1, n_batch).astype(np.int32)
 
 
-def _optimizer(recipe: Recipe, n_steps: int) -> Any:
-    return optax.adam(optax.linear_schedule(recipe.learning_rate, 0.0, n_steps))
-
-
 @functools.partial(jax.jit, static_argnames=("n_classes", "recipe"))
 def _train(
     params: Any,
@@ -155,7 +151,8 @@ def _train(
     recipe: Recipe,
 ) -> Any:
     """All steps of the K probes, which see the same batches."""
-    optimizer = _optimizer(recipe, order_SB.shape[0])
+    schedule = optax.linear_schedule(recipe.learning_rate, 0.0, order_SB.shape[0])
+    optimizer = optax.adam(schedule)
     penalties_K = jnp.array(recipe.penalties, jnp.float32)
 
     def loss(params: Any, penalty: jax.Array, vectors_BLD: jax.Array, labels_B: jax.Array) -> Any:
@@ -168,9 +165,12 @@ def _train(
         updates, state = optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state
 
+    update_all = jax.vmap(update, (0, 0, 0, None, None))
+
     def step(carry: Any, rows_B: jax.Array) -> Any:
-        batch = (vectors_NLD[rows_B], labels_N[rows_B])
-        return jax.vmap(update, (0, 0, 0, None, None))(*carry, penalties_K, *batch), None
+        params, state = carry
+        vectors_BLD, labels_B = vectors_NLD[rows_B], labels_N[rows_B]
+        return update_all(params, state, penalties_K, vectors_BLD, labels_B), None
 
     (params, _), _ = jax.lax.scan(step, (params, jax.vmap(optimizer.init)(params)), order_SB)
     return params

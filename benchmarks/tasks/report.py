@@ -10,17 +10,20 @@ from .published import PAPER, PUBLISHED
 from .results import AVERAGE, MIX, Row, TaskResult
 from .variants import BASELINE, MODEL, RANDOM_LSTM
 
+TOKEN = "best biLM layer − token layer"
+RANDOM = "best biLM layer − best random layer"
+
 
 def summarise(result: TaskResult) -> dict[str, Any]:
     """A task's result, ready for JSON. All scores are in points."""
     best, token = result.best_layer(MODEL), result.token_layer
-    pairs = [("best biLM layer − token layer", best, token)]
+    pairs = [(TOKEN, best, token)]
     pairs += [
         (f"{reading} − token layer", row, token)
         for reading in (MIX, AVERAGE)
         if (row := result.row(MODEL, reading)) is not None
     ]
-    pairs.append(("best biLM layer − best random layer", best, result.best_layer(RANDOM_LSTM)))
+    pairs.append((RANDOM, best, result.best_layer(RANDOM_LSTM)))
     pairs += [
         (f"best biLM layer − {row.reading}", best, row)
         for row in result.rows
@@ -86,14 +89,14 @@ def as_text(summary: dict[str, Any]) -> str:
         lines += ["", "**--quick: on a part of the data, not to be compared with anything.**"]
     for name, task in tasks.items():
         lines += ["", *_task_lines(name, task)]
-    verdicts = (f"{name}: {_verdict(task)}" for name, task in tasks.items())
-    return "\n".join(
-        [*lines, "", "biLM layers against their own token layer: " + "; ".join(verdicts)]
-    )
+    for than, whose in ((TOKEN, "their own token layer"), (RANDOM, "random LSTMs")):
+        verdicts = "; ".join(f"{name}: {_verdict(task, than)}" for name, task in tasks.items())
+        lines += ["", f"biLM layers against {whose}: {verdicts}"]
+    return "\n".join(lines)
 
 
-def _verdict(task: dict[str, Any]) -> str:
-    gain = task["differences"][0]
+def _verdict(task: dict[str, Any], than: str) -> str:
+    gain = next(d for d in task["differences"] if d["what"] == than)
     word = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "no clear difference"
     return f"{word} ({_signed(gain)})"
 

@@ -1,7 +1,8 @@
 """Word sense disambiguation by the nearest sense vector (Peters et al. 2018, section 5.3).
 
 A sense's vector is the mean over its occurrences in train; a word gets the sense of its lemma and
-part of speech whose vector has the highest cosine with its own. A lemma that train does not have
+part of speech whose vector has the highest cosine with its own, of equal ones the most frequent.
+A lemma that train does not have
 has no sense to choose from, and counts as wrong; the paper takes WordNet's first sense there, but
 these senses are not WordNet's.
 """
@@ -23,6 +24,7 @@ from .results import AVERAGE, Row, TaskResult, layer_name
 from .variants import BASELINE, MODEL
 
 MOST_FREQUENT = "most frequent sense"
+_TIE = 1e-5  # cosines that differ by less are equal: float32 sums are not more exact
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +96,7 @@ def sense_vectors(
     sums = np.zeros(shape, np.float32)
     for instance, vector in _instance_vectors(elmo, sentences):
         sums[inventory.row_of[instance.key, instance.sense]] += vector
-    sums /= np.maximum(np.linalg.norm(sums, axis=-1, keepdims=True), 1e-12)
-    return sums
+    return _unit(sums)
 
 
 def choose_senses(
@@ -110,8 +111,11 @@ def choose_senses(
     for i, (instance, vector) in enumerate(_instance_vectors(elmo, sentences)):
         part = inventory.rows.get(instance.key)
         if part is not None:
-            # The vector's own length makes no difference to which sense is the nearest.
-            chosen[i] = part.start + (vectors[part] * vector[None]).sum(-1).argmax(0)
+            cosines = (vectors[part] * _unit(vector)[None]).sum(-1)
+            # The token layer has the same vector for every occurrence of a form; rounding must
+            # not choose between senses then. The first sense is the most frequent one.
+            nearest = cosines >= cosines.max(axis=0, keepdims=True) - _TIE
+            chosen[i] = part.start + nearest.argmax(axis=0)
     return chosen
 
 
@@ -124,6 +128,11 @@ def _instance_vectors(
         for instance in sentence.instances:
             vector_LD = vectors_LTD[:, instance.position]
             yield instance, np.concatenate([vector_LD, vector_LD.mean(0, keepdims=True)])
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Scaled to length 1 along the last axis."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
 def _first_senses(inventory: Inventory, sentences: Sequence[Disambiguated]) -> np.ndarray:
