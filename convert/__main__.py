@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import sys
 
-from elmo_jax.cli import run_command
+from elmo_jax.cli import convert, run_command
+
+DESCRIPTION = "Convert a model between the native format and options.json with an HDF5 file."
 
 if __name__ == "__main__":
-    sys.exit(run_command("python -m convert", "convert", sys.argv[1:]))
+    sys.exit(run_command("python -m convert", DESCRIPTION, convert))

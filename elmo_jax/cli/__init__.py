@@ -13,6 +13,7 @@ import importlib
 import json
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from ..errors import ElmoError
 
@@ -50,16 +51,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, description in _COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description)
         if name in argv:  # the others are not worth importing
-            _declare(command, name)
+            _declare(command, importlib.import_module(f".{name}", __name__))
     return _execute(parser.parse_args(argv))
 
 
-def run_command(prog: str, name: str, argv: Sequence[str] | None = None) -> int:
-    """Run one command as a program of its own.
+def run_command(
+    prog: str, description: str, module: ModuleType, argv: Sequence[str] | None = None
+) -> int:
+    """Run one command, of this package or of a script beside it, as a program of its own.
 
     Args:
         prog: what the program is called in its messages.
-        name: of the command.
+        description: for ``--help``.
+        module: the command.
         argv: the arguments; those of the process if None.
 
     Returns:
@@ -68,13 +72,12 @@ def run_command(prog: str, name: str, argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 0 after ``--help``, 2 for a wrong usage.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=_COMMANDS[name])
-    _declare(parser, name)
+    parser = argparse.ArgumentParser(prog=prog, description=description)
+    _declare(parser, module)
     return _execute(parser.parse_args(argv))
 
 
-def _declare(parser: argparse.ArgumentParser, name: str) -> None:
-    module = importlib.import_module(f".{name}", __name__)
+def _declare(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     module.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as a JSON object")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")

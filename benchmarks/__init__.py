@@ -1,0 +1,1 @@
+"""Measurements, run from a checkout: one package or file for each question."""
