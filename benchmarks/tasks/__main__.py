@@ -2,7 +2,7 @@
 
 Run from a checkout::
 
-    python -m benchmarks.tasks MODEL                            # about ten minutes on two cores
+    python -m benchmarks.tasks MODEL                            # all of it: minutes
     python -m benchmarks.tasks MODEL --quick --tasks pos wsd    # a small part of the data
     python -m benchmarks.tasks MODEL --output benchmarks/results/NAME.json
 
