@@ -22,9 +22,10 @@ def load(
 
     Args:
         source: a native folder; a folder or zip with ``options.json`` and an HDF5 file (as the
-            NLPL repository gives them out); or the name of a published model ("small",
-            "medium", "original", "original_5p5b"), which is downloaded once. A path that
-            exists comes before a name.
+            NLPL repository gives them out); "mini", the model that comes with the package and
+            is opened if nothing is named; or the name of a published model ("small", "medium",
+            "original", "original_5p5b"), which is downloaded once. A path that exists comes
+            before a name.
         options_file: options.json of the published format, together with ``weight_file``.
         weight_file: the HDF5 file of the published format.
 
@@ -49,17 +50,13 @@ def load(
 
 
 def model_folder(source: str | os.PathLike[str] | None) -> Path:
-    """The path of a model given by path or by name, downloaded if need be.
+    """The path of a model given by path or by name, downloaded if need be; None means "mini".
 
     Raises:
         ElmoError: if there is no such path or name, or the download fails.
     """
-    if source is None:
-        raise ElmoError(
-            "No model was named, and this version has no trained model of its own. Give a "
-            "folder, a zip, options_file and weight_file, or a published model's name: "
-            f"{', '.join(pretrained.names())}."
-        )
+    if source is None:  # whatever a folder of that name here may hold
+        return pretrained.fetch(pretrained.BUNDLED)
     path = Path(source)
     if path.exists():
         return path
@@ -67,5 +64,5 @@ def model_folder(source: str | os.PathLike[str] | None) -> Path:
         return pretrained.fetch(source)
     raise ElmoError(
         f"There is no model {os.fspath(source)!r}: no file or folder of that name here "
-        f"({Path.cwd()}), nor one of the published models {', '.join(pretrained.names())}."
+        f"({Path.cwd()}), nor one of the models {', '.join(pretrained.names())}."
     )

@@ -37,6 +37,12 @@ def bilm_tf():
 
 
 @pytest.fixture(scope="session")
+def heldout():
+    """5,000 tokenised English sentences from documents that mini was not trained on."""
+    return _shared("data", "heldout", "valid.txt")
+
+
+@pytest.fixture(scope="session")
 def real_sentences():
     """20,000 tokenised English sentences, natural lengths, as lists of words."""
     path = _shared("data", "bench", "masc_20k.txt")

@@ -138,6 +138,25 @@ def test_a_native_folder_of_another_precision_is_read_as_float32(make_model, tmp
     assert_same_params(load(tmp_path / "native")[1], unflatten(expected))
 
 
+def test_a_native_folder_can_be_written_in_float16(make_model, tmp_path):
+    config, params = load(make_model()[0])
+    save(tmp_path / "half", config, params, dtype="float16")
+    rounded = {path: a.astype(np.float16).astype(np.float32) for path, a in flatten(params).items()}
+    assert_same_params(load(tmp_path / "half")[1], unflatten(rounded))
+
+
+def test_what_float16_cannot_hold_is_refused_and_nothing_is_written(make_model, tmp_path):
+    config, params = load(make_model()[0])
+    params["char_encoder"]["char_embedding"][3, 1] = -1e5
+    message = message_of(save, tmp_path / "half", config, params, dtype="float16")
+    assert (
+        message == "char_encoder.char_embedding has numbers up to 1e+05; float16 ends at 6.55e+04."
+    )
+    message = message_of(save, tmp_path / "hdf5", config, params, "hdf5", dtype="float16")
+    assert message == "Cannot write 'float16' numbers in the format 'hdf5': expected float32."
+    assert not (tmp_path / "half").exists() and not (tmp_path / "hdf5").exists()
+
+
 @pytest.mark.parametrize("dtype", ["<f2", "<f8", ">f4"])
 def test_a_weight_file_of_another_float_is_read_as_float32(make_model, dtype):
     folder, model = make_model()

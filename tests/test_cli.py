@@ -110,7 +110,6 @@ def failing(arguments, capsys, *parts):
 def test_errors_are_one_line(folder, text_file, tmp_path, capsys):
     out = tmp_path / "out.h5"
     to = ["-o", out, "--quiet"]
-    failing(["embed", text_file, *to], capsys, "no trained model of its own")
     failing(["embed", text_file, *to, "--model", "nosuch"], capsys, "no model 'nosuch'")
     failing(["embed", tmp_path / "no", *to, "--model", folder], capsys, "No such file")
     failing(["embed", text_file, *to, "--model", folder, "--strict"], capsys, "blank lines: 2")

@@ -9,7 +9,7 @@ import h5py
 import pytest
 from checkpoint_files import assert_same_arrays, assert_same_params, files_of, read_datasets
 
-from elmo_jax import load, save
+from elmo_jax import load, pretrained, save
 from elmo_jax.checkpoint import read_metadata
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +65,15 @@ def test_the_direction_can_be_chosen(folder, tmp_path):
     expected = load(folder)[1]
     for name in ("hdf5", "native", "copy"):
         assert_same_params(load(tmp_path / name)[1], expected)
+
+
+def test_the_words_of_a_softmax_go_with_it(tmp_path):
+    convert("mini", tmp_path / "hdf5")
+    convert(tmp_path / "hdf5", tmp_path / "half", "--dtype", "float16")
+    words = (pretrained.fetch("mini") / "vocab.txt").read_bytes()
+    assert (tmp_path / "hdf5" / "vocab.txt").read_bytes() == words
+    assert (tmp_path / "half" / "vocab.txt").read_bytes() == words
+    assert_same_params(load(tmp_path / "half")[1], load("mini")[1])
 
 
 def test_remarks_survive_between_native_folders(folder, tmp_path):

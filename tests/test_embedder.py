@@ -232,11 +232,6 @@ def test_from_params_refuses_parameters_of_another_config(model):
         elmo_jax.Elmo.from_params(elmo_jax.ElmoConfig.preset("tiny"), elmo.params)
 
 
-def test_without_a_model_of_its_own_it_says_so():
-    with pytest.raises(elmo_jax.ElmoError, match="no trained model of its own"):
-        elmo_jax.Elmo()
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

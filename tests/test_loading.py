@@ -10,7 +10,7 @@ from random_models import VARIANTS
 from elmo_jax import ElmoConfig, load, pretrained, save
 from elmo_jax.loading import model_folder
 
-NAMES = "small, medium, original, original_5p5b"
+NAMES = "mini, small, medium, original, original_5p5b"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_an_unknown_name_is_told_where_it_was_looked_for(source, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     assert message_of(load, source) == (
         f"There is no model {source!r}: no file or folder of that name here ({tmp_path}), "
-        f"nor one of the published models {NAMES}."
+        f"nor one of the models {NAMES}."
     )
 
 
@@ -110,11 +110,13 @@ def test_a_name_gives_the_folder_it_was_downloaded_to(fetched, tmp_path):
 # Arguments
 
 
-def test_a_missing_argument_is_told_the_choices():
-    assert message_of(load) == (
-        "No model was named, and this version has no trained model of its own. Give a folder, a "
-        f"zip, options_file and weight_file, or a published model's name: {NAMES}."
-    )
+def test_without_an_argument_it_is_the_bundled_model_whatever_lies_here(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder.rename(tmp_path / "mini")
+    assert model_folder(None) == pretrained.fetch("mini")
+    assert model_folder("mini") == Path("mini"), "a path that exists comes before a name"
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,8 @@ def with_weights(model: PublishedModel, **changes: object) -> PublishedModel:
 # What is published
 
 
-def test_the_four_published_models_are_named() -> None:
-    assert pretrained.names() == ("small", "medium", "original", "original_5p5b")
+def test_the_bundled_and_the_four_published_models_are_named() -> None:
+    assert pretrained.names() == ("mini", "small", "medium", "original", "original_5p5b")
     assert all(name == model.name for name, model in pretrained.MODELS.items())
 
 

@@ -74,7 +74,7 @@ def test_the_readmes_blocks_run_in_order_and_print_what_they_say(folder):
             shell(code, folder)
         ran.append(language)
     assert ran.count("python") >= 4 and ran.count("sh") >= 4
-    assert (folder / "vectors.h5").is_file() and (folder / "native-tiny").is_dir()
+    assert (folder / "vectors.h5").is_file() and (folder / "native").is_dir()
 
 
 def test_the_installing_blocks_are_the_ones_that_ci_runs():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,17 @@ def read_metadata(folder: Path) -> dict[str, Any]:
 
 
 def write_native(
-    folder: Path, config: ElmoConfig, params: dict[str, Any], metadata: dict[str, Any]
+    folder: Path,
+    config: ElmoConfig,
+    params: dict[str, Any],
+    metadata: dict[str, Any],
+    dtype: str | None = None,
 ) -> None:
-    """Write the two files of the native format into an existing folder."""
+    """Write the two files of the native format into an existing folder.
+
+    Raises:
+        ElmoError: for numbers that ``dtype`` cannot hold.
+    """
     content = {
         "format": "elmo-jax",
         "version": _VERSION,
@@ -71,7 +80,18 @@ def write_native(
     }
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     arrays = {".".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(params).items()}
+    if dtype is not None:
+        arrays = {name: _stored(name, array, dtype) for name, array in arrays.items()}
     save_file(arrays, folder / WEIGHT_FILE)
+    # safetensors lets the owner alone read its files, against the umask.
+    shutil.copymode(folder / CONFIG_FILE, folder / WEIGHT_FILE)
+
+
+def _stored(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    highest, limit = float(np.abs(array).max(initial=0)), float(np.finfo(dtype).max)
+    if highest > limit:
+        raise ElmoError(f"{name} has numbers up to {highest:.3g}; {dtype} ends at {limit:.3g}.")
+    return array.astype(dtype)
 
 
 def _read_config(folder: Path) -> ElmoConfig:

@@ -19,6 +19,12 @@ FILES = {"native": (CONFIG_FILE, WEIGHT_FILE), "hdf5": ("options.json", "weights
 
 FORMATS = tuple(FILES)
 
+VOCABULARY_FILE = "vocab.txt"
+"""Beside a model that has its softmax: the words of it, in the vocabulary format of bilm-tf."""
+
+DTYPES = ("float32", "float16")
+"""What a native file may store; opened, a model is float32."""
+
 
 def save(
     path: str | os.PathLike[str],
@@ -26,6 +32,7 @@ def save(
     params: Params,
     format: str = "native",
     *,
+    dtype: str | None = None,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -37,23 +44,32 @@ def save(
         params: the parameter tree, float32.
         format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
             weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
+        dtype: of the numbers in a native file: "float16" takes half the room and rounds each to
+            11 bits; None writes them as they are.
         metadata: JSON-ready remarks to keep in a native config.json, such as the origin.
         overwrite: replace files of those names in an existing folder.
 
     Raises:
-        ElmoError: for an unknown format, parameters that do not fit ``config``, a folder that
-            has files already, or a disk that cannot take it.
+        ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
+            that do not fit ``config``, a folder that has files already, or a disk that cannot
+            take it.
 
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
     """
     if format not in FORMATS:
         raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    possible = DTYPES if format == "native" else DTYPES[:1]
+    if dtype is not None and dtype not in possible:
+        raise ElmoError(
+            f"Cannot write {dtype!r} numbers in the format {format!r}: expected "
+            f"{' or '.join(possible)}."
+        )
     check_params(config, params)
     _refuse_other_format(Path(path), format)
     with atomic_folder(Path(path), overwrite=overwrite) as folder:
         if format == "native":
-            write_native(folder, config, dict(params), metadata or {})
+            write_native(folder, config, dict(params), metadata or {}, dtype)
         else:
             options = json.dumps(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import FILES, FORMATS, is_native, open_files, open_model, read_metadata, save
+from ..checkpoint import (
+    DTYPES,
+    FILES,
+    FORMATS,
+    VOCABULARY_FILE,
+    is_native,
+    open_files,
+    open_model,
+    read_metadata,
+    save,
+)
 from ..loading import model_folder
 from ..parameters import count_parameters
 
@@ -26,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--to",
         choices=FORMATS,
         help="the format to write (default: native; hdf5 where SOURCE is native)",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=DTYPES,
+        default="float32",
+        help="of the numbers in a native file; float16 takes half the room (default: float32)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a model of that format in OUT"
@@ -50,7 +67,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     metadata = read_metadata(source) if is_native(source) else {}
     format = args.to or ("hdf5" if is_native(source) else "native")
     out = Path(args.out)
-    save(out, config, params, format, metadata=metadata, overwrite=args.overwrite)
+    save(out, config, params, format, dtype=args.dtype, metadata=metadata, overwrite=args.overwrite)
+    words = source / VOCABULARY_FILE
+    if "softmax" in params and words.is_file():
+        shutil.copyfile(words, out / VOCABULARY_FILE)
     return {
         "source": str(source),
         "out": str(out),

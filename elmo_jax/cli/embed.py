@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("input", metavar="INPUT", help="UTF-8 text, one sentence a line; - for standard input")
     add("-o", "--output", metavar="OUT.h5", required=True, help="the HDF5 file to write")
-    add("--model", metavar="MODEL", help="folder, zip, or name of a published model")
+    add("--model", metavar="MODEL", help="folder, zip, or name of a model (default: mini)")
     add("--options-file", metavar="JSON", help="options.json, together with --weight-file")
     add("--weight-file", metavar="HDF5", help="the HDF5 file that belongs to options.json")
     add("--layers", type=_layers, default="all", help="all (default), average, top, or a number")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import is_native, open_model, read_metadata
+from ..checkpoint import VOCABULARY_FILE, is_native, open_model, read_metadata
 from ..errors import ElmoError
 from ..loading import model_folder
 from ..model import PRECISIONS
@@ -15,7 +15,7 @@ from ..model import PRECISIONS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
-    add("model", metavar="MODEL", help="folder, zip or name of a model with its softmax")
+    add("model", metavar="MODEL", help="folder, zip or name (mini) of a model with its softmax")
     add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
     add("--vocabulary", help="words of the softmax; default: vocab.txt in the model's folder")
     add("--batch-size", type=int, default=32, help="rows of text (default: %(default)s)")
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     model = model_folder(args.model)
     config, params = open_model(model)
-    path = Path(args.vocabulary or model / "vocab.txt")
+    path = Path(args.vocabulary or model / VOCABULARY_FILE)
     if not path.is_file():
         raise ElmoError(
             f"There is no vocabulary at {path}. Expected the vocab.txt with which the model's "

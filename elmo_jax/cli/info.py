@@ -9,7 +9,12 @@ from typing import Any
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""
-    parser.add_argument("model", metavar="MODEL", help="folder, zip, or name of a published model")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="folder, zip, or name of a published model (default: mini)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pretrained models by name: the published ones, downloaded once and kept in a cache."""
+"""Pretrained models by name: the bundled one, and the published ones, downloaded once."""
 
 import contextlib
 import os
@@ -10,7 +10,10 @@ from pathlib import Path
 from ..errors import ElmoError
 from .registry import MODELS, PublishedModel, RemoteFile, sha256_of
 
-__all__ = ["MODELS", "PublishedModel", "RemoteFile", "cache_dir", "fetch", "names"]
+__all__ = ["BUNDLED", "MODELS", "PublishedModel", "RemoteFile", "cache_dir", "fetch", "names"]
+
+BUNDLED = "mini"
+"""The model that comes with the package, in the folder of that name here; see its README.md."""
 
 _SUMS = "SHA256SUMS"
 
@@ -21,9 +24,9 @@ def names() -> tuple[str, ...]:
     Example:
         >>> from elmo_jax import pretrained
         >>> pretrained.names()
-        ('small', 'medium', 'original', 'original_5p5b')
+        ('mini', 'small', 'medium', 'original', 'original_5p5b')
     """
-    return tuple(MODELS)
+    return (BUNDLED, *MODELS)
 
 
 def cache_dir() -> Path:
@@ -40,7 +43,7 @@ def cache_dir() -> Path:
 
 
 def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bool = True) -> Path:
-    """Returns the folder of a published model, downloading what is missing in it.
+    """Returns the folder of a model, downloading what is missing in that of a published one.
 
     A file that is there already, downloaded or placed by hand, is used as it is if its size
     is right; nothing that lies under its final name is ever deleted or replaced. The SHA-256
@@ -54,7 +57,8 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
         progress: Whether to show progress on stderr.
 
     Returns:
-        ``<cache>/<name>``, which holds ``options.json`` and ``weights.hdf5``.
+        ``<cache>/<name>``, which holds ``options.json`` and ``weights.hdf5``; of `BUNDLED`, its
+        folder in the package, which is native.
 
     Raises:
         ElmoError: The name is not known; a file cannot be downloaded or is not what was
@@ -65,6 +69,8 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
         >>> sorted(path.name for path in folder.iterdir())  # doctest: +SKIP
         ['SHA256SUMS', 'options.json', 'weights.hdf5']
     """
+    if name == BUNDLED:
+        return Path(__file__).parent / BUNDLED
     model = name if isinstance(name, PublishedModel) else _published(name)
     folder = Path(cache or cache_dir()) / model.name
     # Looked at before the lock, so that a cache that cannot be written serves its readers.
@@ -77,8 +83,7 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
 def _published(name: str) -> PublishedModel:
     if name not in MODELS:
         raise ElmoError(
-            f"Unknown pretrained model {name!r}; the published ones are "
-            f"{', '.join(map(repr, names()))}."
+            f"Unknown pretrained model {name!r}; expected one of {', '.join(map(repr, names()))}."
         )
     return MODELS[name]
 

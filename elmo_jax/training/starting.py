@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from ..checkpoint import VOCABULARY_FILE
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..loading import load
+from ..loading import load, model_folder
 from .language_model import init_softmax
 from .vocabulary import Vocabulary
-
-VOCABULARY_FILE = "vocab.txt"
 
 Source = str | os.PathLike[str] | tuple[ElmoConfig, dict[str, Any]]
 
@@ -29,7 +27,7 @@ def open_start(source: Source) -> tuple[ElmoConfig, dict[str, Any], Vocabulary |
     if isinstance(source, tuple):
         return source[0], dict(source[1]), None
     config, params = load(source)
-    words = Path(source) / VOCABULARY_FILE
+    words = model_folder(source) / VOCABULARY_FILE
     known = Vocabulary.read(words) if words.is_file() and "softmax" in params else None
     return config, params, known
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checkpoint import FORMATS, save
+from ..checkpoint import FORMATS, VOCABULARY_FILE, save
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..parameters import check_params
@@ -28,7 +28,7 @@ from .placement import Placement
 from .reporting import Reporter, plot_metrics
 from .run_folder import RunFolder, check_same, describe
 from .settings import TrainingSettings
-from .starting import VOCABULARY_FILE, Source, fit_softmax, open_start
+from .starting import Source, fit_softmax, open_start
 from .step import TrainState, new_state
 from .streams import TrainingStreams
 from .vocabulary import Vocabulary
