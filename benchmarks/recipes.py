@@ -1,0 +1,111 @@
+"""Which recipe reaches the lower perplexity in the same time: "modern", or bilm-tf's own?
+
+Run from a checkout::
+
+    python -m benchmarks.recipes train.txt --valid valid.txt --output benchmarks/results/NAME.json
+
+Both recipes train the same architecture for as many steps on the same windows, in turn.
+The clock is that of ``train``: saving and validating are outside. Each is validated as it reads,
+with the full softmax: "modern" from a zero state at each sentence, "original" carrying it on.
+The one with the lower perplexity in no more time is the better one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from elmo_jax import ElmoConfig
+from elmo_jax.cli import run_command
+from elmo_jax.files import atomic_file, refuse_existing
+from elmo_jax.training import TrainingSettings, train
+from elmo_jax.training.settings import RECIPES
+
+from .card import card
+
+HELP = "Train one architecture by each recipe, and compare perplexity and time."
+
+_CONFIG = ElmoConfig(
+    filters=((1, 32), (2, 32), (3, 64), (4, 128)), cell_dim=256, projection_dim=64, n_highway=1
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` reads from the command line."""
+    add = parser.add_argument
+    add("files", nargs="+", help="text to train on, as for elmo-jax train")
+    add("--valid", nargs="+", required=True, help="text to measure the perplexity on")
+    add("--max-valid-tokens", type=int, default=20_000, help="how much of it (default: 20000)")
+    add("--n-steps", type=int, default=1000, help="of each recipe (default: 1000)")
+    add("--vocabulary-size", type=int, default=20_000, help="of the softmax (default: 20000)")
+    add("--output", metavar="JSON", help="also write the results to this file")
+    add("--overwrite", action="store_true", help="replace an existing JSON")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train by each recipe, and give a JSON-ready summary.
+
+    Raises:
+        ElmoError: for texts or an output that cannot be used.
+    """
+    output = Path(args.output) if args.output else None
+    if output is not None:  # before minutes of work, not after them
+        refuse_existing(output, args.overwrite)
+    with tempfile.TemporaryDirectory() as folder:
+        found = {recipe: _train(Path(folder) / recipe, recipe, args) for recipe in RECIPES}
+    summary = {"card": card(), "n_steps": args.n_steps, "recipes": found}
+    if output is not None:
+        with atomic_file(output, overwrite=args.overwrite) as path:
+            path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    return summary
+
+
+def _train(folder: Path, recipe: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Train once; how long it took, and the perplexities on the way."""
+    settings = TrainingSettings(
+        recipe=recipe,
+        batch_size=64,
+        n_steps=args.n_steps,
+        n_negative_samples=2048,
+        dropout=0,  # less than an epoch: nothing is learnt by heart
+        eval_every=max(1, args.n_steps // 4),
+        checkpoint_every=args.n_steps,
+    )
+    summary = train(
+        folder,
+        args.files,
+        config=_CONFIG,
+        vocabulary_size=args.vocabulary_size,
+        valid_files=args.valid,
+        max_valid_tokens=args.max_valid_tokens,
+        settings=settings,
+    )
+    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    validations = [found for found in map(json.loads, lines) if "valid_perplexity" in found]
+    return {
+        "learning_rate": settings.rate,
+        "reset_state": settings.resets,
+        "tokens": summary["tokens"],
+        "seconds": summary["seconds"],
+        "perplexity": {found["step"]: round(found["valid_perplexity"], 2) for found in validations},
+    }
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    steps = list(next(iter(summary["recipes"].values()))["perplexity"])
+    heads = [f"perplexity at step {step}" for step in steps]
+    lines = ["| recipe | seconds | " + " | ".join(heads) + " |"]
+    lines.append("|---|---:|" + "---:|" * len(steps))
+    for recipe, found in summary["recipes"].items():
+        values = " | ".join(f"{value:.1f}" for value in found["perplexity"].values())
+        lines.append(f"| {recipe} | {found['seconds']:.0f} | {values} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command("python -m benchmarks.recipes", HELP, sys.modules[__name__], sys.argv[1:]))
