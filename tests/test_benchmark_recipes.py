@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from benchmarks import recipes
 
+from benchmarks import recipes
 from elmo_jax.cli import run_command
 
 
