@@ -10,7 +10,7 @@ import pytest
 from random_models import random_elmo
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.tasks import bootstrap, command, data, probes, wsd
+from benchmarks.tasks import bootstrap, classification, command, data, probes, wsd
 from benchmarks.tasks.__main__ import run_command
 from benchmarks.tasks.entities import span_counts, spans
 from benchmarks.tasks.results import Row, TaskResult
@@ -395,3 +395,24 @@ def test_an_existing_output_is_refused_before_the_work(tasks, make_model, tmp_pa
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads(Path(output).read_text(encoding="utf-8"))
     assert list(printed["tasks"]) == ["sts"] and printed["quick"]
+
+
+def test_cross_validation_tests_every_row_by_a_probe_that_has_not_seen_it():
+    # One row a class has a mark of its own: only a probe that saw that row could know it.
+    n_rows = 200
+    rng = np.random.default_rng(0)
+    labels_N = rng.integers(2, size=n_rows)
+    alone_ND = np.eye(n_rows, dtype=np.float32)
+    rows = {
+        row.reading: row
+        for row in classification._cross_validated_rows(
+            "model",
+            np.stack([alone_ND, np.tile(labels_N[:, None], n_rows)], axis=1).astype(np.float32),
+            labels_N,
+            2,
+            probes.SENTENCES,
+        )
+    }
+    assert all(row.test.n_units == n_rows for row in rows.values())
+    assert rows["layer 0"].test.value < 65  # a leak would give 100
+    assert rows["layer 1"].test.value == 100

@@ -83,7 +83,8 @@ def as_text(summary: dict[str, Any]) -> str:
         f"commit {card['commit'] or 'unknown'}; {summary['seconds']:.0f} s.",
         "",
         "Points; in brackets the 95 % interval of the bootstrap over test sentences. Layers and "
-        "penalties are chosen on dev. layer 0 is the token layer.",
+        "penalties are chosen on dev (cross-validated: on the other folds). layer 0 is the token "
+        "layer.",
     ]
     if summary["quick"]:
         lines += ["", "**--quick: on a part of the data, not to be compared with anything.**"]

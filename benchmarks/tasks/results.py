@@ -29,7 +29,7 @@ class Row:
     Attributes:
         variant: whose vectors, see ``variants``.
         reading: "layer 0", "layer 1", …, "average", "mix", or a baseline's name.
-        dev: the score on dev, for choices.
+        dev: the score on dev, for choices; by cross-validation, the mean over the folds.
         test: the score on test.
         details: further scores on test.
     """
