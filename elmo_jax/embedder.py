@@ -142,7 +142,7 @@ class Elmo:
             [(3, 1024), (0, 1024)]
         """
         request = self._request(layers, None, mix_weights, mix_gamma, dtype)
-        return list(self._engine.run(_listed(sentences), request))
+        return self._engine.run_all(_listed(sentences), request)
 
     def embed_sentences(
         self,
@@ -178,7 +178,7 @@ class Elmo:
         """
         check_pooling(pooling)
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        vectors = list(self._engine.run(_listed(tokenize(texts, tokenizer)), request))
+        vectors = self._engine.run_all(_listed(tokenize(texts, tokenizer)), request)
         if vectors:
             return np.stack(vectors)
         return np.zeros((0, *request.shape(self.config, 0)), dtype)

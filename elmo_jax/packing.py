@@ -1,7 +1,8 @@
-"""Sentences to lanes: laid end to end, so that little of a compiled shape is padding."""
+"""Sentences to lanes: laid end to end, so that little of what a lane reads is padding."""
 
 from __future__ import annotations
 
+import heapq
 from typing import NamedTuple
 
 import numpy as np
@@ -13,42 +14,33 @@ class Packing(NamedTuple):
     Attributes:
         lanes_S: int64 [S], the lane of each sentence.
         starts_S: int64 [S], the position of its first token in the lane.
-        n_lanes: how many lanes are in use.
+        ends_N: int64 [N], where each lane ends.
     """
 
     lanes_S: np.ndarray
     starts_S: np.ndarray
-    n_lanes: int
+    ends_N: np.ndarray
 
 
-def pack(lengths_S: np.ndarray, capacity: int) -> Packing:
-    """Best-fit decreasing: the longest sentence first, into the fullest lane that has room.
+def level(lengths_S: np.ndarray, ends_N: np.ndarray) -> Packing:
+    """The longest sentence first, each into the lane that ends first.
 
-    All sentences of one length are placed at once, so the work grows with the number of
-    different lengths, not of sentences. Empty sentences take no room.
+    Scheduling by longest processing time (Graham 1969): the short sentences come last and level
+    the lanes, so that they end together. Empty sentences take no room.
 
     Args:
-        lengths_S: int [S], none above ``capacity``.
-        capacity: positions in a lane.
+        lengths_S: int [S].
+        ends_N: int [N], where the lanes end before.
     """
     lanes_S = np.zeros(len(lengths_S), np.int64)
     starts_S = np.zeros(len(lengths_S), np.int64)
-    room_N = np.zeros(0, np.int64)
-    for length in np.unique(lengths_S[lengths_S > 0])[::-1]:
-        sentences = np.flatnonzero(lengths_S == length)
-        # A lane that takes one sentence has become the fullest with room, and takes the next.
-        fitting = np.flatnonzero(room_N >= length)
-        fitting = fitting[np.argsort(room_N[fitting], kind="stable")]
-        missing = len(sentences) - int((room_N[fitting] // length).sum())
-        if missing > 0:
-            n_new = -(-missing // (capacity // length))
-            fitting = np.concatenate([fitting, len(room_N) + np.arange(n_new)])
-            room_N = np.concatenate([room_N, np.full(n_new, capacity)])
-        taken = np.repeat(fitting, room_N[fitting] // length)[: len(sentences)]
-        place = np.arange(len(taken))
-        is_first_of_lane = np.r_[True, taken[1:] != taken[:-1]]
-        nth_of_lane = place - np.maximum.accumulate(np.where(is_first_of_lane, place, 0))
-        lanes_S[sentences] = taken
-        starts_S[sentences] = capacity - room_N[taken] + nth_of_lane * length
-        np.subtract.at(room_N, taken, length)
-    return Packing(lanes_S, starts_S, len(room_N))
+    lanes = [(int(end), lane) for lane, end in enumerate(ends_N)]
+    heapq.heapify(lanes)
+    for sentence in np.argsort(-lengths_S, kind="stable"):
+        end, lane = lanes[0]
+        lanes_S[sentence], starts_S[sentence] = lane, end
+        heapq.heapreplace(lanes, (end + int(lengths_S[sentence]), lane))
+    ends = np.zeros(len(ends_N), np.int64)
+    for end, lane in lanes:
+        ends[lane] = end
+    return Packing(lanes_S, starts_S, ends)

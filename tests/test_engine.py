@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax.characters import encode_words
-from elmo_jax.engine import engine, plan, word_table
-from elmo_jax.engine.layout import lay_out
+from elmo_jax.engine import engine, plan, run, timeline, word_table
 from elmo_jax.functional import layer_outputs
 from elmo_jax.model import BiLM, init_params
 
@@ -29,74 +28,124 @@ def tiny():
     return config, init_params(config, seed=0)
 
 
-@given(LENGTHS)
-def test_a_plan_holds_every_sentence_with_a_word_once(lengths):
-    lengths = np.array(lengths, np.int64)
-    planned = [batch.sentences for batch in plan.plan_window(lengths)]
-    planned = np.sort(np.concatenate(planned)) if planned else np.zeros(0, np.int64)
-    np.testing.assert_array_equal(planned, np.flatnonzero(lengths))
+def read_in_full(timeline):
+    """Take all stretches: what each sentence gave in each direction, in the order it was read."""
+    forward, backward, finished = {}, {}, []
+    while timeline.oldest is not None:
+        stretch = timeline.take()
+        shape = (plan.STRETCH, len(timeline.ends_N))
+        assert stretch.forward_TN.shape == stretch.backward_TN.shape == shape
+        n_fresh = 0
+        for number, lane, inside, outside, count, _ in zip(*stretch.parts, strict=True):
+            here = slice(inside, inside + count)
+            assert outside == len(forward.setdefault(number, []))
+            forward[number] += list(stretch.forward_TN[here, lane])
+            backward.setdefault(number, []).extend(stretch.backward_TN[here, lane])
+            assert stretch.fresh_TN[inside, lane] == (outside == 0)
+            n_fresh += outside == 0
+        assert stretch.fresh_TN.sum() == n_fresh
+        assert (stretch.forward_TN > 0).sum() == stretch.parts.counts.sum()
+        finished += list(stretch.parts.numbers[stretch.parts.finished])
+    assert sorted(finished) == sorted(forward)
+    return forward, backward
 
 
-@given(LENGTHS)
-def test_a_layout_holds_every_token_once_and_marks_both_ends(lengths):
-    lengths = np.array(lengths, np.int64)
-    slots = 1 + np.arange(lengths.sum(), dtype=np.int32)
-    for batch in plan.plan_window(lengths):
-        assert batch.n_lanes in plan.LANE_SHAPES
-        layout = lay_out(batch, lengths, slots)
-        assert layout.slots.shape == (batch.n_lanes, batch.lane_length)
-        origin = np.cumsum(lengths) - lengths
-        for nth, sentence in enumerate(batch.sentences):
-            lane, start = layout.lanes[nth], layout.starts[nth]
-            place = slice(start, start + lengths[sentence])
-            expected = slots[origin[sentence] : origin[sentence] + lengths[sentence]]
-            np.testing.assert_array_equal(layout.slots[lane, place], expected)
-            assert layout.first[lane, start] and layout.last[lane, place.stop - 1]
-            assert (layout.sentence[lane, place] == nth).all()
-        n = len(batch.sentences)
-        assert layout.first.sum() == layout.last.sum() == n
-        assert (layout.slots > 0).sum() == lengths[batch.sentences].sum()
-        assert ((layout.sentence < n) == (layout.slots > 0)).all()
-
-
-@given(LENGTHS)
-def test_the_stretches_of_a_layout_give_back_whole_sentences(lengths):
-    lengths = np.array(lengths, np.int64)
-    slots = 1 + np.arange(lengths.sum(), dtype=np.int32)
-    for batch in plan.plan_window(lengths):
-        layout = lay_out(batch, lengths, slots)
-        found = {nth: [] for nth in range(len(batch.sentences))}
-        for stretch in range(batch.n_calls):
-            lanes = layout.stretch(layout.slots, stretch)
-            for nth, inside, outside in layout.overlaps(stretch):
-                assert outside.start == len(found[nth])
-                found[nth] += list(lanes[layout.lanes[nth], inside])
-        origin = np.cumsum(lengths) - lengths
-        for nth, sentence in enumerate(batch.sentences):
-            first = slots[origin[sentence]]
-            assert found[nth] == list(range(first, first + lengths[sentence]))
-
-
-def test_a_full_window_of_real_sentences_wastes_little(real_sentences):
-    lengths = np.array([len(sentence) for sentence in real_sentences])
-    window = lengths[np.cumsum(lengths) <= plan.WINDOW_TOKENS]
-    batches = list(plan.plan_window(window))
-    places = sum(batch.n_lanes * batch.lane_length for batch in batches)
-    assert window.sum() / places > 0.95
-
-
-def test_windows_are_bounded_in_tokens_and_in_empty_sentences():
-    sentences = [["w"] * 1000] * 40 + [["w"] * 20_000] + [[]] * 40_000
-    windows = list(engine._windows(sentences))
-    assert list(itertools.chain(*windows)) == sentences
+@given(st.lists(LENGTHS, min_size=1, max_size=3), st.sampled_from(plan.LANE_SHAPES))
+def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
+    current = timeline.Timeline()
+    current.resize(n_lanes)
+    n_placed, n_rows, expected = 0, 1, {}
     for window in windows:
-        assert sum(map(len, window)) <= plan.WINDOW_TOKENS or len(window) == 1
-        assert len(window) <= plan.WINDOW_TOKENS
+        lengths = np.array([length for length in window if length], np.int64)
+        rows = n_rows + np.arange(lengths.sum(), dtype=np.int32)
+        numbers = n_placed + np.arange(len(lengths))
+        parts = np.split(rows, np.cumsum(lengths)[:-1]) if len(lengths) else []
+        expected |= {number: list(part) for number, part in zip(numbers, parts, strict=True)}
+        if len(lengths):
+            current.place(numbers, lengths, rows)
+        n_placed, n_rows = n_placed + len(lengths), n_rows + len(rows)
+    assert current.oldest == (0 if expected else None)
+    forward, backward = read_in_full(current)
+    assert forward == expected
+    assert backward == {number: rows[::-1] for number, rows in expected.items()}
+
+
+def test_lanes_that_move_into_another_shape_read_on_where_they_were():
+    current = timeline.Timeline()
+    current.resize(16)
+    lengths = np.array([40, 30, *[3] * 14])
+    current.place(np.arange(16), lengths, 1 + np.arange(lengths.sum(), dtype=np.int32))
+    current.take()
+    kept = current.resize(4)
+    assert len(kept) == len(current.ends_N) == 4
+    assert sorted(current.ends_N) == [0, 0, 30 - plan.STRETCH, 40 - plan.STRETCH]
+    kept = current.resize(16)
+    np.testing.assert_array_equal(kept, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
+    assert set(current.rows) == {0, *range(1 + plan.STRETCH, 41), *range(41 + plan.STRETCH, 71)} | {
+        *range(1, 41 - plan.STRETCH),
+        *range(41, 71 - plan.STRETCH),
+    }  # the backward stack has read the ends
+    stretch = current.take()
+    assert sorted(stretch.parts.outside) == [plan.STRETCH, plan.STRETCH]
+
+
+def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():
+    ends = np.zeros(128, np.int64)
+    ends[:3] = 40
+    assert plan.smaller_shape(ends) == 4
+    ends[:3] = 8
+    assert plan.smaller_shape(ends) == 128
+    assert plan.smaller_shape(np.full(64, 100)) == 64
+
+
+def test_a_sentence_runs_alone_and_a_thousand_in_the_largest_shape():
+    assert plan.choose_lanes(np.array([20])) == 1
+    assert plan.choose_lanes(np.full(1000, 20)) == plan.MAX_LANES
+
+
+def test_real_sentences_waste_little(tiny, real_sentences, monkeypatch):
+    places = []
+    read_lanes = run.read_lanes
+
+    def spy(*arguments):
+        places.append(arguments[6].size)
+        return read_lanes(*arguments)
+
+    monkeypatch.setattr(run, "read_lanes", spy)
+    sentences = real_sentences[:4000]
+    elmo_jax.Elmo.from_params(*tiny).embed(sentences, "top")
+    assert sum(map(len, sentences)) / sum(places) > 0.97
+
+
+def test_windows_are_bounded_in_tokens_and_in_empty_sentences_and_keep_the_order():
+    sentences = [["w"] * 1000] * 40 + [["w"] * 20_000] + [["w"]] * 10 + [[]] * 40_000
+    windows, are_last = zip(*engine._windows(sentences), strict=True)
+    assert list(itertools.chain(*windows)) == sentences
+    assert are_last == (*[False] * (len(windows) - 1), True)
+    for window, last in zip(windows, are_last, strict=True):
+        size = sum(max(1, len(sentence)) for sentence in window)
+        assert size <= plan.WINDOW_TOKENS * (1 + last) or len(window) == 1
+    assert list(engine._windows([])) == []
+
+
+def test_a_long_sentence_does_not_let_results_pile_up(tiny):
+    """While it is read, nothing far behind it is: the others wait."""
+    taken = []
+
+    def source():
+        yield ["long"] * 3000
+        for _ in range(4000):
+            taken.append(1)
+            yield ["short", "one"] * 8
+
+    stream = elmo_jax.Elmo.from_params(*tiny).stream(source(), "top")
+    assert next(stream).shape[0] == 3000
+    assert len(taken) * 16 < 5 * plan.WINDOW_TOKENS
 
 
 def table_vectors(table, words):
-    slots = table.slots(words)  # first: it fills the table
-    return np.asarray(table.vectors)[slots]
+    rows = table.rows(words)  # first: it fills the table
+    return np.asarray(table.words.vectors)[rows]
 
 
 def encoded(config, params, words):
@@ -111,7 +160,20 @@ def test_the_word_table_holds_token_vectors(tiny):
     np.testing.assert_allclose(
         table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
     )
-    assert not np.asarray(table.vectors)[word_table.PADDING_SLOT].any()
+    assert not np.asarray(table.words.vectors)[word_table.PADDING_ROW].any()
+
+
+def test_the_word_table_holds_the_gates_of_the_first_layers(tiny):
+    config, params = tiny
+    table = word_table.WordTable(config, params, "float32")
+    vectors = table_vectors(table, ["a", "bank"])
+    for name in ("forward", "backward"):
+        layer = params[name]["layers_0"]
+        expected = vectors @ np.asarray(layer["input_kernel"]).T + np.asarray(layer["bias"])
+        gates = np.asarray(getattr(table.words, name))[table.rows(["a", "bank"])]
+        np.testing.assert_allclose(gates, expected, atol=SAME_WORD_TOLERANCE)
+    without = word_table.WordTable(config, params, "float32", with_gates=False)
+    assert without.words.forward.shape[1] == 0
 
 
 def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
@@ -123,32 +185,71 @@ def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
 
     monkeypatch.setattr(word_table, "encode_words", spy)
     table = word_table.WordTable(*tiny, "float32")
-    table.slots(["the", "bank", "the"])
-    table.slots(["bank", "river", "the"])
+    table.rows(["the", "bank", "the"])
+    table.rows(["bank", "river", "the"])
     assert spelled == ["the", "bank", "river"]
 
 
-def test_a_full_word_table_starts_again_and_a_call_too_large_for_it_enlarges_it(tiny):
+@pytest.fixture
+def little_table(tiny, monkeypatch):
+    """A table of eight rows, one of which no word has."""
+    monkeypatch.setattr(word_table, "_MANY_BYTES", 0)
+    table = word_table.WordTable(*tiny, "float32", n_rows=8)
+    return lambda words, *held: (table.rows(words, *held), np.asarray(table.words.vectors))
+
+
+def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
+    for words in (["a", "b", "c", "d"], ["e", "f", "g", "a"], ["a", "h"], ["b", "a"]):
+        rows, vectors = little_table(words)
+        np.testing.assert_allclose(vectors[rows], encoded(*tiny, words), atol=SAME_WORD_TOLERANCE)
+        assert len(vectors) == 8
+
+
+def test_words_that_somebody_holds_stay_and_a_table_of_them_grows(little_table, tiny):
+    mine, _ = little_table(["a", "b", "c"], "me")
+    yours, _ = little_table(["d", "e"], "you")
+    words = list("fghijk")
+    rows, vectors = little_table(words)
+    assert len(vectors) == 16
+    assert not {*mine, *yours} & {*rows}
+    kept, _ = little_table(["l"], "me", mine[:1])  # gives up two of three
+    rows, vectors = little_table(list("mnopqrst"), "me", np.array([*mine[:1], *kept], np.int32))
+    assert not {mine[0], *kept, *yours} & {*rows}
+    held = np.array([mine[0], *yours, *rows])
+    np.testing.assert_allclose(
+        vectors[held], encoded(*tiny, list("ademnopqrst")), atol=SAME_WORD_TOLERANCE
+    )
+
+
+def test_two_streams_of_one_model_do_not_disturb_each_other(tiny, monkeypatch):
     config, params = tiny
-    table = word_table.WordTable(config, params, "float32", n_rows=8)
-    for words in (["a", "b", "c", "d"], ["e", "f", "g", "a"], ["a", "h"], list("abcdefghijkl")):
-        np.testing.assert_allclose(
-            table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
-        )
-    assert len(table.vectors) == 16
+    monkeypatch.setattr(word_table, "_MANY_BYTES", 0)
+    rng = np.random.default_rng(0)
+    texts = [
+        [[f"{name}{n}" for n in rng.integers(4000, size=12)] for _ in range(2000)]
+        for name in ("x", "y")
+    ]
+    shared = elmo_jax.Elmo.from_params(config, params)
+    found = zip(*(shared.stream(text, "top") for text in texts), strict=True)
+    alone = zip(
+        *(elmo_jax.Elmo.from_params(config, params).stream(text, "top") for text in texts),
+        strict=True,
+    )
+    for one, other in zip(itertools.chain(*found), itertools.chain(*alone), strict=True):
+        np.testing.assert_allclose(one, other, atol=SAME_WORD_TOLERANCE)
 
 
 def test_layers_that_nobody_asked_for_do_not_run(tiny, monkeypatch):
     config, params = tiny
     elmo = elmo_jax.Elmo.from_params(config, params)
     runs = []
-    read_lanes = engine.read_lanes
+    read_lanes = run.read_lanes
 
     def spy(params, words, start, *rest):
         runs.append((len(start.forward), len(start.backward)))
         return read_lanes(params, words, start, *rest)
 
-    monkeypatch.setattr(engine, "read_lanes", spy)
+    monkeypatch.setattr(run, "read_lanes", spy)
     for layers, n_lstm_layers in ((0, 0), (1, 1), ("top", 2), (-2, 1)):
         runs.clear()
         elmo.embed([["a", "b"]], layers)

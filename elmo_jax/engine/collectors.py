@@ -1,9 +1,10 @@
-"""From the outputs of a batch's stretches to the results of its sentences."""
+"""From what the calls of a run give to the results of its sentences."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,13 @@ import numpy as np
 
 from ..config import ElmoConfig
 from ..selection import LayerSelection
-from .lanes import Outputs, add_to_pools, token_results
-from .layout import Layout
-from .plan import Batch
+from .lanes import Outputs, take_lanes
+from .results import pool_lanes, token_halves
+from .timeline import Parts, Stretch
+from .word_table import Words
+
+Results = dict[int, np.ndarray]
+"""What is known of the sentences that have not been given out: by their number."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,59 +46,64 @@ class Request:
 
 @dataclasses.dataclass
 class Collector(abc.ABC):
-    """Takes the outputs of a batch, stretch by stretch, and gives results to its sentences.
+    """Takes the outputs of a run, call by call.
 
     Attributes:
-        batch: the sentences.
-        layout: where they lie.
         request: what is wanted.
         config: the architecture.
-        words: float32 [rows, P], the word table as the batch was read with it.
     """
 
-    batch: Batch
-    layout: Layout
     request: Request
     config: ElmoConfig
-    words: jax.Array
 
     @abc.abstractmethod
-    def add(self, stretch: int, forward: Outputs, backward: Outputs) -> None:
-        """Take one stretch; returns before the device has computed it."""
+    def take_lanes(self, kept_N: np.ndarray) -> None:
+        """From the next call on, the lanes are these of before, see ``Timeline.resize``."""
 
     @abc.abstractmethod
-    def finish(self, results: list[np.ndarray]) -> None:
-        """Wait for the device, and put each sentence's result in its place of the window."""
+    def reduce(
+        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+    ) -> Callable[[Results], None]:
+        """Send the reduction of a call's outputs to the device.
+
+        Returns:
+            A function that waits for it and puts it into the results.
+        """
 
 
-@dataclasses.dataclass
 class TokenCollector(Collector):
     """A vector a token."""
 
-    on_device: dict[int, jax.Array] = dataclasses.field(default_factory=dict)
+    def take_lanes(self, kept_N: np.ndarray) -> None:
+        """See ``Collector``; nothing is carried from call to call."""
 
-    def add(self, stretch: int, forward: Outputs, backward: Outputs) -> None:
-        """Reduce a stretch to the wanted layers, on the device."""
-        self.on_device[stretch] = token_results(
-            self.words,
-            self.layout.stretch(self.layout.slots, stretch),
-            forward,
-            backward,
-            self.request.shares_L,
-            self.request.selection,
-            self.request.dtype,
-        )
+    def reduce(
+        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+    ) -> Callable[[Results], None]:
+        """See ``Collector``."""
+        request = self.request
+        halves = [
+            token_halves(words, rows_TN, layers, request.shares_L, request.selection, request.dtype)
+            for rows_TN, layers in zip(
+                (stretch.forward_TN, stretch.backward_TN), outputs, strict=True
+            )
+        ]
+        return lambda results: self._fill(results, stretch.parts, halves)
 
-    def finish(self, results: list[np.ndarray]) -> None:
-        """Copy each sentence's tokens out of the lanes."""
-        sentences, layout, request = self.batch.sentences, self.layout, self.request
-        for sentence, length in zip(sentences, layout.lengths, strict=True):
-            results[sentence] = np.empty(request.shape(self.config, int(length)), request.dtype)
-        for stretch in sorted(self.on_device):
-            vectors = np.asarray(self.on_device.pop(stretch))
-            for nth, inside, outside in layout.overlaps(stretch):
-                lane = layout.lanes[nth]
-                results[sentences[nth]][..., outside, :] = vectors[lane, ..., inside, :]
+    def _fill(self, results: Results, parts: Parts, halves: list[jax.Array]) -> None:
+        forward, backward = map(np.asarray, halves)
+        half = self.config.projection_dim
+        for number, lane, inside, outside, count, length in zip(
+            *(column.tolist() for column in parts), strict=True
+        ):
+            if outside == 0:
+                shape = self.request.shape(self.config, length)
+                results[number] = np.empty(shape, self.request.dtype)
+            result, steps = results[number], slice(inside, inside + count)
+            result[..., outside : outside + count, :half] = forward[..., steps, lane, :]
+            # The backward stack reads the last token first.
+            place = slice(length - outside - count, length - outside)
+            result[..., place, half:] = backward[..., steps, lane, :][..., ::-1, :]
 
 
 @dataclasses.dataclass
@@ -103,37 +113,41 @@ class PoolCollector(Collector):
     pooled: jax.Array = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        shape = _few_sizes(len(self.batch.sentences)), *self.request.shape(self.config, 0)
-        nothing = 0.0 if self.request.pooling == "mean" else -jnp.inf
-        self.pooled = jnp.full(shape, nothing, jnp.float32)
+        self.pooled = jnp.zeros((0, *self.request.shape(self.config, 0)))
 
-    def add(self, stretch: int, forward: Outputs, backward: Outputs) -> None:
-        """Add a stretch to the sums (or maxima) of its sentences, on the device."""
-        self.pooled = add_to_pools(
+    def take_lanes(self, kept_N: np.ndarray) -> None:
+        """See ``Collector``."""
+        self.pooled = take_lanes(self.pooled, kept_N)
+
+    def reduce(
+        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+    ) -> Callable[[Results], None]:
+        """See ``Collector``."""
+        parts, (n_steps, n_lanes) = stretch.parts, stretch.fresh_TN.shape
+        ends = np.flatnonzero(parts.finished)
+        # Two compiled sizes: one end a lane is more than there are, as a rule.
+        size = n_lanes if len(ends) <= n_lanes else n_lanes * n_steps
+        places = (parts.inside + parts.counts - 1, parts.lanes)
+        self.pooled, vectors = pool_lanes(
             self.pooled,
-            self.words,
-            self.layout.stretch(self.layout.slots, stretch),
-            self.layout.stretch(self.layout.sentence, stretch),
-            forward,
-            backward,
+            words,
+            (stretch.forward_TN, stretch.backward_TN),
+            stretch.fresh_TN,
+            outputs,
+            *(np.pad(x[ends], (0, size - len(ends))).astype(np.int32) for x in places),
             self.request.shares_L,
             self.request.selection,
-            self.request.pooling,
+            self.request.pooling or "",
+        )
+        return lambda results: self._fill(
+            results, parts.numbers[ends], parts.lengths[ends], vectors
         )
 
-    def finish(self, results: list[np.ndarray]) -> None:
-        """Divide sums by lengths, and copy each vector."""
-        vectors = np.asarray(self.pooled)[: len(self.batch.sentences)]
+    def _fill(
+        self, results: Results, numbers_S: np.ndarray, lengths_S: np.ndarray, vectors: jax.Array
+    ) -> None:
+        found = np.asarray(vectors)[: len(numbers_S)]
         if self.request.pooling == "mean":
-            lengths = self.layout.lengths.astype(np.float32)
-            vectors = vectors / lengths.reshape(-1, *[1] * (vectors.ndim - 1))
-        for sentence, vector in zip(self.batch.sentences, vectors, strict=True):
-            results[sentence] = vector.astype(self.request.dtype)
-
-
-def _few_sizes(n: int) -> int:
-    """The next power of four, so that few shapes are compiled."""
-    size = 16
-    while size < n:
-        size *= 4
-    return size
+            found = found / lengths_S.astype(np.float32).reshape(-1, *[1] * (found.ndim - 1))
+        for number, vector in zip(numbers_S.tolist(), found, strict=True):
+            results[number] = vector.astype(self.request.dtype)

@@ -5,96 +5,83 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..config import ElmoConfig
 from ..model import BiLMState
 from ..parameters import Params
-from .collectors import Collector, PoolCollector, Request, TokenCollector
-from .lanes import Outputs, Reading, read_lanes, start_state
-from .layout import Layout, lay_out
-from .plan import WINDOW_TOKENS, Batch, plan_window
+from .collectors import Request
+from .lanes import start_state
+from .plan import WINDOW_TOKENS
+from .run import Run
 from .word_table import WordTable
 
 Sentence = Sequence[str]
 
+_LONG = 64
+"""Tokens of the sentences that one in a hundred real ones is longer than."""
+
+_NOTHING = np.zeros(0)
+
 
 class Engine:
-    """Runs one model over sentences. Threads may share it; they take turns by window."""
+    """Runs one model over sentences. Threads may share it; they take turns."""
 
     def __init__(self, config: ElmoConfig, params: Params, precision: str) -> None:
         self._config, self._params, self._precision = config, params, precision
-        self._table = WordTable(config, params, precision)
+        self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
         self._lock = threading.Lock()
 
     def run(self, sentences: Iterable[Sentence], request: Request) -> Iterator[np.ndarray]:
-        """Results in the order of the sentences, computed a window at a time.
+        """Results in the order of the sentences.
 
         Args:
-            sentences: lists of words, checked already.
+            sentences: lists of words, checked already. They are read a window at a time, when
+                the lanes need them.
             request: what is wanted of each.
 
         Yields:
             An array of its own for each sentence: [T, D] or [L, T, D], pooled [D] or [L, D].
         """
-        for window in _windows(sentences):
+        n_layers = request.selection.n_computed - 1
+        with self._lock:
+            table, start = self._table(n_layers > 0), self._start(n_layers)
+        run = Run(self._config, self._params, self._precision, table, start, request)
+        windows = _windows(sentences)
+        window = next(windows, None)
+        try:
+            while window is not None or run.has_work:
+                with self._lock:
+                    if placed := window is not None and run.wants_more:
+                        run.place(*window)
+                    else:
+                        run.advance()
+                if placed:
+                    window = next(windows, None)
+                yield from run.results()
+        finally:
             with self._lock:
-                results = self._run_window(window, request)
-            yield from results
+                run.close()
 
-    def _run_window(self, window: list[Sentence], request: Request) -> list[np.ndarray]:
-        lengths = np.fromiter(map(len, window), np.int64, len(window))
-        slots = self._table.slots(word for sentence in window for word in sentence)
-        # Those of sentences with words are replaced; the shape of one without is known now.
-        results = [np.zeros(request.shape(self._config, 0), request.dtype) for _ in window]
-        running: Collector | None = None
-        for batch in plan_window(lengths):
-            # The device reads this batch while the host takes the results of the one before.
-            started = self._start_batch(batch, lay_out(batch, lengths, slots), request)
-            if running:
-                running.finish(results)
-            running = started
-        if running:
-            running.finish(results)
+    def run_all(self, sentences: Sequence[Sentence], request: Request) -> list[np.ndarray]:
+        """``run`` for sentences that are all there: the long ones are read first.
+
+        They would be the last to end, with most lanes idle, if they came late in the text.
+        """
+        order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]) <= _LONG)
+        results: list[np.ndarray] = [_NOTHING] * len(sentences)
+        ordered = (sentences[i] for i in order)
+        for i, result in zip(order, self.run(ordered, request), strict=True):
+            results[i] = result
         return results
 
-    def _start_batch(self, batch: Batch, layout: Layout, request: Request) -> Collector:
-        """Send a batch to the device."""
-        kind = TokenCollector if request.pooling is None else PoolCollector
-        collector = kind(batch, layout, request, self._config, self._table.vectors)
-        for stretch, forward, backward in self._read(batch, layout, request.selection.n_computed):
-            collector.add(stretch, forward, backward)
-        return collector
-
-    def _read(
-        self, batch: Batch, layout: Layout, n_output_layers: int
-    ) -> Iterator[tuple[int, Outputs, Outputs]]:
-        """Read the lanes of a batch; gives (stretch, forward, backward) when both are there.
-
-        The forward stack goes through the stretches from the first, the backward stack from the
-        last, each with the state that its stretch before left.
-        """
-        start = self._start(n_output_layers - 1)
-        state = jax.tree.map(lambda x: jnp.zeros((batch.n_lanes, *x.shape), x.dtype), start)
-        forward_outputs, backward_outputs = {}, {}
-        for call in range(batch.n_calls):
-            ahead, back = call, batch.n_calls - 1 - call
-            forward_outputs[ahead], backward_outputs[back], state = read_lanes(
-                self._params,
-                self._table.vectors,
-                start,
-                state,
-                Reading(layout.stretch(layout.slots, ahead), layout.stretch(layout.first, ahead)),
-                Reading(layout.stretch(layout.slots, back), layout.stretch(layout.last, back)),
-                self._config,
-                self._precision,
-            )
-            for ready in sorted({ahead, back}):
-                if ready in forward_outputs and ready in backward_outputs:
-                    yield ready, forward_outputs.pop(ready), backward_outputs.pop(ready)
+    def _table(self, with_gates: bool) -> WordTable:
+        """The table of token vectors alone is for who asks for no other layer."""
+        if with_gates not in self._tables:
+            arguments = (self._config, self._params, self._precision, with_gates)
+            self._tables[with_gates] = WordTable(*arguments)
+        return self._tables[with_gates]
 
     def _start(self, n_layers: int) -> BiLMState:
         if n_layers not in self._starts:
@@ -103,17 +90,26 @@ class Engine:
         return self._starts[n_layers]
 
 
-def _windows(sentences: Iterable[Sentence]) -> Iterator[list[Sentence]]:
-    """Runs of sentences of at most WINDOW_TOKENS tokens, or one longer sentence."""
+def _windows(sentences: Iterable[Sentence]) -> Iterator[tuple[list[Sentence], bool]]:
+    """Runs of sentences of about WINDOW_TOKENS tokens, and whether they are the last.
+
+    The last run may be twice as long: the more sentences, the more evenly the lanes end.
+    """
     window: list[Sentence] = []
-    n_tokens = 0
+    following: list[Sentence] = []
+    n_tokens = n_following = 0
     for sentence in sentences:
         # An empty sentence counts too, so that any number of them stays bounded.
         size = max(1, len(sentence))
-        if window and n_tokens + size > WINDOW_TOKENS:
-            yield window
-            window, n_tokens = [], 0
-        window.append(sentence)
-        n_tokens += size
+        if not following and (n_tokens + size <= WINDOW_TOKENS or not window):
+            window.append(sentence)
+            n_tokens += size
+        elif n_following + size <= WINDOW_TOKENS or not following:
+            following.append(sentence)
+            n_following += size
+        else:
+            yield window, False
+            window, n_tokens = following, n_following
+            following, n_following = [sentence], size
     if window:
-        yield window
+        yield window + following, True

@@ -1,119 +1,48 @@
-"""Which sentences run together, in how many lanes, and how long the lanes are."""
+"""How many lanes run, and how much text is looked at together."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-
 import numpy as np
 
-from ..packing import Packing, pack
+from ..packing import level
 
-LANE_SHAPES = {1: 8, 4: 8, 16: 16, 64: 32}
-"""Lanes of a compiled step -> tokens of a lane that one call reads. These are all the shapes.
+LANE_SHAPES = (1, 4, 16, 64, 128)
+"""How many lanes a compiled call may have; nothing else is ever compiled."""
 
-A lane may be longer than a call reads: the state then goes from call to call, so that a sentence
-of any length needs no shape of its own. Few lanes read few tokens a call, because what a lane's
-end leaves unused of a call is waste.
-"""
+MAX_LANES = LANE_SHAPES[-1]
 
-MAX_LANES = max(LANE_SHAPES)
-_USUAL_LANE = 128
-"""Tokens in a lane at most, unless a sentence is longer."""
+STRETCH = 8
+"""Tokens of each lane that one call reads: what a lane's end leaves unused of it is waste."""
 
-WINDOW_TOKENS = 2 * MAX_LANES * _USUAL_LANE
-"""Tokens that are packed together. The more, the fuller the lanes, and the more memory."""
+WINDOW_TOKENS = MAX_LANES * 64
+"""Tokens that are spread over the lanes together; twice as many at the end of the text. The more,
+the more evenly the lanes end, and the more results wait for their turn."""
 
-_LONG = WINDOW_TOKENS // MAX_LANES
-"""Sentences above this length are packed among themselves: a lane must hold the longest."""
+LONGEST_LEAD = 512
+"""No text is laid down while a lane still has more than this before it, which bounds what waits
+for the results of a long sentence."""
 
 _STEP_COST_IN_LANES = 8
-"""A step reads all weights once, whatever the lanes. To choose among plans, that is counted as the
-arithmetic of this many lanes."""
+"""A step reads all weights once, whatever the lanes. To choose among shapes, that is counted as
+the arithmetic of this many lanes."""
+
+_WORTH_COMPILING = 2048
+"""Steps of a lane that a smaller shape must save before lanes are moved into it."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """Sentences that run together.
+def choose_lanes(lengths_S: np.ndarray) -> int:
+    """The shape that reads some sentences, and no others, at the least cost."""
 
-    Attributes:
-        sentences: int [S], their indices in the window.
-        packing: where they lie.
-        n_lanes: lanes of the compiled shape, at least those in use.
-        n_calls: calls that it takes to read the lanes.
-    """
+    def cost(n_lanes: int) -> int:
+        last = int(level(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
+        return -(-last // STRETCH) * (_STEP_COST_IN_LANES + n_lanes)
 
-    sentences: np.ndarray
-    packing: Packing
-    n_lanes: int
-    n_calls: int
-
-    @property
-    def call_length(self) -> int:
-        """Tokens of a lane that one call reads."""
-        return LANE_SHAPES[self.n_lanes]
-
-    @property
-    def lane_length(self) -> int:
-        """Tokens in a lane."""
-        return self.n_calls * self.call_length
+    return min(LANE_SHAPES, key=cost)
 
 
-def plan_window(lengths: np.ndarray) -> Iterator[Batch]:
-    """Divide the non-empty sentences of a window into batches.
-
-    Args:
-        lengths: int, tokens of each sentence.
-    """
-    short = np.flatnonzero((lengths > 0) & (lengths <= _LONG))
-    yield from _plan_group(short, lengths)
-    long = np.flatnonzero(lengths > _LONG)
-    long = long[np.argsort(-lengths[long], kind="stable")]
-    while len(long):
-        together = max(1, WINDOW_TOKENS // int(lengths[long[0]]))
-        yield from _plan_group(long[:together], lengths)
-        long = long[together:]
-
-
-def _plan_group(sentences: np.ndarray, lengths: np.ndarray) -> Iterator[Batch]:
-    if not len(sentences):
-        return
-    n_lanes, n_batches = _choose_lanes(lengths[sentences])
-    capacity = _lane_length(lengths[sentences], n_lanes, n_batches)
-    packing = pack(lengths[sentences], capacity)
-    while packing.n_lanes > n_lanes * n_batches:
-        capacity += LANE_SHAPES[n_lanes]
-        packing = pack(lengths[sentences], capacity)
-    for batch in range(n_batches):
-        inside = np.flatnonzero(packing.lanes_S // n_lanes == batch)
-        if len(inside):
-            lanes_S, starts_S = packing.lanes_S[inside] % n_lanes, packing.starts_S[inside]
-            last = int((starts_S + lengths[sentences[inside]]).max())
-            yield Batch(
-                sentences[inside],
-                Packing(lanes_S, starts_S, int(lanes_S.max()) + 1),
-                n_lanes,
-                -(-last // LANE_SHAPES[n_lanes]),
-            )
-
-
-def _choose_lanes(lengths: np.ndarray) -> tuple[int, int]:
-    """The lanes of a batch and the number of batches that cost least."""
-    choices = [(n_lanes, 1) for n_lanes in LANE_SHAPES if n_lanes < MAX_LANES]
-    # Longer lanes would do too, but then a batch holds more results at once.
-    at_most = max(_USUAL_LANE, int(lengths.max()))
-    fewest = -(-int(lengths.sum()) // (MAX_LANES * at_most))
-    choices += [(MAX_LANES, fewest), (MAX_LANES, fewest + 1)]
-
-    def cost(choice: tuple[int, int]) -> int:
-        n_lanes, n_batches = choice
-        return n_batches * _lane_length(lengths, *choice) * (_STEP_COST_IN_LANES + n_lanes)
-
-    return min(choices, key=cost)
-
-
-def _lane_length(lengths: np.ndarray, n_lanes: int, n_batches: int) -> int:
-    """The shortest lanes that could hold the sentences, in whole calls."""
-    needed = max(int(lengths.max()), -(-int(lengths.sum()) // (n_lanes * n_batches)))
-    call = LANE_SHAPES[n_lanes]
-    return -(-needed // call) * call
+def smaller_shape(ends_N: np.ndarray) -> int:
+    """The shape for lanes some of which have come to their end; the same unless it pays."""
+    n_lanes, n_active = len(ends_N), int((ends_N > 0).sum())
+    fitting = next(shape for shape in LANE_SHAPES if shape >= n_active)
+    saved = (n_lanes - fitting) * int(ends_N.max(initial=0))
+    return fitting if saved >= _WORTH_COMPILING else n_lanes

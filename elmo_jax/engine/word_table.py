@@ -1,9 +1,10 @@
-"""WordTable: token vectors on the device, each distinct word spelled out once."""
+"""WordTable: what depends on a word's spelling alone, on the device, computed once a word."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,96 +12,171 @@ import numpy as np
 
 from ..characters import encode_words, spelled_lengths
 from ..config import ElmoConfig
-from ..model import BiLM
-from ..parameters import Params
+from ..model import GATES, BiLM, ProjectedLSTMCell
+from ..parameters import DIRECTIONS, Params
 
 _BATCHES = (16, 128)
-"""Words that are encoded at once: the two compiled sizes."""
+"""Words that are computed at once: the two compiled sizes."""
 
 _USUAL_WORD = 16
 """Ids that most words need, both markers included. Longer ones are encoded at full width."""
 
-PADDING_SLOT = 0
-"""The row that no word has; its vector is zero."""
+_FEW_ROWS = 512
+"""Rows of a new table: enough for some sentences, and little memory."""
+
+_MANY_BYTES = 1 << 30
+_MANY_ROWS = 1 << 15
+"""What a table grows to when it is full: 8,192 words of the largest published model."""
+
+PADDING_ROW = 0
+"""The row that no word has; it is zero."""
+
+
+class Words(NamedTuple):
+    """The arrays of the table, one row a word.
+
+    Attributes:
+        vectors: float32 [rows, P], token vectors.
+        forward: float32 [rows, G], the input's part of the gates of the first forward layer.
+        backward: float32 [rows, G], the same of the first backward layer. Both have no columns
+            in a table that was made without them.
+    """
+
+    vectors: jax.Array
+    forward: jax.Array
+    backward: jax.Array
 
 
 class WordTable:
-    """A bounded table of token vectors, filled as words are asked for.
+    """A bounded table, filled as words are asked for.
 
-    When it is full it is emptied, not pruned: words in use come back at the next window, and
-    no bookkeeping slows the words that are there.
+    When it is full, the words that were not asked for the longest time make room, but for those
+    that somebody still holds. A table all of whose rows are held grows.
 
     Attributes:
-        vectors: float32 [rows, P] on the device.
+        words: the arrays.
     """
 
     def __init__(
-        self, config: ElmoConfig, params: Params, precision: str, n_rows: int = 1 << 15
+        self,
+        config: ElmoConfig,
+        params: Params,
+        precision: str,
+        with_gates: bool = True,
+        n_rows: int = _FEW_ROWS,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
-        self._slots: dict[str, int] = {}
         self._short = min(_USUAL_WORD + config.max_filter_width, config.max_characters_per_token)
-        self.vectors = jnp.zeros((n_rows, config.projection_dim), jnp.float32)
+        n_gates = len(GATES) * config.cell_dim if with_gates else 0
+        widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
+        self.words = jax.tree.map(lambda width: jnp.zeros((n_rows, width), jnp.float32), widths)
+        affordable = _MANY_BYTES // (4 * sum(map(int, widths)))
+        self._many = min(_MANY_ROWS, 1 << max(0, affordable.bit_length() - 1))
+        self._row_of: dict[str, int] = {}
+        self._word_of: list[str | None] = [None] * n_rows
+        self._used = np.full(n_rows, -1)  # when each row was asked for; -1: it is free
+        self._now = 0
+        self._held: dict[object, np.ndarray] = {}
 
-    def slots(self, words: Iterable[str]) -> np.ndarray:
-        """The row of each word, int32; words that are new are encoded first.
+    def rows(
+        self, words: Iterable[str], holder: object = None, kept: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The row of each word, int32; words that are new are computed first.
 
-        All words of one call are in the table together; rows of earlier calls may be gone.
+        All words of one call are in the table together.
+
+        Args:
+            words: in any number, with repetitions.
+            holder: who still needs these rows after the next call, until ``release``.
+            kept: int32, rows that the holder got before and needs on; it gives up all others.
         """
         words = list(words)
-        new = [word for word in dict.fromkeys(words) if word not in self._slots]
-        if len(new) + len(self._slots) >= len(self.vectors):
-            new = self._restart(words)
-        first = len(self._slots) + 1
-        self._slots.update((word, first + i) for i, word in enumerate(new))
-        self._encode(new, first)
-        return np.fromiter(map(self._slots.__getitem__, words), np.int32, len(words))
+        distinct = dict.fromkeys(words)
+        known = [row for word in distinct if (row := self._row_of.get(word)) is not None]
+        self._used[known] = self._now
+        self._held[holder] = np.zeros(0, np.int32) if kept is None else kept
+        new = [word for word in distinct if word not in self._row_of]
+        rows_U = self._make_room(len(new))
+        for word, row in zip(new, rows_U.tolist(), strict=True):
+            former = self._word_of[row]
+            if former is not None:
+                del self._row_of[former]
+            self._row_of[word], self._word_of[row] = row, word
+        self._used[rows_U] = self._now
+        self._compute(new, rows_U)
+        self._now += 1
+        rows = np.fromiter(map(self._row_of.__getitem__, words), np.int32, len(words))
+        self._held[holder] = np.union1d(self._held[holder], rows)
+        return rows
 
-    def _restart(self, words: list[str]) -> list[str]:
-        """Empty the table, and enlarge it if one call's words need more; gives those words."""
-        distinct = list(dict.fromkeys(words))
-        n_rows = len(self.vectors)
-        while n_rows <= len(distinct):
-            n_rows *= 2
-        self._slots.clear()
-        self.vectors = jnp.zeros((n_rows, self._config.projection_dim), jnp.float32)
-        return distinct
+    def release(self, holder: object) -> None:
+        """The holder needs no row any more."""
+        self._held.pop(holder, None)
 
-    def _encode(self, words: list[str], first_slot: int) -> None:
+    def _make_room(self, n_needed: int) -> np.ndarray:
+        """Rows for new words: free ones first, then those unused for the longest time."""
+        while True:
+            open_ = self._used < self._now
+            open_[[PADDING_ROW, *np.concatenate(list(self._held.values()))]] = False
+            rows = np.flatnonzero(open_)
+            is_full_size = len(self._used) >= self._many
+            if len(rows if is_full_size else rows[self._used[rows] < 0]) >= n_needed:
+                return rows[np.argsort(self._used[rows], kind="stable")[:n_needed]]
+            self._grow()
+
+    def _grow(self) -> None:
+        n_before = len(self._used)
+        more = max(self._many, 2 * n_before) - n_before
+        self.words = jax.tree.map(lambda x: jnp.pad(x, ((0, more), (0, 0))), self.words)
+        self._used = np.pad(self._used, (0, more), constant_values=-1)
+        self._word_of += [None] * more
+
+    def _compute(self, words: list[str], rows_U: np.ndarray) -> None:
         ids_UC = encode_words(words, self._config.max_characters_per_token)
-        slots_U = first_slot + np.arange(len(words))
         # Padding beyond one window of it changes nothing, so short words are cut short.
         is_short = spelled_lengths(ids_UC) + self._config.max_filter_width <= self._short
-        for rows, width in (
+        for part, width in (
             (np.flatnonzero(is_short), self._short),
             (np.flatnonzero(~is_short), ids_UC.shape[1]),
         ):
-            while len(rows):
-                size = _BATCHES[len(rows) > 3 * _BATCHES[0]]
-                self._encode_batch(ids_UC[rows[:size], :width], slots_U[rows[:size]], size)
-                rows = rows[size:]
+            while len(part):
+                size = _BATCHES[len(part) > 3 * _BATCHES[0]]
+                self._compute_batch(ids_UC[part[:size], :width], rows_U[part[:size]], size)
+                part = part[size:]
 
-    def _encode_batch(self, ids_UC: np.ndarray, slots_U: np.ndarray, size: int) -> None:
-        missing = size - len(slots_U)
-        self.vectors = _write_words(
+    def _compute_batch(self, ids_UC: np.ndarray, rows_U: np.ndarray, size: int) -> None:
+        missing = size - len(rows_U)
+        self.words = _write_words(
             self._params,
-            self.vectors,
+            self.words,
             np.pad(ids_UC, ((0, missing), (0, 0)), mode="edge"),
             # A row beyond the table is dropped.
-            np.pad(slots_U, (0, missing), constant_values=len(self.vectors)).astype(np.int32),
+            np.pad(rows_U, (0, missing), constant_values=len(self._used)).astype(np.int32),
             self._config,
             self._precision,
         )
 
 
-@functools.partial(jax.jit, static_argnames=("config", "precision"), donate_argnames=("vectors",))
+@functools.partial(jax.jit, static_argnames=("config", "precision"), donate_argnames=("words",))
 def _write_words(
     params: Params,
-    vectors: jax.Array,
+    words: Words,
     ids_UC: jax.Array,
-    slots_U: jax.Array,
+    rows_U: jax.Array,
     config: ElmoConfig,
     precision: str,
-) -> jax.Array:
-    words_UP = BiLM(config, precision).apply({"params": params}, ids_UC, method="encode_words")
-    return vectors.at[slots_U].set(words_UP, mode="drop")
+) -> Words:
+    vectors_UP: Any = BiLM(config, precision).apply(
+        {"params": params}, ids_UC, method="encode_words"
+    )
+    cell = ProjectedLSTMCell(config, precision, kernel_first=False)
+    gates = []
+    for name in DIRECTIONS:
+        new: Any = vectors_UP[:, :0]
+        if getattr(words, name).shape[1]:
+            layer = {"params": params[name]["layers_0"]}
+            new = cell.apply(layer, vectors_UP, method="input_gates")
+        gates.append(new)
+    return jax.tree.map(
+        lambda x, y: x.at[rows_U].set(y, mode="drop"), words, Words(vectors_UP, *gates)
+    )

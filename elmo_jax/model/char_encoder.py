@@ -81,9 +81,14 @@ class _Highway(nn.Module):
         carry_bias = self.param("carry_bias", nn.initializers.constant(-2.0), (size,))
         transform_kernel = self.param("transform_kernel", normal, (size, size))
         transform_bias = self.param("transform_bias", zeros, (size,))
-        gate = nn.sigmoid(linear(carry_kernel, x_TF, self.precision) + carry_bias[None])
+        gate = nn.sigmoid(
+            linear(carry_kernel, x_TF, self.precision, kernel_first=False) + carry_bias[None]
+        )
         # relu here, whatever the activation of the convolutions [bilm-tf].
-        new = nn.relu(linear(transform_kernel, x_TF, self.precision) + transform_bias[None])
+        new = nn.relu(
+            linear(transform_kernel, x_TF, self.precision, kernel_first=False)
+            + transform_bias[None]
+        )
         return gate * new + (1 - gate) * x_TF
 
 
@@ -96,4 +101,4 @@ class _Projection(nn.Module):
         n_in = x_TF.shape[-1]
         kernel = self.param("kernel", nn.initializers.normal(n_in**-0.5), (self.size, n_in))
         bias = self.param("bias", nn.initializers.zeros, (self.size,))
-        return linear(kernel, x_TF, self.precision) + bias[None]
+        return linear(kernel, x_TF, self.precision, kernel_first=False) + bias[None]

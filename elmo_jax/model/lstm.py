@@ -37,10 +37,16 @@ class ProjectedLSTMCell(nn.Module):
 
     i, j, f, o = W_x x + W_h h + b;  c' = clip(σ(f + 1) c + σ(i) tanh(j));
     h' = clip(W_p (σ(o) tanh(c'))).  Equations of TensorFlow 1's ``LSTMCell`` (Sak et al. 2014).
+
+    Attributes:
+        config: the architecture.
+        precision: of the matrix products, see ``elmo_jax.model.precision``.
+        kernel_first: the order of their operands, see ``linear``.
     """
 
     config: ElmoConfig
     precision: str = "float32"
+    kernel_first: bool = True
 
     def setup(self) -> None:
         """Make the parameters; each kernel is [out, in]."""
@@ -56,22 +62,26 @@ class ProjectedLSTMCell(nn.Module):
                 "projection_kernel", glorot_uniform(n_cell, n_out), (n_out, n_cell)
             )
 
-    def input_gates(self, x_TP: jax.Array) -> jax.Array:
-        """The part of the gates that needs no state, W_x x + b: [T, P] -> [T, G]."""
-        return linear(self.input_kernel, x_TP, self.precision) + self.bias[None]
+    def input_gates(self, x: jax.Array) -> jax.Array:
+        """The part of the gates that needs no state, W_x x + b: [..., P] -> [..., G]."""
+        bias = self.bias.reshape(*[1] * (x.ndim - 1), -1)
+        return self._linear(self.input_kernel, x) + bias
 
     def __call__(self, state: LSTMState, input_gates_G: jax.Array) -> LSTMState:
         """Read one token, given as its ``input_gates``; the new hidden_P is the output."""
-        gates_G = input_gates_G + linear(self.recurrent_kernel, state.hidden_P, self.precision)
+        gates_G = input_gates_G + self._linear(self.recurrent_kernel, state.hidden_P)
         gates = dict(zip(GATES, jnp.split(gates_G, len(GATES)), strict=True))
         kept = nn.sigmoid(gates["forget"] + FORGET_BIAS) * state.cell_H
         cell_H = kept + nn.sigmoid(gates["input"]) * jnp.tanh(gates["candidate"])
         cell_H = _clip(cell_H, self.config.cell_clip)  # before the output gate sees it
         hidden = nn.sigmoid(gates["output"]) * jnp.tanh(cell_H)
         if self.config.has_lstm_projection:  # TensorFlow's cell clips what it projects only
-            hidden = linear(self.projection_kernel, hidden, self.precision)
+            hidden = self._linear(self.projection_kernel, hidden)
             hidden = _clip(hidden, self.config.proj_clip)
         return LSTMState(cell_H, hidden)
+
+    def _linear(self, kernel: jax.Array, inputs: jax.Array) -> jax.Array:
+        return linear(kernel, inputs, self.precision, self.kernel_first)
 
 
 def _clip(x: jax.Array, bound: float | None) -> jax.Array:
@@ -152,9 +162,9 @@ class LanguageModelStack(nn.Module):
             cell: ProjectedLSTMCell, state: LSTMState, now: tuple[jax.Array, ...]
         ) -> tuple[LSTMState, jax.Array]:
             input_gates_G, fresh, *real = now
-            state = _where(fresh, start, state)
+            state = select_state(fresh, start, state)
             new = cell(state, input_gates_G)
-            return (_where(real[0], new, state) if real else new), new.hidden_P
+            return (select_state(real[0], new, state) if real else new), new.hidden_P
 
         scan = nn.scan(
             step,
@@ -166,5 +176,6 @@ class LanguageModelStack(nn.Module):
         return scan(cell, initial, (cell.input_gates(inputs_TP), *flags))
 
 
-def _where(condition: jax.Array, yes: LSTMState, no: LSTMState) -> LSTMState:
+def select_state(condition: jax.Array, yes: LSTMState, no: LSTMState) -> LSTMState:
+    """The one state or the other, whole: ``condition`` is a scalar bool."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

@@ -31,14 +31,20 @@ def check_precision(precision: str) -> None:
         )
 
 
-def linear(kernel: jax.Array, inputs: jax.Array, precision: str) -> jax.Array:
+def linear(
+    kernel: jax.Array, inputs: jax.Array, precision: str, kernel_first: bool = True
+) -> jax.Array:
     """Kernel [out, in] times every vector of inputs [..., in], giving [..., out].
 
-    The kernel is the left operand. Under ``jax.vmap`` over lanes this becomes
-    [out, in] @ [in, lanes], which is the faster layout on a CPU at 8 to 128 lanes.
+    The result is the same either way; the order of the operands decides the layout under
+    ``jax.vmap``, and so the speed on a CPU: [out, in] @ [in, lanes] with the kernel first, which
+    is faster with few lanes, or [lanes, in] @ [in, out], which is faster with 128.
     """
-    operands, options = _operands(kernel, inputs, precision=precision)
-    return jnp.einsum("oi,...i->...o", *operands, **options)
+    if kernel_first:
+        operands, options = _operands(kernel, inputs, precision=precision)
+        return jnp.einsum("oi,...i->...o", *operands, **options)
+    operands, options = _operands(inputs, kernel, precision=precision)
+    return jnp.einsum("...i,oi->...o", *operands, **options)
 
 
 def convolve(kernel: jax.Array, inputs_TCE: jax.Array, precision: str) -> jax.Array:

@@ -1,0 +1,78 @@
+"""The compiled reductions of the engine: from a call's outputs to what leaves the device.
+
+A result is [x; x] for the token layer and [forward; backward] above it, so each direction gives
+one half of every result: of layers, of weighted sums of them, and of pooled sentences.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ..selection import LayerSelection
+from .lanes import Outputs
+from .word_table import Words
+
+
+@functools.partial(jax.jit, static_argnames=("selection", "dtype"))
+def token_halves(
+    words: Words,
+    rows_TN: jax.Array,
+    outputs: Outputs,
+    shares_L: jax.Array,
+    selection: LayerSelection,
+    dtype: str,
+) -> jax.Array:
+    """One direction's half of the wanted layers: ``dtype`` [T, N, P], or [L, T, N, P] for all."""
+    layers = (words.vectors[rows_TN], *outputs)
+    return selection.apply(layers, shares_L, axis=0).astype(dtype)
+
+
+@functools.partial(jax.jit, static_argnames=("selection", "pooling"))
+def pool_lanes(
+    pooled: jax.Array,
+    words: Words,
+    rows_TN: tuple[jax.Array, jax.Array],
+    fresh_TN: jax.Array,
+    outputs: tuple[Outputs, Outputs],
+    steps_S: jax.Array,
+    lanes_S: jax.Array,
+    shares_L: jax.Array,
+    selection: LayerSelection,
+    pooling: str,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum (or maximum) of the wanted layers from each sentence's first token on.
+
+    Args:
+        pooled: float32 [N, D] or [N, L, D], of the sentence that each lane was in before.
+        words: the word table.
+        rows_TN: int32 [T, N], what the two directions read.
+        fresh_TN: bool [T, N], where a sentence begins.
+        outputs: of ``read_lanes``.
+        steps_S: int32, the steps at which sentences end.
+        lanes_S: int32, the lanes in which they do.
+        shares_L: see ``LayerSelection.apply``.
+        selection: the wanted layers.
+        pooling: "mean" sums, "max" takes the maximum.
+
+    Returns:
+        ``pooled`` for the next call; and float32 [S, D] or [S, L, D], what is pooled at the ends.
+    """
+    halves = [
+        selection.apply((words.vectors[rows], *layers), shares_L, axis=2)
+        for rows, layers in zip(rows_TN, outputs, strict=True)
+    ]
+    vectors = jnp.concatenate(halves, axis=-1)
+
+    def add(so_far: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        new, fresh_N = now
+        fresh = fresh_N.reshape(-1, *[1] * (new.ndim - 1))
+        longer = so_far + new if pooling == "mean" else jnp.maximum(so_far, new)
+        total = jnp.where(fresh, new, longer)
+        return total, total
+
+    last, totals = lax.scan(add, pooled, (vectors, fresh_TN))
+    return last, totals[steps_S, lanes_S]
