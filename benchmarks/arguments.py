@@ -6,7 +6,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from . import corpus, models
+from . import models
+from .corpus import Sentence, corpus_file, count_tokens, even_sample, read_sentences
 
 _QUICK_TOKENS = 300
 
@@ -24,8 +25,8 @@ class Setting:
 
     model: models.Model
     corpus: Path
-    sentences: list[corpus.Sentence]
-    text: list[corpus.Sentence]
+    sentences: list[Sentence]
+    text: list[Sentence]
 
     def json(self) -> dict[str, object]:
         """What tables need to say of it."""
@@ -33,7 +34,7 @@ class Setting:
             "model": self.model.name,
             "corpus": self.corpus.name,
             "sentences": len(self.sentences),
-            "tokens": corpus.count_tokens(self.sentences),
+            "tokens": count_tokens(self.sentences),
         }
 
 
@@ -59,9 +60,7 @@ def setting(args: argparse.Namespace, n_tokens: int) -> Setting:
     Raises:
         ElmoError: if there is no such model or text.
     """
-    file = corpus.corpus_file(args.corpus)
-    text = corpus.read_sentences(file)
+    file = corpus_file(args.corpus)
+    text = read_sentences(file)
     n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else n_tokens)
-    return Setting(
-        models.open_model(args.model), file, corpus.even_sample(text, n_tokens), text
-    )
+    return Setting(models.open_model(args.model), file, even_sample(text, n_tokens), text)

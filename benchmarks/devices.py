@@ -53,8 +53,8 @@ def check(model: str) -> dict[str, Any]:
     expected = elmo_jax.layer_outputs(params, char_ids, lengths, config=config)
 
     mesh = Mesh(np.array(jax.devices()), ("sentences",))
-    rows = NamedSharding(mesh, PartitionSpec("sentences"))
-    everywhere = NamedSharding(mesh, PartitionSpec())
+    rows = NamedSharding(mesh, PartitionSpec("sentences"))  # type: ignore[no-untyped-call]
+    everywhere = NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
     found = elmo_jax.layer_outputs(
         jax.device_put(params, everywhere),
         jax.device_put(char_ids, rows),

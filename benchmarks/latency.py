@@ -141,5 +141,3 @@ def table(summary: dict[str, Any]) -> str:
     ]
     name = summary["setting"]["model"]
     return f"Model {name}, one sentence a call, all layers.\n\n{markdown(heads, rows)}"
-
-

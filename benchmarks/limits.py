@@ -37,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Measure each rate."""
-    rates = {
-        kind: matmul_rate(kind, size=args.size, quick=args.quick).json() for kind in _kinds()
-    }
+    rates = {kind: matmul_rate(kind, size=args.size, quick=args.quick).json() for kind in _kinds()}
     return {
         "size": args.size or _size(args.quick),
         "gflops": rates,

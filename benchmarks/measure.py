@@ -69,7 +69,7 @@ def assert_equal(
     if within < tolerance.share:
         raise ElmoError(
             f"{name} does not compute the same: {within:.2%} of its numbers are within "
-            f"{tolerance.largest:g} (\"{tolerance.name}\"), expected {tolerance.share:.0%}; the "
+            f'{tolerance.largest:g} ("{tolerance.name}"), expected {tolerance.share:.0%}; the '
             f"largest difference is {differences.max():.3g}. Nothing was timed."
         )
     return float(differences.max())
@@ -134,5 +134,5 @@ def timed(function: Callable[[], Any]) -> float:
     import jax
 
     started = time.perf_counter()
-    jax.block_until_ready(function())
+    jax.block_until_ready(function())  # type: ignore[no-untyped-call]
     return time.perf_counter() - started

@@ -19,7 +19,16 @@ from typing import Any
 from .arguments import setting
 from .corpus import count_tokens, write_sentences
 from .peers import open_peer
-from .systems import ELMO_JAX, SAME_VECTORS, SYSTEMS, System, check_peers, check_same, opened, source
+from .systems import (
+    ELMO_JAX,
+    SAME_VECTORS,
+    SYSTEMS,
+    System,
+    check_peers,
+    check_same,
+    opened,
+    source,
+)
 from .tables import markdown, number
 
 HELP = "Peak resident memory of the same job."

@@ -94,7 +94,7 @@ def cache_folder() -> Path:
 def random_params(config: ElmoConfig, seed: int) -> dict:
     """Random parameters whose model gives numbers of the size that trained ones give."""
     rng = np.random.default_rng(seed)
-    flat = {}
+    flat: dict[tuple[str, ...], np.ndarray] = {}
     for dataset in datasets(config):
         if not dataset.optional:
             shape = tuple(size or 0 for size in dataset.shape)

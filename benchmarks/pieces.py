@@ -29,7 +29,7 @@ def pieces(
         products (0 for the others).
     """
     cell, out, n_layers = config.cell_dim, config.projection_dim, config.n_layers
-    kernels = [(4 * cell, out)] * (2 * n_layers)
+    kernels = [(4 * cell, out)] * (2 * n_layers - 1)  # the first input product is a word's
     if config.has_lstm_projection:
         kernels += [(out, cell)] * n_layers
     flop = sum(2 * rows * columns for rows, columns in kernels) * n_lanes * n_tokens
@@ -53,9 +53,7 @@ def _products(shapes: list[tuple[int, int]], n_lanes: int, n_tokens: int) -> Cal
                 for a, b in zip(matrices, inputs, strict=True)
             ]
             # A number of each output goes into the next input, so that no product can be left out.
-            return [
-                b.at[0, 0].set(c[0, 0]) for b, c in zip(inputs, outputs, strict=True)
-            ], None
+            return [b.at[0, 0].set(c[0, 0]) for b, c in zip(inputs, outputs, strict=True)], None
 
         return lax.scan(step, inputs, None, length=n_tokens)[0]
 

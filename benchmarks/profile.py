@@ -5,14 +5,15 @@ Run from a checkout::
     python -m benchmarks profile
 
 First the engine as it is: its compiled functions timed one by one over a text, the first call of
-each (which traces and compiles) apart from the others; what is left is the host. Then what a step of
-the biLM consists of, each piece alone in the shapes of the engine's widest step.
+each apart from the others, tracing and compiling apart from both; what is left is the host. Then
+what a step of the biLM consists of, each piece alone in the shapes of the engine's widest step.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import elmo_jax
@@ -20,11 +21,12 @@ from elmo_jax import Elmo
 from elmo_jax.engine.plan import LANE_SHAPES
 
 from .arguments import setting
+from .corpus import Sentence
 from .limits import matmul_rate
 from .measure import Spread, timed
 from .pieces import pieces
 from .tables import markdown, number, spread
-from .watch import watched
+from .watch import Watched, watched
 from .work import needed_work
 
 HELP = "Where the time goes in one run."
@@ -43,51 +45,49 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     setup = setting(args, _TOKENS)
     config, params = elmo_jax.load(setup.model.native)
     rate = matmul_rate(quick=args.quick)
-    runs = []
     elmo = Elmo.from_params(config, params)
-    for _ in ("compiling", "steady"):
-        elmo = Elmo.from_params(config, elmo.params)  # with an empty word table
-        with watched() as seconds:
-            started = time.perf_counter()
-            for _ in elmo.stream(setup.sentences):
-                pass
-            runs.append((time.perf_counter() - started, dict(seconds)))
-    elmo = Elmo.from_params(config, elmo.params)
-    overlapped = timed(lambda: [None for _ in elmo.stream(setup.sentences)])
+    first_run, first = _watched_run(elmo, setup.sentences)
+    steady_run, steady = _watched_run(Elmo.from_params(config, elmo.params), setup.sentences)
+    elmo = Elmo.from_params(config, elmo.params)  # each with an empty word table
+    free_run = timed(lambda: [None for _ in elmo.stream(setup.sentences)])
     n_lanes = args.lanes or max(LANE_SHAPES)
-    work = needed_work(config, setup.sentences)
+    n_tokens = LANE_SHAPES.get(n_lanes, max(LANE_SHAPES.values()))
+    asked = sum(found.trace + found.compile for found in steady.values())
+    steady_run -= asked  # what watching itself took, to find everything compiled
+    waited = sum(sum(found.calls) for found in steady.values())
     return {
         "setting": setup.json(),
         "matmul_gflops": rate.json(),
-        "work": work.json(),
+        "work": needed_work(config, setup.sentences).json(),
         "seconds": {
-            "first_run": round(runs[0][0], 3),
-            "watched": round(runs[1][0], 3),
-            "not_watched": round(overlapped, 3),
+            "first_run": round(first_run, 3),
+            "watched": round(steady_run, 3),
+            "host": round(steady_run - waited, 4),
+            "not_watched": round(free_run, 3),
         },
-        "functions": _functions(*runs),
-        "pieces": _pieces(config, n_lanes, LANE_SHAPES.get(n_lanes, max(LANE_SHAPES.values()))),
+        "functions": [_function(name, first[name], steady.get(name)) for name in first],
+        "pieces": _pieces(config, n_lanes, n_tokens),
     }
 
 
-def _functions(
-    compiling: tuple[float, dict[str, list[float]]], steady: tuple[float, dict[str, list[float]]]
-) -> list[dict[str, Any]]:
-    """Each compiled function's share of the steady run, and the host's."""
-    (_, first), (total, seconds) = compiling, steady
-    rows = [
-        {
-            "what": name,
-            "calls": len(seconds.get(name, ())),
-            "seconds": round(sum(seconds.get(name, ())), 4),
-            # What the calls of the first run took longer: tracing and compiling, mostly.
-            "compile_seconds": round(sum(first[name]) - sum(seconds.get(name, ())), 3),
-        }
-        for name in first
-    ]
-    rows.sort(key=lambda row: -row["seconds"])
-    host = total - sum(map(sum, seconds.values()))
-    return [*rows, {"what": "host", "calls": None, "seconds": round(host, 4)}]
+def _watched_run(elmo: Elmo, sentences: Sequence[Sentence]) -> tuple[float, dict[str, Watched]]:
+    with watched() as found:
+        started = time.perf_counter()
+        for _ in elmo.stream(sentences):
+            pass
+        return time.perf_counter() - started, found
+
+
+def _function(name: str, first: Watched, steady: Watched | None) -> dict[str, Any]:
+    calls = steady.calls if steady else []
+    return {
+        "what": name,
+        "trace_seconds": round(first.trace, 3),
+        "compile_seconds": round(first.compile, 3),
+        "first_call_seconds": round(first.calls[0], 4),
+        "calls": len(calls),
+        "seconds": round(sum(calls), 4),
+    }
 
 
 def _pieces(config: elmo_jax.ElmoConfig, n_lanes: int, n_tokens: int) -> list[dict[str, Any]]:
@@ -103,21 +103,26 @@ def _pieces(config: elmo_jax.ElmoConfig, n_lanes: int, n_tokens: int) -> list[di
 def table(summary: dict[str, Any]) -> str:
     """The engine's functions, and the pieces of a step."""
     seconds, what = summary["seconds"], summary["setting"]
+
+    def share(part: float) -> str:
+        return f"{100 * part / seconds['watched']:.1f}"
+
     functions = [
         [
             row["what"],
-            number(row["calls"]),
+            *(number(row[f"{stage}_seconds"]) for stage in ("trace", "compile", "first_call")),
+            str(row["calls"]),
             number(row["seconds"]),
-            f"{100 * row['seconds'] / seconds['watched']:.1f}",
-            number(row.get("compile_seconds")),
+            share(row["seconds"]),
         ]
-        for row in summary["functions"]
+        for row in sorted(summary["functions"], key=lambda row: -row["seconds"])
     ]
+    functions.append(["host", *"––––", number(seconds["host"]), share(seconds["host"])])
     steps = [
         [row["what"], str(row["lanes"]), spread(row["step"], 1e3), number(row["gflops"])]
         for row in summary["pieces"]
     ]
-    heads = ["compiled function", "calls", "seconds", "% of the run", "more in the first run"]
+    heads = ["compiled function", "trace", "compile", "first call", "calls", "seconds", "%"]
     return "\n\n".join(
         [
             f"Model {what['model']}, all layers of {what['tokens']:,} tokens: "

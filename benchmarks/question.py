@@ -67,16 +67,20 @@ def result_name(question: str, model: str, platform: str) -> str:
 
 
 def card_text(summary: dict[str, Any]) -> str:
-    """The card in a few lines."""
-    head = summary["card"]
-    machine, versions = head["machine"], head["versions"]
-    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
-    lines = [
-        f"# {summary['question']}",
-        "",
-        f"{machine['processor']}, {machine['cores']} cores; {machine['platform']} "
-        f"({machine['device']}); {packages}; {head['date']}, commit {head['commit'] or 'unknown'}.",
-    ]
+    """The question and the card in a few lines."""
+    lines = [f"# {summary['question']}", "", card_line(summary)]
     if summary["quick"]:
         lines += ["", "**--quick: shows that it works; not to be compared with anything.**"]
     return "\n".join(lines)
+
+
+def card_line(summary: dict[str, Any]) -> str:
+    """Machine, versions, date and commit in one line."""
+    head = summary["card"]
+    machine = head["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+    device = "" if machine["platform"] == "cpu" else f"; {machine['device']}"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores{device}; {packages}; {head['date']}, "
+        f"commit {(head['commit'] or 'unknown')[:12]}."
+    )

@@ -112,10 +112,14 @@ class Starts:
 @contextlib.contextmanager
 def _compilation_cache(folder: Path | None) -> Iterator[None]:
     """Environment variables for processes that are started meanwhile."""
-    variables = {} if folder is None else {
-        "JAX_COMPILATION_CACHE_DIR": str(folder),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-    }
+    variables = (
+        {}
+        if folder is None
+        else {
+            "JAX_COMPILATION_CACHE_DIR": str(folder),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }
+    )
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

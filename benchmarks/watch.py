@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import importlib
 import pkgutil
@@ -11,29 +12,42 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import jax
-
 import elmo_jax.engine
+
+from .measure import timed
+
+
+@dataclasses.dataclass
+class Watched:
+    """What the calls of one compiled function took, in seconds.
+
+    Attributes:
+        trace: making the jaxpr and its lowering, all shapes together.
+        compile: by XLA, all shapes together.
+        calls: each call, until its results were there, tracing and compiling not included.
+    """
+
+    trace: float = 0.0
+    compile: float = 0.0
+    calls: list[float] = dataclasses.field(default_factory=list)
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[dict[str, list[float]]]:
+def watched() -> Iterator[dict[str, Watched]]:
     """Time every call of the engine's compiled functions, by name, until the context ends.
 
     Each call waits for the device, so that its seconds are its own; host and device, which
     otherwise work at the same time, take turns meanwhile.
     """
-    seconds: dict[str, list[float]] = {}
+    found: dict[str, Watched] = {}
     replaced: list[tuple[ModuleType, str, Any]] = []
-    watchers: dict[int, Any] = {}
     for module in _engine_modules():
         for name, function in list(vars(module).items()):
             if callable(function) and hasattr(function, "lower") and hasattr(function, "trace"):
                 replaced.append((module, name, function))
-                watcher = watchers.setdefault(id(function), _watcher(name, function, seconds))
-                setattr(module, name, watcher)
+                setattr(module, name, _watcher(name, function, found))
     try:
-        yield seconds
+        yield found
     finally:
         for module, name, function in replaced:
             setattr(module, name, function)
@@ -45,13 +59,22 @@ def _engine_modules() -> list[ModuleType]:
     return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
 
 
-def _watcher(name: str, function: Any, seconds: dict[str, list[float]]) -> Any:
+def _watcher(name: str, function: Any, found: dict[str, Watched]) -> Any:
     @functools.wraps(function)
     def watch(*args: Any, **kwargs: Any) -> Any:
-        jax.block_until_ready((args, kwargs))  # what it waits for is not its own
+        mine = found.setdefault(name, Watched())
+        timed(lambda: (args, kwargs))  # what it waits for is not its own
+        # JAX keeps both by the shapes: they take time once, and the call below finds them.
         started = time.perf_counter()
-        result = jax.block_until_ready(function(*args, **kwargs))
-        seconds.setdefault(name, []).append(time.perf_counter() - started)
+        lowered = function.trace(*args, **kwargs).lower()
+        traced = time.perf_counter()
+        lowered.compile()
+        mine.compile += time.perf_counter() - traced
+        mine.trace += traced - started
+        started = time.perf_counter()
+        result = function(*args, **kwargs)
+        timed(lambda: result)
+        mine.calls.append(time.perf_counter() - started)
         return result
 
     return watch
