@@ -131,7 +131,7 @@ def _figure(width: float, height: float, n_panels: int = 1) -> tuple[Any, Any]:
     from matplotlib import pyplot as plt
 
     plt.close("all")
-    style = {"font.size": 10, "axes.axisbelow": True, "text.color": _TEXT}
+    style: Any = {"font.size": 10, "axes.axisbelow": True, "text.color": _TEXT}
     plt.rcParams.update({**style, "axes.spines.top": False, "axes.spines.right": False})
     return plt.subplots(1, n_panels, figsize=(width, height), layout="constrained")
 

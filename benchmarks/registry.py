@@ -18,5 +18,6 @@ COMMANDS = {
     "recipes": "recipes",
     "charts": "charts",
     "tables": "readme",
+    "peers": "peers.command",
 }
 """What has a command line of its own -> its module."""
