@@ -36,9 +36,6 @@ LABELS = {ELMO_JAX: "elmo-jax", "allennlp": "AllenNLP", "torch_lstm": "PyTorch n
 
 _SAME, _FUNCTION = "elmo-jax, same sentence", "elmo-jax, layer_outputs"
 _TOKENS = 2000
-_PAUSE = 0.25
-"""Seconds between calls: threads of the system before spin for up to 0.2 s after their work."""
-
 _N_WARM_UPS = 3
 
 
@@ -62,17 +59,24 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     rows = []
     config, params = elmo_jax.load(setup.model.native)
     function = functools.partial(_layer_outputs, config, params)
-    with opened([ELMO_JAX, *names], setup) as peers, tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        opened([ELMO_JAX, *names], setup) as (peers, versions),
+    ):
         differences = check_same(peers, setup.sentences)
         for length in args.lengths or ((1, 5) if args.quick else (1, 5, 20, 50)):
             needed = length * (n_calls + _N_WARM_UPS)
             sentences = recut(setup.text, length, needed)
             calls = _calls(peers, function, sentences, Path(folder))
-            for _ in range(_N_WARM_UPS):
-                interleave(calls, 1)
-            seconds = interleave(calls, n_calls, pause=0 if args.quick else _PAUSE)
+            interleave(calls, _N_WARM_UPS, pause=0)
+            seconds = interleave(calls, n_calls)
             rows += _rows(length, seconds)
-    return {"setting": setup.json(), "largest_difference": differences, "rows": rows}
+    return {
+        "setting": setup.json(),
+        "versions": versions,
+        "largest_difference": differences,
+        "rows": rows,
+    }
 
 
 def _calls(

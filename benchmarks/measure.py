@@ -98,11 +98,15 @@ class Spread:
         }
 
 
+PAUSE = 0.25
+"""Seconds before a call: threads of the system before spin for up to 0.2 s after their work."""
+
+
 def interleave(
     calls: Mapping[str, Callable[[], float]],
     rounds: int,
     *,
-    pause: float = 0.0,
+    pause: float = PAUSE,
     note: Callable[[str, int, float], None] | None = None,
 ) -> dict[str, list[float]]:
     """Call each in turn, ``rounds`` times: A B C A B C.
@@ -110,8 +114,7 @@ def interleave(
     Args:
         calls: what gives the seconds of one sample; warm already.
         rounds: how many samples of each.
-        pause: seconds before each call, in which the worker threads of the system before, which
-            may spin for a while after their work, come to rest.
+        pause: seconds before each call.
         note: is told (name, round, seconds) of each.
     """
     samples: dict[str, list[float]] = {name: [] for name in calls}

@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """
     names = check_peers(args.peers, SAME_VECTORS)
     setup = setting(args, _TOKENS)
-    with opened([ELMO_JAX, *names], setup) as peers:
+    with opened([ELMO_JAX, *names], setup) as (peers, versions):
         differences = check_same(peers, setup.sentences)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +63,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     vectors = count_tokens(setup.sentences) * setup.model.config.n_output_layers
     return {
         "setting": setup.json(),
+        "versions": versions,
         "largest_difference": differences,
         "model_bytes": setup.model.weight_file.stat().st_size,
         "vector_bytes": vectors * setup.model.config.output_dim * 4,

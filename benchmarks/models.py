@@ -4,8 +4,8 @@ Random weights take the same time as trained ones if the numbers are of the same
 and the processor meets denormal numbers, and any two outputs are equal within a tolerance; too
 large, and gates saturate and every clip bites, which a peer without clips would then not compute.
 So these are scaled to what a trained model gives. On English text the layers of the bundled
-``mini`` have standard deviations of 0.5, 0.4 and 0.7; those of these weights in the *small* shape
-have 0.4, 0.5 and 0.7, and no LSTM output comes near the clip at 3.
+``mini`` have standard deviations of 0.5, 0.4 and 0.7; those of these weights in the *original* shape
+have 0.3, 0.3 and 0.4, and no clip bites.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ import elmo_jax
 from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.checkpoint import is_native
 from elmo_jax.config import preset_names
+from elmo_jax.model.lstm import FORGET_BIAS, GATES
 from elmo_jax.parameters import datasets, unflatten
 
 _SEED = 0
-_VERSION = 1
+_GAINS = {"W_proj": 0.5, "W_0": 1.2, "W_P_0": 2.0}
+"""Of the matrices that are not 1 / sqrt(inputs). With these, no clip bites in English text."""
+_VERSION = 2
 """Of the weights that ``random_params`` draws; part of the cached folder's name."""
 
 
@@ -106,12 +109,22 @@ def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.nda
     """One dataset of the published file, by its name; matrices are [..., in, out] there."""
     if name == "char_embed":
         return rng.uniform(-1, 1, shape).astype(np.float32)
-    if len(shape) == 1:  # carry gates nearly closed, as bilm-tf starts them; other biases zero
-        return np.full(shape, -2.0 if name.endswith("b_carry") else 0.0, np.float32)
-    # A token vector of about 0.5, gates of about 1 (not saturated), LSTM outputs of about 0.3.
-    gain = {"W_proj": 0.5, "W_0": 2.0, "W_P_0": 1.5}.get(name.rsplit("/", 1)[-1], 1.0)
+    if len(shape) == 1:
+        return _bias(name, shape[0])
+    gain = _GAINS.get(name.rsplit("/", 1)[-1], 1.0)
     scale = gain * float(np.prod(shape[:-1])) ** -0.5
     return rng.standard_normal(shape, np.float32) * np.float32(scale)
+
+
+def _bias(name: str, size: int) -> np.ndarray:
+    """Zeros, but for the gates: those of highways nearly closed, as bilm-tf starts them."""
+    if name.endswith("b_carry"):
+        return np.full(size, -2.0, np.float32)
+    bias = np.zeros(size, np.float32)
+    if name.endswith("LSTMCell/B"):
+        # So that few cells remember for long: those would add up to beyond the clip.
+        bias[list(GATES).index("forget") * size // 4 :][: size // 4] = -FORGET_BIAS
+    return bias
 
 
 def _write(folder: Path, config: ElmoConfig, params: dict) -> None:

@@ -54,7 +54,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     """
     names = check_peers(args.peers, PEERS)
     setup = setting(args, _WORDS)
-    with opened([ELMO_JAX, *names], setup) as peers:  # files are in the page cache after this
+    with opened([ELMO_JAX, *names], setup) as (peers, versions):  # files are cached then
         differences = check_same(peers, setup.sentences)
     with tempfile.TemporaryDirectory() as folder:
         first = recut(setup.text, _WORDS, _WORDS)
@@ -65,7 +65,12 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         starts.parts.clear()
         totals = interleave(calls, args.rounds or (1 if args.quick else 5))
     rows = [_row(label, totals, starts.parts[label]) for label in totals]
-    return {"setting": setup.json(), "largest_difference": differences, "rows": rows}
+    return {
+        "setting": setup.json(),
+        "versions": versions,
+        "largest_difference": differences,
+        "rows": rows,
+    }
 
 
 class Starts:

@@ -87,17 +87,21 @@ def source(name: str, setting: Setting, *, native: bool = False) -> dict[str, Pa
 
 
 @contextlib.contextmanager
-def opened(names: Sequence[str], setting: Setting) -> Iterator[dict[str, Any]]:
-    """Peers with the model open, each in its process, by name.
+def opened(
+    names: Sequence[str], setting: Setting
+) -> Iterator[tuple[dict[str, Any], dict[str, dict[str, str]]]]:
+    """Peers with the model open, each in its process, and the versions of their packages.
 
     Raises:
         ElmoError: if one is not installed, or cannot open the model.
     """
     with contextlib.ExitStack() as stack:
         peers = {name: stack.enter_context(open_peer(name)) for name in names}
-        for name, peer in peers.items():
-            peer.ask("open", **source(name, setting))
-        yield peers
+        versions = {
+            name: peer.ask("open", **source(name, setting))["versions"]
+            for name, peer in peers.items()
+        }
+        yield peers, versions
 
 
 def check_same(peers: Mapping[str, Any], sentences: Sequence[Sentence]) -> dict[str, float]:

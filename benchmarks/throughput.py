@@ -66,7 +66,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     peer_tokens = args.peer_tokens or (_QUICK_PEER_TOKENS if args.quick else _PEER_TOKENS)
     setup = setting(args, _TOKENS)
     systems = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
-    with tempfile.TemporaryDirectory() as folder, opened([ELMO_JAX, *names], setup) as peers:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        opened([ELMO_JAX, *names], setup) as (peers, versions),
+    ):
         differences = check_same(peers, setup.sentences)
         runs = Runs(setup, peers, Path(folder), peer_tokens)
         before = matmul_rate(quick=args.quick)
@@ -74,6 +77,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         after = matmul_rate(quick=args.quick)
         found = {
             "setting": setup.json(),
+            "versions": versions,
             "largest_difference": differences,
             "matmul_gflops": {"before": before.json(), "after": after.json()},
             "work": needed_work(setup.model.config, setup.sentences).json(),
