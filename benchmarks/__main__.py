@@ -11,6 +11,7 @@ Run from a checkout::
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import os
 import subprocess
@@ -21,7 +22,7 @@ from typing import Any
 from elmo_jax.cli import run_command
 
 from .question import Question
-from .registry import COMMANDS, QUESTIONS
+from .registry import COMMANDS, QUESTIONS, WITH_PEERS
 
 _PROG = "python -m benchmarks"
 
@@ -52,12 +53,19 @@ def _usage() -> str:
 
 def _all(arguments: Sequence[str]) -> int:
     """Every question in a process of its own: what one leaves in memory is not the next one's."""
-    codes = {}
+    parser = argparse.ArgumentParser(
+        prog=f"{_PROG} all", description="Ask every question about speed, each in a process."
+    )
+    parser.add_argument("--peers", nargs="*", metavar="NAME", help="of the questions that compare")
+    known, common = parser.parse_known_args(arguments)
+    peers = [] if known.peers is None else ["--peers", *known.peers]
+    failed = []
     for name in QUESTIONS:
-        command = [sys.executable, "-m", __package__ or "benchmarks", name, *arguments]
-        codes[name] = subprocess.run(command, check=False).returncode
+        command = [sys.executable, "-m", __package__ or "benchmarks", name, *common]
+        command += peers if name in WITH_PEERS else []
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
         print(flush=True)
-    failed = [name for name, code in codes.items() if code]
     if failed:
         print(f"{_PROG} all: error: no answer to {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

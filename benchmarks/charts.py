@@ -5,7 +5,7 @@ Run from a checkout, with the extra ``bench`` (matplotlib)::
     python -m benchmarks charts                     # of benchmarks/results/*.json
     python -m benchmarks charts FOLDER --output FOLDER
 
-Each PNG has the name of the JSON that it is drawn from.
+Each PNG is named after the JSON that it is drawn from.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for file, summary in read_results(Path(args.results)).items():
         for chart, (question, draw) in _CHARTS.items():
             if summary["question"] == question and (figure := draw(summary)) is not None:
-                path = output / f"{file.stem.replace(question, chart, 1)}.png"
+                path = output / _name(file, question, chart)
                 figure.savefig(path, dpi=160)
                 written.append(str(path))
     if not written:
@@ -65,6 +65,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "`python -m benchmarks throughput --save` or `scaling --save`."
         )
     return {"charts": written}
+
+
+def _name(file: Path, question: str, chart: str) -> str:
+    """roofline-cpu.png for scaling-cpu.json; NAME-roofline.png for a file of another name."""
+    if file.stem.startswith(question):
+        return f"{chart}{file.stem.removeprefix(question)}.png"
+    return f"{file.stem}-{chart}.png"
 
 
 def text(summary: dict[str, Any]) -> str:

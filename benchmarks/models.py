@@ -4,13 +4,14 @@ Random weights take the same time as trained ones if the numbers are of the same
 and the processor meets denormal numbers, and any two outputs are equal within a tolerance; too
 large, and gates saturate and every clip bites, which a peer without clips would then not compute.
 So these are scaled to what a trained model gives. On English text the layers of the bundled
-``mini`` have standard deviations of 0.5, 0.4 and 0.7; those of these weights in the *original* shape
-have 0.3, 0.3 and 0.4, and no clip bites.
+``mini`` have standard deviations of 0.5, 0.4 and 0.7; those of these weights, in the *original*
+shape, have 0.3, 0.3 and 0.4, and no clip bites.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import getpass
 import hashlib
 import os
 import tempfile
@@ -91,7 +92,7 @@ def cache_folder() -> Path:
     """``$ELMO_JAX_CACHE/benchmarks``, or a folder among the temporary files."""
     if own := os.environ.get("ELMO_JAX_CACHE"):
         return Path(own) / "benchmarks"
-    return Path(tempfile.gettempdir()) / f"elmo-jax-benchmarks-{os.getuid()}"
+    return Path(tempfile.gettempdir()) / f"elmo-jax-benchmarks-{getpass.getuser()}"
 
 
 def random_params(config: ElmoConfig, seed: int) -> dict:

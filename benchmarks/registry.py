@@ -13,6 +13,9 @@ QUESTIONS = {
 }
 """Questions about speed -> their modules, in the order in which ``all`` asks them."""
 
+WITH_PEERS = ("throughput", "latency", "startup", "memory")
+"""The questions that compare, and take ``--peers``."""
+
 COMMANDS = {
     "tasks": "tasks.command",
     "recipes": "recipes",

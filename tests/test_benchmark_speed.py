@@ -192,7 +192,7 @@ def test_a_tolerance_may_leave_out_a_share():
     found[0][0, 0, :2] = 1  # 2 of 36
     assert assert_equal("peer", found, vectors(), most) == 1
     found[0][0] = 1  # 8 of 36
-    with pytest.raises(ElmoError, match="77.78% of its numbers"):
+    with pytest.raises(ElmoError, match=r"77\.78% of its numbers"):
         assert_equal("peer", found, vectors(), most)
 
 
