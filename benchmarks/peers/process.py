@@ -6,9 +6,8 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,12 +22,15 @@ _PATIENCE = 5.0  # seconds that a worker has to end by itself
 _TAIL = 4000  # characters of a dead worker's messages that go into the error
 
 
-def open_peer(name: str, *, threads: int | None = None) -> Peer:
+def open_peer(
+    name: str, *, threads: int | None = None, environment: Mapping[str, str] | None = None
+) -> Peer:
     """Start the process of a peer; it imports its library when it is asked to ``open``.
 
     Args:
         name: one of ``PEERS``.
         threads: how many cores it may use; all if None.
+        environment: environment variables to set beside those of this process.
 
     Returns:
         The peer, to be used in a ``with`` statement, which ends the process.
@@ -36,9 +38,8 @@ def open_peer(name: str, *, threads: int | None = None) -> Peer:
     Raises:
         ElmoError: if there is no such peer, or if it is not installed; the message says how to.
     """
-    python, environment = interpreter(name), _environment(name, threads)
-    command = worker_command(python, worker_file(name), threads)
-    return Peer(name, command, environment)
+    command = worker_command(interpreter(name), worker_file(name), threads)
+    return Peer(name, command, {**_environment(name, threads), **(environment or {})})
 
 
 def worker_command(python: str | Path, file: Path, threads: int | None = None) -> list[str]:
@@ -147,9 +148,9 @@ class Peer:
 def _environment(name: str, threads: int | None) -> dict[str, str]:
     """The environment variables of a peer, so that its own packages are found and no others."""
     found = {**os.environ, "PYTHONNOUSERSITE": "1"}
-    found.pop("PYTHONPATH", None)
-    if not implementation(name).environment:  # this Python, and what it imports from where it is
-        found["PYTHONPATH"] = os.pathsep.join([str(HERE.parents[1]), *filter(None, sys.path)])
+    others = found.pop("PYTHONPATH", "")
+    if not implementation(name).environment:  # it runs in this Python, from this checkout
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parents[1]), others]))
     if threads is not None:
         found.update(dict.fromkeys(_THREADS, str(threads)))
     return found
