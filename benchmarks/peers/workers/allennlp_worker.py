@@ -1,0 +1,120 @@
+"""AllenNLP 2.10.1, the biLM of ``allennlp.modules.elmo``.
+
+It was made for PyTorch below 1.13; on a present one its ELMo runs unchanged once the libraries are
+there that other parts of AllenNLP import and ELMo does not use. Empty stand-ins take their place,
+so the time of its import comes out shorter than where the real ones are loaded.
+
+One run of the biLM gives all layers, from which boundaries are removed and each sentence's rows
+taken, as AllenNLP's ``ElmoEmbedder`` did. AllenNLP carries the LSTM state from batch to batch, so
+a sentence's vectors depend on the calls before. ``embed`` leaves that as it is; ``vectors`` resets
+the state before each batch.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+_ABSENT = (
+    "cached_path",
+    "fairscale",
+    "huggingface_hub",
+    "lmdb",
+    "spacy",
+    "torchvision",
+    "transformers",
+)
+
+
+class _Anything:
+    """Stands for any class of an absent library: it can be named and inherited from."""
+
+
+class _StandIn(types.ModuleType):
+    """Stands for an absent module."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (_Anything,), {})
+
+
+class _StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds a stand-in for each absent library and all its modules."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """A stand-in where one is due; the others are left to Python."""
+        if fullname.partition(".")[0] not in _ABSENT:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
+        """An empty module of that name."""
+        return _StandIn(spec.name)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        """Give ``cached_path`` its one function that ELMo calls: a local path is itself."""
+        if module.__name__ == "cached_path":
+            module.cached_path = lambda path, *_, **__: path  # type: ignore[attr-defined]
+
+
+sys.meta_path.insert(0, _StandInFinder())
+
+import torch  # noqa: E402
+from allennlp.modules.elmo import _ElmoBiLm, batch_to_ids  # noqa: E402
+from allennlp.nn.util import remove_sentence_boundaries  # noqa: E402
+
+PACKAGES = ("allennlp", "torch", "numpy")
+_BATCH_SIZE = 32
+
+
+class Model:
+    """The biLM that is inside ``Elmo(options, weights, n)``."""
+
+    def __init__(self, options: str, weights: str) -> None:
+        self._bilm = _ElmoBiLm(options, weights).eval()
+
+    def embed(
+        self, sentences: list[list[str]], batch_size: int | None, output: str
+    ) -> Iterator[Any]:
+        """Batch after batch, carrying the state on; 32 sentences a batch unless told."""
+        for batch in _batches(sentences, batch_size or _BATCH_SIZE):
+            if output == "layers":
+                yield from self._layers(batch)
+            else:
+                yield from self._means(batch)
+
+    def vectors(self, sentences: list[list[str]]) -> Iterator[Any]:
+        """The same, from a fresh state for each batch."""
+        for batch in _batches(sentences, _BATCH_SIZE):
+            self._bilm._elmo_lstm.reset_states()
+            yield from self._layers(batch)
+        self._bilm._elmo_lstm.reset_states()
+
+    def _layers(self, batch: list[list[str]]) -> Iterator[Any]:
+        layers, _ = self._run(batch)
+        for words, vectors in zip(batch, layers, strict=True):
+            yield vectors[:, : len(words)].numpy()
+
+    def _means(self, batch: list[list[str]]) -> Iterator[Any]:
+        """The mean over layers, and over each sentence's tokens: padding holds zeros."""
+        layers, mask = self._run(batch)
+        yield from (layers.mean(1).sum(1) / mask.sum(1, keepdim=True)).numpy()
+
+    def _run(self, batch: list[list[str]]) -> tuple[Any, Any]:
+        """All layers [B, L, T, D] and the mask [B, T], without boundaries."""
+        with torch.no_grad():
+            found = self._bilm(batch_to_ids(batch))
+        layers = [remove_sentence_boundaries(a, found["mask"]) for a in found["activations"]]
+        return torch.stack([vectors for vectors, _ in layers], dim=1), layers[0][1]
+
+
+def _batches(sentences: list[list[str]], size: int) -> Iterator[list[list[str]]]:
+    for start in range(0, len(sentences), size):
+        yield sentences[start : start + size]

@@ -1,0 +1,86 @@
+"""One question as a command: its measurement between a card and the files that it goes to.
+
+A question is a module with ``HELP``, ``add_arguments(parser)``, ``measure(args)``, which gives what
+was found, ready for JSON, and ``table(summary)``, which shows it in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from elmo_jax.files import atomic_file, refuse_existing
+
+from .arguments import add_common
+from .card import card
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+class Question:
+    """A question's module, as ``elmo_jax.cli.run_command`` takes a command."""
+
+    def __init__(self, name: str, module: ModuleType) -> None:
+        self._name, self._module = name, module
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the common arguments and the question's own."""
+        add_common(parser)
+        self._module.add_arguments(parser)
+
+    def run(self, args: argparse.Namespace) -> dict[str, Any]:
+        """Measure, and write the results where that is wanted.
+
+        Raises:
+            ElmoError: if something is missing, or an output exists.
+        """
+        head = card()
+        outputs = self._outputs(args, head["machine"]["platform"])
+        for output in outputs:  # before minutes of work, not after them
+            refuse_existing(output, args.overwrite)
+        found = self._module.measure(args)
+        summary = {"question": self._name, "card": head, "quick": args.quick, **found}
+        for output in outputs:
+            with atomic_file(output, overwrite=args.overwrite) as path:
+                path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        return summary
+
+    def text(self, summary: dict[str, Any]) -> str:
+        """The card, the table, and a last line of JSON."""
+        parts = [card_text(summary), self._module.table(summary), json.dumps(summary)]
+        return "\n\n".join(parts)
+
+    def _outputs(self, args: argparse.Namespace, platform: str) -> list[Path]:
+        outputs = [Path(args.output)] if args.output else []
+        if args.save:
+            outputs.append(RESULTS / result_name(self._name, args.model, platform))
+        return outputs
+
+
+def result_name(question: str, model: str, platform: str) -> str:
+    """The file of a result; the model *original* goes without saying."""
+    parts = [question, *([] if model == "original" else [Path(model).name]), platform]
+    return "-".join(parts) + ".json"
+
+
+def card_text(summary: dict[str, Any]) -> str:
+    """The question and the card in a few lines."""
+    lines = [f"# {summary['question']}", "", card_line(summary)]
+    if summary["quick"]:
+        lines += ["", "**--quick: shows that it works; not to be compared with anything.**"]
+    return "\n".join(lines)
+
+
+def card_line(summary: dict[str, Any]) -> str:
+    """Machine, versions, date and commit in one line."""
+    head = summary["card"]
+    machine = head["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+    device = "" if machine["platform"] == "cpu" else f"; {machine['device']}"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores{device}; {packages}; {head['date']}, "
+        f"commit {(head['commit'] or 'unknown')[:12]}."
+    )

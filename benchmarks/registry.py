@@ -1,0 +1,26 @@
+"""The questions and the other commands of ``python -m benchmarks``, by name."""
+
+from __future__ import annotations
+
+QUESTIONS = {
+    "limit": "limits",
+    "throughput": "throughput",
+    "latency": "latency",
+    "startup": "startup",
+    "memory": "memory",
+    "scaling": "scaling",
+    "profile": "profile",
+}
+"""Questions about speed -> their modules, in the order in which ``all`` asks them."""
+
+WITH_PEERS = ("throughput", "latency", "startup", "memory")
+"""The questions that compare, and take ``--peers``."""
+
+COMMANDS = {
+    "tasks": "tasks.command",
+    "recipes": "recipes",
+    "charts": "charts",
+    "tables": "readme",
+    "peers": "peers.command",
+}
+"""What has a command line of its own -> its module."""

@@ -1,0 +1,46 @@
+"""The engine's compiled step on its own: the one file here that knows the engine from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from elmo_jax import ElmoConfig
+from elmo_jax.engine.lanes import Reading, read_lanes, start_state
+from elmo_jax.parameters import Params
+
+_ROWS = 4096
+"""Of the word table: enough for the gather to miss the nearest cache, as with real text."""
+
+
+def engine_step(
+    config: ElmoConfig, params: Params, n_lanes: int, n_tokens: int
+) -> Callable[[], Any]:
+    """One call of the engine's step over random words: ``n_tokens`` of each of ``n_lanes`` lanes.
+
+    Args:
+        config: the architecture.
+        params: the parameters, on the device.
+        n_lanes: N.
+        n_tokens: T.
+
+    Returns:
+        A function that starts the call and gives its outputs; the first call compiles.
+    """
+    rng = np.random.default_rng(0)
+    shape = n_lanes, n_tokens
+    words = jnp.asarray(rng.normal(0, 0.4, (_ROWS, config.projection_dim)), jnp.float32)
+    fresh = np.zeros(shape, bool)
+    fresh[:, 0] = True
+    reading = Reading(rng.integers(0, _ROWS, shape, np.int32), fresh)
+    start = start_state(params, config, config.n_layers, "float32")
+    state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), start)
+
+    def call() -> Any:
+        return read_lanes(params, words, start, state, reading, reading, config, "float32")
+
+    return call

@@ -1,0 +1,80 @@
+"""Where the engine's time goes: its compiled functions, timed one by one while it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib
+import pkgutil
+import time
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import elmo_jax.engine
+
+from .measure import timed
+
+
+@dataclasses.dataclass
+class Watched:
+    """What the calls of one compiled function took, in seconds.
+
+    Attributes:
+        trace: making the jaxpr and its lowering, all shapes together.
+        compile: by XLA, all shapes together.
+        calls: each call, until its results were there, tracing and compiling not included.
+    """
+
+    trace: float = 0.0
+    compile: float = 0.0
+    calls: list[float] = dataclasses.field(default_factory=list)
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[dict[str, Watched]]:
+    """Time every call of the engine's compiled functions, by name, until the context ends.
+
+    Each call waits for the device, so that its seconds are its own; host and device, which
+    otherwise work at the same time, take turns meanwhile.
+    """
+    found: dict[str, Watched] = {}
+    replaced: list[tuple[ModuleType, str, Any]] = []
+    for module in _engine_modules():
+        for name, function in list(vars(module).items()):
+            if callable(function) and hasattr(function, "lower") and hasattr(function, "trace"):
+                replaced.append((module, name, function))
+                setattr(module, name, _watcher(name, function, found))
+    try:
+        yield found
+    finally:
+        for module, name, function in replaced:
+            setattr(module, name, function)
+
+
+def _engine_modules() -> list[ModuleType]:
+    package = elmo_jax.engine
+    names = [found.name for found in pkgutil.iter_modules(package.__path__)]
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+
+
+def _watcher(name: str, function: Any, found: dict[str, Watched]) -> Any:
+    @functools.wraps(function)
+    def watch(*args: Any, **kwargs: Any) -> Any:
+        mine = found.setdefault(name, Watched())
+        timed(lambda: (args, kwargs))  # what it waits for is not its own
+        # JAX keeps both by the shapes: they take time once, and the call below finds them.
+        started = time.perf_counter()
+        lowered = function.trace(*args, **kwargs).lower()
+        traced = time.perf_counter()
+        lowered.compile()
+        mine.compile += time.perf_counter() - traced
+        mine.trace += traced - started
+        started = time.perf_counter()
+        result = function(*args, **kwargs)
+        timed(lambda: result)
+        mine.calls.append(time.perf_counter() - started)
+        return result
+
+    return watch

@@ -1,0 +1,240 @@
+"""What the speed benchmarks rest on: work by hand, fair samples, interleaving, ratios, equality."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from benchmarks import corpus, models
+from benchmarks.measure import SUMS, Spread, Tolerance, assert_equal, interleave, ratios
+from benchmarks.scaling import within
+from benchmarks.tables import markdown, number, spread
+from benchmarks.work import input_work, needed_work, step_work, word_work
+from elmo_jax import Elmo, ElmoConfig, ElmoError
+
+# Work
+
+TINY = ElmoConfig(
+    filters=((1, 2), (3, 4)),
+    char_embedding_dim=5,
+    n_highway=1,
+    max_characters_per_token=8,
+    projection_dim=3,
+    cell_dim=7,
+)
+
+
+def test_the_work_of_a_word_is_what_a_hand_counts():
+    # "ab": 4 ids of 8. Width 1: 4 positions and one of padding; width 3: the same, of 6.
+    convolutions = 2 * 5 * (1 * 2 * 5 + 3 * 4 * 5)
+    highway, projection = 2 * 2 * 6 * 6, 2 * 6 * 3
+    assert word_work(TINY, 4) == convolutions + highway + projection
+    # "abcdef" fills all 8 ids: no window of padding alone, 8 and 6 positions.
+    assert word_work(TINY, 8) == 2 * 5 * (1 * 2 * 8 + 3 * 4 * 6) + highway + projection
+
+
+def test_the_work_of_a_token_is_what_a_hand_counts():
+    gates, project = 2 * 3 * 28, 2 * 7 * 3
+    assert input_work(TINY) == 2 * gates
+    assert step_work(TINY, 1) == 2 * (gates + project)
+    assert step_work(TINY, 2) == 2 * (2 * (gates + project) + gates)
+
+
+def test_what_a_model_lacks_is_not_counted():
+    lean = ElmoConfig(
+        filters=((1, 6),), char_embedding_dim=5, n_highway=0, projection_dim=6, cell_dim=6
+    )
+    assert word_work(lean, 4) == 2 * 5 * 6 * 5, "neither highway nor projection"
+    assert step_work(lean, 1) == 2 * (2 * 6 * 24), "no LSTM projection"
+
+
+def test_a_text_needs_its_distinct_words_once_and_its_tokens_each():
+    work = needed_work(TINY, [["ab", "c"], [], ["ab", "ab"]])
+    assert (work.n_tokens, work.n_words) == (4, 2)
+    assert work.words == word_work(TINY, 4) + word_work(TINY, 3)
+    assert work.input_products == 2 * input_work(TINY)
+    assert work.steps == 4 * step_work(TINY, 2)
+    assert work.total == work.words + work.input_products + work.steps
+
+
+def test_layers_that_nobody_asks_for_are_no_work():
+    tokens, lower = (needed_work(TINY, [["ab"]], n) for n in (1, 2))
+    assert (tokens.input_products, tokens.steps) == (0, 0)
+    assert lower.steps == step_work(TINY, 1)
+
+
+def test_the_original_model_needs_a_tenth_of_a_gflop_a_token_more_without_a_word_table():
+    original = ElmoConfig.preset("original")
+    assert step_work(original, 2) / 1e9 == pytest.approx(0.12, abs=0.005)
+    # And its 50 characters, highways, projection and first input product for every token.
+    spelled = step_work(original, 2) + input_work(original) + word_work(original, 50)
+    assert spelled / 1e9 == pytest.approx(0.21, abs=0.01)
+
+
+# Text
+
+
+def text(n=500):
+    rng = np.random.default_rng(0)
+    lengths = 1 + rng.geometric(1 / 18, n)
+    return [[f"w{i}"] * length for i, length in enumerate(lengths)]
+
+
+def quantiles(sentences):
+    return np.percentile([len(words) for words in sentences], [10, 25, 50, 75, 90])
+
+
+@pytest.mark.parametrize("n_tokens", [1000, 5000])
+def test_an_even_sample_keeps_the_lengths_and_the_order(n_tokens):
+    whole = text()
+    sample = corpus.even_sample(whole, n_tokens)
+    assert n_tokens <= corpus.count_tokens(sample) <= n_tokens + 100
+    assert np.abs(quantiles(sample) - quantiles(whole)).max() <= 4
+    places = [whole.index(words) for words in sample]
+    assert places == sorted(set(places))
+    assert corpus.even_sample(whole, 10**9) == whole
+
+
+@pytest.mark.parametrize("order", corpus.ORDERS)
+def test_a_part_in_batches_is_padded_as_the_whole_would_be(order):
+    whole = text()
+
+    def batches(sentences):
+        read = sorted(sentences, key=len) if order == "sorted" else sentences
+        lengths = [len(words) for words in read]
+        return [tuple(lengths[i : i + 16]) for i in range(0, len(lengths), 16)]
+
+    part = corpus.even_batches(whole, 2000, 16, order)
+    assert 2000 <= corpus.count_tokens(part) < corpus.count_tokens(whole)
+    assert set(batches(part)) <= set(batches(whole))
+
+
+def test_text_is_recut_to_sentences_of_one_length():
+    assert corpus.recut([["a", "b"], ["c"]], 2, 5) == [["a", "b"], ["c", "a"], ["b", "c"]]
+
+
+def test_text_is_read_without_blank_lines_and_written_a_sentence_a_line(tmp_path):
+    file = tmp_path / "text.txt"
+    file.write_text("A b .\n\n  \nHi\n", "utf-8")
+    sentences = corpus.read_sentences(file)
+    assert sentences == [["A", "b", "."], ["Hi"]]
+    assert corpus.write_sentences(file, sentences).read_text("utf-8") == "A b .\nHi\n"
+
+
+def test_a_missing_or_empty_text_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELMO_JAX_SHARED", str(tmp_path))
+    with pytest.raises(ElmoError, match=r"no text .*masc_20k.txt.*--corpus.*ELMO_JAX_SHARED"):
+        corpus.corpus_file(None)
+    (tmp_path / "empty.txt").write_text("\n", "utf-8")
+    with pytest.raises(ElmoError, match=r"empty\.txt has no words"):
+        corpus.read_sentences(corpus.corpus_file(str(tmp_path / "empty.txt")))
+
+
+# Timing
+
+
+def test_systems_run_in_turn():
+    seen, clock = [], itertools.count()
+
+    def call(name):
+        def run():
+            seen.append(name)
+            return next(clock)
+
+        return run
+
+    samples = interleave({"a": call("a"), "b": call("b")}, rounds=3, pause=0)
+    assert seen == ["a", "b"] * 3
+    assert samples == {"a": [0, 2, 4], "b": [1, 3, 5]}
+
+
+def test_a_spread_is_the_median_and_two_percentiles():
+    found = Spread.of(range(11))
+    assert (found.median, found.p10, found.p90, found.n) == (5, 1, 9, 11)
+    assert Spread.of([1.23456]).json() == {"median": 1.235, "p10": 1.235, "p90": 1.235, "n": 1}
+
+
+def test_ratios_are_taken_within_each_round():
+    # The machine was ten times slower in the second round, for both.
+    assert ratios([4.0, 40.0, 4.0], [2.0, 20.0, 2.0]) == Spread(2.0, 2.0, 2.0, 3)
+
+
+def test_points_end_before_the_next_would_pass_the_budget():
+    assert [p["n"] for p in within(60, (1, 2, 4), lambda n: {"n": n})] == [1, 2, 4]
+    assert [p["n"] for p in within(0, (1, 2, 4), lambda n: {"n": n})] == [1]
+
+
+# Equality
+
+
+def vectors(offset=0.0):
+    return [np.full((3, 2, 4), offset, np.float32), np.full((3, 1, 4), offset, np.float32)]
+
+
+def test_vectors_within_the_tolerance_are_equal():
+    assert assert_equal("peer", vectors(5e-5), vectors(), SUMS) == pytest.approx(5e-5)
+
+
+@pytest.mark.parametrize("wrong", [1e-3, np.nan])
+def test_other_vectors_stop_the_benchmark(wrong):
+    with pytest.raises(ElmoError, match=r"peer does not compute the same.*Nothing was timed"):
+        assert_equal("peer", vectors(wrong), vectors(), SUMS)
+
+
+def test_other_shapes_stop_the_benchmark():
+    with pytest.raises(ElmoError, match=r"\(1 of 2 sentences\)\. Nothing was timed"):
+        assert_equal("peer", vectors()[:1], vectors(), SUMS)
+
+
+def test_a_tolerance_may_leave_out_a_share():
+    found, most = vectors(), Tolerance("most", 1e-4, 0.9, "for the test")
+    found[0][0, 0, :2] = 1  # 2 of 36
+    assert assert_equal("peer", found, vectors(), most) == 1
+    found[0][0] = 1  # 8 of 36
+    with pytest.raises(ElmoError, match=r"77\.78% of its numbers"):
+        assert_equal("peer", found, vectors(), most)
+
+
+# Models
+
+
+def test_random_weights_give_numbers_of_a_trained_models_size_and_no_clip_bites(real_sentences):
+    config = ElmoConfig.preset("tiny")
+    unclipped = dataclasses.replace(config, cell_clip=None, proj_clip=None)
+    params = models.random_params(config, 0)
+    layers, others = (
+        np.concatenate(Elmo.from_params(c, params).embed(real_sentences[:20]), axis=1)
+        for c in (config, unclipped)
+    )
+    assert layers.std(axis=(1, 2)).min() > 0.2 and layers.std(axis=(1, 2)).max() < 1
+    np.testing.assert_allclose(layers, others, atol=1e-5)
+
+
+def test_a_model_is_made_once_in_both_formats(tmp_path, monkeypatch, make_model):
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path))
+    made = models.open_model("tiny")
+    stamp = made.weight_file.stat().st_mtime_ns
+    again = models.open_model("tiny")
+    assert again == made and again.weight_file.stat().st_mtime_ns == stamp
+    assert Elmo(made.native).config == Elmo(made.hdf5).config == ElmoConfig.preset("tiny")
+    folder, _ = make_model(n_layers=1)
+    assert models.open_model(str(folder)).config.n_layers == 1
+    with pytest.raises(ElmoError, match=r"no model 'gone': expected one of the shapes tiny, small"):
+        models.open_model("gone")
+
+
+# Tables
+
+
+def test_numbers_are_short():
+    assert [number(x) for x in (1234.5, 12.345, 0.012345, 0, None)] == [
+        "1,234",
+        "12.3",
+        "0.0123",
+        "0",
+        "–",
+    ]
+    assert spread(Spread(1, 0.5, 2, 3).json()) == "1 (0.5 – 2)"
+    assert spread(Spread(1, 1, 1, 1).json(), 1000) == "1,000"
+    assert markdown(["a", "b"], [["x", 1]]) == "| a | b |\n|---|---:|\n| x | 1 |"
