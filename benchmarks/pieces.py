@@ -1,8 +1,8 @@
 """The kinds of work inside a step of the biLM, each compiled and run alone.
 
-The products of one step in one direction, for N lanes, as the model multiplies them
-([out, in] @ [in, N]); the arithmetic of the gates; the gather of word vectors. Inside the engine
-they overlap and fuse, so their sum need not be the whole.
+The products of one step in one direction, for N lanes, as the engine multiplies them with many
+([N, in] @ [in, out]); the arithmetic of the gates; the gather of the first layer's gates. Inside
+the engine they overlap and fuse, so their sum need not be the whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jax import lax
 
 from elmo_jax import ElmoConfig
 
-_ROWS = 1 << 14
+_ROWS = 1 << 12
 
 
 def pieces(
@@ -36,20 +36,20 @@ def pieces(
     return {
         "products": (_products(kernels, n_lanes, n_tokens), flop),
         "elementwise": (_elementwise(cell, n_layers, n_lanes, n_tokens), 0),
-        "gather": (_gather(out, n_lanes, n_tokens), 0),
+        "gather": (_gather(4 * cell, n_lanes, n_tokens), 0),
     }
 
 
 def _products(shapes: list[tuple[int, int]], n_lanes: int, n_tokens: int) -> Callable[[], Any]:
     key = jax.random.key(0)
     matrices = [0.01 * jax.random.normal(key, shape) for shape in shapes]
-    inputs = [jnp.ones((columns, n_lanes)) for _, columns in shapes]
+    inputs = [jnp.ones((n_lanes, columns)) for _, columns in shapes]
 
     @jax.jit
     def run(matrices: list[jax.Array], inputs: list[jax.Array]) -> Any:
         def step(inputs: list[jax.Array], _: None) -> tuple[list[jax.Array], None]:
             outputs = [
-                jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+                jnp.einsum("ni,oi->no", b, a, precision=lax.Precision.HIGHEST)
                 for a, b in zip(matrices, inputs, strict=True)
             ]
             # A number of each output goes into the next input, so that no product can be left out.
@@ -61,8 +61,8 @@ def _products(shapes: list[tuple[int, int]], n_lanes: int, n_tokens: int) -> Cal
 
 
 def _elementwise(cell: int, n_layers: int, n_lanes: int, n_tokens: int) -> Callable[[], Any]:
-    gates = 0.1 * jax.random.normal(jax.random.key(0), (n_layers, 4, cell, n_lanes))
-    state = jnp.ones((n_layers, cell, n_lanes))
+    gates = 0.1 * jax.random.normal(jax.random.key(0), (n_layers, 4, n_lanes, cell))
+    state = jnp.ones((n_layers, n_lanes, cell))
 
     @jax.jit
     def run(gates: jax.Array, state: jax.Array) -> Any:
@@ -77,8 +77,12 @@ def _elementwise(cell: int, n_layers: int, n_lanes: int, n_tokens: int) -> Calla
     return lambda: run(gates, state)
 
 
-def _gather(out: int, n_lanes: int, n_tokens: int) -> Callable[[], Any]:
-    words = jnp.ones((_ROWS, out))
-    slots = jax.random.randint(jax.random.key(0), (n_lanes, n_tokens), 0, _ROWS)
-    gather = jax.jit(lambda words, slots: words[slots])
-    return lambda: gather(words, slots)
+def _gather(n_gates: int, n_lanes: int, n_tokens: int) -> Callable[[], Any]:
+    table = jnp.ones((_ROWS, n_gates))
+    rows_TN = jax.random.randint(jax.random.key(0), (n_tokens, n_lanes), 0, _ROWS)
+
+    @jax.jit
+    def run(table: jax.Array, rows_TN: jax.Array) -> Any:
+        return lax.scan(lambda total, rows_N: (table[rows_N], None), table[rows_TN[0]], rows_TN)[0]
+
+    return lambda: run(table, rows_TN)

@@ -18,7 +18,7 @@ from typing import Any
 
 import elmo_jax
 from elmo_jax import Elmo
-from elmo_jax.engine.plan import LANE_SHAPES
+from elmo_jax.engine.plan import MAX_LANES, STRETCH
 
 from .arguments import setting
 from .corpus import Sentence
@@ -50,8 +50,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     steady_run, steady = _watched_run(Elmo.from_params(config, elmo.params), setup.sentences)
     elmo = Elmo.from_params(config, elmo.params)  # each with an empty word table
     free_run = timed(lambda: [None for _ in elmo.stream(setup.sentences)])
-    n_lanes = args.lanes or max(LANE_SHAPES)
-    n_tokens = LANE_SHAPES.get(n_lanes, max(LANE_SHAPES.values()))
     asked = sum(found.trace + found.compile for found in steady.values())
     steady_run -= asked  # what watching itself took, to find everything compiled
     waited = sum(sum(found.calls) for found in steady.values())
@@ -66,7 +64,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "not_watched": round(free_run, 3),
         },
         "functions": [_function(name, first[name], steady.get(name)) for name in first],
-        "pieces": _pieces(config, n_lanes, n_tokens),
+        "pieces": _pieces(config, args.lanes or MAX_LANES),
     }
 
 
@@ -90,12 +88,12 @@ def _function(name: str, first: Watched, steady: Watched | None) -> dict[str, An
     }
 
 
-def _pieces(config: elmo_jax.ElmoConfig, n_lanes: int, n_tokens: int) -> list[dict[str, Any]]:
+def _pieces(config: elmo_jax.ElmoConfig, n_lanes: int) -> list[dict[str, Any]]:
     rows = []
-    for name, (run, flop) in pieces(config, n_lanes, n_tokens).items():
+    for name, (run, flop) in pieces(config, n_lanes, STRETCH).items():
         timed(run)  # compiles
-        seconds = Spread.of([timed(run) / n_tokens for _ in range(_N_SAMPLES)])
-        gflops = round(flop / n_tokens / seconds.median / 1e9, 1) if flop else None
+        seconds = Spread.of([timed(run) / STRETCH for _ in range(_N_SAMPLES)])
+        gflops = round(flop / STRETCH / seconds.median / 1e9, 1) if flop else None
         rows.append({"what": name, "lanes": n_lanes, "step": seconds.json(), "gflops": gflops})
     return rows
 

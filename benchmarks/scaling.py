@@ -5,7 +5,7 @@ Run from a checkout::
     python -m benchmarks scaling
     python -m benchmarks scaling --part lanes --budget 120
 
-* lanes: the engine's compiled step, all layers, over N lanes of 16 tokens each, word vectors given;
+* lanes: the engine's compiled step, all layers, over N lanes of 16 tokens each, words given;
 * sentence length: ``Elmo.embed`` over running text cut into sentences of one length;
 * corpus size: ``Elmo.stream`` over 10³ to 10⁶ tokens, results dropped as they come; a new ``Elmo``
   each, so no word is known before. The text is repeated where it is too short, which is said;

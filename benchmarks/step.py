@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from elmo_jax import ElmoConfig
-from elmo_jax.engine.lanes import Reading, read_lanes, start_state
+from elmo_jax.engine.lanes import read_lanes, start_state
+from elmo_jax.engine.word_table import Words
+from elmo_jax.model import GATES
 from elmo_jax.parameters import Params
 
-_ROWS = 4096
+_ROWS = 2048
 """Of the word table: enough for the gather to miss the nearest cache, as with real text."""
 
 
@@ -32,15 +34,19 @@ def engine_step(
         A function that starts the call and gives its outputs; the first call compiles.
     """
     rng = np.random.default_rng(0)
-    shape = n_lanes, n_tokens
-    words = jnp.asarray(rng.normal(0, 0.4, (_ROWS, config.projection_dim)), jnp.float32)
+    shape = n_tokens, n_lanes
+    n_gates = len(GATES) * config.cell_dim
+    widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
+    words = jax.tree.map(
+        lambda width: jnp.asarray(rng.normal(0, 0.4, (_ROWS, width)), jnp.float32), widths
+    )
     fresh = np.zeros(shape, bool)
-    fresh[:, 0] = True
-    reading = Reading(rng.integers(0, _ROWS, shape, np.int32), fresh)
+    fresh[0] = True
+    forward, backward = (rng.integers(0, _ROWS, shape, np.int32) for _ in range(2))
     start = start_state(params, config, config.n_layers, "float32")
     state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), start)
 
     def call() -> Any:
-        return read_lanes(params, words, start, state, reading, reading, config, "float32")
+        return read_lanes(params, words, start, state, forward, backward, fresh, config, "float32")
 
     return call

@@ -41,7 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from .. import __version__
 
-    argv = sys.argv[1:] if argv is None else argv
+    if argv is None:  # this process is the program's own
+        from .compiled import keep_compiled
+
+        keep_compiled()
+        argv = sys.argv[1:]
     parser = argparse.ArgumentParser(
         prog="elmo-jax",
         description="ELMo word vectors in JAX: embed text, train and convert models.",
