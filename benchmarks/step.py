@@ -47,6 +47,7 @@ def engine_step(
     state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), start)
 
     def call() -> Any:
-        return read_lanes(params, words, start, state, forward, backward, fresh, config, "float32")
+        arguments = (params, words, start, state, forward, backward, fresh, np.int32(n_tokens))
+        return read_lanes(*arguments, config, "float32")
 
     return call

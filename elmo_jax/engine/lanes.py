@@ -55,10 +55,11 @@ def read_lanes(
     forward_TN: jax.Array,
     backward_TN: jax.Array,
     fresh_TN: jax.Array,
+    n_steps: jax.Array,
     config: ElmoConfig,
     precision: str,
 ) -> tuple[tuple[Outputs, Outputs], BiLMState]:
-    """Read T tokens of every lane in each direction, both from left to right.
+    """Read up to T tokens of every lane in each direction, both from left to right.
 
     Args:
         params: the parameter tree.
@@ -68,6 +69,7 @@ def read_lanes(
         forward_TN: int32 [T, N], what the forward stack reads: rows of the word table.
         backward_TN: int32 [T, N], what the backward stack reads.
         fresh_TN: bool [T, N], where a sentence begins.
+        n_steps: int, how many of the T steps are to be run; the outputs of the others are zeros.
         config: the architecture.
         precision: of the products.
 
@@ -85,6 +87,7 @@ def read_lanes(
             getattr(state, name),
             rows_TN,
             fresh_TN,
+            n_steps,
             lanes_first,
         )
         for name, rows_TN in zip(DIRECTIONS, (forward_TN, backward_TN), strict=True)
@@ -100,6 +103,7 @@ def _read_stack(
     state: tuple[LSTMState, ...],
     rows_TN: jax.Array,
     fresh_TN: jax.Array,
+    n_steps: jax.Array,
     lanes_first: bool,
 ) -> tuple[Outputs, tuple[LSTMState, ...]]:
     """``LanguageModelStack`` over lanes; the first layer takes its input's gates from the table."""
@@ -117,31 +121,26 @@ def _read_stack(
         else:
             # With few lanes a product takes as long as its weights take to be read: once for all.
             read, gates = jax.vmap(jax.vmap(of_input, -1, -1))(inputs), lambda gates_GN: gates_GN
-        hidden, last = _read_layer(layer, gates, read, begin, initial, fresh_TN, lanes_first)
+        read_step = _read_step(layer, gates, begin, lanes_first)
+        hidden, last = _read_layer(read_step, (read, fresh_TN), initial, n_steps, lanes_first)
         inputs = hidden + inputs if cell.config.use_skip_connections and depth > 0 else hidden
         outputs.append(inputs if lanes_first else inputs.swapaxes(1, 2))
         states.append(last)
     return tuple(outputs), tuple(states)
 
 
-def _read_layer(
+def _read_step(
     layer: Callable[..., Any],
     gates: Callable[[Any], jax.Array],
-    read: Any,
     begin: LSTMState,
-    state: LSTMState,
-    fresh_TN: jax.Array,
     lanes_first: bool,
-) -> tuple[jax.Array, LSTMState]:
-    """One layer over all steps: [T, N, P], or [T, P, N] with the lanes last; and its last state.
+) -> Callable[[LSTMState, tuple[Any, jax.Array]], LSTMState]:
+    """One step of all lanes, as a function of their state and of what they read.
 
     Args:
         layer: the cell with its parameters, for one lane.
-        gates: from what a step reads to its input's part of the gates.
-        read: what each step reads, axis 0 the step.
+        gates: from what is read to its input's part of the gates.
         begin: the state in which a sentence starts, of one lane.
-        state: of each lane, axis 0 the lane.
-        fresh_TN: where a sentence begins.
         lanes_first: see ``_MANY_LANES``.
     """
     axis = 0 if lanes_first else -1
@@ -150,12 +149,38 @@ def _read_layer(
         new: LSTMState = layer(select_state(fresh, begin, state), gates_G)
         return new
 
-    def step(state: LSTMState, now: tuple[Any, jax.Array]) -> tuple[LSTMState, jax.Array]:
-        new = jax.vmap(one_lane, (axis, axis, 0), axis)(state, gates(now[0]), now[1])
-        return new, new.hidden_P
+    lanes = jax.vmap(one_lane, (axis, axis, 0), axis)
+    return lambda state, now: lanes(state, gates(now[0]), now[1])
 
+
+def _read_layer(
+    read_step: Callable[[LSTMState, Any], LSTMState],
+    read: Any,
+    state: LSTMState,
+    n_steps: jax.Array,
+    lanes_first: bool,
+) -> tuple[jax.Array, LSTMState]:
+    """The outputs of a layer, [T, N, P], or [T, P, N] with the lanes last; and its last state.
+
+    Args:
+        read_step: see ``_read_step``.
+        read: what each step reads, axis 0 the step.
+        state: of each lane, axis 0 the lane.
+        n_steps: how many steps are run. It is no constant, so that the end of a text costs just
+            what is left of it, and needs no compiled shape of its own.
+        lanes_first: see ``_MANY_LANES``.
+    """
     turn: Callable[[jax.Array], jax.Array] = (lambda x: x) if lanes_first else jnp.transpose
-    last, hidden = lax.scan(step, jax.tree.map(turn, state), (read, fresh_TN))
+    first = jax.tree.map(turn, state)
+    longest = len(jax.tree.leaves(read)[0])
+    hidden = jnp.zeros((longest, *first.hidden_P.shape), first.hidden_P.dtype)
+
+    def step(number: jax.Array, carry: tuple[LSTMState, jax.Array]) -> Any:
+        state, hidden = carry
+        new = read_step(state, jax.tree.map(lambda x: x[number], read))
+        return new, hidden.at[number].set(new.hidden_P)
+
+    last, hidden = lax.fori_loop(0, n_steps, step, (first, hidden))
     return hidden, jax.tree.map(turn, last)
 
 

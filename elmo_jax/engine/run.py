@@ -128,6 +128,7 @@ class Run:
             stretch.forward_TN,
             stretch.backward_TN,
             stretch.fresh_TN,
+            stretch.n_steps,
             self._config,
             self._precision,
         )

@@ -58,6 +58,11 @@ class Stretch:
     fresh_TN: np.ndarray
     parts: Parts
 
+    @property
+    def n_steps(self) -> np.ndarray:
+        """How many of the T steps any lane needs, int32."""
+        return (self.parts.inside + self.parts.counts).max().astype(np.int32)
+
 
 class Timeline:
     """What the lanes have before them. Positions count from the next step to be read.
