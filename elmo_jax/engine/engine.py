@@ -31,7 +31,9 @@ class Engine:
         self._config, self._params, self._precision = config, params, precision
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
-        self._lock = threading.Lock()
+        # Reentrant: a stream that nobody reads on may be closed by the garbage collector at any
+        # time, also while its thread holds the lock for another.
+        self._lock = threading.RLock()
 
     def run(self, sentences: Iterable[Sentence], request: Request) -> Iterator[np.ndarray]:
         """Results in the order of the sentences.
