@@ -26,7 +26,8 @@ _FEW_ROWS = 512
 
 _MANY_BYTES = 1 << 30
 _MANY_ROWS = 1 << 15
-"""What a table grows to when it is full: 8,192 words of the largest published model."""
+"""What a table grows to when it is full, at most, as a power of two: 4,096 words of the largest
+published model."""
 
 PADDING_ROW = 0
 """The row that no word has; it is zero."""
