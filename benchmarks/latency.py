@@ -9,6 +9,9 @@ One call embeds one sentence, all layers, from a list of words to a NumPy array;
 systems are interleaved. Each call gets another sentence of the text, so elmo-jax spells out the
 words that it has not met before; "same sentence" repeats one, whose words it then knows.
 "layer_outputs" is the compiled function on its own, which spells out every word of its batch.
+
+A single sentence is bound by memory: its time is compared with that of reading, at the memory's
+rate in the same run, the weights that it needs (``work.weight_bytes``).
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ import elmo_jax
 
 from .arguments import setting
 from .corpus import Sentence, recut, write_sentences
+from .limits import bandwidth
 from .measure import Spread, interleave, ratios, timed
 from .systems import ELMO_JAX, check_peers, check_same, opened
-from .tables import markdown, spread
+from .tables import markdown, number, spread
+from .work import weight_bytes
 
 HELP = "Time to embed one sentence, warm."
 
@@ -56,6 +61,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     names = check_peers(args.peers, PEERS)
     setup = setting(args, _TOKENS)
     n_calls = args.calls or (3 if args.quick else 30)
+    lengths = args.lengths or ((1, 5) if args.quick else (1, 5, 20, 50))
     rows = []
     config, params = elmo_jax.load(setup.model.native)
     function = functools.partial(_layer_outputs, config, params)
@@ -64,17 +70,20 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         opened([ELMO_JAX, *names], setup) as (peers, versions),
     ):
         differences = check_same(peers, setup.sentences)
-        for length in args.lengths or ((1, 5) if args.quick else (1, 5, 20, 50)):
+        for length in lengths:
             needed = length * (n_calls + _N_WARM_UPS)
             sentences = recut(setup.text, length, needed)
             calls = _calls(peers, function, sentences, Path(folder))
             interleave(calls, _N_WARM_UPS, pause=0)
             seconds = interleave(calls, n_calls)
             rows += _rows(length, seconds)
+    rate = bandwidth(quick=args.quick)
     return {
         "setting": setup.json(),
         "versions": versions,
         "largest_difference": differences,
+        "gigabytes_per_second": rate.json(),
+        "limits": [_limit(config, length, rate) for length in lengths],
         "rows": rows,
     }
 
@@ -131,6 +140,13 @@ def _rows(length: int, seconds: Mapping[str, Sequence[float]]) -> list[dict[str,
     ]
 
 
+def _limit(config: elmo_jax.ElmoConfig, length: int, rate: Spread) -> dict[str, float]:
+    """How long the weights of one sentence take to be read."""
+    n_bytes = weight_bytes(config, length)
+    seconds = n_bytes / (rate.median * 1e9)
+    return {"tokens": length, "weight_bytes": n_bytes, "seconds": round(seconds, 5)}
+
+
 def table(summary: dict[str, Any]) -> str:
     """A row for each length and system."""
     heads = ["system", "words", "ms (p10 – p90)", "times elmo-jax (p10 – p90)"]
@@ -144,4 +160,11 @@ def table(summary: dict[str, Any]) -> str:
         for row in summary["rows"]
     ]
     name = summary["setting"]["model"]
-    return f"Model {name}, one sentence a call, all layers.\n\n{markdown(heads, rows)}"
+    read = "; ".join(
+        f"{row['tokens']} words {number(row['seconds'] * 1e3)} ms" for row in summary["limits"]
+    )
+    gigabytes = number(summary["gigabytes_per_second"]["median"])
+    return (
+        f"Model {name}, one sentence a call, all layers.\n\n{markdown(heads, rows)}\n\n"
+        f"The weights that a sentence reads at least, at the memory's {gigabytes} GB/s: {read}."
+    )

@@ -21,6 +21,9 @@ A token, in each of both directions:
 Nothing is counted for sentence boundaries, which are constants of the model, nor for padding; no
 LSTM layer above the highest that is asked for. The state's product is counted for every token, also
 for a sentence's first, where it is a constant that an implementation could keep.
+
+For one sentence alone the arithmetic is little, and the weights are what takes the time: those of a
+layer's state and projection are read for every token, the others at least once a sentence.
 """
 
 from __future__ import annotations
@@ -119,3 +122,15 @@ def step_work(config: ElmoConfig, n_lstm_layers: int) -> int:
     gates = 2 * config.projection_dim * 4 * config.cell_dim
     project = 2 * config.cell_dim * config.projection_dim if config.has_lstm_projection else 0
     return _DIRECTIONS * (n_lstm_layers * (gates + project) + (n_lstm_layers - 1) * gates)
+
+
+def weight_bytes(config: ElmoConfig, n_tokens: int) -> int:
+    """Float32 weights that one sentence alone has to read, all layers, if no word is known."""
+    width, size = config.projection_dim, config.n_filters
+    token_layer = sum(config.char_embedding_dim * k * number for k, number in config.filters)
+    token_layer += config.n_highway * 2 * size**2
+    token_layer += size * width if config.has_token_projection else 0
+    # A product with one vector does two operations a weight.
+    input_kernel = input_work(config) // 2
+    others = step_work(config, config.n_layers) // 2 - (config.n_layers - 1) * input_kernel
+    return 4 * (token_layer + config.n_layers * input_kernel + n_tokens * others)

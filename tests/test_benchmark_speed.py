@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import jax
 import numpy as np
 import pytest
 
@@ -10,8 +11,9 @@ from benchmarks import corpus, models
 from benchmarks.measure import SUMS, Spread, Tolerance, assert_equal, interleave, ratios
 from benchmarks.scaling import within
 from benchmarks.tables import markdown, number, spread
-from benchmarks.work import input_work, needed_work, step_work, word_work
+from benchmarks.work import input_work, needed_work, step_work, weight_bytes, word_work
 from elmo_jax import Elmo, ElmoConfig, ElmoError
+from elmo_jax.model import init_params
 
 # Work
 
@@ -56,6 +58,19 @@ def test_a_text_needs_its_distinct_words_once_and_its_tokens_each():
     assert work.input_products == 2 * input_work(TINY)
     assert work.steps == 4 * step_work(TINY, 2)
     assert work.total == work.words + work.input_products + work.steps
+
+
+def test_a_sentence_of_one_token_reads_every_kernel_once():
+    leaves = jax.tree_util.tree_leaves_with_path(init_params(TINY, 0))
+    read = sum(leaf.nbytes for path, leaf in leaves if "kernel" in str(path[-1]))
+    assert weight_bytes(TINY, 1) == read
+    again = sum(
+        leaf.nbytes
+        for path, leaf in leaves
+        if any(name in str(path[-1]) for name in ("recurrent_kernel", "projection_kernel"))
+        and "layers_" in str(path)
+    )
+    assert weight_bytes(TINY, 3) == read + 2 * again
 
 
 def test_layers_that_nobody_asks_for_are_no_work():
