@@ -81,7 +81,6 @@ def test_lanes_that_move_into_another_shape_read_on_where_they_were():
     assert sorted(current.ends_N) == [0, 0, 30 - plan.CPU.stretch, 40 - plan.CPU.stretch]
     kept = current.resize(16)
     np.testing.assert_array_equal(kept, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
-    n = plan.CPU.stretch
     assert set(current.rows) == {
         0,
         *range(1 + plan.CPU.stretch, 41),
