@@ -11,6 +11,7 @@ import numpy as np
 
 from elmo_jax import ElmoConfig
 from elmo_jax.engine.lanes import read_lanes, start_state
+from elmo_jax.engine.plan import CPU
 from elmo_jax.engine.word_table import Words
 from elmo_jax.model import GATES
 from elmo_jax.parameters import Params
@@ -48,6 +49,6 @@ def engine_step(
 
     def call() -> Any:
         arguments = (params, words, start, state, forward, backward, fresh, np.int32(n_tokens))
-        return read_lanes(*arguments, config, "float32")
+        return read_lanes(*arguments, config, "float32", CPU.layout(n_lanes))
 
     return call

@@ -18,6 +18,7 @@ from .parameters import Params, check_params
 from .pooling import check_pooling
 from .selection import Layers, select_layers
 from .sentences import Tokenizer, check_not_a_string, check_sentence, check_sentences, tokenize
+from .sharding import check_devices
 
 DTYPES = ("float32", "float16")
 
@@ -34,6 +35,7 @@ class Elmo:
         options_file: options.json of the published format, together with ``weight_file``.
         weight_file: the HDF5 file of the published format.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        devices: JAX devices that share the work; None for all local ones.
 
     Attributes:
         config: the architecture.
@@ -58,28 +60,44 @@ class Elmo:
         options_file: str | os.PathLike[str] | None = None,
         weight_file: str | os.PathLike[str] | None = None,
         precision: str = "float32",
+        devices: Sequence[jax.Device] | None = None,
     ) -> None:
         check_precision(precision)
+        check_devices(devices)
         config, params = load(source, options_file=options_file, weight_file=weight_file)
-        self._set_up(config, params, precision)
+        self._set_up(config, params, precision, devices)
 
     @classmethod
-    def from_params(cls, config: ElmoConfig, params: Params, *, precision: str = "float32") -> Elmo:
+    def from_params(
+        cls,
+        config: ElmoConfig,
+        params: Params,
+        *,
+        precision: str = "float32",
+        devices: Sequence[jax.Device] | None = None,
+    ) -> Elmo:
         """An Elmo of parameters that are in memory already.
 
         Raises:
             ElmoError: if ``params`` does not fit ``config``.
         """
         check_precision(precision)
+        check_devices(devices)
         check_params(config, params)
         elmo = cls.__new__(cls)
-        elmo._set_up(config, params, precision)
+        elmo._set_up(config, params, precision, devices)
         return elmo
 
-    def _set_up(self, config: ElmoConfig, params: Params, precision: str) -> None:
+    def _set_up(
+        self,
+        config: ElmoConfig,
+        params: Params,
+        precision: str,
+        devices: Sequence[jax.Device] | None,
+    ) -> None:
         self.config = config
-        self.params = jax.device_put(dict(params))
-        self._engine = Engine(config, self.params, precision)
+        self.params = jax.device_put(dict(params), devices[0] if devices else None)
+        self._engine = Engine(config, self.params, precision, devices=devices)
 
     def stream(
         self,

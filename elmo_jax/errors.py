@@ -6,3 +6,7 @@ class ElmoError(ValueError):
 
     It is a ``ValueError``, so code that guards against bad input in general keeps working.
     """
+
+
+class DeviceMemoryWarning(UserWarning):
+    """A device ran out of memory, and the run goes on with fewer lanes."""

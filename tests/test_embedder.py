@@ -1,5 +1,6 @@
 """Elmo: what users call, against the oracle and against itself in other company."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.engine import lanes, plan, run, word_table
+from elmo_jax.engine import lanes, plan, word_table
 from elmo_jax.model import init_params
 
 # Float32 against float64; the oracle's values are of order 1 (a few reach 6).
@@ -151,8 +152,8 @@ def test_the_number_of_lanes_changes_nothing(model, monkeypatch, lanes_used, rea
     elmo, _ = model
     sentences = real_sentences[:150]
     expected = elmo.embed(sentences, "top")
-    monkeypatch.setattr(plan, "LANE_SHAPES", lanes_used)
-    monkeypatch.setattr(run, "MAX_LANES", max(lanes_used))
+    other = dataclasses.replace(plan.CPU, lane_shapes=lanes_used)
+    monkeypatch.setattr(elmo._engine, "plan", other)
     for before, now in zip(expected, elmo.embed(sentences, "top"), strict=True):
         close(now, before, SAME_SENTENCE_TOLERANCE)
 
@@ -188,7 +189,7 @@ def test_a_few_compiled_shapes_take_whatever_comes(real_sentences):
         elmo.embed([["x" * (length % 60)] * length], "top")
     new = {name: f._cache_size() - before[name] for name, f in traced.items()}
     # Each for a new word table and for one that has grown.
-    assert 0 < new["lanes"] <= 2 * len(plan.LANE_SHAPES)
+    assert 0 < new["lanes"] <= 2 * len(plan.CPU.lane_shapes)
     assert 0 < new["words"] <= 2 * 4
 
 
@@ -205,7 +206,7 @@ def test_a_stream_reads_no_further_than_it_must(model):
     for _ in range(500):
         next(stream)
     # The lanes hold parts of two windows, and two are read ahead.
-    assert len(read) <= 500 + 4 * plan.WINDOW_TOKENS / 100
+    assert len(read) <= 500 + 4 * plan.CPU.window_tokens / 100
 
 
 def test_threads_may_share_an_elmo(model):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax.characters import encode_words
-from elmo_jax.engine import engine, plan, run, timeline, word_table
+from elmo_jax.engine import plan, reading, run, timeline, word_table
 from elmo_jax.functional import layer_outputs
 from elmo_jax.model import BiLM, init_params
 
@@ -33,7 +33,7 @@ def read_in_full(timeline):
     forward, backward, finished = {}, {}, []
     while timeline.oldest is not None:
         stretch = timeline.take()
-        shape = (plan.STRETCH, len(timeline.ends_N))
+        shape = (plan.CPU.stretch, len(timeline.ends_N))
         assert stretch.forward_TN.shape == stretch.backward_TN.shape == shape
         n_fresh = 0
         for number, lane, inside, outside, count, _ in zip(*stretch.parts, strict=True):
@@ -50,9 +50,9 @@ def read_in_full(timeline):
     return forward, backward
 
 
-@given(st.lists(LENGTHS, min_size=1, max_size=3), st.sampled_from(plan.LANE_SHAPES))
+@given(st.lists(LENGTHS, min_size=1, max_size=3), st.sampled_from(plan.CPU.lane_shapes))
 def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
-    current = timeline.Timeline()
+    current = timeline.Timeline(plan.CPU.stretch)
     current.resize(n_lanes)
     n_placed, n_rows, expected = 0, 1, {}
     for window in windows:
@@ -71,36 +71,40 @@ def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
 
 
 def test_lanes_that_move_into_another_shape_read_on_where_they_were():
-    current = timeline.Timeline()
+    current = timeline.Timeline(plan.CPU.stretch)
     current.resize(16)
     lengths = np.array([40, 30, *[3] * 14])
     current.place(np.arange(16), lengths, 1 + np.arange(lengths.sum(), dtype=np.int32))
     current.take()
     kept = current.resize(4)
     assert len(kept) == len(current.ends_N) == 4
-    assert sorted(current.ends_N) == [0, 0, 30 - plan.STRETCH, 40 - plan.STRETCH]
+    assert sorted(current.ends_N) == [0, 0, 30 - plan.CPU.stretch, 40 - plan.CPU.stretch]
     kept = current.resize(16)
     np.testing.assert_array_equal(kept, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
-    assert set(current.rows) == {0, *range(1 + plan.STRETCH, 41), *range(41 + plan.STRETCH, 71)} | {
-        *range(1, 41 - plan.STRETCH),
-        *range(41, 71 - plan.STRETCH),
+    assert set(current.rows) == {
+        0,
+        *range(1 + plan.CPU.stretch, 41),
+        *range(41 + plan.CPU.stretch, 71),
+    } | {
+        *range(1, 41 - plan.CPU.stretch),
+        *range(41, 71 - plan.CPU.stretch),
     }  # the backward stack has read the ends
     stretch = current.take()
-    assert sorted(stretch.parts.outside) == [plan.STRETCH, plan.STRETCH]
+    assert sorted(stretch.parts.outside) == [plan.CPU.stretch, plan.CPU.stretch]
 
 
 def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():
     ends = np.zeros(128, np.int64)
     ends[:3] = 40
-    assert plan.smaller_shape(ends) == 4
+    assert plan.CPU.smaller_shape(ends) == 4
     ends[:3] = 8
-    assert plan.smaller_shape(ends) == 128
-    assert plan.smaller_shape(np.full(64, 100)) == 64
+    assert plan.CPU.smaller_shape(ends) == 128
+    assert plan.CPU.smaller_shape(np.full(64, 100)) == 64
 
 
 def test_a_sentence_runs_alone_and_a_thousand_in_the_largest_shape():
-    assert plan.choose_lanes(np.array([20])) == 1
-    assert plan.choose_lanes(np.full(1000, 20)) == plan.MAX_LANES
+    assert plan.CPU.choose_lanes(np.array([20])) == 1
+    assert plan.CPU.choose_lanes(np.full(1000, 20)) == plan.CPU.max_lanes
 
 
 def test_real_sentences_waste_little(tiny, real_sentences, monkeypatch):
@@ -119,13 +123,13 @@ def test_real_sentences_waste_little(tiny, real_sentences, monkeypatch):
 
 def test_windows_are_bounded_in_tokens_and_in_empty_sentences_and_keep_the_order():
     sentences = [["w"] * 1000] * 40 + [["w"] * 20_000] + [["w"]] * 10 + [[]] * 40_000
-    windows, are_last = zip(*engine._windows(sentences), strict=True)
+    windows, are_last = zip(*reading.windows(sentences, plan.CPU.window_tokens), strict=True)
     assert list(itertools.chain(*windows)) == sentences
     assert are_last == (*[False] * (len(windows) - 1), True)
     for window, last in zip(windows, are_last, strict=True):
         size = sum(max(1, len(sentence)) for sentence in window)
-        assert size <= plan.WINDOW_TOKENS * (1 + last) or len(window) == 1
-    assert list(engine._windows([])) == []
+        assert size <= plan.CPU.window_tokens * (1 + last) or len(window) == 1
+    assert list(reading.windows([], 9)) == []
 
 
 def test_a_long_sentence_does_not_let_results_pile_up(tiny):
@@ -140,7 +144,7 @@ def test_a_long_sentence_does_not_let_results_pile_up(tiny):
 
     stream = elmo_jax.Elmo.from_params(*tiny).stream(source(), "top")
     assert next(stream).shape[0] == 3000
-    assert len(taken) * 16 < 5 * plan.WINDOW_TOKENS
+    assert len(taken) * 16 < 5 * plan.CPU.window_tokens
 
 
 def table_vectors(table, words):

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..config import ElmoConfig
 from ..selection import LayerSelection
-from .lanes import Outputs, take_lanes
+from .lanes import Outputs
+from .placement import Placement
 from .results import pool_lanes, token_halves
 from .timeline import Parts, Stretch
 from .word_table import Words
@@ -51,10 +52,12 @@ class Collector(abc.ABC):
     Attributes:
         request: what is wanted.
         config: the architecture.
+        placement: of the lanes.
     """
 
     request: Request
     config: ElmoConfig
+    placement: Placement
 
     @abc.abstractmethod
     def take_lanes(self, kept_N: np.ndarray) -> None:
@@ -117,7 +120,7 @@ class PoolCollector(Collector):
 
     def take_lanes(self, kept_N: np.ndarray) -> None:
         """See ``Collector``."""
-        self.pooled = take_lanes(self.pooled, kept_N)
+        self.pooled = self.placement.take_lanes(self.pooled, kept_N)
 
     def reduce(
         self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
@@ -125,28 +128,42 @@ class PoolCollector(Collector):
         """See ``Collector``."""
         parts, (n_steps, n_lanes) = stretch.parts, stretch.fresh_TN.shape
         ends = np.flatnonzero(parts.finished)
+        steps, lanes = (parts.inside + parts.counts - 1)[ends], parts.lanes[ends]
+        # The ends of each device's lanes, behind each other.
+        n_shards = self.placement.n_shards(n_lanes)
+        shard, lane = np.divmod(lanes, n_lanes // n_shards)
+        order = np.argsort(shard, kind="stable")
+        counts = np.bincount(shard, minlength=n_shards)
+        nth = np.arange(len(ends)) - np.repeat(np.cumsum(counts) - counts, counts)
         # Two compiled sizes: one end a lane is more than there are, as a rule.
-        size = n_lanes if len(ends) <= n_lanes else n_lanes * n_steps
-        places = (parts.inside + parts.counts - 1, parts.lanes)
+        size = n_lanes // n_shards * (1 if counts.max() <= n_lanes // n_shards else n_steps)
+        places_KS = np.zeros((2, n_shards, size), np.int32)
+        places_KS[:, shard[order], nth] = steps[order], lane[order]
+        ends, found = ends[order], (shard[order], nth)
         self.pooled, vectors = pool_lanes(
             self.pooled,
             words,
             (stretch.forward_TN, stretch.backward_TN),
             stretch.fresh_TN,
             outputs,
-            *(np.pad(x[ends], (0, size - len(ends))).astype(np.int32) for x in places),
+            *self.placement.divide(tuple(places_KS), axis=0),
             self.request.shares_L,
             self.request.selection,
             self.request.pooling or "",
         )
         return lambda results: self._fill(
-            results, parts.numbers[ends], parts.lengths[ends], vectors
+            results, parts.numbers[ends], parts.lengths[ends], vectors, found
         )
 
     def _fill(
-        self, results: Results, numbers_S: np.ndarray, lengths_S: np.ndarray, vectors: jax.Array
+        self,
+        results: Results,
+        numbers_S: np.ndarray,
+        lengths_S: np.ndarray,
+        vectors: jax.Array,
+        places: tuple[np.ndarray, np.ndarray],
     ) -> None:
-        found = np.asarray(vectors)[: len(numbers_S)]
+        found = np.asarray(vectors)[places]
         if self.request.pooling == "mean":
             found = found / lengths_S.astype(np.float32).reshape(-1, *[1] * (found.ndim - 1))
         for number, vector in zip(numbers_S.tolist(), found, strict=True):

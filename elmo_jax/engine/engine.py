@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
+import jax
 import numpy as np
 
 from ..config import ElmoConfig
-from ..model import BiLMState
+from ..model import BiLMState, round_kernels
 from ..parameters import Params
 from .collectors import Request
 from .lanes import start_state
-from .plan import WINDOW_TOKENS
+from .memory import is_out_of_memory, no_fewer_lanes, warn_of_fewer_lanes
+from .placement import Placement
+from .plan import Plan, plan_for
+from .reading import Sentence, Source, windows
 from .run import Run
 from .word_table import WordTable
-
-Sentence = Sequence[str]
 
 _LONG = 64
 """Tokens of the sentences that one in a hundred real ones is longer than."""
@@ -25,10 +27,32 @@ _NOTHING = np.zeros(0)
 
 
 class Engine:
-    """Runs one model over sentences. Threads may share it; they take turns."""
+    """Runs one model over sentences. Threads may share it; they take turns.
 
-    def __init__(self, config: ElmoConfig, params: Params, precision: str) -> None:
-        self._config, self._params, self._precision = config, params, precision
+    Args:
+        config: the architecture.
+        params: the parameter tree, on a device.
+        precision: of the products.
+        devices: among which lanes are divided; None for all local ones.
+        plan: of one device; None for that of its platform.
+
+    Attributes:
+        plan: of all devices together. It changes when a device runs out of memory.
+    """
+
+    def __init__(
+        self,
+        config: ElmoConfig,
+        params: Params,
+        precision: str,
+        *,
+        devices: Sequence[jax.Device] | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self._config, self._precision = config, precision
+        self._placement = Placement(devices)
+        self._params = self._placement.copy(round_kernels(params, precision))
+        self.plan = (plan or plan_for(self._placement.platform)).over(self._placement.n_devices)
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
         # Reentrant: a stream that nobody reads on may be closed by the garbage collector at any
@@ -40,31 +64,27 @@ class Engine:
 
         Args:
             sentences: lists of words, checked already. They are read a window at a time, when
-                the lanes need them.
+                the lanes need them: up to two windows beyond those that the lanes hold. What
+                the iterable raises is raised after the results of all before.
             request: what is wanted of each.
 
         Yields:
             An array of its own for each sentence: [T, D] or [L, T, D], pooled [D] or [L, D].
         """
-        n_layers = request.selection.n_computed - 1
-        with self._lock:
-            table, start = self._table(n_layers > 0), self._start(n_layers)
-        run = Run(self._config, self._params, self._precision, table, start, request)
-        windows = _windows(sentences)
-        window = next(windows, None)
+        source = Source(sentences)
+        ahead = windows(source, self.plan.window_tokens)
+        run = self._new_run(request)
+        window = next(ahead, None)
         try:
             while window is not None or run.has_work:
-                with self._lock:
-                    if placed := window is not None and run.wants_more:
-                        run.place(*window)
-                    else:
-                        run.advance()
-                if placed:
-                    window = next(windows, None)
+                if self._go_on(run, window):
+                    window = next(ahead, None)
                 yield from run.results()
         finally:
             with self._lock:
                 run.close()
+        if source.failure is not None:
+            raise source.failure
 
     def run_all(self, sentences: Sequence[Sentence], request: Request) -> list[np.ndarray]:
         """``run`` for sentences that are all there: the long ones are read first.
@@ -78,11 +98,60 @@ class Engine:
             results[i] = result
         return results
 
+    def _new_run(self, request: Request) -> Run:
+        n_layers = request.selection.n_computed - 1
+        with self._lock:
+            table, start = self._table(n_layers > 0), self._start(n_layers)
+        arguments = (self._config, self._params, self._precision, table, start, request)
+        return Run(*arguments, self._placement, self.plan)
+
+    def _go_on(self, run: Run, window: tuple[list[Sentence], bool] | None) -> bool:
+        """One step of a run, with fewer lanes if the device has no room.
+
+        The lock is not held while the user's iterable or the user is at work.
+
+        Returns:
+            Whether it took ``window``.
+        """
+        with self._lock:
+            placed = window is not None and run.wants_more
+            try:
+                if placed and window is not None:
+                    run.place(*window)
+                else:
+                    run.advance()
+                return placed
+            except jax.errors.JaxRuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = str(error)
+            # Out here the error has let go of the arrays that its traceback held.
+            self._make_do(run, reason)
+            return placed
+
+    def _make_do(self, run: Run, reason: str) -> None:
+        """Run again what a device had no room for, with half the lanes, until there is room."""
+        while True:
+            before = run.n_lanes
+            plan = self.plan.halved(before)
+            if plan is None:
+                self._tables.clear()  # a failed call may have taken its arrays
+                raise no_fewer_lanes(before, reason)
+            self.plan = plan
+            warn_of_fewer_lanes(before, plan)
+            try:
+                run.start_again(plan)
+                return
+            except jax.errors.JaxRuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                reason = str(error)
+
     def _table(self, with_gates: bool) -> WordTable:
         """The table of token vectors alone is for who asks for no other layer."""
         if with_gates not in self._tables:
             arguments = (self._config, self._params, self._precision, with_gates)
-            self._tables[with_gates] = WordTable(*arguments)
+            self._tables[with_gates] = WordTable(*arguments, place=self._placement.copy)
         return self._tables[with_gates]
 
     def _start(self, n_layers: int) -> BiLMState:
@@ -90,28 +159,3 @@ class Engine:
             arguments = (self._params, self._config, n_layers, self._precision)
             self._starts[n_layers] = start_state(*arguments)
         return self._starts[n_layers]
-
-
-def _windows(sentences: Iterable[Sentence]) -> Iterator[tuple[list[Sentence], bool]]:
-    """Runs of sentences of about WINDOW_TOKENS tokens, and whether they are the last.
-
-    The last run may be twice as long: the more sentences, the more evenly the lanes end.
-    """
-    window: list[Sentence] = []
-    following: list[Sentence] = []
-    n_tokens = n_following = 0
-    for sentence in sentences:
-        # An empty sentence counts too, so that any number of them stays bounded.
-        size = max(1, len(sentence))
-        if not following and (n_tokens + size <= WINDOW_TOKENS or not window):
-            window.append(sentence)
-            n_tokens += size
-        elif n_following + size <= WINDOW_TOKENS or not following:
-            following.append(sentence)
-            n_following += size
-        else:
-            yield window, False
-            window, n_tokens = following, n_following
-            following, n_following = [sentence], size
-    if window:
-        yield window + following, True

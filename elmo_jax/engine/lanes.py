@@ -14,15 +14,8 @@ from ..config import ElmoConfig
 from ..model import BiLM, BiLMState, LSTMState, ProjectedLSTMCell
 from ..model.lstm import select_state
 from ..parameters import DIRECTIONS, Params
+from .plan import Layout
 from .word_table import Words
-
-_MANY_LANES = 96
-"""From as many lanes on, an array has the lanes first, below it has them last.
-
-The products are then [N, in] @ [in, out] or [out, in] @ [in, N]. On two CPU cores, a layer of the
-largest published model came to 98 % of the rate of large products with 128 lanes first, against
-92 % with 64 lanes last; with 16 lanes it was 69 % with the lanes last, 55 % with them first.
-"""
 
 Outputs = tuple[jax.Array, ...]
 """The outputs of one direction's layers, each float32 [T, N, P]."""
@@ -46,7 +39,7 @@ def take_lanes(tree: Any, kept_N: jax.Array) -> Any:
     return jax.tree.map(take, tree)
 
 
-@functools.partial(jax.jit, static_argnames=("config", "precision"))
+@functools.partial(jax.jit, static_argnames=("config", "precision", "layout"))
 def read_lanes(
     params: Params,
     words: Words,
@@ -58,6 +51,7 @@ def read_lanes(
     n_steps: jax.Array,
     config: ElmoConfig,
     precision: str,
+    layout: Layout,
 ) -> tuple[tuple[Outputs, Outputs], BiLMState]:
     """Read up to T tokens of every lane in each direction, both from left to right.
 
@@ -72,12 +66,13 @@ def read_lanes(
         n_steps: int, how many of the T steps are to be run; the outputs of the others are zeros.
         config: the architecture.
         precision: of the products.
+        layout: of the lanes; with ``all_steps``, ``n_steps`` is not looked at.
 
     Returns:
         The outputs of both directions, and the state for the next call.
     """
-    lanes_first = fresh_TN.shape[1] >= _MANY_LANES
-    cell = ProjectedLSTMCell(config, precision, kernel_first=not lanes_first)
+    cell = ProjectedLSTMCell(config, precision, kernel_first=not layout.lanes_first)
+    count = len(fresh_TN) if layout.all_steps else n_steps
     read = [
         _read_stack(
             cell,
@@ -87,8 +82,8 @@ def read_lanes(
             getattr(state, name),
             rows_TN,
             fresh_TN,
-            n_steps,
-            lanes_first,
+            count,
+            layout.lanes_first,
         )
         for name, rows_TN in zip(DIRECTIONS, (forward_TN, backward_TN), strict=True)
     ]
@@ -103,7 +98,7 @@ def _read_stack(
     state: tuple[LSTMState, ...],
     rows_TN: jax.Array,
     fresh_TN: jax.Array,
-    n_steps: jax.Array,
+    n_steps: jax.Array | int,
     lanes_first: bool,
 ) -> tuple[Outputs, tuple[LSTMState, ...]]:
     """``LanguageModelStack`` over lanes; the first layer takes its input's gates from the table."""
@@ -141,7 +136,7 @@ def _read_step(
         layer: the cell with its parameters, for one lane.
         gates: from what is read to its input's part of the gates.
         begin: the state in which a sentence starts, of one lane.
-        lanes_first: see ``_MANY_LANES``.
+        lanes_first: see ``Layout``.
     """
     axis = 0 if lanes_first else -1
 
@@ -157,7 +152,7 @@ def _read_layer(
     read_step: Callable[[LSTMState, Any], LSTMState],
     read: Any,
     state: LSTMState,
-    n_steps: jax.Array,
+    n_steps: jax.Array | int,
     lanes_first: bool,
 ) -> tuple[jax.Array, LSTMState]:
     """The outputs of a layer, [T, N, P], or [T, P, N] with the lanes last; and its last state.
@@ -166,9 +161,9 @@ def _read_layer(
         read_step: see ``_read_step``.
         read: what each step reads, axis 0 the step.
         state: of each lane, axis 0 the lane.
-        n_steps: how many steps are run. It is no constant, so that the end of a text costs just
-            what is left of it, and needs no compiled shape of its own.
-        lanes_first: see ``_MANY_LANES``.
+        n_steps: how many steps are run. It need be no constant: the end of a text then costs
+            just what is left of it, and needs no compiled shape of its own.
+        lanes_first: see ``Layout``.
     """
     turn: Callable[[jax.Array], jax.Array] = (lambda x: x) if lanes_first else jnp.transpose
     first = jax.tree.map(turn, state)

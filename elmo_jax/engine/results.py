@@ -38,8 +38,8 @@ def pool_lanes(
     rows_TN: tuple[jax.Array, jax.Array],
     fresh_TN: jax.Array,
     outputs: tuple[Outputs, Outputs],
-    steps_S: jax.Array,
-    lanes_S: jax.Array,
+    steps_KS: jax.Array,
+    lanes_KS: jax.Array,
     shares_L: jax.Array,
     selection: LayerSelection,
     pooling: str,
@@ -52,14 +52,16 @@ def pool_lanes(
         rows_TN: int32 [T, N], what the two directions read.
         fresh_TN: bool [T, N], where a sentence begins.
         outputs: of ``read_lanes``.
-        steps_S: int32, the steps at which sentences end.
-        lanes_S: int32, the lanes in which they do.
+        steps_KS: int32 [K, S], the steps at which sentences end in each Kth of the lanes. Of what
+            lies on a device it takes from there, when the lanes are divided among K.
+        lanes_KS: int32 [K, S], the lanes in which they do, counted in each Kth.
         shares_L: see ``LayerSelection.apply``.
         selection: the wanted layers.
         pooling: "mean" sums, "max" takes the maximum.
 
     Returns:
-        ``pooled`` for the next call; and float32 [S, D] or [S, L, D], what is pooled at the ends.
+        ``pooled`` for the next call; and float32 [K, S, D] or [K, S, L, D], what
+        is pooled at the ends.
     """
     halves = [
         selection.apply((words.vectors[rows], *layers), shares_L, axis=2)
@@ -75,4 +77,8 @@ def pool_lanes(
         return total, total
 
     last, totals = lax.scan(add, pooled, (vectors, fresh_TN))
-    return last, totals[steps_S, lanes_S]
+    n_steps, n_lanes = fresh_TN.shape
+    n_parts = len(steps_KS)
+    parts = totals.reshape(n_steps, n_parts, n_lanes // n_parts, *totals.shape[2:])
+    ends = jax.vmap(lambda part, steps, lanes: part[steps, lanes], (1, 0, 0))
+    return last, ends(parts, steps_KS, lanes_KS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -13,8 +14,9 @@ from ..config import ElmoConfig
 from ..model import BiLMState
 from ..parameters import Params
 from .collectors import Collector, PoolCollector, Request, Results, TokenCollector
-from .lanes import Outputs, read_lanes, take_lanes
-from .plan import LONGEST_LEAD, MAX_LANES, STRETCH, choose_lanes, smaller_shape
+from .lanes import Outputs, read_lanes
+from .placement import Placement
+from .plan import Plan
 from .timeline import Stretch, Timeline
 from .word_table import WordTable
 
@@ -33,6 +35,8 @@ class Run:
             ``advance`` and ``close``.
         start: the state in which a sentence starts, for the layers that are to run.
         request: what is wanted of each sentence.
+        placement: of the lanes on devices.
+        plan: the sizes to work with.
     """
 
     def __init__(
@@ -43,26 +47,40 @@ class Run:
         table: WordTable,
         start: BiLMState,
         request: Request,
+        placement: Placement,
+        plan: Plan,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self._table, self._start, self._request = table, start, request
-        kind = TokenCollector if request.pooling is None else PoolCollector
-        self._collector: Collector = kind(request, config)
-        self._timeline = Timeline()
-        self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), start)
-        self._in_flight: collections.deque[tuple[np.ndarray, Callable[[Results], None]]]
-        self._in_flight = collections.deque()
+        self._placement, self._plan = placement, plan
         self._results: Results = {}
         self._finished: set[int] = set()
+        self._pending: dict[int, Sequence[str]] = {}  # by number, until the result is there
         self._n_placed = self._n_given = 0
+        self._came_last = False
+        self._clear()
+
+    def _clear(self) -> None:
+        """Start with no lanes, and nothing on its way."""
+        kind = TokenCollector if self._request.pooling is None else PoolCollector
+        self._collector: Collector = kind(self._request, self._config, self._placement)
+        self._timeline = Timeline(self._plan.stretch)
+        self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
+        self._in_flight: collections.deque[tuple[np.ndarray, Callable[[Results], None]]]
+        self._in_flight = collections.deque()
+
+    @property
+    def n_lanes(self) -> int:
+        """Lanes that are in use, or would be."""
+        return len(self._timeline.ends_N) or self._plan.max_lanes
 
     @property
     def wants_more(self) -> bool:
         """Whether a window should be placed now: a lane is about to end, and none is far ahead."""
-        ends_N = self._timeline.ends_N
+        ends_N, plan = self._timeline.ends_N, self._plan
         if not len(ends_N):
             return True
-        return bool(ends_N.min() < STRETCH and ends_N.max() <= LONGEST_LEAD)
+        return bool(ends_N.min() < plan.stretch and ends_N.max() <= plan.longest_lead)
 
     @property
     def has_work(self) -> bool:
@@ -79,32 +97,50 @@ class Run:
         lengths = np.fromiter(map(len, window), np.int64, len(window))
         numbers = self._n_placed + np.arange(len(window))
         self._n_placed += len(window)
+        self._came_last = is_last
         for number in numbers[lengths == 0].tolist():
             shape = self._request.shape(self._config, 0)
             self._results[number] = np.zeros(shape, self._request.dtype)
             self._finished.add(number)
-        real = lengths > 0
-        if not real.any():
-            return
-        words = (word for sentence in window for word in sentence)
+        new = {n: words for n, words in zip(numbers.tolist(), window, strict=True) if len(words)}
+        self._pending |= new
+        if new:
+            self._lay_down(new)
+
+    def _lay_down(self, sentences: dict[int, Sequence[str]]) -> None:
+        lengths = np.fromiter(map(len, sentences.values()), np.int64, len(sentences))
+        words = (word for sentence in sentences.values() for word in sentence)
         rows = self._table.rows(words, self, self._timeline.rows)
-        n_lanes = choose_lanes(lengths[real]) if is_last else MAX_LANES
+        plan = self._plan
+        n_lanes = plan.choose_lanes(lengths) if self._came_last else plan.max_lanes
         if self._timeline.oldest is not None:
             n_lanes = max(n_lanes, len(self._timeline.ends_N))
         self._resize(n_lanes)
-        self._timeline.place(numbers[real], lengths[real], rows)
+        numbers = np.fromiter(sentences, np.int64, len(sentences))
+        self._timeline.place(numbers, lengths, rows)
+
+    def start_again(self, plan: Plan) -> None:
+        """Run what was under way again, by another plan; all that is on the device may be lost."""
+        self._table.release(self)
+        self._plan = plan
+        self._clear()
+        self._table.rebuild()
+        if self._pending:
+            self._lay_down(self._pending)
 
     def advance(self) -> None:
         """Send the next call to the device, and take the results of one before it."""
         n_left = 0
         if self._timeline.oldest is not None:
-            self._resize(smaller_shape(self._timeline.ends_N))
+            self._resize(self._plan.smaller_shape(self._timeline.ends_N))
             self._read(self._timeline.take())
             n_left = _CALLS_IN_FLIGHT - 1
         while len(self._in_flight) > n_left:
             finished, fill = self._in_flight.popleft()
             fill(self._results)
             self._finished.update(finished.tolist())
+            for number in finished.tolist():
+                del self._pending[number]
 
     def results(self) -> Iterator[np.ndarray]:
         """The results that are there, up to the first that is not."""
@@ -119,6 +155,7 @@ class Run:
 
     def _read(self, stretch: Stretch) -> None:
         words = self._table.words
+        stretch = dataclasses.replace(stretch, **self._placement.divide(stretch.arrays, axis=1))
         outputs: tuple[Outputs, Outputs]
         outputs, self._state = read_lanes(
             self._params,
@@ -131,6 +168,7 @@ class Run:
             stretch.n_steps,
             self._config,
             self._precision,
+            self._plan.layout(self.n_lanes),
         )
         fill = self._collector.reduce(words, stretch, outputs)
         finished = stretch.parts.numbers[stretch.parts.finished]
@@ -139,5 +177,5 @@ class Run:
     def _resize(self, n_lanes: int) -> None:
         if n_lanes != len(self._timeline.ends_N):
             kept_N = self._timeline.resize(n_lanes)
-            self._state = take_lanes(self._state, kept_N)
+            self._state = self._placement.take_lanes(self._state, kept_N)
             self._collector.take_lanes(kept_N)

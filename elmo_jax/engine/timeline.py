@@ -8,12 +8,11 @@ sentence stands reversed in its own place, so it starts and ends where the forwa
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..packing import level
-from .plan import STRETCH
 from .word_table import PADDING_ROW
 
 
@@ -59,6 +58,11 @@ class Stretch:
     parts: Parts
 
     @property
+    def arrays(self) -> dict[str, Any]:
+        """Those that go to the device."""
+        return {name: getattr(self, name) for name in ("forward_TN", "backward_TN", "fresh_TN")}
+
+    @property
     def n_steps(self) -> np.ndarray:
         """How many of the T steps any lane needs, int32."""
         return (self.parts.inside + self.parts.counts).max().astype(np.int32)
@@ -67,11 +71,15 @@ class Stretch:
 class Timeline:
     """What the lanes have before them. Positions count from the next step to be read.
 
+    Args:
+        stretch: steps that are cut off at a time.
+
     Attributes:
         ends_N: int64 [N], where each lane's last sentence ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stretch: int) -> None:
+        self._stretch = stretch
         self.ends_N = np.zeros(0, np.int64)
         self._forward_WN = self._backward_WN = np.zeros((0, 0), np.int32)
         self._fresh_WN = np.zeros((0, 0), bool)
@@ -131,8 +139,9 @@ class Timeline:
 
     def take(self) -> Stretch:
         """Cut off the next stretch."""
-        self._lengthen(STRETCH)
-        here = np.flatnonzero(self._starts < STRETCH)
+        cut = self._stretch
+        self._lengthen(cut)
+        here = np.flatnonzero(self._starts < cut)
         starts, lengths = self._starts[here], self._lengths[here]
         inside = np.maximum(starts, 0)
         parts = Parts(
@@ -140,23 +149,19 @@ class Timeline:
             self._lanes[here],
             inside,
             inside - starts,
-            np.minimum(starts + lengths, STRETCH) - inside,
+            np.minimum(starts + lengths, cut) - inside,
             lengths,
         )
-        stretch = Stretch(
-            self._forward_WN[:STRETCH],
-            self._backward_WN[:STRETCH],
-            self._fresh_WN[:STRETCH],
-            parts,
-        )
-        self._forward_WN = self._forward_WN[STRETCH:]
-        self._backward_WN = self._backward_WN[STRETCH:]
-        self._fresh_WN = self._fresh_WN[STRETCH:]
+        arrays = (self._forward_WN, self._backward_WN, self._fresh_WN)
+        stretch = Stretch(*(x[:cut] for x in arrays), parts)
+        self._forward_WN = self._forward_WN[cut:]
+        self._backward_WN = self._backward_WN[cut:]
+        self._fresh_WN = self._fresh_WN[cut:]
         left = np.ones(len(self._starts), bool)
         left[here] = ~parts.finished
         self._numbers, self._lanes = self._numbers[left], self._lanes[left]
-        self._starts, self._lengths = self._starts[left] - STRETCH, self._lengths[left]
-        self.ends_N = np.maximum(self.ends_N - STRETCH, 0)
+        self._starts, self._lengths = self._starts[left] - cut, self._lengths[left]
+        self.ends_N = np.maximum(self.ends_N - cut, 0)
         return stretch
 
     def _lengthen(self, width: int) -> None:

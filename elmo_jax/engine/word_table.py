@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -29,6 +29,9 @@ _MANY_ROWS = 1 << 15
 """What a table grows to when it is full, at most, as a power of two: 4,096 words of the largest
 published model."""
 
+_REBUILT = 4096
+"""Words that are encoded together when a table is rebuilt."""
+
 PADDING_ROW = 0
 """The row that no word has; it is zero."""
 
@@ -49,7 +52,7 @@ class Words(NamedTuple):
 
 
 class WordTable:
-    """A bounded table, filled as words are asked for.
+    """A bounded table, filled as words are asked for; ``place`` moves arrays to where they stay.
 
     When it is full, the words that were not asked for the longest time make room, but for those
     that somebody still holds. A table all of whose rows are held grows.
@@ -65,13 +68,15 @@ class WordTable:
         precision: str,
         with_gates: bool = True,
         n_rows: int = _FEW_ROWS,
+        place: Callable[[Words], Words] = lambda words: words,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self._short = min(_USUAL_WORD + config.max_filter_width, config.max_characters_per_token)
         n_gates = len(GATES) * config.cell_dim if with_gates else 0
-        widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
-        self.words = jax.tree.map(lambda width: jnp.zeros((n_rows, width), jnp.float32), widths)
-        affordable = _MANY_BYTES // (4 * sum(map(int, widths)))
+        self._place = place
+        self._widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
+        self.words = self._blank(n_rows)
+        affordable = _MANY_BYTES // (4 * sum(map(int, self._widths)))
         self._many = min(_MANY_ROWS, 1 << max(0, affordable.bit_length() - 1))
         self._row_of: dict[str, int] = {}
         self._word_of: list[str | None] = [None] * n_rows
@@ -109,6 +114,20 @@ class WordTable:
         rows = np.fromiter(map(self._row_of.__getitem__, words), np.int32, len(words))
         self._held[holder] = np.union1d(self._held[holder], rows)
         return rows
+
+    def rebuild(self) -> None:
+        """Compute all words anew, in the rows that they have: the arrays may be lost."""
+        del self.words  # there may be no room for both
+        self.words = self._blank(len(self._used))
+        words, rows_U = list(self._row_of), np.fromiter(self._row_of.values(), np.int64)
+        for first in range(0, len(words), _REBUILT):
+            some = slice(first, first + _REBUILT)
+            self._compute(words[some], rows_U[some])
+
+    def _blank(self, n_rows: int) -> Words:
+        return self._place(
+            jax.tree.map(lambda width: jnp.zeros((n_rows, width), jnp.float32), self._widths)
+        )
 
     def release(self, holder: object) -> None:
         """The holder needs no row any more."""

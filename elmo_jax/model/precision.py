@@ -31,6 +31,20 @@ def check_precision(precision: str) -> None:
         )
 
 
+def round_kernels(params: Any, precision: str) -> Any:
+    """A parameter tree whose kernels are rounded already, where each product would round them.
+
+    With "bfloat16" they are so rounded once, and take half the memory; the products are the same.
+    """
+    if precision != "bfloat16":
+        return params
+
+    def rounded(path: Any, x: jax.Array) -> jax.Array:
+        return x.astype(jnp.bfloat16) if path[-1].key.endswith("kernel") else x
+
+    return jax.tree_util.tree_map_with_path(rounded, params)
+
+
 def linear(
     kernel: jax.Array, inputs: jax.Array, precision: str, kernel_first: bool = True
 ) -> jax.Array:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ..errors import ElmoError
 from ..model import BiLMState
+from ..sharding import Devices
 from .candidates import Candidates
 from .step import TrainState
 from .windows import Window
-
-_AXIS = "rows"
 
 
 class Placement:
@@ -39,16 +36,13 @@ class Placement:
                 f"A batch of {n_rows} rows cannot be divided evenly over {self.n_devices} "
                 f"devices; expected a multiple of {self.n_devices}."
             )
-        self._mesh = Mesh(np.array(devices), (_AXIS,))
-
-    def _sharding(self, *axes: str | None) -> NamedSharding:
-        return NamedSharding(self._mesh, PartitionSpec(*axes))  # type: ignore[no-untyped-call]
+        self._devices = Devices(devices)
 
     @property
     def state_shardings(self) -> TrainState:
         """The shardings of a TrainState; those of its parts are prefixes of the parts' trees."""
-        everywhere = self._sharding()
-        return TrainState(everywhere, everywhere, everywhere, self._sharding(_AXIS))  # type: ignore[arg-type]
+        everywhere = self._devices.everywhere
+        return TrainState(everywhere, everywhere, everywhere, self._devices.divided())  # type: ignore[arg-type]
 
     def place_state(self, state: TrainState) -> TrainState:
         """Move a state to where the steps leave it."""
@@ -60,17 +54,17 @@ class Placement:
 
     def place_params(self, params: Any) -> Any:
         """Copy a tree to every device."""
-        return jax.device_put(params, self._sharding())
+        return jax.device_put(params, self._devices.everywhere)
 
     def place_rows(self, rows: BiLMState) -> BiLMState:
         """Divide the state of the rows."""
-        return jax.device_put(rows, self._sharding(_AXIS))
+        return jax.device_put(rows, self._devices.divided())
 
     def place_window(self, window: Window) -> Window:
         """Divide the words to spell, and the rows."""
-        words, rows = self._sharding(_AXIS), self._sharding(None, _AXIS)
+        words, rows = self._devices.divided(), self._devices.divided(1)
         return jax.device_put(window, Window(words, words, rows, rows, rows, rows))  # type: ignore[arg-type]
 
     def place_candidates(self, candidates: Candidates | None) -> Candidates | None:
         """Copy the samples to every device."""
-        return jax.device_put(candidates, self._sharding())
+        return jax.device_put(candidates, self._devices.everywhere)

@@ -1,0 +1,165 @@
+"""Devices without memory, iterables that fail, and streams that nobody reads to the end."""
+
+import dataclasses
+import threading
+
+import jax
+import numpy as np
+import pytest
+
+import elmo_jax
+from elmo_jax.engine import collectors, engine, plan, run
+from elmo_jax.errors import DeviceMemoryWarning
+from elmo_jax.model import init_params
+
+# Float32 sums in another order: other numbers of lanes.
+TOLERANCE = 5e-6
+
+SENTENCES = [[f"w{i % 7}", "bank", "."][: i % 4] * (1 + i % 5) for i in range(90)]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    return config, init_params(config, seed=0)
+
+
+def small_elmo(tiny, **choices):
+    """With lanes of few shapes and windows of few tokens, so that there are many calls."""
+    sizes = {"lane_shapes": (1, 4, 16), "window_tokens": 64, "lanes_first_from": 1} | choices
+    elmo = elmo_jax.Elmo.from_params(*tiny)
+    elmo._engine = engine.Engine(
+        *tiny, choices.pop("precision", "float32"), plan=dataclasses.replace(plan.CPU, **sizes)
+    )
+    return elmo
+
+
+@pytest.fixture(scope="module")
+def expected(tiny):
+    return small_elmo(tiny).embed(SENTENCES)
+
+
+def fails_at(function, calls):
+    """The function, but for some calls, which find no memory."""
+    counter = iter(range(10**6))
+
+    def sometimes(*args, **kwargs):
+        if next(counter) in calls:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory (forced)")
+        return function(*args, **kwargs)
+
+    return sometimes
+
+
+def equal(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=TOLERANCE)
+
+
+PLACES = {
+    "dispatch": (run, "read_lanes"),
+    "reduction": (collectors, "token_halves"),
+    "copy": (collectors.TokenCollector, "_fill"),
+}
+
+
+@pytest.mark.parametrize("way", ["stream", "embed"])
+@pytest.mark.parametrize("place", PLACES)
+def test_without_memory_the_lanes_are_halved_and_nothing_is_lost(
+    tiny, expected, monkeypatch, place, way
+):
+    elmo = small_elmo(tiny)
+    owner, name = PLACES[place]
+    monkeypatch.setattr(owner, name, fails_at(getattr(owner, name), {1, 3}))
+    with pytest.warns(DeviceMemoryWarning) as warned:
+        found = list(getattr(elmo, way)(SENTENCES))
+    equal(found, expected)
+    assert ["now 8 lanes" in str(warned[0].message), len(warned)] == [True, 2]
+    assert "now 4 lanes" in str(warned[1].message)
+    equal(elmo.embed(SENTENCES[:40]), expected[:40])  # no warning more
+    assert elmo._engine.plan.max_lanes == 4
+
+
+def test_pooled_results_survive_too(tiny, expected, monkeypatch):
+    elmo = small_elmo(tiny)
+    name = "pool_lanes"
+    monkeypatch.setattr(collectors, name, fails_at(getattr(collectors, name), {1}))
+    with pytest.warns(DeviceMemoryWarning):
+        found = list(elmo.stream(SENTENCES, "top", pooling="max"))
+    equal(found, [v[2].max(0) if v.size else np.zeros(v.shape[2]) for v in expected])
+
+
+def test_the_least_number_of_lanes_ends_in_an_error_and_the_next_call_works(
+    tiny, expected, monkeypatch
+):
+    elmo = small_elmo(tiny)
+    with monkeypatch.context() as patch, pytest.warns(DeviceMemoryWarning) as warned:
+        patch.setattr(run, "read_lanes", fails_at(run.read_lanes, range(10**6)))
+        with pytest.raises(elmo_jax.ElmoError, match="smallest batch, 1 lane"):
+            elmo.embed(SENTENCES)
+    assert len(warned) <= 4
+    equal(elmo.embed(SENTENCES[:9]), expected[:9])
+
+
+def test_other_errors_of_a_device_are_not_taken_for_it(tiny, monkeypatch):
+    def broken(*_):
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+
+    monkeypatch.setattr(run, "read_lanes", broken)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
+        small_elmo(tiny).embed(SENTENCES)
+
+
+def test_an_iterable_that_fails_does_so_after_all_results_before_it(tiny, expected):
+    def source():
+        yield from SENTENCES[:50]
+        raise OSError("the disk is gone")
+
+    stream, found = small_elmo(tiny).stream(source()), []
+    with pytest.raises(OSError, match="gone"):
+        for vectors in stream:
+            found.append(vectors)
+    equal(found, expected[:50])
+
+
+def test_a_stream_that_is_closed_early_lets_go_of_its_words(tiny):
+    elmo = small_elmo(tiny)
+    stream = elmo.stream(SENTENCES)
+    next(stream)
+    (table,) = elmo._engine._tables.values()
+    assert table._held
+    stream.close()
+    assert not table._held
+
+
+def test_streams_in_threads_do_not_disturb_each_other(tiny, expected):
+    elmo, found = small_elmo(tiny), [None] * 2
+
+    def work(i):
+        found[i] = list(elmo.stream(SENTENCES))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for mine in found:
+        equal(mine, expected)
+
+
+def test_the_plan_of_accelerators_gives_the_same_vectors(tiny, expected):
+    scaled = dataclasses.replace(plan.ACCELERATOR, lane_shapes=(4, 16), window_tokens=128)
+    other = engine.Engine(*tiny, "float32", plan=scaled)
+    request = small_elmo(tiny)._request("all", None, None, 1.0, "float32")
+    equal(other.run_all(SENTENCES, request), expected)
+
+
+def test_kernels_that_are_rounded_once_give_the_same_bits(tiny, monkeypatch):
+    request = small_elmo(tiny)._request("all", None, None, 1.0, "float32")
+    sizes = dataclasses.replace(plan.CPU, lane_shapes=(16,))
+    once = engine.Engine(*tiny, "bfloat16", plan=sizes).run_all(SENTENCES, request)
+    monkeypatch.setattr(engine, "round_kernels", lambda params, precision: params)
+    each_time = engine.Engine(*tiny, "bfloat16", plan=sizes).run_all(SENTENCES, request)
+    for one, other in zip(once, each_time, strict=True):
+        np.testing.assert_array_equal(one, other)
