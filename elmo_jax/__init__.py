@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .config import ElmoConfig
     from .embedder import Elmo
     from .errors import ElmoError
+    from .exporting import export_function
     from .functional import (
         initial_state,
         layer_outputs,
@@ -33,6 +34,7 @@ _HOMES = {
     "config": ("ElmoConfig",),
     "embedder": ("Elmo",),
     "errors": ("ElmoError",),
+    "exporting": ("export_function",),
     "functional": (
         "initial_state",
         "layer_outputs",
@@ -54,6 +56,7 @@ __all__ = [
     "LSTMState",
     "ScalarMix",
     "encode_batch",
+    "export_function",
     "initial_state",
     "layer_outputs",
     "layer_outputs_with_state",

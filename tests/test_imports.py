@@ -22,8 +22,8 @@ ORDER = """
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.writing
     checkpoint.sources checkpoint
     pretrained.registry pretrained.download pretrained
-    loading selection pooling arguments functional packing engine embedder corpus output
-    training cli
+    loading selection pooling arguments functional exporting packing engine
+    embedder sklearn ray corpus output training cli
 """.split()
 
 

@@ -99,5 +99,6 @@ def test_the_file_tree_names_what_is_there():
     assert {name for name in listed if not (package / name).exists()} <= {
         "benchmarks/",
         "convert/",
+        "examples/",
         "tests/",
     }

@@ -22,6 +22,7 @@ _COMMANDS = {
     "train": "Train a biLM on text, or fine-tune one; a run that was broken off goes on.",
     "evaluate": "Measure the perplexity of a model with its softmax on text files.",
     "convert": "Convert a model between the native format and options.json with an HDF5 file.",
+    "export": "Write a model as one file that embeds with JAX alone, for serving.",
     "info": "Show a model's configuration, parameter count and sizes.",
     "init": "Make a new, untrained model with random weights: to try things out, or to train.",
 }

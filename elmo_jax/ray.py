@@ -1,0 +1,99 @@
+"""EmbedBatch: a model in every worker of Ray Data's ``map_batches`` (extra ``ray``).
+
+Example:
+    >>> import ray
+    >>> texts = ray.data.read_parquet("texts")                 # with a column "text"
+    >>> vectors = texts.map_batches(EmbedBatch, concurrency=2, batch_size=1000)
+    >>> vectors.write_parquet("vectors")                       # with a column "vector" beside it
+
+On GPUs add ``num_gpus=1``, and every worker has one to itself. Ray itself is not imported here:
+the class is a plain one, and runs without it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .embedder import Elmo
+from .errors import ElmoError
+from .selection import Layers
+from .sentences import Tokenizer, tokenize
+
+
+class EmbedBatch:
+    """Batches of texts to batches with a column of vectors; one model an object.
+
+    Ray makes one object a worker, and passes ``fn_constructor_kwargs`` to it.
+
+    Args:
+        source: a folder, a zip or a published model's name, see ``elmo_jax.load``; None for
+            mini. Every worker has to reach it.
+        column: the texts: strings, which are split into words, or lists of words.
+        output: the column to add.
+        layers: "average", "top", a layer's number (0 is the token layer), or "all".
+        pooling: "mean" or "max" over a sentence's tokens; None for a vector a token.
+        tokenizer: string to words; splits on whitespace if None.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        dtype: of the vectors: "float32" or "float16".
+
+    Raises:
+        ElmoError: if there is no such model.
+
+    Example:
+        >>> embed = EmbedBatch(pooling="max")
+        >>> embed({"text": np.array(["The bank .", "Hi"])})["vector"].shape
+        (2, 256)
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        column: str = "text",
+        output: str = "vector",
+        layers: Layers = "average",
+        pooling: str | None = "mean",
+        tokenizer: Tokenizer | None = None,
+        precision: str = "float32",
+        dtype: str = "float32",
+    ) -> None:
+        self._elmo = Elmo(source, precision=precision)
+        self._column, self._output, self._tokenizer = column, output, tokenizer
+        self._layers, self._pooling, self._dtype = layers, pooling, dtype
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+        """The batch with its vectors.
+
+        Args:
+            batch: columns of one length B, as ``batch_format="numpy"`` gives them.
+
+        Returns:
+            The same columns and ``output``: pooled [B, D], or [B, L, D] for ``layers="all"``;
+            else an array of B objects, each [T, D], or [L, T, D].
+
+        Raises:
+            ElmoError: if the column is not there, the new one is there already, or a text is bad.
+        """
+        if self._column not in batch:
+            raise ElmoError(
+                f"The batch has no column {self._column!r} with texts, but {', '.join(batch)}. "
+                "Name the column with column=."
+            )
+        if self._output in batch:
+            raise ElmoError(
+                f"The batch has a column {self._output!r} already. Choose another with output=."
+            )
+        return {**batch, self._output: self._vectors(batch[self._column])}
+
+    def _vectors(self, texts: np.ndarray) -> np.ndarray:
+        if self._pooling is not None:
+            return self._elmo.embed_sentences(
+                texts, self._layers, self._pooling, tokenizer=self._tokenizer, dtype=self._dtype
+            )
+        sentences = list(tokenize(texts, self._tokenizer))
+        vectors = np.empty(len(sentences), object)
+        vectors[:] = self._elmo.embed(sentences, self._layers, dtype=self._dtype)
+        return vectors

@@ -1,0 +1,166 @@
+"""ElmoTransformer: texts to features, for scikit-learn (extra ``sklearn``).
+
+Example:
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> classifier = make_pipeline(ElmoTransformer(), LogisticRegression(max_iter=1000))
+    >>> classifier.fit(["A good film .", "A dull film ."], [1, 0])
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .embedder import Elmo
+from .errors import ElmoError
+from .selection import Layers
+from .sentences import Tokenizer
+
+try:  # absolute: scikit-learn, not this module
+    from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+except ImportError:
+    raise ElmoError(
+        "elmo_jax.sklearn needs scikit-learn: pip install 'elmo-jax[sklearn]'."
+    ) from None
+
+_N_OPEN = 2  # models that stay open in a process
+_opening = threading.Lock()
+
+
+class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Texts to one vector each, by an ELMo that stays as it is.
+
+    There is nothing to fit: ``fit`` looks at the parameters only. A transformer is its parameters:
+    it is cloned and pickled without the model, which is opened by ``source`` when it is needed,
+    and shared by all transformers of a process that name the same.
+
+    Args:
+        source: a folder, a zip or a published model's name, see ``elmo_jax.load``; None for mini.
+        layers: "average", "top", a layer's number (0 is the token layer), or "all", which puts
+            the layers side by side.
+        pooling: "mean" or "max", over a sentence's tokens.
+        tokenizer: string to words; splits on whitespace if None. To be pickled, it has to be
+            a function that can be imported.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        dtype: of the features: "float32" or "float16".
+
+    Example:
+        >>> ElmoTransformer(layers=1).fit_transform(["The bank .", ["Hi"]]).shape
+        (2, 256)
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | None = None,
+        *,
+        layers: Layers = "average",
+        pooling: str = "mean",
+        tokenizer: Tokenizer | None = None,
+        precision: str = "float32",
+        dtype: str = "float32",
+    ) -> None:
+        self.source = source
+        self.layers = layers
+        self.pooling = pooling
+        self.tokenizer = tokenizer
+        self.precision = precision
+        self.dtype = dtype
+
+    def fit(self, X: Iterable[str | Sequence[str]], y: Any = None) -> ElmoTransformer:
+        """Check the parameters, and open the model.
+
+        Args:
+            X: as in ``transform``; only its kind is looked at.
+            y: not looked at.
+
+        Raises:
+            ElmoError: for parameters that no model fits, or an ``X`` that is not a list of texts.
+        """
+        _check_texts(X)
+        self._embed([])
+        return self
+
+    def transform(self, X: Iterable[str | Sequence[str]]) -> np.ndarray:
+        """The features of texts.
+
+        Args:
+            X: n strings, which are split into words, and lists of words, which are taken as they
+                are; a list, a NumPy array or a column of a table.
+
+        Returns:
+            float32 [n, D], or [n, L · D] for ``layers="all"``, the token layer first; zeros for
+            a text without words.
+
+        Raises:
+            ElmoError: for a bad text or parameter.
+        """
+        _check_texts(X)
+        return self._embed(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        """How many features a text has; ClassNamePrefixFeaturesOutMixin names them."""
+        return self._embed([]).shape[1]
+
+    def _embed(self, texts: Iterable[str | Sequence[str]]) -> np.ndarray:
+        elmo = _open(self.source, self.precision)
+        vectors = elmo.embed_sentences(
+            texts, self.layers, self.pooling, tokenizer=self.tokenizer, dtype=self.dtype
+        )
+        return vectors.reshape(len(vectors), int(np.prod(vectors.shape[1:])))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:  # the same before scikit-learn 1.6
+        return {"X_types": ["string"], "requires_fit": False, "preserves_dtype": []}
+
+
+def _check_texts(texts: Any) -> None:
+    """Refuse a table, whose rows would not be what iterating over it gives."""
+    if hasattr(texts, "columns"):
+        raise ElmoError(
+            f"Expected texts, got a table with the columns {', '.join(map(str, texts.columns))}. "
+            "Choose one: table['text'], or ColumnTransformer([('elmo', ElmoTransformer(), 'text')])"
+        )
+    if hasattr(texts, "shape") and len(texts.shape) == 0:
+        raise ElmoError(f"Expected a list of texts, got a single value: {texts!r}.")
+
+
+def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:
+    """The model of that name, opened once; anew when its files have changed."""
+    path = None if source is None else Path(source).absolute()
+    if path is None or not path.exists():  # bundled, or known by name
+        return _opened(source, precision, ())
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    return _opened(path, precision, tuple(_state(file) for file in files))
+
+
+def _opened(source: Any, precision: str, state: tuple[Any, ...]) -> Elmo:
+    with _opening:  # threads that ask at once would open it several times
+        return _cached(source, precision, state)
+
+
+@functools.lru_cache(maxsize=_N_OPEN)
+def _cached(source: Any, precision: str, state: tuple[Any, ...]) -> Elmo:
+    return Elmo(source, precision=precision)
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    stat = file.stat()
+    return file.name, stat.st_size, stat.st_mtime_ns

@@ -1,0 +1,1 @@
+"""Programs to copy from; each runs from a checkout, and in the tests."""

@@ -1,0 +1,88 @@
+"""A part-of-speech tagger in Flax Linen: a frozen biLM with a trained ScalarMix, then fine-tuned.
+
+    python -m examples.linen_tagger train.tsv [--sentences 512]
+
+``fit`` takes the names of the parts that learn. The others are an argument that is not
+differentiated: no gradient is computed into them, and the optimizer holds nothing for them.
+"""
+
+import argparse
+
+import flax.linen as nn
+import jax
+import optax
+
+import elmo_jax
+
+from .tagged import batches, read
+
+
+class Tagger(nn.Module):
+    """Tags from a mix of an ELMo's layers."""
+
+    config: elmo_jax.ElmoConfig
+    n_tags: int
+
+    @nn.compact
+    def __call__(self, char_ids, lengths):
+        """Scores of the tags, [B, T, n_tags]."""
+        batched = nn.vmap(
+            elmo_jax.BiLM, variable_axes={"params": None}, split_rngs={"params": False}
+        )
+        layers = batched(self.config, name="bilm")(char_ids, lengths)  # [B, L, T, D]
+        mixed = elmo_jax.ScalarMix(name="mix")(layers)
+        return nn.Dense(self.n_tags, name="tags")(mixed)
+
+
+def init(tagger, bilm_params, batch):
+    """New parameters for the tagger, around a biLM's."""
+    char_ids, lengths, *_ = batch
+    fresh = jax.jit(tagger.init)(jax.random.key(0), char_ids, lengths)["params"]
+    return {**fresh, "bilm": bilm_params}
+
+
+def fit(tagger, params, data, learning, optimizer, n_epochs):
+    """Train the parts named ``learning``; gives all parameters, and each epoch's mean loss."""
+
+    def loss(learned, fixed, char_ids, lengths, tags, real):
+        scores = tagger.apply({"params": {**fixed, **learned}}, char_ids, lengths)
+        losses = optax.softmax_cross_entropy_with_integer_labels(scores, tags)
+        return (losses * real).sum() / real.sum()
+
+    @jax.jit
+    def step(learned, fixed, state, batch):
+        value, gradient = jax.value_and_grad(loss)(learned, fixed, *batch)
+        updates, state = optimizer.update(gradient, state, learned)
+        return optax.apply_updates(learned, updates), state, value
+
+    learned = {name: params[name] for name in learning}
+    fixed = {name: params[name] for name in params if name not in learning}
+    state, course = optimizer.init(learned), []
+    for _ in range(n_epochs):
+        losses = []
+        for batch in data:
+            learned, state, value = step(learned, fixed, state, batch)
+            losses.append(value)
+        course.append(float(sum(losses)) / len(losses))
+    return {**fixed, **learned}, course
+
+
+def main():
+    """Train on a file, and print the losses."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="tab-separated: a word first, its tag last")
+    parser.add_argument("--sentences", type=int, default=512)
+    args = parser.parse_args()
+
+    config, bilm_params = elmo_jax.load()
+    names, data = batches(read(args.file, args.sentences), config, batch_size=32)
+    tagger = Tagger(config, len(names))
+    params = init(tagger, bilm_params, data[0])
+    params, course = fit(tagger, params, data, ("mix", "tags"), optax.adam(1e-2), 5)
+    print("frozen:    ", *(f"{value:.3f}" for value in course))
+    params, course = fit(tagger, params, data, ("bilm", "mix", "tags"), optax.adam(1e-3), 5)
+    print("fine-tuned:", *(f"{value:.3f}" for value in course))
+
+
+if __name__ == "__main__":
+    main()

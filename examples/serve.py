@@ -1,0 +1,49 @@
+"""Run a function that ``elmo_jax.export_function`` wrote, with NumPy and JAX alone.
+
+    python examples/serve.py elmo.npz "The bank of the river ." "Hi"
+
+``encode`` is all there is to spelling: a word is its UTF-8 bytes, each plus one, between two word
+markers.
+"""
+
+import sys
+
+import jax
+import numpy as np
+from jax import export
+
+BEGIN_WORD, END_WORD, PADDING = 259, 260, 261
+MARKERS = {"<S>": 257, "</S>": 258}  # the words that stand for a sentence's begin and end
+
+
+def encode(sentences, width):
+    """Lists of words to char_ids int32 [B, T, width], 0 at padding, and lengths int32 [B]."""
+    lengths = np.array([len(sentence) for sentence in sentences], np.int32)
+    char_ids = np.zeros((len(sentences), max(1, *lengths), width), np.int32)
+    for row, sentence in enumerate(sentences):
+        for column, word in enumerate(sentence):
+            spelled = [byte + 1 for byte in word.encode("utf-8", "ignore")[: width - 2]]
+            if word in MARKERS:
+                ids = [BEGIN_WORD, MARKERS[word], END_WORD]
+            else:
+                ids = [BEGIN_WORD, *spelled, END_WORD]
+            char_ids[row, column] = ids + [PADDING] * (width - len(ids))
+    return char_ids, lengths
+
+
+def load(path):
+    """Lists of words -> vectors, from the file."""
+    with np.load(path) as file:
+        function = jax.jit(export.deserialize(bytearray(file["function"])).call)
+        width = int(file["width"])
+        prefix = "weights/"
+        weights = {
+            name.removeprefix(prefix): jax.device_put(file[name])
+            for name in file.files
+            if name.startswith(prefix)
+        }
+    return lambda sentences: np.asarray(function(weights, *encode(sentences, width)))
+
+
+if __name__ == "__main__":
+    print(load(sys.argv[1])([text.split() for text in sys.argv[2:]]))

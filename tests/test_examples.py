@@ -1,0 +1,74 @@
+"""The taggers of examples/: what is frozen stays, and fine-tuning learns more."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+from conftest import shared_folder
+from flax import nnx
+from random_models import ABSENT, random_elmo
+
+from examples import linen_tagger, nnx_tagger, tagged
+
+N_SENTENCES, BATCH_SIZE, N_EPOCHS = 16, 8, 10
+
+
+@pytest.fixture(scope="module")
+def elmo():
+    return random_elmo(3, n_layers=1, filters=((2, 8),), n_highway=ABSENT)
+
+
+@pytest.fixture(scope="module")
+def tagging(elmo):
+    path = shared_folder() / "data" / "tasks" / "pos_ewt" / "dev.tsv"
+    if not path.exists():
+        pytest.skip(f"no tagged text at {path}; ELMO_JAX_SHARED names the folder with data/tasks")
+    short = [(words, tags) for words, tags in tagged.read(path, 300) if len(words) <= 8]
+    return tagged.batches(short[:N_SENTENCES], elmo.config, BATCH_SIZE)
+
+
+def same(tree, other):
+    equal = jax.tree.map(lambda a, b: np.array_equal(a, b), tree, other)
+    return jax.tree.leaves(equal)
+
+
+def test_tagged_text_is_padded_to_one_shape(tagging):
+    names, data = tagging
+    assert len(data) == N_SENTENCES // BATCH_SIZE
+    for char_ids, lengths, tags, real in data:
+        assert char_ids.shape[:2] == tags.shape == real.shape == data[0][2].shape
+        assert (real.sum(axis=1) == lengths).all() and tags.max() < len(names)
+
+
+@pytest.mark.slow
+def test_a_linen_tagger_learns_beside_a_frozen_bilm_and_more_with_it(elmo, tagging):
+    names, data = tagging
+    tagger = linen_tagger.Tagger(elmo.config, len(names))
+    params = linen_tagger.init(tagger, elmo.params, data[0])
+    frozen, course = linen_tagger.fit(
+        tagger, params, data, ("mix", "tags"), optax.adamw(1e-2), N_EPOCHS
+    )
+    assert all(same(frozen["bilm"], elmo.params))
+    assert not any(same(frozen["mix"], params["mix"]))
+    tuned, after = linen_tagger.fit(
+        tagger, frozen, data, ("bilm", "mix", "tags"), optax.adam(1e-2), N_EPOCHS
+    )
+    assert not any(same(tuned["bilm"]["forward"], elmo.params["forward"]))
+    assert course[-1] < course[0] and after[-1] < course[-1]
+
+
+@pytest.mark.slow
+def test_an_nnx_tagger_does_the_same_through_the_bridge(elmo, tagging):
+    names, data = tagging
+    tagger = nnx_tagger.init(elmo.config, elmo.params, len(names), data[0][:2])
+
+    def bilm():
+        return nnx.to_pure_dict(nnx.state(tagger.bilm, nnx.Param))
+
+    assert all(same(bilm(), elmo.params))
+    learning = nnx_tagger.ALL_BUT_BILM
+    course = nnx_tagger.fit(tagger, data, learning, optax.adamw(1e-2), N_EPOCHS)
+    assert all(same(bilm(), elmo.params))
+    after = nnx_tagger.fit(tagger, data, nnx_tagger.ALL, optax.adam(1e-2), N_EPOCHS)
+    assert not any(same(bilm()["forward"], elmo.params["forward"]))
+    assert course[-1] < course[0] and after[-1] < course[-1]
