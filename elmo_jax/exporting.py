@@ -51,8 +51,8 @@ def export_function(
 
     The function in it takes the weights, char_ids int32 [B, T, C] and lengths int32 [B], as
     ``encode_batch`` makes them, with any B and T of at least 1; each new pair is compiled anew
-    where it runs, so a server does well to pad to a few. JAX promises to read such files for six
-    months at least.
+    where it runs, so a server does well to pad to a few. ``jax.export`` says for how long a later
+    JAX reads such a file; export anew when JAX is upgraded.
 
     Args:
         path: the file to write, usually ``*.npz``.
@@ -87,12 +87,10 @@ def export_function(
     # A path given to numpy.savez would get a suffix; an open file is what it is.
     with atomic_file(Path(path), overwrite=overwrite) as temporary, temporary.open("wb") as file:
         serialized = _serialize(function, weights, config, platforms)
-        np.savez(
-            file,
-            function=np.frombuffer(serialized, np.uint8),
-            width=np.int32(config.max_characters_per_token),
-            **{f"weights/{name}": value for name, value in weights.items()},
-        )
+        arrays: dict[str, Any] = {f"weights/{name}": value for name, value in weights.items()}
+        arrays["function"] = np.frombuffer(serialized, np.uint8)
+        arrays["width"] = np.int32(config.max_characters_per_token)
+        np.savez(file, **arrays)
 
 
 def _weights(config: ElmoConfig, params: Params) -> dict[str, np.ndarray]:
@@ -145,10 +143,11 @@ def _serialize(
 
     n_sentences, n_tokens = export.symbolic_shape("sentences, tokens")
     words = (n_sentences, n_tokens, config.max_characters_per_token)
+    array: Callable[..., jax.ShapeDtypeStruct] = jax.ShapeDtypeStruct
     exported = export.export(jax.jit(function), platforms=platforms)(
-        {name: jax.ShapeDtypeStruct(value.shape, jnp.float32) for name, value in weights.items()},
-        jax.ShapeDtypeStruct(words, jnp.int32),
-        jax.ShapeDtypeStruct((n_sentences,), jnp.int32),
+        {name: array(value.shape, jnp.float32) for name, value in weights.items()},
+        array(words, jnp.int32),
+        array((n_sentences,), jnp.int32),
     )
     try:
         return exported.serialize()

@@ -95,5 +95,7 @@ class EmbedBatch:
             )
         sentences = list(tokenize(texts, self._tokenizer))
         vectors = np.empty(len(sentences), object)
-        vectors[:] = self._elmo.embed(sentences, self._layers, dtype=self._dtype)
+        # One by one: NumPy would take arrays of one shape for a larger array.
+        for index, found in enumerate(self._elmo.embed(sentences, self._layers, dtype=self._dtype)):
+            vectors[index] = found
         return vectors

@@ -7,6 +7,7 @@ one half of every result: of layers, of weighted sums of them, and of pooled sen
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -80,5 +81,7 @@ def pool_lanes(
     n_steps, n_lanes = fresh_TN.shape
     n_parts = len(steps_KS)
     parts = totals.reshape(n_steps, n_parts, n_lanes // n_parts, *totals.shape[2:])
-    ends = jax.vmap(lambda part, steps, lanes: part[steps, lanes], (1, 0, 0))
+    ends: Callable[..., jax.Array] = jax.vmap(
+        lambda part, steps, lanes: part[steps, lanes], (1, 0, 0)
+    )
     return last, ends(parts, steps_KS, lanes_KS)

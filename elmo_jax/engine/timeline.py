@@ -152,8 +152,9 @@ class Timeline:
             np.minimum(starts + lengths, cut) - inside,
             lengths,
         )
-        arrays = (self._forward_WN, self._backward_WN, self._fresh_WN)
-        stretch = Stretch(*(x[:cut] for x in arrays), parts)
+        stretch = Stretch(
+            self._forward_WN[:cut], self._backward_WN[:cut], self._fresh_WN[:cut], parts
+        )
         self._forward_WN = self._forward_WN[cut:]
         self._backward_WN = self._backward_WN[cut:]
         self._fresh_WN = self._fresh_WN[cut:]
