@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from elmo_jax import ElmoError
-from elmo_jax.corpus import TextFile
+from elmo_jax.readers import Records
 
 Sentence = list[str]
 
@@ -45,8 +45,8 @@ def read_sentences(file: Path) -> list[Sentence]:
     Raises:
         ElmoError: if the file is not UTF-8, or has no words.
     """
-    with TextFile.open(str(file)) as text:
-        sentences = [words for line in text.lines() if (words := line.split())]
+    records = Records.of(file, "text")
+    sentences = [list(record.words) for record in records if record.words]
     if not sentences:
         raise ElmoError(f"{file} has no words: expected one tokenised sentence a line.")
     return sentences
