@@ -38,6 +38,7 @@ class Elmo:
     Attributes:
         config: the architecture.
         params: the parameters on the device, for the functions.
+        precision: of the matrix products.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems.
@@ -50,6 +51,7 @@ class Elmo:
 
     config: ElmoConfig
     params: dict[str, Any]
+    precision: str
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class Elmo:
         return elmo
 
     def _set_up(self, config: ElmoConfig, params: Params, precision: str) -> None:
-        self.config = config
+        self.config, self.precision = config, precision
         self.params = jax.device_put(dict(params))
         self._engine = Engine(config, self.params, precision)
 
@@ -207,6 +209,15 @@ class Elmo:
         if any(character.isspace() for item in items for character in item):
             return self.embed([item.split() for item in items])
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
+
+    def forget_words(self) -> None:
+        """Drop the token vectors of the words seen so far.
+
+        What is computed next is then the same to the last bit, whatever was computed before:
+        words that are new together are spelled together, and the size of such a batch may decide
+        on a last bit. Streams that are under way keep their words.
+        """
+        self._engine.forget_words()
 
     def _request(
         self, layers: Layers, pooling: str | None, mix_weights: Any, mix_gamma: Any, dtype: str

@@ -78,6 +78,11 @@ class Engine:
             results[i] = result
         return results
 
+    def forget_words(self) -> None:
+        """The next run starts with an empty word table; those under way keep theirs."""
+        with self._lock:
+            self._tables.clear()
+
     def _table(self, with_gates: bool) -> WordTable:
         """The table of token vectors alone is for who asks for no other layer."""
         if with_gates not in self._tables:
