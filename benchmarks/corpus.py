@@ -28,13 +28,22 @@ def corpus_file(path: str | None) -> Path:
     Raises:
         ElmoError: if there is no such file.
     """
+    return shared_file(path, _DEFAULT)
+
+
+def shared_file(path: str | None, default: Sequence[str]) -> Path:
+    """The file named, or one of the shared data.
+
+    Raises:
+        ElmoError: if there is no such file.
+    """
     checkout = Path(__file__).resolve().parents[1]
     shared = Path(os.environ.get("ELMO_JAX_SHARED", checkout.parent / "shared"))
-    file = Path(path) if path else shared.joinpath(*_DEFAULT)
+    file = Path(path) if path else shared.joinpath(*default)
     if not file.is_file():
         raise ElmoError(
             f"There is no text {file}. Name one with --corpus (one tokenised sentence a line), "
-            f"or the folder that holds {'/'.join(_DEFAULT)} with ELMO_JAX_SHARED."
+            f"or the folder that holds {'/'.join(default)} with ELMO_JAX_SHARED."
         )
     return file
 
