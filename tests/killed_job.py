@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import jax
+import pyarrow.parquet  # noqa: F401 - once here, not in every child
 from fake_elmo import FakeElmo, sentences
 
 from elmo_jax.embedding import embed_corpus
