@@ -230,6 +230,15 @@ def test_the_parts_of_another_job_are_refused_and_kept(tmp_path, change, said):
     assert out.exists() and not folder.exists()
 
 
+def test_a_shard_that_restarts_leaves_the_other_shards_alone(tmp_path):
+    out = tmp_path / "out.h5"
+    n_parts = embed(out, shard=(1, 2))["parts"]
+    embed(out, shard=(2, 2))
+    assert embed(out, shard=(2, 2), restart=True)["parts_found"] == 0
+    assert len(list((tmp_path / "out.h5.parts").glob("part-*"))) == n_parts
+    assert embed(out, shard=(1, 2))["parts_found"] == -(-n_parts // 2)
+
+
 def test_another_model_is_another_job(tmp_path):
     embed(tmp_path / "out.h5", shard=(1, 2))
     other = FakeElmo()

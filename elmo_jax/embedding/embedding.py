@@ -65,7 +65,8 @@ def embed_corpus(
             processes or machines make the others, and ``merge_parts`` joins them.
         part_tokens: most tokens of a part.
         overwrite: replace an existing output.
-        restart: drop finished parts, whatever job they are of.
+        restart: drop what an earlier run left: all of it, or, where ``shard`` is given and the job
+            is the same, the parts of this shard.
         progress: show a bar on stderr, if that is a terminal.
         note: gets remarks for the user.
 

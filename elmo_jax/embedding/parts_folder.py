@@ -51,7 +51,7 @@ class PartsFolder:
         Args:
             job: whose folder it is.
             shard: the shard of this process.
-            restart: empty it first, whosever parts it holds.
+            restart: drop what it holds first: of this job the shard's parts, of another all.
 
         Raises:
             ElmoError: if it cannot be made, holds something else, or is in use.
@@ -61,11 +61,12 @@ class PartsFolder:
         except OSError as error:
             raise ElmoError(f"Cannot make the folder {self.path}: {error.strerror}.") from None
         self._check_contents()
+        if restart:
+            with locked(self.path / _LOCK):
+                self._drop(job, shard)
         alone = locked(self.path / _LOCK, shared=shard is not None)
         own = contextlib.nullcontext() if shard is None else self._shard_lock(shard)
         with alone, own:
-            if restart:
-                self._empty(keep=("lock*",))
             there = self.job()
             if there is not None and (differing := job.differences(there)):
                 raise ElmoError(
@@ -144,6 +145,17 @@ class PartsFolder:
         self._empty()
         with contextlib.suppress(OSError):
             self.path.rmdir()
+
+    def _drop(self, job: Job, shard: tuple[int, int] | None) -> None:
+        """What ``restart`` drops: the other shards of the same job keep their parts."""
+        try:
+            there = self.job()
+        except ElmoError:
+            there = None
+        if shard is None or there is None or job.differences(there):
+            self._empty(keep=("lock*",))
+        for number in job.shard(shard):
+            self._part(number).unlink(missing_ok=True)
 
     def _empty(self, keep: tuple[str, ...] = ()) -> None:
         for kind in _KINDS:
