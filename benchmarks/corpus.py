@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from elmo_jax import ElmoError
-from elmo_jax.corpus import TextFile
+from elmo_jax.readers import Records
 
 Sentence = list[str]
 
@@ -28,13 +28,22 @@ def corpus_file(path: str | None) -> Path:
     Raises:
         ElmoError: if there is no such file.
     """
+    return shared_file(path, _DEFAULT)
+
+
+def shared_file(path: str | None, default: Sequence[str]) -> Path:
+    """The file named, or one of the shared data.
+
+    Raises:
+        ElmoError: if there is no such file.
+    """
     checkout = Path(__file__).resolve().parents[1]
     shared = Path(os.environ.get("ELMO_JAX_SHARED", checkout.parent / "shared"))
-    file = Path(path) if path else shared.joinpath(*_DEFAULT)
+    file = Path(path) if path else shared.joinpath(*default)
     if not file.is_file():
         raise ElmoError(
             f"There is no text {file}. Name one with --corpus (one tokenised sentence a line), "
-            f"or the folder that holds {'/'.join(_DEFAULT)} with ELMO_JAX_SHARED."
+            f"or the folder that holds {'/'.join(default)} with ELMO_JAX_SHARED."
         )
     return file
 
@@ -45,8 +54,8 @@ def read_sentences(file: Path) -> list[Sentence]:
     Raises:
         ElmoError: if the file is not UTF-8, or has no words.
     """
-    with TextFile.open(str(file)) as text:
-        sentences = [words for line in text.lines() if (words := line.split())]
+    records = Records.of(file, "text")
+    sentences = [list(record.words) for record in records if record.words]
     if not sentences:
         raise ElmoError(f"{file} has no words: expected one tokenised sentence a line.")
     return sentences

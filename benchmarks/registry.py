@@ -9,6 +9,7 @@ QUESTIONS = {
     "startup": "startup",
     "memory": "memory",
     "scaling": "scaling",
+    "corpus": "corpus_run",
     "profile": "profile",
 }
 """Questions about speed -> their modules, in the order in which ``all`` asks them."""

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import pretrained, training
+    from . import embedding, pretrained, readers, training
     from .characters import encode_batch
     from .checkpoint import save
     from .config import ElmoConfig
@@ -44,7 +44,7 @@ _HOMES = {
     "loading": ("load",),
     "model": ("BiLM", "BiLMState", "LSTMState", "ScalarMix", "scalar_mix"),
 }
-_SUBPACKAGES = ("pretrained", "training")
+_SUBPACKAGES = ("embedding", "pretrained", "readers", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "ElmoError",
     "LSTMState",
     "ScalarMix",
+    "embedding",
     "encode_batch",
     "export_function",
     "initial_state",
@@ -63,6 +64,7 @@ __all__ = [
     "load",
     "pooled_sentences",
     "pretrained",
+    "readers",
     "save",
     "scalar_mix",
     "training",

@@ -40,6 +40,7 @@ class Elmo:
     Attributes:
         config: the architecture.
         params: the parameters on the device, for the functions.
+        precision: of the matrix products.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems.
@@ -52,6 +53,7 @@ class Elmo:
 
     config: ElmoConfig
     params: dict[str, Any]
+    precision: str
 
     def __init__(
         self,
@@ -95,7 +97,7 @@ class Elmo:
         precision: str,
         devices: Sequence[jax.Device] | None,
     ) -> None:
-        self.config = config
+        self.config, self.precision = config, precision
         self.params = jax.device_put(dict(params), devices[0] if devices else None)
         self._engine = Engine(config, self.params, precision, devices=devices)
 
@@ -225,6 +227,15 @@ class Elmo:
         if any(character.isspace() for item in items for character in item):
             return self.embed([item.split() for item in items])
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
+
+    def forget_words(self) -> None:
+        """Drop the token vectors of the words seen so far.
+
+        What is computed next is then the same to the last bit, whatever was computed before:
+        words that are new together are spelled together, and the size of such a batch may decide
+        on a last bit. Streams that are under way keep their words.
+        """
+        self._engine.forget_words()
 
     def _request(
         self, layers: Layers, pooling: str | None, mix_weights: Any, mix_gamma: Any, dtype: str

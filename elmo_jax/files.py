@@ -67,3 +67,52 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
     """Raise ElmoError if ``target`` exists and is not to be overwritten."""
     if target.exists() and not overwrite:
         raise ElmoError(f"{target} exists already. Choose another name, or pass overwrite.")
+
+
+def check_space(target: Path, needed: int) -> None:
+    """Raise ElmoError if the disk that holds ``target`` has less than ``needed`` bytes free."""
+    if not target.absolute().parent.is_dir():
+        raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
+    free = shutil.disk_usage(target.absolute().parent).free
+    if needed > free:
+        raise ElmoError(
+            f"{target} would take about {needed / 1e9:.2f} GB, but its disk has "
+            f"{free / 1e9:.2f} GB free. Keep fewer layers (--layers), use --dtype float16, pool "
+            "the sentences (--pooling), or write to another disk."
+        )
+
+
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give ``target.tmp``, and rename it to ``target`` once its contents are on the disk.
+
+    Unlike ``atomic_file`` it outlives a power cut, and what a killed process leaves behind is
+    overwritten by the next one. It is for folders in which no other process works.
+    """
+    temporary = target.with_name(f"{target.name}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(target)
+        sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, written to the disk now."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows does not open folders
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def shown_size(n_bytes: int) -> str:
+    """A size for a person: "1.23 GB"."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB")):
+        if n_bytes >= factor:
+            return f"{n_bytes / factor:.2f} {unit}"
+    return f"{n_bytes / 1e3:.1f} kB"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import memory, question, readme, registry, startup, systems
+from benchmarks import corpus_run, memory, question, readme, registry, startup, systems
 from benchmarks.figures import roofline, scaling, throughput
 from elmo_jax import ElmoError
 
@@ -177,6 +177,28 @@ def test_a_batch_sharded_over_fake_devices_is_the_same(ask):
     assert code == 0 and found["devices"]["devices"] == 4
 
 
+FAKE_COMMAND = """
+import json, pathlib, sys
+text, output = sys.argv[2], pathlib.Path(sys.argv[4])
+lines = open(text, encoding="utf-8").read().splitlines()
+output.write_bytes(b"x" * 1000)
+print(json.dumps({"sentences": len(lines), "tokens": sum(len(line.split()) for line in lines),
+    "parts": 1, "bytes": 1000, "seconds": 0.5, "tokens_per_second": 100.0}))
+"""
+
+
+def test_a_corpus_is_embedded_by_the_command_in_growing_parts(ask, monkeypatch, capsys):
+    monkeypatch.setattr(corpus_run, "COMMAND", [sys.executable, "-c", FAKE_COMMAND])
+    code, found = ask("corpus", "--tokens", "800")
+    assert code == 0
+    tokens = [row["tokens"] for row in found["rows"]]
+    for n, least in zip(tokens, (100, 200, 400, 800), strict=True):
+        assert least <= n < least + 10, "no more lines than are needed"
+    assert "| tokens | parts |" in capsys.readouterr().out
+    assert ask("corpus", "--tokens", "100000")[0] == 1
+    assert "too few" in capsys.readouterr().err
+
+
 # The command line around them
 
 
@@ -199,7 +221,7 @@ def test_all_asks_every_question_in_a_process_of_its_own(monkeypatch, capsys):
 
     monkeypatch.setattr(program.subprocess, "run", run)
     assert program.main(["all", "--quick", "--peers", "allennlp"]) == 1
-    assert [c[:3] for c in commands] == [[sys.executable, "-m", "benchmarks"]] * 7
+    assert [c[:3] for c in commands] == [[sys.executable, "-m", "benchmarks"]] * 8
     assert [c[3] for c in commands] == list(registry.QUESTIONS)
     peers = ["--quick", "--peers", "allennlp"]
     assert {tuple(c[4:]) for c in commands if c[3] in registry.WITH_PEERS} == {tuple(peers)}
@@ -308,9 +330,9 @@ def test_tables_go_into_their_places_in_the_readme(results, capsys):
     assert program.main(["tables", str(results), "--write", "--readme", str(file)]) == 0
     content = file.read_text("utf-8")
     assert "| another | 9 | 20 (18 – 22) | 5 (4.5 – 5.5) |" in content
-    assert content.count(readme._NOTHING) == 5, "of seven questions two have results"
+    assert content.count(readme._NOTHING) == 6, "of eight questions two have results"
     before, after = (text.split("## Tables")[0] for text in (readme.README.read_text(), content))
     assert before == after
     file.write_text("no place", "utf-8")
-    with pytest.raises(ElmoError, match="no place for the tables of latency, limit"):
+    with pytest.raises(ElmoError, match="no place for the tables of corpus, latency, limit"):
         readme._write(file, dict.fromkeys(registry.QUESTIONS, ""))

@@ -1,5 +1,6 @@
 """The command line, run as a user runs it: in a process, or as main(argv)."""
 
+import gzip
 import io
 import json
 import os
@@ -84,6 +85,40 @@ def test_embed_reads_standard_input_and_two_files(folder, tmp_path, monkeypatch,
     assert summary["sentences"] == 5 and summary["tokens"] == 20 and summary["blank_lines"] == 1
     assert summary["bytes"] == out.stat().st_size
     assert read(out)[1] is None
+
+
+def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
+    (tmp_path / "a.conllu").write_text("# sent_id = s1\n1\tHi" + "\t_" * 8 + "\n\n", "utf-8")
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(b"The bank .\n"))
+    (tmp_path / "c.tokens").write_text('{"t": ["a", "b"]}\n', "utf-8")
+    out = tmp_path / "out.npz"
+    inputs = [tmp_path / "*.conllu", tmp_path / "b.txt.gz"]
+    assert embed(*inputs, "-o", out, "--model", folder, "--layers", "0") == 0
+    with np.load(out) as found:
+        assert found["offsets"].tolist() == [0, 1, 4] and found["keys"].tolist() == ["s1", ""]
+    pooled = ["--pooling", "mean", "--input-format", "jsonl", "--column", "t"]
+    assert embed(tmp_path / "c.tokens", "-o", tmp_path / "o.npy", "--model", folder, *pooled) == 0
+    assert np.load(tmp_path / "o.npy").shape == (1, 3, 12)
+    capsys.readouterr()
+    failing(["embed", *inputs, "-o", tmp_path / "x.npy"], capsys, "--pooling")
+    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "tells no format")
+
+
+def test_shards_are_made_and_merged_to_what_one_run_writes(folder, text_file, tmp_path, capsys):
+    out, one = tmp_path / "out.h5", tmp_path / "one.h5"
+    options = ["--model", folder, "--part-tokens", "7"]
+    assert embed(text_file, "-o", one, *options) == 0
+    for shard in ("2/2", "1/2"):
+        capsys.readouterr()
+        assert embed(text_file, "-o", out, *options, "--shard", shard) == 0
+        assert f"shard {shard} is finished" in (told := capsys.readouterr().out)
+        assert f"elmo-jax merge {out}" in told and not out.exists()
+    failing(["embed", text_file, "-o", out, *options, "--layers", "0"], capsys, "--restart")
+    assert main(["merge", str(out), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["parts"] == 3 and "3 parts" in shown.err
+    assert out.read_bytes() == one.read_bytes()
+    failing(["merge", tmp_path / "no.h5"], capsys, "There are no parts")
 
 
 def test_the_estimate_is_close_to_the_size(folder, tmp_path, capsys):
@@ -171,7 +206,15 @@ def test_debug_shows_where(folder, tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nosuch"], ["embed"], ["embed", "x"], ["embed", "x", "-o", "y", "--dtype", "int8"]],
+    [
+        [],
+        ["nosuch"],
+        ["embed"],
+        ["embed", "x"],
+        ["embed", "x", "-o", "y", "--dtype", "int8"],
+        ["embed", "x", "-o", "y", "--shard", "5/4"],
+        ["merge"],
+    ],
 )
 def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as leaving:
@@ -180,7 +223,9 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["embed", "train", "evaluate", "convert", "info", "init"])
+@pytest.mark.parametrize(
+    "command", ["embed", "merge", "train", "evaluate", "convert", "info", "init"]
+)
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as leaving:
         main([command, "--help"])

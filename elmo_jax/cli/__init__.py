@@ -18,7 +18,8 @@ from types import ModuleType
 from ..errors import ElmoError
 
 _COMMANDS = {
-    "embed": "Embed a text, one sentence a line, into an HDF5 file as `allennlp elmo` wrote.",
+    "embed": "Embed a corpus into a file of vectors; a run that was broken off goes on.",
+    "merge": "Join what `elmo-jax embed --shard` made in several processes or on several machines.",
     "train": "Train a biLM on text, or fine-tune one; a run that was broken off goes on.",
     "evaluate": "Measure the perplexity of a model with its softmax on text files.",
     "convert": "Convert a model between the native format and options.json with an HDF5 file.",

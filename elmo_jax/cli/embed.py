@@ -1,100 +1,142 @@
-"""``elmo-jax embed``: a text file to an HDF5 file of vectors."""
+"""``elmo-jax embed``: a corpus to a file of vectors."""
 
 from __future__ import annotations
 
 import argparse
-import collections
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
+from ..readers import FORMATS
 
-    from ..config import ElmoConfig
-    from ..corpus import Counts, TextFile
+if TYPE_CHECKING:
     from ..embedder import Elmo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""
-    add = parser.add_argument
-    add("input", metavar="INPUT", help="UTF-8 text, one sentence a line; - for standard input")
-    add("-o", "--output", metavar="OUT.h5", required=True, help="the HDF5 file to write")
+    _add_input(parser.add_argument_group("input"))
+    _add_output(parser.add_argument_group("output"))
+    add = parser.add_argument_group("model").add_argument
     add("--model", metavar="MODEL", help="folder, zip, or name of a model (default: mini)")
     add("--options-file", metavar="JSON", help="options.json, together with --weight-file")
     add("--weight-file", metavar="HDF5", help="the HDF5 file that belongs to options.json")
+    add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
+    _add_parts(parser.add_argument_group("large corpora"))
+    parser.add_argument("--quiet", action="store_true", help="no notes and no progress bar")
+
+
+def _add_input(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "input",
+        metavar="INPUT",
+        nargs="+",
+        help="files or patterns, or - for standard input: UTF-8 text, one sentence a line; "
+        ".conllu, .jsonl, .parquet, .fasta; each also as .gz, .xz, .bz2 or .zst",
+    )
+    add("--input-format", choices=FORMATS, help="of all files (default: by their suffixes)")
+    add("--column", metavar="NAME", help="of JSON lines and Parquet: that with the sentences")
+    add("--key-column", metavar="NAME", help="of JSON lines and Parquet: that with their keys")
+    add("--strict", action="store_true", help="refuse blank lines; else they are empty sentences")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="the file to write: .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, or, "
+        "with --pooling, .npy",
+    )
     add("--layers", type=_layers, default="all", help="all (default), average, top, or a number")
     add("--pooling", choices=("mean", "max"), help="one vector a sentence, not one a token")
     add("--dtype", choices=("float32", "float16"), default="float32", help="of the file")
-    add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
-    add("--strict", action="store_true", help="refuse blank lines; else they are empty sentences")
-    add("--forget-sentences", action="store_true", help="leave sentence_to_index out of the file")
-    add("--overwrite", action="store_true", help="replace an existing OUT.h5")
-    add("--quiet", action="store_true", help="no notes and no progress bar")
+    add("--forget-sentences", action="store_true", help="leave the sentences' texts out of OUT")
+    add("--overwrite", action="store_true", help="replace an existing OUT")
+
+
+def _add_parts(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--shard",
+        type=_shard,
+        metavar="I/N",
+        help="make every N-th part only, from the I-th on; `elmo-jax merge OUT` joins them",
+    )
+    add(
+        "--part-tokens",
+        type=int,
+        metavar="N",
+        help="tokens of a part: what a killed run loses at most (default: 262144)",
+    )
+    add("--restart", action="store_true", help="drop the parts in OUT.parts, and begin anew")
 
 
 def _layers(text: str) -> str | int:
     return int(text) if text.lstrip("-").isdigit() else text
 
 
+def _shard(text: str) -> tuple[int, int]:
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard; expected I/N, such as 1/4")
+    return int(i), int(n)
+
+
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Embed, and give a JSON-ready summary.
+    """Embed; the summary of ``elmo_jax.embedding.embed_corpus``.
 
     Raises:
-        ElmoError: for a text, a model or an output that cannot be used; no output is left then.
+        ElmoError: for an input, a model or an output that cannot be used; finished parts stay.
     """
-    from ..corpus import TextFile
-    from ..files import refuse_existing
-    from ..output import check_space, estimated_bytes, write_hdf5
+    from ..embedding import PART_TOKENS, embed_corpus
+    from ..embedding.finishing import check_target
+    from ..readers import Records
 
-    target = Path(args.output)
-    refuse_existing(target, args.overwrite)
-    with TextFile.open(args.input) as text:
-        counts = text.count(strict=args.strict)
-        elmo = _open_model(args)
-        needed = estimated_bytes(
-            _n_values(args, counts, elmo.config),
-            args.dtype,
-            counts.sentences,
-            0 if args.forget_sentences else counts.text_bytes,
-        )
-        check_space(target, needed)
-        _note(args, f"{counts.tokens:,} tokens; {target} will take about {_size(needed)}")
-        began = time.perf_counter()
-        write_hdf5(
-            target,
-            _with_progress(elmo, text, counts, args),
-            None if args.forget_sentences else text.lines(),
-            overwrite=args.overwrite,
-        )
-        seconds = time.perf_counter() - began
-    return {
-        "output": str(target),
-        "sentences": counts.sentences,
-        "tokens": counts.tokens,
-        "blank_lines": len(counts.blank_lines),
-        "layers": args.layers,
-        "pooling": args.pooling,
-        "dtype": args.dtype,
-        "dim": elmo.config.output_dim,
-        "bytes": target.stat().st_size,
-        "seconds": round(seconds, 3),
-        "tokens_per_second": round(counts.tokens / seconds, 1),
-    }
+    check_target(Path(args.output), args.overwrite)  # before the model is opened
+    records = Records.of(
+        args.input, args.input_format, column=args.column, key_column=args.key_column
+    )
+    return embed_corpus(
+        _open_model(args),
+        records,
+        args.output,
+        args.layers,
+        pooling=args.pooling,
+        dtype=args.dtype,
+        strict=args.strict,
+        with_text=not args.forget_sentences,
+        shard=args.shard,
+        part_tokens=PART_TOKENS if args.part_tokens is None else args.part_tokens,
+        overwrite=args.overwrite,
+        restart=args.restart,
+        progress=not args.quiet,
+        note=_noter(args),
+    )
 
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
-    blank = summary["blank_lines"]
+    from ..files import shown_size
+
+    blank, found = summary["blank_lines"], summary["parts_found"]
     kept = f" ({blank:,} blank lines kept as empty sentences)" if blank else ""
-    return (
+    told = (
         f"{summary['output']}: {summary['sentences']:,} sentences{kept}, "
-        f"{summary['tokens']:,} tokens, {_size(summary['bytes'])}, "
+        f"{summary['tokens']:,} tokens, {shown_size(summary['bytes'])}, "
         f"{summary['tokens_per_second']:,.0f} tokens/s"
     )
+    if found:
+        told += f"; {found:,} parts were there before"
+    if not summary["finished"]:
+        told += (
+            f"\nshard {summary['shard']} is finished. When all are: "
+            f"elmo-jax merge {summary['output']}"
+        )
+    return told
 
 
 def _open_model(args: argparse.Namespace) -> Elmo:
@@ -107,46 +149,13 @@ def _open_model(args: argparse.Namespace) -> Elmo:
     if not any(files.values()):
         source = model_folder(source)
         if is_native(source) and read_metadata(source).get("trained") is False:
-            _note(args, f"note: the weights of {source} are random; its vectors mean nothing")
+            _noter(args)(f"note: the weights of {source} are random; its vectors mean nothing")
     return Elmo(source, **files, precision=args.precision)
 
 
-def _n_values(args: argparse.Namespace, counts: Counts, config: ElmoConfig) -> int:
-    vectors = counts.sentences if args.pooling else counts.tokens
-    return vectors * config.output_dim * (config.n_output_layers if args.layers == "all" else 1)
+def _noter(args: argparse.Namespace) -> Any:
+    def note(message: str) -> None:
+        if not args.quiet:
+            print(message, file=sys.stderr)
 
-
-def _with_progress(
-    elmo: Elmo, text: TextFile, counts: Counts, args: argparse.Namespace
-) -> Iterator[np.ndarray]:
-    """The results, and on stderr how far they are."""
-    from tqdm import tqdm
-
-    # Sentences are read a window ahead of their results, which do not all tell their length.
-    lengths: collections.deque[int] = collections.deque()
-
-    def sentences() -> Iterator[list[str]]:
-        for line in text.lines():
-            words = line.split()
-            lengths.append(len(words))
-            yield words
-
-    results = elmo.stream(sentences(), args.layers, pooling=args.pooling, dtype=args.dtype)
-    with tqdm(
-        total=counts.tokens, unit="token", unit_scale=True, disable=args.quiet or None
-    ) as bar:
-        for result in results:
-            yield result
-            bar.update(lengths.popleft())
-
-
-def _note(args: argparse.Namespace, message: str) -> None:
-    if not args.quiet:
-        print(message, file=sys.stderr)
-
-
-def _size(n_bytes: int) -> str:
-    for factor, unit in ((1e9, "GB"), (1e6, "MB")):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.2f} {unit}"
-    return f"{n_bytes / 1e3:.1f} kB"
+    return note

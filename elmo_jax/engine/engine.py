@@ -98,6 +98,11 @@ class Engine:
             results[i] = result
         return results
 
+    def forget_words(self) -> None:
+        """The next run starts with an empty word table; those under way keep theirs."""
+        with self._lock:
+            self._tables.clear()
+
     def _new_run(self, request: Request) -> Run:
         n_layers = request.selection.n_computed - 1
         with self._lock:

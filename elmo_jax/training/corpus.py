@@ -6,29 +6,19 @@ with its place, and raised only in a strict corpus.
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import collections
 import dataclasses
-import glob
-import gzip
 import logging
-import lzma
-import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
 
 from ..errors import ElmoError
+from ..readers import READ_ERRORS, Files, find_files, open_file
 
-_OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-_READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 _REPORTS_A_FILE = 5
 
 _logger = logging.getLogger(__name__)
-
-Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,30 +42,13 @@ class Corpus:
 
         Args:
             files: a path or pattern, or several. Compression is told by the suffix: ``.gz``,
-                ``.xz``, ``.bz2``.
+                ``.xz``, ``.bz2``, ``.zst``.
             strict: see the class.
 
         Raises:
             ElmoError: for a path that does not exist, or a pattern without a match.
         """
-        named = [files] if isinstance(files, str | os.PathLike) else list(files)
-        found: list[Path] = []
-        for name in [os.fspath(item) for item in named]:
-            # Path.glob takes no absolute pattern.
-            matches = [name] if Path(name).exists() else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
-            if not matches:
-                raise ElmoError(
-                    f"No text file at {name!r}: there is no such file here ({Path.cwd()}), nor "
-                    "one that matches it as a pattern."
-                )
-            found += [path for path in map(Path, matches) if path not in found]
-        folders = [str(path) for path in found if path.is_dir()]
-        if folders or not found:
-            raise ElmoError(
-                f"Expected text files, got {'the folder ' + folders[0] if folders else 'none'}. "
-                "Name files, or a pattern such as 'corpus/*.txt.bz2'."
-            )
-        return cls(tuple(found), strict)
+        return cls(find_files(files), strict)
 
     def sentences(self) -> Iterator[list[str]]:
         """Every sentence once, in the order of the files, as its words."""
@@ -92,7 +65,7 @@ class Corpus:
         """
         number, n_found, n_bad = 0, 0, 0
         try:
-            with _open(path) as file:
+            with open_file(path) as file:
                 for number, raw in enumerate(file, 1):
                     if number <= skip:
                         continue
@@ -107,7 +80,7 @@ class Corpus:
                     if not line.isspace() and line:
                         n_found += 1
                         yield number, line
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             self._report(f"{path} breaks off after line {number}: {error}. Its rest is left out.")
         if not n_found and not skip:
             self._report(f"{path} is empty: it has no sentence in {number} lines.")
@@ -162,8 +135,3 @@ def survey(corpus: Corpus) -> CorpusStatistics:
     if not n_sentences:
         raise ElmoError(f"No sentence in {len(corpus.files)} files; the first: {corpus.files[0]}.")
     return CorpusStatistics(n_sentences, counts.total(), counts)
-
-
-def _open(path: Path) -> IO[bytes]:
-    file: IO[bytes] = _OPENERS.get(path.suffix, open)(path, "rb")
-    return file

@@ -18,7 +18,8 @@ from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
-from .corpus import Corpus, Files
+from ..readers import Files
+from .corpus import Corpus
 from .language_model import Reading, initial_rows, read_window
 from .losses import chunked_losses
 from .placement import Placement

@@ -18,8 +18,9 @@ from ..checkpoint import FORMATS, VOCABULARY_FILE, save
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..parameters import check_params
+from ..readers import Files
 from .checkpoints import Checkpoints
-from .corpus import Corpus, Files, survey
+from .corpus import Corpus, survey
 from .evaluation import Perplexity, evaluate
 from .language_model import init_language_model
 from .loop import Loop

@@ -1,0 +1,52 @@
+"""``elmo-jax merge``: the shards of ``elmo-jax embed --shard`` to one file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` reads from the command line."""
+    add = parser.add_argument
+    add(
+        "shards",
+        metavar="SHARD",
+        nargs="+",
+        help="folders of parts, or the outputs that they belong to",
+    )
+    add("-o", "--output", metavar="OUT", help="the file to write (default: the only SHARD)")
+    add("--overwrite", action="store_true", help="replace an existing OUT")
+    add("--quiet", action="store_true", help="no notes and no progress bar")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Join; the summary of ``elmo_jax.embedding.merge_parts``.
+
+    Raises:
+        ElmoError: if parts are missing, damaged, or of different jobs; they stay as they are.
+    """
+    from ..embedding import merge_parts
+
+    def note(message: str) -> None:
+        if not args.quiet:
+            print(message, file=sys.stderr)
+
+    return merge_parts(
+        args.shards,
+        args.output,
+        overwrite=args.overwrite,
+        progress=not args.quiet,
+        note=note,
+    )
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    from ..files import shown_size
+
+    return (
+        f"{summary['output']}: {summary['parts']:,} parts, {summary['sentences']:,} sentences, "
+        f"{summary['tokens']:,} tokens, {shown_size(summary['bytes'])}"
+    )

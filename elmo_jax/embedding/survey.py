@@ -1,0 +1,182 @@
+"""The first pass over a corpus: what is in it, and where it is cut into parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from ..errors import ElmoError
+from ..readers import Record
+from ..sentences import check_sentence
+
+PART_TOKENS = 1 << 18
+"""Tokens of a part: what is lost at most when a process is killed. Each part fills the lanes and
+the word table anew, which costs the less the longer it is."""
+
+_SHOWN = 10
+
+
+class Part(NamedTuple):
+    """A run of consecutive records.
+
+    Attributes:
+        sentences: how many.
+        tokens: their words.
+        digest: SHA-256 of their lines, see ``Record.line``.
+    """
+
+    sentences: int
+    tokens: int
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What a pass over a corpus found.
+
+    Attributes:
+        parts: the corpus, cut.
+        text_bytes: size of the texts.
+        longest_key: characters of the longest key; 0 if no record has one.
+        blank: records without a word.
+    """
+
+    parts: tuple[Part, ...]
+    text_bytes: int
+    longest_key: int
+    blank: int
+
+    @property
+    def sentences(self) -> int:
+        """All records."""
+        return sum(part.sentences for part in self.parts)
+
+    @property
+    def tokens(self) -> int:
+        """All words."""
+        return sum(part.tokens for part in self.parts)
+
+
+def survey(
+    records: Iterable[Record], part_tokens: int = PART_TOKENS, *, strict: bool = False
+) -> Survey:
+    """Read a corpus once.
+
+    Where it is cut depends on the records and ``part_tokens`` alone.
+
+    Args:
+        records: the corpus.
+        part_tokens: most tokens of a part, unless a single sentence has more.
+        strict: refuse sentences without words.
+
+    Raises:
+        ElmoError: if there is no record, one is no sentence, or, with ``strict``, is blank.
+    """
+    if part_tokens < 1:
+        raise ElmoError(f"A part has {part_tokens} tokens: expected at least 1.")
+    parts: list[Part] = []
+    text_bytes = longest_key = 0
+    blank: list[tuple[str, int]] = []
+    cutter = _Cutter(part_tokens)
+    for record in records:
+        check_sentence(record.words, f"{record.file}, line {record.number}")
+        if record.key is not None and "\0" in record.key:
+            raise ElmoError(
+                f"{record.file}, line {record.number}: the key {record.key!r} has a NUL "
+                "character, which no format can hold."
+            )
+        parts += cutter.add(record)
+        text_bytes += len(record.text.encode("utf-8"))
+        longest_key = max(longest_key, len(record.key or ""))
+        if not record.words:
+            blank.append((record.file, record.number))
+    parts += cutter.end()
+    if not parts:
+        raise ElmoError("The input is empty: expected at least one sentence.")
+    if strict and blank:
+        raise ElmoError(_blank_lines(blank))
+    return Survey(tuple(parts), text_bytes, longest_key, len(blank))
+
+
+def check_repeatable(records: Iterable[Record]) -> None:
+    """Raise ElmoError for an iterator, of which nothing would be left for the second pass."""
+    if iter(records) is records:
+        raise ElmoError(
+            f"Expected records that can be read more than once, got {type(records).__name__}, "
+            "which can be read once. Pass a list, or what Records.of gives."
+        )
+
+
+class _Cutter:
+    """Counts records into parts."""
+
+    def __init__(self, part_tokens: int) -> None:
+        self._most = part_tokens
+        self._begin()
+
+    def _begin(self) -> None:
+        self._sentences = self._tokens = self._size = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, record: Record) -> Iterator[Part]:
+        """Count a record; gives the part before it, if that is full."""
+        # A blank record counts too, so that any number of them stays bounded.
+        size = max(1, len(record.words))
+        if self._sentences and self._size + size > self._most:
+            yield from self.end()
+        self._sentences += 1
+        self._tokens += len(record.words)
+        self._size += size
+        self._digest.update(record.line().encode("utf-8"))
+
+    def end(self) -> Iterator[Part]:
+        """Give the part that is not full, if there is one."""
+        if self._sentences:
+            yield Part(self._sentences, self._tokens, self._digest.hexdigest())
+            self._begin()
+
+
+def chosen_parts(
+    records: Iterable[Record], parts: Iterable[Part], chosen: Iterable[int]
+) -> Iterator[tuple[int, Iterator[Record]]]:
+    """The chosen of the parts that ``survey`` found, each as its number and its records.
+
+    Args:
+        records: the corpus, from its beginning.
+        parts: all of its parts.
+        chosen: numbers of parts, rising.
+
+    Raises:
+        ElmoError: at the end of a part whose records are not those of the survey.
+    """
+    stream, listed, done = iter(records), list(parts), 0
+    for number in chosen:
+        skipped = sum(part.sentences for part in listed[done:number])
+        next(itertools.islice(stream, skipped, skipped), None)
+        yield number, _checked(stream, number, listed[number])
+        done = number + 1
+
+
+def _checked(stream: Iterator[Record], number: int, part: Part) -> Iterator[Record]:
+    digest = hashlib.sha256()
+    for record in itertools.islice(stream, part.sentences):
+        digest.update(record.line().encode("utf-8"))
+        yield record
+    if digest.hexdigest() != part.digest:
+        raise ElmoError(
+            f"The input has changed since it was first read: part {number} holds other sentences "
+            "now. Leave it alone while it is embedded, and run the command again."
+        )
+
+
+def _blank_lines(blank: list[tuple[str, int]]) -> str:
+    file = blank[0][0]
+    numbers = [number for name, number in blank if name == file][:_SHOWN]
+    more = f" and {len(blank) - len(numbers)} more" if len(blank) > len(numbers) else ""
+    return (
+        f"{file} has blank lines: {', '.join(map(str, numbers))}{more}. "
+        "Remove them, or leave out --strict to keep them as empty sentences."
+    )

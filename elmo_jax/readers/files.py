@@ -1,0 +1,89 @@
+"""Files by name and pattern, and what is in them, whether or not they are compressed."""
+
+from __future__ import annotations
+
+import bz2
+import contextlib
+import glob
+import gzip
+import lzma
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from ..errors import ElmoError
+from .zstd import open_zstd
+
+READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""What reading a damaged file raises, compressed or not."""
+
+Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+def find_files(files: Files) -> tuple[Path, ...]:
+    """The files that paths and glob patterns name, each once; a pattern's matches sorted.
+
+    Raises:
+        ElmoError: for a path that does not exist, a folder, or a pattern without a match.
+    """
+    named = [files] if isinstance(files, str | os.PathLike) else list(files)
+    found: list[Path] = []
+    for name in [os.fspath(item) for item in named]:
+        # Path.glob takes no absolute pattern.
+        matches = [name] if Path(name).exists() else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+        if not matches:
+            raise ElmoError(
+                f"No such file: {name!r}. There is no such file here ({Path.cwd()}), nor one "
+                "that matches it as a pattern."
+            )
+        found += [path for path in map(Path, matches) if path not in found]
+    folders = [str(path) for path in found if path.is_dir()]
+    if folders or not found:
+        raise ElmoError(
+            f"Expected text files, got {'the folder ' + folders[0] if folders else 'none'}. "
+            "Name files, or a pattern such as 'corpus/*.txt.bz2'."
+        )
+    return tuple(found)
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file to read; what its suffix says is compressed is unpacked.
+
+    Raises:
+        ElmoError: if it cannot be opened, or ``.zst`` cannot be read here.
+    """
+    opener: Callable[[Path, str], Any] = _OPENERS.get(path.suffix.lower(), open)
+    try:
+        file: IO[bytes] = opener(path, "rb")
+    except OSError as error:
+        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
+    return file
+
+
+def without_compression(name: str) -> str:
+    """The name that the file would have if it were not compressed."""
+    path = Path(name)
+    return path.stem if path.suffix.lower() in _OPENERS else path.name
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what a damaged file raises while it is read into an ElmoError that names it.
+
+    Raises:
+        ElmoError: see above.
+    """
+    try:
+        yield
+    except READ_ERRORS as error:
+        raise ElmoError(f"Cannot read {name} to its end: {error}. Is it complete?") from None
+
+
+_OPENERS: dict[str, Any] = {
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".bz2": bz2.open,
+    ".zst": open_zstd,
+}

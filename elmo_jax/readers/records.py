@@ -1,0 +1,152 @@
+"""Records: a corpus of one or many files, of any of the formats."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from ..errors import ElmoError
+from ..sentences import Tokenizer
+from .conllu import read_conllu
+from .fasta import read_fasta
+from .files import Files, find_files, open_file, reading, without_compression
+from .json_lines import read_json_lines
+from .lines import read_text
+from .parquet import read_parquet
+from .record import Record, Source
+
+FORMATS: dict[str, Callable[[IO[bytes], Source], Iterator[Record]]] = {
+    "text": read_text,
+    "conllu": read_conllu,
+    "jsonl": read_json_lines,
+    "parquet": read_parquet,
+    "fasta": read_fasta,
+}
+"""Formats -> their readers, which get a file at its beginning."""
+
+_SUFFIXES = {
+    ".conllu": "conllu",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".fasta": "fasta",
+    ".fa": "fasta",
+    ".faa": "fasta",
+    ".fas": "fasta",
+    ".fna": "fasta",
+}
+_WITH_COLUMNS = ("jsonl", "parquet")
+_STDIN = Path("-")
+
+
+def format_of(name: str) -> str:
+    """The format that a file's name tells, compressed or not; plain text if none."""
+    return _SUFFIXES.get(Path(without_compression(name)).suffix.lower(), "text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """A corpus that can be read any number of times, in bounded memory; made by ``of``.
+
+    Attributes:
+        files: in their order; "-" is standard input, kept as ``stdin``.
+        format: one of FORMATS for all files, or None: by each file's suffix.
+        column: of JSON lines and Parquet, the column with the sentences.
+        key_column: of JSON lines and Parquet, the column with their keys, if any.
+        split: from a string to words.
+        stdin: a copy of what standard input gave.
+
+    Example:
+        >>> for record in Records.of("corpus/*.conllu.gz"):
+        ...     print(record.key, record.words)
+    """
+
+    files: tuple[Path, ...]
+    format: str | None
+    column: str | None
+    key_column: str | None
+    split: Tokenizer
+    stdin: IO[bytes] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        files: Files,
+        format: str | None = None,
+        *,
+        column: str | None = None,
+        key_column: str | None = None,
+        tokenizer: Tokenizer | None = None,
+    ) -> Records:
+        """Find the files, and see that what their formats need is named.
+
+        Args:
+            files: a path or glob pattern, or several; "-" is standard input, which is copied to
+                a temporary file, since a corpus is read more than once.
+            format: one of FORMATS for all of them; None tells it by each file's suffix, without
+                ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
+            column: of JSON lines and Parquet, the column with the sentences: strings, which are
+                split, or lists of words.
+            key_column: of JSON lines and Parquet, the column with their keys.
+            tokenizer: string to words; splits on whitespace if None.
+
+        Raises:
+            ElmoError: if there is no such file or format, or ``column`` is missing or too much.
+        """
+        named = [files] if isinstance(files, str | os.PathLike) else list(files)
+        if format is not None and format not in FORMATS:
+            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+        found: list[Path] = []
+        for name in [os.fspath(item) for item in named]:
+            found += [_STDIN] if name == "-" else find_files(name)
+        found = list(dict.fromkeys(found)) or list(find_files(named))
+        for file in found:
+            _check_columns(file, format or format_of(file.name), column, key_column)
+        records = cls(tuple(found), format, column, key_column, tokenizer or str.split)
+        if _STDIN in found:
+            copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
+            weakref.finalize(records, copy.close)
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+            object.__setattr__(records, "stdin", copy)
+        return records
+
+    def __iter__(self) -> Iterator[Record]:
+        """Every record once, in the order of the files.
+
+        Raises:
+            ElmoError: at a line or row that cannot be read, naming it.
+        """
+        for path in self.files:
+            name = "standard input" if path == _STDIN else str(path)
+            read = FORMATS[self.format or format_of(path.name)]
+            source = Source(name, self.column, self.key_column, self.split)
+            with self._opened(path) as file, reading(name):
+                yield from read(file, source)
+
+    @contextlib.contextmanager
+    def _opened(self, path: Path) -> Iterator[IO[bytes]]:
+        if path == _STDIN and self.stdin is not None:
+            self.stdin.seek(0)
+            yield self.stdin
+            return
+        with open_file(path) as file:
+            yield file
+
+
+def _check_columns(file: Path, format: str, column: str | None, key_column: str | None) -> None:
+    if format in _WITH_COLUMNS and column is None:
+        raise ElmoError(f"{file}: which column holds the sentences? Name it with --column.")
+    if format not in _WITH_COLUMNS and (column or key_column):
+        raise ElmoError(
+            f"{file} is read as {format}, which has no columns to name. --column and "
+            "--key-column are for JSON lines and Parquet; --input-format names the format."
+        )

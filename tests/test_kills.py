@@ -1,0 +1,84 @@
+"""A process may be killed (SIGKILL) at any moment: the same command goes on, to the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_elmo import sentences
+
+import elmo_jax
+from elmo_jax.embedding import embed_corpus
+from elmo_jax.readers import Records
+
+HERE = Path(__file__).parent
+PART_TOKENS = 60
+MAIN = "import sys; from elmo_jax.cli import main; sys.exit(main())"
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL and fork are POSIX's")
+
+
+def environment(tmp_path):
+    paths = os.pathsep.join([str(HERE.parent), str(HERE)])
+    compiled = {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    return {**os.environ, **compiled, "PYTHONPATH": paths}
+
+
+def run(program, tmp_path, *arguments):
+    """Run a program of this folder, which fails where bytes differ; gives its last numbers."""
+    command = [sys.executable, "-W", "ignore", HERE / program, *arguments]
+    done = subprocess.run(
+        list(map(str, command)), env=environment(tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return list(map(int, done.stdout.splitlines()[-1].split()))
+
+
+def test_killed_at_steps_of_the_way_to_the_disk_it_goes_on(tmp_path):
+    (n_steps,) = run("killed_job.py", tmp_path, ".h5", tmp_path, 9)
+    assert n_steps > 50
+
+
+def test_a_killed_command_left_parts_that_a_call_in_python_goes_on_with(tmp_path, make_model):
+    folder, _ = make_model(3)
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"{record.text}\n" for record in sentences(900)), "utf-8")
+    out, parts = tmp_path / "out.h5", tmp_path / "out.h5.parts"
+    command = [sys.executable, "-c", MAIN, "embed", text, "--model", folder, "-o", out]
+    command += ["--part-tokens", PART_TOKENS, "--quiet"]
+    process = subprocess.Popen(list(map(str, command)), env=environment(tmp_path))
+    while len(list(parts.glob("part-*.zip"))) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and not out.exists()
+    elmo, records = elmo_jax.Elmo(folder), Records.of(text)
+    assert embed_corpus(elmo, records, out, part_tokens=PART_TOKENS)["parts_found"] >= 2
+    embed_corpus(elmo, records, tmp_path / "whole.h5", part_tokens=PART_TOKENS)
+    assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suffix", "every"), [(".h5", 1), (".npz", 3), (".parquet", 3)])
+def test_killed_at_every_step_of_the_way_to_the_disk_it_goes_on(tmp_path, suffix, every):
+    (n_steps,) = run("killed_job.py", tmp_path, suffix, tmp_path, every)
+    assert n_steps > 50
+
+
+@pytest.mark.slow
+def test_killed_at_60_random_points_the_command_goes_on(tmp_path, make_model):
+    folder, _ = make_model(n_layers=1, filters=((1, 4),), projection_dim=4, dim=4)
+    text = tmp_path / "text.txt"
+    words = ["the", "bank", "of", "a", "river", "naïve", "."]
+    lines = [" ".join(words[i % 3 : i % 8]) for i in range(1000)]
+    text.write_text("\n".join(lines), "utf-8")
+    arguments = [text, "--model", folder, "--part-tokens", 400]
+    found = run("killed_command.py", tmp_path, 60, 1, *arguments, tmp_path / "out.h5")
+    n_with_parts, n_through = found
+    assert n_with_parts >= 20 and n_through >= 2, f"{found}: the kills were spread over the work"

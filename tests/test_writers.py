@@ -1,0 +1,193 @@
+"""Every output format: exact layout, round trips, equal bytes, clear refusals."""
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from elmo_jax import ElmoError
+from elmo_jax.files import check_space
+from elmo_jax.readers import Record
+from elmo_jax.writers import Layout, hdf5, npz, parquet, writer_for
+
+TEXTS = ["a / b", 'quo"te', "back\\slash naïve 😀", "", "a / b"]
+RECORDS = [Record(text.split(), text, f"k/{i}" if i != 1 else None) for i, text in enumerate(TEXTS)]
+SHAPES = {"tokens": (2,), "all layers": (3, 2)}
+
+
+def vectors(record, shape, pooled, dtype):
+    n = (*shape[:-1], *(() if pooled else (len(record.words),)), shape[-1])
+    return np.random.default_rng(len(record.text)).normal(size=n).astype(dtype)
+
+
+def case(shape=(2,), pooled=False, dtype="float32", keys=True, with_text=True):
+    records = RECORDS if keys else [record._replace(key=None) for record in RECORDS]
+    layout = Layout(
+        shape,
+        pooled,
+        dtype,
+        len(records),
+        sum(len(record.words) for record in records),
+        sum(len(record.text.encode()) for record in records),
+        max(len(record.key or "") for record in records),
+        with_text,
+    )
+    return layout, [(record, vectors(record, shape, pooled, dtype)) for record in records]
+
+
+def write(path, layout, results):
+    writer = writer_for(path)
+    writer.check(layout)
+    writer.write(path, layout, iter(results))
+    return path
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_hdf5_has_the_layout_of_allennlp(tmp_path, shape, pooled):
+    layout, results = case(shape, pooled)
+    with h5py.File(write(tmp_path / "a.h5", layout, results), "r") as file:
+        assert sorted(file) == ["0", "1", "2", "3", "4", "keys", "sentence_to_index"]
+        for index, (_, expected) in enumerate(results):
+            np.testing.assert_array_equal(file[str(index)][()], expected)
+            assert file[str(index)].dtype == np.float32
+        listing = json.loads(file["sentence_to_index"][0])
+        assert file["keys"].asstr()[()].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
+    assert listing == {text: str(index) for index, text in enumerate(TEXTS)}
+
+
+def test_hdf5_leaves_out_what_is_not_there_or_not_wanted(tmp_path, monkeypatch):
+    layout, results = case(keys=False, with_text=False)
+    with h5py.File(write(tmp_path / "a.h5", layout, results), "r") as file:
+        assert sorted(file) == ["0", "1", "2", "3", "4"]
+    monkeypatch.setattr(hdf5, "_MOST_TEXT", 10)
+    layout, results = case(keys=False)
+    assert "too much for sentence_to_index" in next(hdf5.notes(layout))
+    with h5py.File(write(tmp_path / "b.h5", layout, results), "r") as file:
+        assert "sentence_to_index" not in file
+
+
+def test_hdf5_writes_more_keys_than_it_holds_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_KEYS_AT_ONCE", 2)
+    with h5py.File(write(tmp_path / "a.h5", *case()), "r") as file:
+        assert file["keys"].asstr()[()].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_npz_holds_tokens_and_where_sentences_begin(tmp_path, shape):
+    layout, results = case(shape, dtype="float16")
+    with np.load(write(tmp_path / "a.npz", layout, results), allow_pickle=False) as found:
+        assert sorted(found) == ["keys", "offsets", "vectors"]
+        assert found["vectors"].shape == (layout.tokens, *shape)
+        assert found["vectors"].dtype == np.float16 and found["offsets"].dtype == np.int64
+        for i, (_, expected) in enumerate(results):
+            rows = found["vectors"][found["offsets"][i] : found["offsets"][i + 1]]
+            layers = rows.swapaxes(0, 1) if len(shape) > 1 else rows
+            np.testing.assert_array_equal(layers, expected)
+        assert found["keys"].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_pooled_sentences_are_one_matrix(tmp_path, shape, suffix):
+    layout, results = case(shape, pooled=True, keys=False)
+    found = np.load(write(tmp_path / f"a{suffix}", layout, results))
+    if suffix == ".npz":
+        with found as archive:
+            assert sorted(archive) == ["vectors"]
+            found = archive["vectors"]
+    np.testing.assert_array_equal(found, np.stack([vector for _, vector in results]))
+
+
+def test_npy_refuses_tokens_and_tells_that_keys_are_lost():
+    writer = writer_for(Path("a.npy"))
+    with pytest.raises(ElmoError, match=r"--pooling.*\.npz"):
+        writer.check(case()[0])
+    assert "keys" in next(writer.notes(case(pooled=True)[0]))
+    assert list(writer.notes(case(pooled=True, keys=False)[0])) == []
+
+
+@pytest.mark.parametrize("most_rows", [1, 2, 1000])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_parquet_has_a_row_a_token(tmp_path, monkeypatch, most_rows, dtype):
+    monkeypatch.setattr(parquet, "_MOST_ROWS", most_rows)
+    layout, results = case(dtype=dtype)
+    table = pq.read_table(write(tmp_path / "a.parquet", layout, results))
+    assert table.column_names == ["key", "sentence", "position", "token", "vector"]
+    assert table.schema.field("vector").type == pa.list_(getattr(pa, dtype)(), 2)
+    expected = [
+        (record.key, i, place, word)
+        for i, (record, _) in enumerate(results)
+        for place, word in enumerate(record.words)
+    ]
+    columns = [table.column(name).to_pylist() for name in table.column_names[:4]]
+    assert list(zip(*columns, strict=True)) == expected
+    found = np.array(table.column("vector").to_pylist(), dtype)
+    np.testing.assert_array_equal(found, np.concatenate([vector for _, vector in results]))
+
+
+def test_parquet_has_a_row_a_sentence_and_a_column_a_layer(tmp_path):
+    layout, results = case((3, 2), pooled=True)
+    table = pq.read_table(write(tmp_path / "a.parquet", layout, results))
+    assert table.column_names == ["key", "text", "layer_0", "layer_1", "layer_2"]
+    assert table.column("text").to_pylist() == TEXTS
+    assert table.column("key").to_pylist() == ["k/0", None, "k/2", "k/3", "k/4"]
+    for layer in range(3):
+        found = np.array(table.column(f"layer_{layer}").to_pylist(), np.float32)
+        np.testing.assert_array_equal(found, np.stack([vector[layer] for _, vector in results]))
+    layout, results = case(pooled=True, keys=False, with_text=False)
+    table = pq.read_table(write(tmp_path / "b.parquet", layout, results))
+    assert table.column_names == ["vector"]
+
+
+def test_parquet_without_a_token_is_an_empty_table(tmp_path):
+    layout = Layout((2,), False, "float32", 1, 0, 0, 0, True)
+    results = [(Record([], ""), np.zeros((0, 2), np.float32))]
+    assert len(pq.read_table(write(tmp_path / "a.parquet", layout, results))) == 0
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", ".npy"])
+def test_equal_results_make_equal_bytes_at_any_time(tmp_path, suffix, monkeypatch):
+    layout, results = case((3, 2), pooled=True)
+    first = write(tmp_path / f"a{suffix}", layout, results).read_bytes()
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    assert write(tmp_path / f"b{suffix}", layout, results).read_bytes() == first
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet"])
+def test_the_estimate_is_close_to_the_size(tmp_path, suffix):
+    texts = [f"a few words a line {i} ." for i in range(2000)]
+    records = [Record(text.split(), text) for text in texts]
+    text_bytes = sum(map(len, texts))
+    layout = Layout((16,), False, "float32", len(records), 14000, text_bytes, 0, True)
+    results = [(record, vectors(record, (16,), False, "float32")) for record in records]
+    path = write(tmp_path / f"a{suffix}", layout, results)
+    assert 0.85 < writer_for(path).estimated_bytes(layout) / path.stat().st_size < 1.2
+
+
+def test_unknown_suffixes_are_refused():
+    for name in ("a.txt", "a"):
+        with pytest.raises(ElmoError, match=r"tells no format; expected one of \.h5, \.hdf5"):
+            writer_for(Path(name))
+
+
+def test_parquet_without_pyarrow_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ElmoError, match=r"elmo-jax\[parquet\]"):
+        parquet.check(case()[0])
+
+
+def test_npz_leaves_no_other_file_behind(tmp_path):
+    npz.write(tmp_path / "a.npz", *case())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_space_is_checked_where_the_file_will_lie(tmp_path):
+    check_space(tmp_path / "out.h5", 1)
+    with pytest.raises(ElmoError, match="GB free"):
+        check_space(tmp_path / "out.h5", 10**18)
