@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import pretrained, training
+    from . import exploring, pretrained, training
     from .characters import encode_batch
     from .checkpoint import save
     from .config import ElmoConfig
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     )
     from .loading import load
     from .model import BiLM, BiLMState, LSTMState, ScalarMix, scalar_mix
+    from .splitting import split_sentences
+    from .tokenizers import tokenizer_named
 
 __version__ = "0.1.0"
 
@@ -41,8 +43,10 @@ _HOMES = {
     ),
     "loading": ("load",),
     "model": ("BiLM", "BiLMState", "LSTMState", "ScalarMix", "scalar_mix"),
+    "splitting": ("split_sentences",),
+    "tokenizers": ("tokenizer_named",),
 }
-_SUBPACKAGES = ("pretrained", "training")
+_SUBPACKAGES = ("exploring", "pretrained", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "LSTMState",
     "ScalarMix",
     "encode_batch",
+    "exploring",
     "initial_state",
     "layer_outputs",
     "layer_outputs_with_state",
@@ -62,6 +67,8 @@ __all__ = [
     "pretrained",
     "save",
     "scalar_mix",
+    "split_sentences",
+    "tokenizer_named",
     "training",
 ]
 

@@ -22,6 +22,9 @@ _COMMANDS = {
     "train": "Train a biLM on text, or fine-tune one; a run that was broken off goes on.",
     "evaluate": "Measure the perplexity of a model with its softmax on text files.",
     "convert": "Convert a model between the native format and options.json with an HDF5 file.",
+    "neighbors": "List where a word is used as in a given sentence: its nearest occurrences.",
+    "explore": "Draw a word's occurrences on a plane: an HTML page, or a figure for a paper.",
+    "similarity": "Compare sentences, or two of them word by word, and draw a heatmap.",
     "info": "Show a model's configuration, parameter count and sizes.",
     "init": "Make a new, untrained model with random weights: to try things out, or to train.",
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import collections
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .model import add_model_arguments, layers_argument, note, open_elmo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,21 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("input", metavar="INPUT", help="UTF-8 text, one sentence a line; - for standard input")
     add("-o", "--output", metavar="OUT.h5", required=True, help="the HDF5 file to write")
-    add("--model", metavar="MODEL", help="folder, zip, or name of a model (default: mini)")
-    add("--options-file", metavar="JSON", help="options.json, together with --weight-file")
-    add("--weight-file", metavar="HDF5", help="the HDF5 file that belongs to options.json")
-    add("--layers", type=_layers, default="all", help="all (default), average, top, or a number")
+    add_model_arguments(parser)
+    add(
+        "--layers",
+        type=layers_argument,
+        default="all",
+        help="all (default), average, top, or a number",
+    )
     add("--pooling", choices=("mean", "max"), help="one vector a sentence, not one a token")
     add("--dtype", choices=("float32", "float16"), default="float32", help="of the file")
-    add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
     add("--strict", action="store_true", help="refuse blank lines; else they are empty sentences")
     add("--forget-sentences", action="store_true", help="leave sentence_to_index out of the file")
     add("--overwrite", action="store_true", help="replace an existing OUT.h5")
     add("--quiet", action="store_true", help="no notes and no progress bar")
-
-
-def _layers(text: str) -> str | int:
-    return int(text) if text.lstrip("-").isdigit() else text
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     refuse_existing(target, args.overwrite)
     with TextFile.open(args.input) as text:
         counts = text.count(strict=args.strict)
-        elmo = _open_model(args)
+        elmo = open_elmo(args)
         needed = estimated_bytes(
             _n_values(args, counts, elmo.config),
             args.dtype,
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             0 if args.forget_sentences else counts.text_bytes,
         )
         check_space(target, needed)
-        _note(args, f"{counts.tokens:,} tokens; {target} will take about {_size(needed)}")
+        note(args, f"{counts.tokens:,} tokens; {target} will take about {_size(needed)}")
         began = time.perf_counter()
         write_hdf5(
             target,
@@ -97,20 +96,6 @@ def text(summary: dict[str, Any]) -> str:
     )
 
 
-def _open_model(args: argparse.Namespace) -> Elmo:
-    from ..checkpoint import is_native, read_metadata
-    from ..embedder import Elmo
-    from ..loading import model_folder
-
-    files = {"options_file": args.options_file, "weight_file": args.weight_file}
-    source = args.model
-    if not any(files.values()):
-        source = model_folder(source)
-        if is_native(source) and read_metadata(source).get("trained") is False:
-            _note(args, f"note: the weights of {source} are random; its vectors mean nothing")
-    return Elmo(source, **files, precision=args.precision)
-
-
 def _n_values(args: argparse.Namespace, counts: Counts, config: ElmoConfig) -> int:
     vectors = counts.sentences if args.pooling else counts.tokens
     return vectors * config.output_dim * (config.n_output_layers if args.layers == "all" else 1)
@@ -138,11 +123,6 @@ def _with_progress(
         for result in results:
             yield result
             bar.update(lengths.popleft())
-
-
-def _note(args: argparse.Namespace, message: str) -> None:
-    if not args.quiet:
-        print(message, file=sys.stderr)
 
 
 def _size(n_bytes: int) -> str:
