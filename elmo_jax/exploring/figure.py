@@ -92,6 +92,7 @@ def _figure(word: str, found: Sequence[Occurrence], vectors: np.ndarray) -> Any:
         panel.set_xlabel(f"PC 1 ({explained[0]:.0%})", fontsize=8)
         panel.set_ylabel(f"PC 2 ({explained[1]:.0%})", fontsize=8)
         panel.tick_params(labelsize=7, color="#999999")
+        panel.set_aspect("equal", adjustable="datalim")
         panel.spines[["top", "right"]].set_visible(False)
     handles, names = axes[0][0].get_legend_handles_labels()
     if handles:

@@ -47,7 +47,9 @@ def project(vectors: np.ndarray) -> Projection:
     total = (sizes**2).sum()
     if total <= 1e-12 * len(vectors) * max(1e-12, float((np.asarray(vectors) ** 2).max())):
         return Projection(np.zeros((len(vectors), 2)), np.zeros(2))  # all the same, but rounding
-    return Projection(centred_ND @ axes_2D.T, variances / total)
+    shares = variances / total
+    # An axis without variance is rounding error; drawn, it would look like a difference.
+    return Projection(centred_ND @ axes_2D.T * (shares > 1e-9), shares * (shares > 1e-9))
 
 
 def project_layers(vectors: np.ndarray) -> list[Projection]:
