@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import embedding, pretrained, readers, training
+    from . import embedding, exploring, pretrained, readers, training
     from .characters import encode_batch
     from .checkpoint import save
     from .config import ElmoConfig
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     )
     from .loading import load
     from .model import BiLM, BiLMState, LSTMState, ScalarMix, scalar_mix
+    from .splitting import split_sentences
+    from .tokenizers import tokenizer_named
 
 __version__ = "0.1.0"
 
@@ -43,8 +45,10 @@ _HOMES = {
     ),
     "loading": ("load",),
     "model": ("BiLM", "BiLMState", "LSTMState", "ScalarMix", "scalar_mix"),
+    "splitting": ("split_sentences",),
+    "tokenizers": ("tokenizer_named",),
 }
-_SUBPACKAGES = ("embedding", "pretrained", "readers", "training")
+_SUBPACKAGES = ("embedding", "exploring", "pretrained", "readers", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -57,6 +61,7 @@ __all__ = [
     "ScalarMix",
     "embedding",
     "encode_batch",
+    "exploring",
     "export_function",
     "initial_state",
     "layer_outputs",
@@ -67,6 +72,8 @@ __all__ = [
     "readers",
     "save",
     "scalar_mix",
+    "split_sentences",
+    "tokenizer_named",
     "training",
 ]
 

@@ -17,8 +17,9 @@ from .model import check_precision
 from .parameters import Params, check_params
 from .pooling import check_pooling
 from .selection import Layers, select_layers
-from .sentences import Tokenizer, check_not_a_string, check_sentence, check_sentences, tokenize
+from .sentences import check_not_a_string, check_sentence, check_sentences, tokenize
 from .sharding import check_devices
+from .tokenizers import Tokenizer
 
 DTYPES = ("float32", "float16")
 
@@ -170,7 +171,7 @@ class Elmo:
         layers: Layers = "average",
         pooling: str = "mean",
         *,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: Tokenizer | str | None = None,
         mix_weights: Any = None,
         mix_gamma: Any = 1.0,
         dtype: str = "float32",
@@ -181,7 +182,8 @@ class Elmo:
             texts: strings, which are split, and lists of words, which are taken as they are.
             layers: as in ``stream``.
             pooling: "mean" or "max".
-            tokenizer: string to words; splits on whitespace if None.
+            tokenizer: string to words, or a name ("words", "nltk", "spacy", see
+                ``tokenizer_named``); splits on whitespace if None.
             mix_weights: as in ``stream``.
             mix_gamma: as in ``stream``.
             dtype: as in ``stream``.

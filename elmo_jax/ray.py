@@ -20,7 +20,8 @@ import numpy as np
 from .embedder import Elmo
 from .errors import ElmoError
 from .selection import Layers
-from .sentences import Tokenizer, tokenize
+from .sentences import tokenize
+from .tokenizers import Tokenizer
 
 
 class EmbedBatch:
@@ -35,7 +36,8 @@ class EmbedBatch:
         output: the column to add.
         layers: "average", "top", a layer's number (0 is the token layer), or "all".
         pooling: "mean" or "max" over a sentence's tokens; None for a vector a token.
-        tokenizer: string to words; splits on whitespace if None.
+        tokenizer: string to words, or a name, see ``elmo_jax.tokenizer_named``; splits on
+            whitespace if None.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         dtype: of the vectors: "float32" or "float16".
 
@@ -56,7 +58,7 @@ class EmbedBatch:
         output: str = "vector",
         layers: Layers = "average",
         pooling: str | None = "mean",
-        tokenizer: Tokenizer | None = None,
+        tokenizer: Tokenizer | str | None = None,
         precision: str = "float32",
         dtype: str = "float32",
     ) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import ElmoError
-
-Tokenizer = Callable[[str], Sequence[str]]
+from .tokenizers import Tokenizer, resolve_tokenizer
 
 
 def check_sentence(sentence: Any, where: str = "the sentence") -> None:
@@ -53,19 +52,20 @@ def check_not_a_string(sentences: Any) -> None:
         )
 
 
-def tokenize(texts: Any, tokenizer: Tokenizer | None = None) -> Iterable[Sequence[str]]:
+def tokenize(texts: Any, tokenizer: Tokenizer | str | None = None) -> Iterable[Sequence[str]]:
     """Each text as its words: a string goes through ``tokenizer``, a list of words stays.
 
     Args:
         texts: an iterable of strings and lists of strings; anything else in it stays too, for
             ``check_sentences`` to refuse.
-        tokenizer: string to words; ``str.split`` if None.
+        tokenizer: string to words, or the name of one (``tokenizer_named``); ``str.split`` if
+            None.
 
     Raises:
-        ElmoError: if ``texts`` is a string itself, or no iterable.
+        ElmoError: if ``texts`` is a string itself, or no iterable; for an unknown tokenizer.
     """
     check_not_a_string(texts)
-    split = tokenizer or str.split
+    split = resolve_tokenizer(tokenizer)
     return (split(text) if isinstance(text, str) else text for text in texts)
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from .embedder import Elmo
 from .errors import ElmoError
 from .selection import Layers
-from .sentences import Tokenizer
+from .tokenizers import Tokenizer
 
 try:  # absolute: scikit-learn, not this module
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -46,8 +46,8 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         layers: "average", "top", a layer's number (0 is the token layer), or "all", which puts
             the layers side by side.
         pooling: "mean" or "max", over a sentence's tokens.
-        tokenizer: string to words; splits on whitespace if None. To be pickled, it has to be
-            a function that can be imported.
+        tokenizer: string to words, or a name, see ``elmo_jax.tokenizer_named``; splits on
+            whitespace if None. To be pickled, a function has to be one that can be imported.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         dtype: of the features: "float32" or "float16".
 
@@ -62,7 +62,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         *,
         layers: Layers = "average",
         pooling: str = "mean",
-        tokenizer: Tokenizer | None = None,
+        tokenizer: Tokenizer | str | None = None,
         precision: str = "float32",
         dtype: str = "float32",
     ) -> None:

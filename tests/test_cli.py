@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.cli import compiled, main
+from elmo_jax.cli import _COMMANDS, compiled, main
 
 TEXT = "The bank of the river .\n\n  She runs a bank / shop .  \nnaïve\nThe bank of the river .\n"
 LINES = [line.strip() for line in TEXT.splitlines()]
@@ -223,9 +223,7 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "command", ["embed", "merge", "train", "evaluate", "convert", "info", "init"]
-)
+@pytest.mark.parametrize("command", list(_COMMANDS))
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as leaving:
         main([command, "--help"])

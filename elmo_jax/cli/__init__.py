@@ -24,6 +24,9 @@ _COMMANDS = {
     "evaluate": "Measure the perplexity of a model with its softmax on text files.",
     "convert": "Convert a model between the native format and options.json with an HDF5 file.",
     "export": "Write a model as one file that embeds with JAX alone, for serving.",
+    "neighbors": "List where a word is used as in a given sentence: its nearest occurrences.",
+    "explore": "Draw a word's occurrences on a plane: an HTML page, or a figure for a paper.",
+    "similarity": "Compare sentences, or two of them word by word, and draw a heatmap.",
     "info": "Show a model's configuration, parameter count and sizes.",
     "init": "Make a new, untrained model with random weights: to try things out, or to train.",
 }

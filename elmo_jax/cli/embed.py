@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..readers import FORMATS
-
-if TYPE_CHECKING:
-    from ..embedder import Elmo
+from .model import add_model_arguments, layers_argument, note, open_elmo
+from .words import add_tokenizer_arguments, tokenizer_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""
     _add_input(parser.add_argument_group("input"))
     _add_output(parser.add_argument_group("output"))
-    add = parser.add_argument_group("model").add_argument
-    add("--model", metavar="MODEL", help="folder, zip, or name of a model (default: mini)")
-    add("--options-file", metavar="JSON", help="options.json, together with --weight-file")
-    add("--weight-file", metavar="HDF5", help="the HDF5 file that belongs to options.json")
-    add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
+    add_model_arguments(parser.add_argument_group("model"))
     _add_parts(parser.add_argument_group("large corpora"))
     parser.add_argument("--quiet", action="store_true", help="no notes and no progress bar")
 
@@ -38,6 +33,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
     add("--input-format", choices=FORMATS, help="of all files (default: by their suffixes)")
     add("--column", metavar="NAME", help="of JSON lines and Parquet: that with the sentences")
     add("--key-column", metavar="NAME", help="of JSON lines and Parquet: that with their keys")
+    add_tokenizer_arguments(group)
     add("--strict", action="store_true", help="refuse blank lines; else they are empty sentences")
 
 
@@ -51,7 +47,12 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="the file to write: .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, or, "
         "with --pooling, .npy",
     )
-    add("--layers", type=_layers, default="all", help="all (default), average, top, or a number")
+    add(
+        "--layers",
+        type=layers_argument,
+        default="all",
+        help="all (default), average, top, or a number",
+    )
     add("--pooling", choices=("mean", "max"), help="one vector a sentence, not one a token")
     add("--dtype", choices=("float32", "float16"), default="float32", help="of the file")
     add("--forget-sentences", action="store_true", help="leave the sentences' texts out of OUT")
@@ -75,10 +76,6 @@ def _add_parts(group: argparse._ArgumentGroup) -> None:
     add("--restart", action="store_true", help="drop the parts in OUT.parts, and begin anew")
 
 
-def _layers(text: str) -> str | int:
-    return int(text) if text.lstrip("-").isdigit() else text
-
-
 def _shard(text: str) -> tuple[int, int]:
     i, slash, n = text.partition("/")
     if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
@@ -98,10 +95,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = Records.of(
-        args.input, args.input_format, column=args.column, key_column=args.key_column
+        args.input,
+        args.input_format,
+        column=args.column,
+        key_column=args.key_column,
+        tokenizer=tokenizer_of(args),
+        running_text=args.split_sentences,
     )
     return embed_corpus(
-        _open_model(args),
+        open_elmo(args),
         records,
         args.output,
         args.layers,
@@ -114,7 +116,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         overwrite=args.overwrite,
         restart=args.restart,
         progress=not args.quiet,
-        note=_noter(args),
+        note=functools.partial(note, args),
     )
 
 
@@ -137,25 +139,3 @@ def text(summary: dict[str, Any]) -> str:
             f"elmo-jax merge {summary['output']}"
         )
     return told
-
-
-def _open_model(args: argparse.Namespace) -> Elmo:
-    from ..checkpoint import is_native, read_metadata
-    from ..embedder import Elmo
-    from ..loading import model_folder
-
-    files = {"options_file": args.options_file, "weight_file": args.weight_file}
-    source = args.model
-    if not any(files.values()):
-        source = model_folder(source)
-        if is_native(source) and read_metadata(source).get("trained") is False:
-            _noter(args)(f"note: the weights of {source} are random; its vectors mean nothing")
-    return Elmo(source, **files, precision=args.precision)
-
-
-def _noter(args: argparse.Namespace) -> Any:
-    def note(message: str) -> None:
-        if not args.quiet:
-            print(message, file=sys.stderr)
-
-    return note

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import IO
 
+from ..splitting import stream_sentences
 from .record import Record, Source
 
 
@@ -29,7 +30,14 @@ def decoded_lines(file: IO[bytes], source: Source) -> Iterator[tuple[int, str]]:
 
 
 def read_text(file: IO[bytes], source: Source) -> Iterator[Record]:
-    """A sentence a line; a blank line is a sentence without words."""
-    for number, line in decoded_lines(file, source):
+    """A sentence a line, a blank line one without words; or running text, split into sentences.
+
+    Of running text the records' numbers are the sentences', for those need not begin with a line.
+    """
+    numbered: Iterable[tuple[int, str]] = decoded_lines(file, source)
+    if source.running_text is not None:
+        lines = (line for _, line in numbered)
+        numbered = enumerate(stream_sentences(lines, source.running_text), start=1)
+    for number, line in numbered:
         text = line.strip()
         yield Record(source.split(text), text, None, source.file, number)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import ElmoError
-from ..sentences import Tokenizer
+from ..tokenizers import Tokenizer
 
 
 class Record(NamedTuple):
@@ -46,12 +46,15 @@ class Source(NamedTuple):
         column: of formats with columns, the one that holds the sentence.
         key_column: of formats with columns, the one that holds its key, if any.
         split: from a string to words.
+        running_text: of plain text, the code of its language if its lines are to be split into
+            sentences; None where each line is one.
     """
 
     file: str
     column: str | None
     key_column: str | None
     split: Tokenizer
+    running_text: str | None = None
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
         """An error that names the place."""

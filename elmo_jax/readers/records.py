@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import ElmoError
-from ..sentences import Tokenizer
+from ..splitting import check_language
+from ..tokenizers import Tokenizer, resolve_tokenizer
 from .conllu import read_conllu
 from .fasta import read_fasta
 from .files import Files, find_files, open_file, reading, without_compression
@@ -63,6 +64,7 @@ class Records:
         column: of JSON lines and Parquet, the column with the sentences.
         key_column: of JSON lines and Parquet, the column with their keys, if any.
         split: from a string to words.
+        running_text: of plain text, the language in which lines are split into sentences, if any.
         stdin: a copy of what standard input gave.
 
     Example:
@@ -75,6 +77,7 @@ class Records:
     column: str | None
     key_column: str | None
     split: Tokenizer
+    running_text: str | None = None
     stdin: IO[bytes] | None = None
 
     @classmethod
@@ -85,7 +88,8 @@ class Records:
         *,
         column: str | None = None,
         key_column: str | None = None,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: Tokenizer | str | None = None,
+        running_text: str | None = None,
     ) -> Records:
         """Find the files, and see that what their formats need is named.
 
@@ -97,10 +101,14 @@ class Records:
             column: of JSON lines and Parquet, the column with the sentences: strings, which are
                 split, or lists of words.
             key_column: of JSON lines and Parquet, the column with their keys.
-            tokenizer: string to words; splits on whitespace if None.
+            tokenizer: string to words, or a name, see ``tokenizer_named``; splits on whitespace
+                if None.
+            running_text: the code of a language ("en"): plain text is no sentence a line, but is
+                split into sentences, see ``split_sentences``.
 
         Raises:
-            ElmoError: if there is no such file or format, or ``column`` is missing or too much.
+            ElmoError: if there is no such file, format or tokenizer, ``column`` is missing or too
+                much, or text that is not plain is to be split into sentences.
         """
         named = [files] if isinstance(files, str | os.PathLike) else list(files)
         if format is not None and format not in FORMATS:
@@ -111,7 +119,9 @@ class Records:
         found = list(dict.fromkeys(found)) or list(find_files(named))
         for file in found:
             _check_columns(file, format or format_of(file.name), column, key_column)
-        records = cls(tuple(found), format, column, key_column, tokenizer or str.split)
+            _check_running_text(file, format or format_of(file.name), running_text)
+        split = resolve_tokenizer(tokenizer)
+        records = cls(tuple(found), format, column, key_column, split, running_text)
         if _STDIN in found:
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
             weakref.finalize(records, copy.close)
@@ -128,7 +138,7 @@ class Records:
         for path in self.files:
             name = "standard input" if path == _STDIN else str(path)
             read = FORMATS[self.format or format_of(path.name)]
-            source = Source(name, self.column, self.key_column, self.split)
+            source = Source(name, self.column, self.key_column, self.split, self.running_text)
             with self._opened(path) as file, reading(name):
                 yield from read(file, source)
 
@@ -149,4 +159,15 @@ def _check_columns(file: Path, format: str, column: str | None, key_column: str 
         raise ElmoError(
             f"{file} is read as {format}, which has no columns to name. --column and "
             "--key-column are for JSON lines and Parquet; --input-format names the format."
+        )
+
+
+def _check_running_text(file: Path, format: str, language: str | None) -> None:
+    if language is None:
+        return
+    check_language(language)
+    if format != "text":
+        raise ElmoError(
+            f"{file} is read as {format}, whose records are the sentences: only plain text can be "
+            "split. Leave out --split-sentences."
         )

@@ -1,0 +1,87 @@
+"""``elmo-jax explore``: a word's occurrences on a plane."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import ElmoError
+from .model import add_model_arguments, open_elmo
+from .reading import add_text_arguments, reading
+
+_PAGES = (".html", ".htm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` reads from the command line."""
+    add = parser.add_argument
+    add("word", metavar="WORD", help="the word")
+    add_text_arguments(parser, labels=True)
+    add(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="page.html; or figure.png, .pdf or .svg (extra: plots)",
+    )
+    add("--max", type=int, default=2000, help="how many to draw (default: %(default)s)")
+    add_model_arguments(parser)
+    add("--overwrite", action="store_true", help="replace an existing OUT")
+    add("--quiet", action="store_true", help="no notes")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Draw, and give a JSON-ready summary.
+
+    Raises:
+        ElmoError: for a text, a word, a model or an output that cannot be used.
+    """
+    from ..exploring import embed_occurrences, find_occurrences, write_figure, write_page
+    from ..exploring.figure import SUFFIXES
+    from ..files import refuse_existing
+
+    target = Path(args.output)
+    suffix = target.suffix.lower()
+    if suffix not in (*_PAGES, *SUFFIXES):
+        raise ElmoError(
+            f"Cannot draw {target}: expected a name that ends in .html, {', '.join(SUFFIXES)}."
+        )
+    refuse_existing(target, args.overwrite)
+    if args.max < 1:
+        raise ElmoError(f"Expected --max of at least 1, got {args.max}.")
+    read = reading(args)
+    found = find_occurrences(args.word, read(), most=args.max, exact=args.exact)
+    vectors = embed_occurrences(open_elmo(args), found)
+    if suffix in _PAGES:
+        write_page(
+            target,
+            args.word,
+            found,
+            vectors,
+            source=_source(args),
+            total=found.total,
+            overwrite=args.overwrite,
+        )
+    else:
+        write_figure(target, args.word, found, vectors, overwrite=args.overwrite)
+    return {
+        "output": str(target),
+        "word": args.word,
+        "occurrences": found.total,
+        "drawn": len(found),
+        "layers": vectors.shape[1],
+    }
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The summary for a person."""
+    drawn, found = summary["drawn"], summary["occurrences"]
+    part = "" if drawn == found else f" of {found:,}, taken at even distances"
+    return f"{summary['output']}: {drawn:,} occurrences{part}, {summary['layers']} layers"
+
+
+def _source(args: argparse.Namespace) -> str:
+    text = "standard input" if args.input == "-" else Path(args.input).name
+    model = Path(args.model or args.weight_file or "mini").name
+    return f"{text} · model {model}"

@@ -1,0 +1,49 @@
+"""Arguments that name a model, and how the commands open it and tell about it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..embedder import Elmo
+
+
+def add_model_arguments(parser: argparse._ActionsContainer) -> None:
+    """Declare what ``open_elmo`` reads from the command line."""
+    add = parser.add_argument
+    add("--model", metavar="MODEL", help="folder, zip, or name of a model (default: mini)")
+    add("--options-file", metavar="JSON", help="options.json, together with --weight-file")
+    add("--weight-file", metavar="HDF5", help="the HDF5 file that belongs to options.json")
+    add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
+
+
+def layers_argument(text: str) -> str | int:
+    """What ``--layers`` or ``--layer`` says: a number, or a name."""
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def open_elmo(args: argparse.Namespace) -> Elmo:
+    """The model, with a note if its weights are random.
+
+    Raises:
+        ElmoError: if there is no such model, or its files have problems.
+    """
+    from ..checkpoint import is_native, read_metadata
+    from ..embedder import Elmo
+    from ..loading import model_folder
+
+    files = {"options_file": args.options_file, "weight_file": args.weight_file}
+    source = args.model
+    if not any(files.values()):
+        source = model_folder(source)
+        if is_native(source) and read_metadata(source).get("trained") is False:
+            note(args, f"note: the weights of {source} are random; its vectors mean nothing")
+    return Elmo(source, **files, precision=args.precision)
+
+
+def note(args: argparse.Namespace, message: str) -> None:
+    """Tell something on stderr, unless ``--quiet``."""
+    if not args.quiet:
+        print(message, file=sys.stderr)

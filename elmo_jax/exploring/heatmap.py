@@ -1,0 +1,160 @@
+"""How alike are sentences, or the words of two? Cosines as an array, a table and a heatmap."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..embedder import Elmo
+from ..errors import ElmoError
+from ..files import atomic_file
+from ..selection import Layers
+from .figure import SUFFIXES, new_figure, plain, save_figure
+
+_LOW, _HIGH = (247, 249, 252), (0, 82, 147)
+
+
+class Heatmap(NamedTuple):
+    """Cosines of rows with columns.
+
+    Attributes:
+        rows: their names.
+        columns: their names.
+        values: float32 [rows, columns].
+    """
+
+    rows: list[str]
+    columns: list[str]
+    values: np.ndarray
+
+
+def sentence_similarity(
+    elmo: Elmo,
+    sentences: Sequence[Sequence[str]],
+    *,
+    layer: Layers = "average",
+    pooling: str = "mean",
+) -> Heatmap:
+    """Each sentence with each other, pooled.
+
+    Args:
+        elmo: the model.
+        sentences: lists of words.
+        layer: "average", "top" or a number.
+        pooling: "mean" or "max".
+
+    Raises:
+        ElmoError: for an unknown layer or pooling, or bad sentences.
+    """
+    _one_layer(layer)
+    vectors_BD = _unit(elmo.embed_sentences(sentences, layer, pooling))
+    names = [" ".join(words) for words in sentences]
+    return Heatmap(names, names, vectors_BD @ vectors_BD.T)
+
+
+def word_similarity(
+    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layer: Layers = "average"
+) -> Heatmap:
+    """Each word of a sentence with each word of another.
+
+    Raises:
+        ElmoError: for an unknown layer, or bad sentences.
+    """
+    _one_layer(layer)
+    rows, columns = (_unit(vectors) for vectors in elmo.embed([first, second], layer))
+    return Heatmap(list(first), list(second), rows @ columns.T)
+
+
+def write_heatmap(
+    path: str | os.PathLike[str], heatmap: Heatmap, *, title: str = "", overwrite: bool = False
+) -> None:
+    """Draw a heatmap: .html needs nothing, .png, .pdf and .svg need the extra ``plots``.
+
+    Raises:
+        ElmoError: for another suffix, a file that cannot be written, or a missing package.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix in SUFFIXES:
+        save_figure(target, _figure(heatmap, title), overwrite=overwrite)
+    elif suffix == ".html":
+        with atomic_file(target, overwrite=overwrite) as temporary:
+            temporary.write_text(_html(heatmap, title), encoding="utf-8")
+    else:
+        raise ElmoError(
+            f"Cannot draw {target}: expected a name that ends in .html, {', '.join(SUFFIXES)}."
+        )
+
+
+def _one_layer(layer: Layers) -> None:
+    if layer in ("all", "mix"):
+        raise ElmoError(f"Expected one layer: average, top or a number; got {layer!r}.")
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def _share(heatmap: Heatmap) -> np.ndarray:
+    """Each value between the smallest (0) and the largest (1)."""
+    low, high = heatmap.values.min(), heatmap.values.max()
+    return (heatmap.values - low) / max(high - low, 1e-6)
+
+
+def _figure(heatmap: Heatmap, title: str) -> Any:
+    n_rows, n_columns = heatmap.values.shape
+    figure, axes = new_figure(2.6 + 0.62 * n_columns, 1.9 + 0.46 * n_rows)
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list(
+        "blues", [tuple(part / 255 for part in colour) for colour in (_LOW, _HIGH)]
+    )
+    axes.imshow(heatmap.values, cmap=scale, aspect="auto")
+    axes.set_xticks(range(n_columns), [_short(name) for name in heatmap.columns], rotation=40)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
+        label.set_rotation_mode("anchor")
+    axes.set_yticks(range(n_rows), [_short(name) for name in heatmap.rows])
+    axes.tick_params(length=0, labelsize=9)
+    axes.spines[:].set_visible(False)
+    shares = _share(heatmap)
+    for (row, column), value in np.ndenumerate(heatmap.values):
+        colour = "white" if shares[row, column] > 0.55 else "#1c2733"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_title(plain(title), fontsize=10, loc="left")
+    return figure
+
+
+def _html(heatmap: Heatmap, title: str) -> str:
+    head = "".join(f'<th scope="col" dir="auto">{_cell(name)}</th>' for name in heatmap.columns)
+    rows = "\n".join(
+        f'<tr><th scope="row" dir="auto">{_cell(name)}</th>{_row(values, shares)}</tr>'
+        for name, values, shares in zip(heatmap.rows, heatmap.values, _share(heatmap), strict=True)
+    )
+    template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
+    for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
+        before, after = template.split(f"<!--{mark}-->", 1)
+        template = before + content + after
+    return template
+
+
+def _row(values: np.ndarray, shares: np.ndarray) -> str:
+    cells = []
+    for value, share in zip(values, shares, strict=True):
+        colour = ",".join(str(round(a + (b - a) * share)) for a, b in zip(_LOW, _HIGH, strict=True))
+        ink = "#fff" if share > 0.55 else "#1c2733"
+        cells.append(f'<td style="background:rgb({colour});color:{ink}">{value:.2f}</td>')
+    return "".join(cells)
+
+
+def _cell(name: str) -> str:
+    return html.escape(name)
+
+
+def _short(name: str) -> str:
+    return plain(name if len(name) <= 32 else name[:31] + "…")

@@ -1,0 +1,195 @@
+"""The page of `elmo-jax explore` in a real browser: what its reader sees, points at and types."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from elmo_jax import exploring
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("chromium") and shutil.which("chromedriver")),
+        reason="needs a browser: Debian's packages chromium and chromium-driver",
+    ),
+]
+
+ALERT = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+SENTENCES = [
+    ("the bank of the river", "water"),
+    (f"a bank {ALERT} '\" & &amp;", "money"),
+    ("בבנק bank של ישראל", "money"),
+    ("👩‍🔬 bank 👍🏽", None),
+]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Four occurrences, at the corners of a diamond in the lower layer and moved in the upper."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    sentences = [exploring.Labelled(text.split(), label) for text, label in SENTENCES]
+    found = exploring.find_occurrences("bank", sentences)
+    lower = np.array([[3, 0], [-3, 0], [0, 1], [0, -1]], np.float32)
+    vectors = np.stack([lower * 0, lower, lower[[2, 3, 0, 1]] + 1], axis=1)
+    exploring.write_page(path, "bank", found, vectors, source="<b>a text</b>", total=9)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-sync",
+        "--disable-component-update",
+        "--no-first-run",
+        "--window-size=1280,800",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+class Reader:
+    """What a person does with the page."""
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def all(self, selector):
+        return self.driver.find_elements("css selector", selector)
+
+    def text(self, selector):
+        return self.all(selector)[0].text
+
+    def act(self, *steps):
+        from selenium.webdriver import ActionChains
+
+        chain = ActionChains(self.driver, duration=50)
+        for step in steps:
+            step(chain)
+        chain.perform()
+
+    def point_at(self, dot, click=False):
+        self.act(lambda chain: chain.move_to_element(dot), *[lambda chain: chain.click()] * click)
+
+    def press(self, *keys):
+        for key in keys:
+            self.act(lambda chain, key=key: chain.send_keys(key))
+
+    def dots(self):
+        """The dots in the order of the text: that of the page's own list."""
+        return self.driver.execute_script("return dots")
+
+    def places(self):
+        return [(dot.get_attribute("cx"), dot.get_attribute("cy")) for dot in self.dots()]
+
+    def to_layer(self, layer):
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        self.driver.execute_script(
+            "slider.value = arguments[0]; slider.dispatchEvent(new Event('input'))", layer
+        )
+        WebDriverWait(self.driver, 10).until(lambda _: not self.all("svg[data-moving]"))
+
+
+@pytest.fixture
+def reader(browser, page):
+    browser.get(page.as_uri())
+    yield Reader(browser)
+    errors = [entry["message"] for entry in browser.get_log("browser")]
+    assert errors == []
+
+
+def test_the_page_says_what_it_shows(reader):
+    assert reader.text("h1") == "“bank”" and reader.driver.title == "“bank”: 4 occurrences"
+    assert reader.text("#about") == ("4 of 9 occurrences, taken at even distances · <b>a text</b>")
+    assert len(reader.all("circle")) == 4 and reader.text("#count") == "4 of 4 occurrences"
+    ticks = [tick.text.split("\n") for tick in reader.all("#ticks span")]
+    assert [name for name, _ in ticks] == ["token layer", "biLM layer 1", "biLM layer 2 (top)"]
+    assert [share for _, share in ticks] == ["0% + 0%", "90% + 10%", "90% + 10%"]
+
+
+def test_pointing_shows_the_sentence_with_its_word_marked_and_a_click_keeps_it(reader):
+    for dot, (text, label) in zip(reader.dots(), SENTENCES, strict=True):
+        reader.point_at(dot)
+        shown = reader.all("#tip")[0]
+        assert shown.is_displayed() and text in shown.text
+        assert (label or "no label") in shown.text and reader.text("#tip mark") == "bank"
+    reader.point_at(reader.dots()[1], click=True)
+    assert ALERT in reader.text("#pins li")
+    assert len(reader.all("circle.pinned")) == 1 and not reader.all("img")
+    reader.all("#pins li button")[0].click()
+    assert reader.all("#pins li") == [] and reader.all("circle.pinned") == []
+
+
+def test_the_slider_moves_the_dots_to_where_the_layer_has_them(reader):
+    top = reader.places()
+    reader.to_layer(1)
+    assert reader.places() != top and reader.text("#ticks .now").startswith("biLM layer 1")
+    reader.to_layer(0)
+    assert len(set(reader.places())) == 1 and "knows a word's spelling" in reader.text("#note")
+    reader.to_layer(2)
+    assert reader.places() == top and not reader.all("#note")[0].is_displayed()
+
+
+def test_the_search_and_the_legend_filter(reader):
+    reader.all("#search")[0].send_keys("RIVER")
+    assert reader.text("#count") == "1 of 4 occurrences"
+    assert len(reader.all("circle.faint")) == 3
+    reader.all("#search")[0].clear()
+    reader.all("#search")[0].send_keys(" ")
+    legend = reader.all("#legend button")
+    assert [entry.text.split("\n") for entry in legend] == [
+        ["money", "2"],
+        ["water", "1"],
+        ["no label", "1"],
+    ]
+    legend[0].click()
+    assert legend[0].get_attribute("aria-pressed") == "false"
+    assert reader.text("#count") == "2 of 4 occurrences" and len(reader.all("circle.off")) == 2
+
+
+def test_the_keyboard_is_enough(reader):
+    from selenium.webdriver import Keys
+
+    reader.driver.execute_script("svg.focus()")
+    reader.press(Keys.ARROW_RIGHT)
+    said = reader.driver.execute_script("return document.querySelector('#said').textContent")
+    assert "bank" in said and len(reader.all("circle.here")) == 1
+    reader.press(Keys.ENTER)
+    assert len(reader.all("#pins li")) == 1
+    reader.press(Keys.ESCAPE)
+    assert not reader.all("circle.here") and not reader.all("#tip")[0].is_displayed()
+    reader.driver.execute_script("slider.focus()")
+    reader.press(Keys.ARROW_LEFT)
+    assert reader.text("#ticks .now").startswith("biLM layer 1")
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_the_page_follows_the_readers_choice_of_light_or_dark(reader, scheme, dark):
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    paper = reader.all("body")[0].value_of_css_property("background-color")
+    first = int(paper.split("(")[1].split(",")[0])
+    assert (first < 60) is dark
+    reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_nothing_lies_beside_the_page_on_a_small_screen(reader):
+    for width, height in ((1280, 800), (480, 900)):
+        reader.driver.set_window_size(width, height)
+        wide, room = reader.driver.execute_script(
+            "return [document.documentElement.scrollWidth, innerWidth]"
+        )
+        assert wide <= room
+    reader.driver.set_window_size(1280, 800)

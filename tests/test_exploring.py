@@ -1,0 +1,318 @@
+"""Occurrences, neighbours, planes and heatmaps, with vectors that are easy to see through."""
+
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+
+import elmo_jax
+from elmo_jax import ElmoError, exploring
+from elmo_jax.cli import main
+from elmo_jax.exploring.colours import GREY, PALETTE, colours_of
+
+NASTY = [
+    "</script><script>alert(1)</script>",
+    "play\"'&",
+    "<!--",
+    "play",
+    "👩\u200d🔬",
+    "שלום",
+    "$x$",
+]
+TEXT = [
+    ["a", "play"],
+    ["the", "play", "began"],
+    ["no", "such"],
+    ["Play", "the", "play"],
+    ["a", "play"],
+    NASTY,
+]
+
+
+class SpellingElmo:
+    """Stands in for an Elmo: a vector tells its word, the word before it and nothing else."""
+
+    def __init__(self):
+        self.config = type("Config", (), {"n_output_layers": 2, "output_dim": 4})()
+        self.seen = 0
+
+    def stream(self, sentences, layers="all"):
+        for words in sentences:
+            self.seen += 1
+            yield np.array(
+                [
+                    [self.vector(word, "") for word in words],
+                    [
+                        self.vector(word, before)
+                        for word, before in zip(words, ["", *words], strict=False)
+                    ],
+                ],
+                np.float32,
+            ).reshape(2, len(words), 4)
+
+    def embed(self, sentences, layer):
+        return [next(iter(self.stream([words])))[1] for words in sentences]
+
+    def embed_sentences(self, sentences, layer, pooling):
+        return np.stack([layers.mean(axis=0) for layers in self.embed(sentences, layer)])
+
+    @staticmethod
+    def vector(word, before):
+        return [1.0, len(word.casefold()), 3.0 * len(before), float(before == "the")]
+
+
+@pytest.fixture
+def elmo():
+    return SpellingElmo()
+
+
+# Occurrences
+
+
+def test_occurrences_are_found_in_order_and_in_any_case():
+    found = exploring.find_occurrences("play", TEXT)
+    assert [(each.sentence, each.position) for each in found] == [
+        (0, 1),
+        (1, 1),
+        (3, 0),
+        (3, 2),
+        (4, 1),
+        (5, 3),
+    ]
+    assert found.total == 6 and found[2].marked() == "[Play] the play"
+    assert len(exploring.find_occurrences("play", TEXT, exact=True)) == 5
+
+
+def test_a_sample_is_even_and_never_holds_more_than_twice_as_many():
+    text = ([*["x"] * (n % 3), "play", str(n)] for n in range(1000))
+    found = exploring.find_occurrences("play", text, most=10)
+    numbers = [each.sentence for each in found]
+    assert found.total == 1000 and len(numbers) == 10
+    gaps = np.diff([*numbers, 1000])
+    assert numbers[0] == 0 and gaps.min() >= 50 and gaps.max() <= 200
+
+
+def test_a_word_that_is_not_there_is_an_error():
+    with pytest.raises(ElmoError, match="'bank' does not occur"):
+        exploring.find_occurrences("bank", TEXT)
+    with pytest.raises(ElmoError, match="'bank' is none of the words of the sentence 'a play'"):
+        exploring.occurrence_in(["a", "play"], "bank")
+    with pytest.raises(ElmoError, match="sentence 1 as a list of words"):
+        exploring.find_occurrences("a", [["a"], "a play"])
+
+
+def test_vectors_are_those_of_the_word_in_its_sentence(elmo):
+    found = exploring.find_occurrences("play", TEXT)
+    vectors = exploring.embed_occurrences(elmo, found)
+    assert vectors.shape == (6, 2, 4) and vectors.dtype == np.float32
+    assert vectors[:, 1, 3].tolist() == [0, 1, 0, 1, 0, 0]
+
+
+# Neighbours
+
+
+def test_neighbours_are_the_nearest_of_the_same_word_and_not_itself(elmo):
+    query = exploring.find_occurrences("play", TEXT)[1]
+    ((_, ranked),) = exploring.neighbors(elmo, [query], TEXT, n=2, word="play")
+    assert (ranked[0].occurrence.sentence, ranked[0].occurrence.position) == (3, 2)
+    assert ranked[0].score == pytest.approx(1) and ranked[1].score < ranked[0].score
+    assert elmo.seen == 1 + 5  # the query, and the sentences that have the word
+
+
+def test_equal_sentences_count_once_and_any_word_is_looked_at_on_request(elmo):
+    query = exploring.occurrence_in(["the", "play"], "play")
+    ((layer, _),) = exploring.neighbors(elmo, [query], TEXT, n=99, word="play")
+    assert [each.occurrence.sentence for each in layer] == [0, 1, 3, 3, 5]  # 4 says what 0 does
+    ((_, ranked),) = exploring.neighbors(elmo, [query], TEXT, n=99)
+    assert {"began", "such"} <= {each.occurrence.word for each in ranked}
+    scores = [each.score for each in ranked]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_best_of_a_stream_are_those_of_a_sort(elmo):
+    rng = np.random.default_rng(0)
+    text = [["x" * int(n), "play", "y" * int(m)] for n, m in rng.integers(1, 200, (300, 2))]
+    query = exploring.occurrence_in(["word", "play"], "play")
+    ((_, ranked),) = exploring.neighbors(elmo, [query], text, n=7, word="play")
+    vectors = exploring.embed_occurrences(elmo, exploring.find_occurrences("play", text))[:, 1]
+    own = exploring.embed_occurrences(elmo, [query])[0, 1]
+    cosines = vectors @ own / np.linalg.norm(vectors, axis=1) / np.linalg.norm(own)
+    np.testing.assert_allclose([each.score for each in ranked], np.sort(cosines)[::-1][:7], 1e-6)
+
+
+# Planes
+
+
+def test_the_projection_keeps_what_varies_most_and_says_how_much():
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(60, 5)) * [1, 8, 0.1, 3, 0.1]
+    points, explained = exploring.project(vectors)
+    variances = np.sort(np.linalg.eigvalsh(np.cov(vectors.T)))[::-1]
+    np.testing.assert_allclose(explained, variances[:2] / variances.sum())
+    np.testing.assert_allclose(points.var(axis=0, ddof=1), variances[:2])
+    assert np.corrcoef(points[:, 0], vectors[:, 1])[0, 1] > 0.9  # grows with it: never mirrored
+    np.testing.assert_allclose(exploring.project(vectors[::-1]).points[::-1], points, atol=1e-9)
+
+
+def test_vectors_that_are_all_the_same_lie_on_one_point():
+    vector = np.random.default_rng(0).normal(size=256).astype(np.float32)
+    for vectors in (np.tile(vector, (9, 1)), vector[None], np.zeros((3, 256))):
+        points, explained = exploring.project(vectors)
+        assert not points.any() and not explained.any()
+
+
+def test_layers_are_mirrored_to_resemble_the_one_before():
+    base = np.random.default_rng(2).normal(size=(40, 3)) * [4, 2, 0.5]
+    before, after = exploring.project_layers(np.stack([base, -base], axis=1))
+    np.testing.assert_allclose(before.points, after.points, atol=1e-9)
+
+
+def test_colours_go_to_the_most_frequent_labels_and_rare_ones_are_grey():
+    labels = [str(n) for n in range(9) for _ in range(n + 1)] + [None]
+    colours = colours_of(labels)
+    assert list(colours)[:6] == list("876543") and list(colours.values())[:6] == list(PALETTE)
+    assert colours["0"] == colours[None] == GREY
+    assert colours_of([None, None]) == {None: PALETTE[0]}
+
+
+def page_data(page):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])
+
+
+def test_a_page_holds_everything_and_no_sentence_can_break_it(elmo, tmp_path):
+    found = exploring.find_occurrences("play", TEXT)
+    vectors = exploring.embed_occurrences(elmo, found)
+    exploring.write_page(tmp_path / "p.html", "play", found, vectors, total=99)
+    page = (tmp_path / "p.html").read_text("utf-8")
+    data = page_data(page)
+    assert data["items"][5][:3] == [" ".join(NASTY[:3]), "play", " ".join(NASTY[4:])]
+    assert data["total"] == 99 and len(data["layers"]) == 2
+    assert all(len(layer["x"]) == len(layer["y"]) == 6 for layer in data["layers"])
+    assert page.count("</script>") == 2 and "<!--" not in page and "alert(1)</" not in page
+    assert not re.search(r"(?:src|href)\s*=|url\(|@import|fetch\(|innerHTML", page)
+    with pytest.raises(ElmoError, match="exists already"):
+        exploring.write_page(tmp_path / "p.html", "play", found, vectors)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_figures_take_any_text(elmo, tmp_path, suffix):
+    pytest.importorskip("matplotlib")
+    labelled = [exploring.Labelled(words, words[0]) for words in TEXT]
+    found = exploring.find_occurrences("play", labelled)
+    vectors = exploring.embed_occurrences(elmo, found)
+    exploring.write_figure(tmp_path / f"f.{suffix}", "$a$_{", found, vectors)
+    heatmap = exploring.Heatmap(["$a$", "b_{"], ["c$"], np.ones((2, 1)))
+    exploring.write_heatmap(tmp_path / f"h.{suffix}", heatmap, title="$")
+    for name in ("f", "h"):
+        assert (tmp_path / f"{name}.{suffix}").stat().st_size > 1000
+
+
+# Heatmaps
+
+
+def test_similarities_are_cosines(elmo):
+    heatmap = exploring.sentence_similarity(elmo, [["a", "play"], ["the", "play"], ["a", "play"]])
+    np.testing.assert_allclose(heatmap.values, heatmap.values.T)
+    np.testing.assert_allclose(np.diag(heatmap.values), 1, rtol=1e-6)
+    assert heatmap.values[0, 2] == pytest.approx(1) and heatmap.values[0, 1] < 1
+    by_word = exploring.word_similarity(elmo, ["the", "play"], ["play"])
+    assert by_word.values.shape == (2, 1) and by_word.columns == ["play"]
+    with pytest.raises(ElmoError, match="one layer"):
+        exploring.word_similarity(elmo, ["a"], ["b"], layer="all")
+
+
+def test_a_heatmap_page_escapes_its_words(tmp_path):
+    heatmap = exploring.Heatmap(NASTY, ["<b>"], np.linspace(-1, 1, 7)[:, None])
+    exploring.write_heatmap(tmp_path / "h.html", heatmap, title="<i>")
+    page = (tmp_path / "h.html").read_text("utf-8")
+    assert "<script" not in page and "<b>" not in page and "<i>" not in page
+    assert all(html.escape(word) in page for word in NASTY)
+    with pytest.raises(ElmoError, match=r"ends in \.html, \.png"):
+        exploring.write_heatmap(tmp_path / "h.gif", heatmap)
+
+
+# Commands
+
+
+@pytest.fixture
+def corpus(tmp_path, monkeypatch):
+    """A text with labels in its first column; the commands' model is the one above."""
+    from elmo_jax.cli import explore, neighbors, similarity
+
+    for command in (neighbors, explore, similarity):
+        monkeypatch.setattr(command, "open_elmo", lambda args: SpellingElmo())
+    path = tmp_path / "text.tsv"
+    lines = [f"{'AB'[n % 2]}\t{' '.join(words)}" for n, words in enumerate(TEXT)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def summary(capsys, *arguments):
+    assert main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def failing(capsys, *arguments):
+    assert main(list(map(str, arguments))) == 1
+    return capsys.readouterr().err
+
+
+def test_neighbors_lists_the_nearest_in_each_layer(corpus, capsys):
+    told = summary(capsys, "neighbors", "play", "--in", corpus, "--occurrence", 2, "--layer", "all")
+    (query,) = told["queries"]
+    assert query["text"] == "B the [play] began" and list(query["layers"]) == ["0", "1"]
+    best = query["layers"]["1"][0]
+    assert (best["text"], best["score"]) == ("B Play the [play]", 1.0)
+    told = summary(capsys, "neighbors", "play", "--in", corpus, "--occurrence", "each", "-n", 1)
+    assert len(told["queries"]) == 6
+    sentence = ["--sentence", "We saw the play", "--any-word", "-n", 3]
+    assert main(["neighbors", "play", "--in", str(corpus), *map(str, sentence)]) == 0
+    assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
+
+
+def test_neighbors_says_what_it_cannot_do(corpus, capsys):
+    common = ["neighbors", "play", "--in", corpus]
+    assert "has 6 occurrences" in failing(capsys, *common, "--occurrence", 7)
+    assert "from 1 or each" in failing(capsys, *common, "--occurrence", "x")
+    assert "Unknown --layer 2" in failing(capsys, *common, "--layer", 2)
+    assert "none of the words" in failing(capsys, *common, "--sentence", "nothing")
+
+
+def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_path, capsys):
+    out = tmp_path / "page.html"
+    common = ["explore", "play", "--in", corpus, "-o", out]
+    told = summary(capsys, *common, "--label-column", 1, "--max", 4)
+    assert (told["occurrences"], told["drawn"]) == (6, 4)
+    data = page_data(out.read_text("utf-8"))
+    assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
+    labels = tmp_path / "labels.txt"
+    labels.write_text("x\ny\n", encoding="utf-8")
+    common.append("--overwrite")
+    assert "labels.txt ends before line 3" in failing(capsys, *common, "--labels", labels)
+    assert "has 2 columns" in failing(capsys, *common, "--label-column", 3)
+    assert "gives up the lines" in failing(capsys, *common, "--labels", labels, "--split-sentences")
+    assert "ends in .html" in failing(capsys, *common[:-2], tmp_path / "x.gif")
+
+
+def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
+    out = tmp_path / "heat.html"
+    assert main(["similarity", "a play", "the play", "-o", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
+    told = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
+    assert told["columns"] == ["the", "play", "."] and np.shape(told["cosines"]) == (2, 3)
+    assert summary(capsys, "similarity", "--in", corpus)["rows"][0] == "A a play"
+    assert "2 to 200 sentences" in failing(capsys, "similarity", "one")
+    assert "or a text with --in" in failing(capsys, "similarity")
+    assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
+
+
+@pytest.mark.slow  # it compiles
+def test_a_real_model_gives_the_vectors_that_embed_gives(make_model):
+    elmo = elmo_jax.Elmo(make_model(3)[0])
+    found = exploring.find_occurrences("play", TEXT)
+    vectors = exploring.embed_occurrences(elmo, found)
+    expected = elmo.embed([TEXT[3]])[0][:, 2]
+    np.testing.assert_allclose(vectors[3], expected, atol=1e-5)
