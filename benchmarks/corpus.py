@@ -19,22 +19,24 @@ Sentence = list[str]
 ORDERS = ("given", "sorted")
 """How a system goes through sentences: as they come, or by their number of tokens."""
 
-_DEFAULT = ("data", "bench", "masc_20k.txt")
+BENCH = ("data", "bench", "masc_20k.txt")
+HELDOUT = ("data", "heldout", "valid.txt")
+"""Texts of the shared data; the second is one that mini was not trained on."""
 
 
-def corpus_file(path: str | None) -> Path:
-    """The file named, or that of the shared data (ELMO_JAX_SHARED, default ``../shared``).
+def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
+    """The file named, or one of the shared data (ELMO_JAX_SHARED, default ``../shared``).
 
     Raises:
         ElmoError: if there is no such file.
     """
     checkout = Path(__file__).resolve().parents[1]
     shared = Path(os.environ.get("ELMO_JAX_SHARED", checkout.parent / "shared"))
-    file = Path(path) if path else shared.joinpath(*_DEFAULT)
+    file = Path(path) if path else shared.joinpath(*default)
     if not file.is_file():
         raise ElmoError(
             f"There is no text {file}. Name one with --corpus (one tokenised sentence a line), "
-            f"or the folder that holds {'/'.join(_DEFAULT)} with ELMO_JAX_SHARED."
+            f"or the folder that holds {'/'.join(default)} with ELMO_JAX_SHARED."
         )
     return file
 

@@ -10,6 +10,7 @@ QUESTIONS = {
     "memory": "memory",
     "scaling": "scaling",
     "profile": "profile",
+    "precision": "precision",
 }
 """Questions about speed -> their modules, in the order in which ``all`` asks them."""
 

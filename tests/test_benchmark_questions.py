@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import memory, question, readme, registry, startup, systems
+from benchmarks import limits, memory, precision, question, readme, registry, startup, systems
 from benchmarks.figures import roofline, scaling, throughput
 from elmo_jax import ElmoError
 
@@ -163,6 +163,32 @@ def test_lanes_and_profile_run_the_engine_itself(ask, make_model):
     assert {row["what"] for row in found["pieces"]} == {"products", "elementwise", "gather"}
 
 
+def test_the_error_of_a_lower_precision_is_measured_in_layers_and_results(ask, make_model, capsys):
+    folder, _ = make_model(n_layers=1, filters=((1, 4),), projection_dim=4, dim=4)
+    code, found = ask("precision", "--model", folder, "--tokens", "60", "--no-sts")
+    assert code == 0
+    assert list(found["precisions"]) == ["bfloat16"], "a CPU has no TF32"
+    layers = found["precisions"]["bfloat16"]["layers"]
+    assert len(layers) == 2 and all(1e-5 < row["relative_error"] < 0.05 for row in layers)
+    assert found["precisions"]["bfloat16"]["sentences"]["rank_correlation"] > 0.9
+    assert '"tf32" computes the same as "float32"' in capsys.readouterr().out
+
+
+def test_errors_of_layers_and_of_neighbours_are_what_a_hand_computes():
+    exact = [np.array([[[3.0, 4.0]], [[1.0, 0.0]]]), np.array([[[0.0, 5.0]], [[0.0, 1.0]]])]
+    found = [exact[0] + np.array([[[0.0, 0.5]], [[0.0, 0.0]]]), exact[1]]
+    rows = precision.compare_layers(found, exact)
+    assert rows[0]["relative_error"] == pytest.approx(0.5 / 50**0.5, rel=1e-3)
+    assert rows[0]["largest_difference"] == 0.5
+    assert rows[1] == {key: 0 for key in rows[1]}
+    places = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+    same = precision.compare_sentences(places, places)
+    assert same == {"same_neighbour": 1, "rank_correlation": 1}
+    moved = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.19], [0.1, 1.0]])
+    # The second is now nearest to the third, the third to the second; the others are as before.
+    assert precision.compare_sentences(moved, places)["same_neighbour"] == 0.5
+
+
 @pytest.mark.slow
 def test_sentence_lengths_and_corpus_sizes_are_measured(ask):
     code, found = ask("scaling", "--part", "length", "corpus")
@@ -199,7 +225,9 @@ def test_all_asks_every_question_in_a_process_of_its_own(monkeypatch, capsys):
 
     monkeypatch.setattr(program.subprocess, "run", run)
     assert program.main(["all", "--quick", "--peers", "allennlp"]) == 1
-    assert [c[:3] for c in commands] == [[sys.executable, "-m", "benchmarks"]] * 7
+    assert [c[:3] for c in commands] == [[sys.executable, "-m", "benchmarks"]] * len(
+        registry.QUESTIONS
+    )
     assert [c[3] for c in commands] == list(registry.QUESTIONS)
     peers = ["--quick", "--peers", "allennlp"]
     assert {tuple(c[4:]) for c in commands if c[3] in registry.WITH_PEERS} == {tuple(peers)}
@@ -209,7 +237,35 @@ def test_all_asks_every_question_in_a_process_of_its_own(monkeypatch, capsys):
 
 def test_a_result_is_named_for_its_question_model_and_device():
     assert question.result_name("memory", "original", "cpu") == "memory-cpu.json"
-    assert question.result_name("memory", "a/small", "gpu") == "memory-small-gpu.json"
+    assert question.result_name("memory", "a/small", "h100") == "memory-small-h100.json"
+    assert question.result_name("precision", "mini", "cpu", "mini") == "precision-cpu.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA L40S", "l40s"),
+        ("TPU v4", "tpu-v4"),
+    ],
+)
+def test_a_device_is_named_by_its_model(kind, name):
+    assert question.device_name({"platform": "gpu", "device": kind}) == name
+    assert question.device_name({"platform": "cpu", "device": "cpu"}) == "cpu"
+
+
+def test_a_run_that_is_cut_off_leaves_the_parts_that_it_had(ask, tmp_path, monkeypatch, capsys):
+    def measure(args):
+        yield {"first": 1}
+        yield {"first": 1, "second": 2}
+        raise ElmoError("the device went away")
+
+    monkeypatch.setattr(limits, "measure", measure)
+    monkeypatch.setattr(question, "RESULTS", tmp_path)
+    code, found = ask("limit", "--save")
+    assert code == 1 and (found["first"], found["second"]) == (1, 2)
+    assert json.loads((tmp_path / "limit-tiny-cpu.json").read_text("utf-8")) == found
 
 
 def test_a_saved_result_is_not_replaced_unasked(ask, tmp_path, monkeypatch, capsys):
@@ -308,7 +364,7 @@ def test_tables_go_into_their_places_in_the_readme(results, capsys):
     assert program.main(["tables", str(results), "--write", "--readme", str(file)]) == 0
     content = file.read_text("utf-8")
     assert "| another | 9 | 20 (18 – 22) | 5 (4.5 – 5.5) |" in content
-    assert content.count(readme._NOTHING) == 5, "of seven questions two have results"
+    assert content.count(readme._NOTHING) == len(registry.QUESTIONS) - len(MADE_UP)
     before, after = (text.split("## Tables")[0] for text in (readme.README.read_text(), content))
     assert before == after
     file.write_text("no place", "utf-8")
