@@ -292,6 +292,13 @@ def test_a_peer_that_is_not_installed_names_the_command(folder):
         open_peer("gpt")
 
 
+def test_a_peer_can_run_in_this_python_where_its_libraries_are(folder):
+    with open_peer("torch_lstm", here=True) as peer:
+        assert peer._process.args[0] == sys.executable
+    with pytest.raises(ElmoError, match="Unknown peer 'gpt'"):
+        open_peer("gpt", here=True)
+
+
 def test_an_old_package_gets_an_old_python_or_says_so(folder, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 14, 0))
     monkeypatch.setattr(environments.shutil, "which", lambda name: f"/opt/{name}")
