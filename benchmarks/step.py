@@ -20,7 +20,11 @@ _ROWS = 2048
 
 
 def engine_step(
-    config: ElmoConfig, params: Params, n_lanes: int, n_tokens: int
+    config: ElmoConfig,
+    params: Params,
+    n_lanes: int,
+    n_tokens: int,
+    precision: str = "float32",
 ) -> Callable[[], Any]:
     """One call of the engine's step over random words: ``n_tokens`` of each of ``n_lanes`` lanes.
 
@@ -29,6 +33,7 @@ def engine_step(
         params: the parameters, on the device.
         n_lanes: N.
         n_tokens: T.
+        precision: of the products.
 
     Returns:
         A function that starts the call and gives its outputs; the first call compiles.
@@ -43,11 +48,11 @@ def engine_step(
     fresh = np.zeros(shape, bool)
     fresh[0] = True
     forward, backward = (rng.integers(0, _ROWS, shape, np.int32) for _ in range(2))
-    start = start_state(params, config, config.n_layers, "float32")
+    start = start_state(params, config, config.n_layers, precision)
     state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), start)
 
     def call() -> Any:
         arguments = (params, words, start, state, forward, backward, fresh, np.int32(n_tokens))
-        return read_lanes(*arguments, config, "float32")
+        return read_lanes(*arguments, config, precision)
 
     return call

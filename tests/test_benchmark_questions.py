@@ -11,7 +11,22 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import limits, memory, precision, question, readme, registry, startup, systems
+from benchmarks import (
+    accelerator,
+    accelerator_parts,
+    accelerator_peers,
+    corpus,
+    limits,
+    memory,
+    precision,
+    question,
+    readme,
+    registry,
+    startup,
+    synthetic,
+    systems,
+    training_speed,
+)
 from benchmarks.figures import roofline, scaling, throughput
 from elmo_jax import ElmoError
 
@@ -37,6 +52,7 @@ class FakePeer:
         return getattr(self, command)(**arguments)
 
     def open(self, **source):
+        source.pop("settings", None)
         assert all(Path(path).exists() for path in source.values())
         return {"seconds": 0.5, "import_seconds": 0.25, "versions": {"python": "3"}}
 
@@ -51,6 +67,9 @@ class FakePeer:
         found = [np.full((3, len(line.split()), 4), off, np.float32) for line in lines]
         np.savez(output, **{str(i): array for i, array in enumerate(found)})
         return {}
+
+    def train(self, n_steps):
+        return {"seconds": n_steps / 10, "losses": [3.0 - i for i in range(n_steps)]}
 
     def memory(self):
         return {"peak_bytes": 10**8 if self.name == "elmo-jax" else 3 * 10**8}
@@ -187,6 +206,128 @@ def test_errors_of_layers_and_of_neighbours_are_what_a_hand_computes():
     moved = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.19], [0.1, 1.0]])
     # The second is now nearest to the third, the third to the second; the others are as before.
     assert precision.compare_sentences(moved, places)["same_neighbour"] == 0.5
+
+
+class FakeTraining:
+    """Takes 100 tokens a step, ten times as fast as the peer; its losses fall as they are told."""
+
+    losses: ClassVar[list] = []
+    tokens_per_step, window = 100, 20
+
+    def __init__(self, config, settings, text, vocabulary):
+        assert {"word0", "word6"} <= set(vocabulary.words) & set(text.read_text("utf-8").split())
+
+    def run(self, n_steps):
+        return n_steps / 100, [self.losses.pop(0) for _ in range(n_steps)]
+
+    def host_seconds(self, n_steps):
+        return n_steps / 500
+
+    device_seconds = host_seconds
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    monkeypatch.setattr(training_speed, "OwnTraining", FakeTraining)
+    monkeypatch.setattr(training_speed, "open_peer", lambda name, **_: FakePeer(name))
+    monkeypatch.setattr(FakeTraining, "losses", [5 - i / 100 for i in range(100)])
+
+
+def test_training_is_compared_round_by_round_with_a_trainer(ask, trainings, capsys):
+    code, found = ask("training", "--rounds", "2", "--precision", "bfloat16")
+    assert code == 0
+    (batch,) = found["batches"]
+    own, peer = batch["systems"]
+    assert own["tokens_per_second"]["median"] == 10_000
+    assert peer["elmo_jax_times_faster"]["median"] == pytest.approx(10)
+    assert batch["host_tokens_per_second"] == 50_000
+    assert own["losses"]["first"] > own["losses"]["last"]
+    (opened,) = [a for _, c, a in FakePeer.asked if c == "open"]
+    assert opened["settings"]["precision"] == "bfloat16"
+    assert "| elmo-jax, 5 rows | 10,000" in capsys.readouterr().out
+
+
+def test_a_trainer_whose_loss_does_not_fall_is_no_trainer(ask, trainings, monkeypatch, capsys):
+    monkeypatch.setattr(FakeTraining, "losses", [5.0] * 100)
+    assert ask("training", "--peers")[0] == 1
+    assert "elmo-jax does not learn" in capsys.readouterr().err
+
+
+def test_a_made_up_text_is_always_the_same_and_its_words_all_differ(tmp_path):
+    texts = [synthetic.write_text(tmp_path / name, 500, 900).read_text("utf-8") for name in "ab"]
+    assert texts[0] == texts[1]
+    sentences = [line.split() for line in texts[0].splitlines()]
+    assert 500 <= corpus.count_tokens(sentences) < 600 and all(sentences)
+    spelled = [synthetic.spell(rank) for rank in range(20_000)]
+    assert len(set(spelled)) == 20_000
+    assert len(spelled[0]) < len(spelled[-1]) < 10
+
+
+class FakeElmo:
+    """Vectors of ones, off by what its precision is told to be off by."""
+
+    off: ClassVar[dict] = {}
+
+    def __init__(self, job, precision=None):
+        self.value = 1 + self.off.get(precision or job.args.precision, 0)
+
+    def stream(self, sentences, dtype="float32"):
+        return (np.full((3, len(words), 4), self.value, dtype) for words in sentences)
+
+    def embed(self, sentences):
+        return list(self.stream(sentences))
+
+    def embed_sentences(self, sentences):
+        return np.full((len(sentences), 4), self.value)
+
+
+@pytest.fixture
+def accelerated(monkeypatch):
+    fake = lambda job, precision=None: FakeElmo(job, precision)  # noqa: E731 - becomes a method
+    monkeypatch.setattr(accelerator_parts.Job, "elmo", fake)
+    monkeypatch.setattr(accelerator_peers, "open_peer", lambda name, **_: FakePeer(name))
+    monkeypatch.setattr(FakeElmo, "off", {})
+    FakePeer.error |= {"torch_lstm": 1, "allennlp": 2}
+
+
+def test_an_accelerator_is_measured_in_one_run(ask, accelerated, capsys):
+    parts = ["limit", "error", "sentences", "layers", "busy", "peers"]
+    code, found = ask("accelerator", "--rounds", "2", "--tokens", "3000", "--part", *parts)
+    assert code == 0
+    assert set(parts) <= set(found) and found["left_out"] == []
+    assert found["setting"]["text_copies"] == 3, "a text that is too short is read again"
+    assert found["error"]["bfloat16"][0]["relative_error"] == 0
+    assert found["sentences"]["tokens"] == found["setting"]["tokens"] >= 3000
+    *measured, failed, failed_again = found["peers"]
+    assert [row["output"] for row in measured] == ["sentences", "layers"] * 4
+    assert {row["tokens_per_second"]["median"] for row in measured} == {100}
+    assert failed["peer"] == "AllenNLP, float32" and "does not compute the same" in failed["error"]
+    assert failed_again["peer"] == "AllenNLP, TF32"
+    assert "AllenNLP, TF32: " in capsys.readouterr().out
+
+
+def test_a_precision_that_is_broken_is_not_timed(ask, accelerated, monkeypatch, capsys):
+    monkeypatch.setattr(FakeElmo, "off", {"bfloat16": 0.1})
+    code, found = ask("accelerator", "--part", "error", "sentences")
+    assert (code, found) == (1, None)
+    assert "bfloat16 does not compute the same as float32" in capsys.readouterr().err
+
+
+def test_nothing_begins_after_the_time_is_over(ask, accelerated, capsys):
+    code, found = ask("accelerator", "--budget", "-1", "--peers")
+    assert code == 0
+    assert found["left_out"] == list(accelerator.PARTS)
+    assert "Left out, for the time was over: limit, error" in capsys.readouterr().out
+
+
+def test_steps_are_run_in_the_precision_that_was_asked_for(ask, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        accelerator_parts, "engine_step", lambda *choices: asked.append(choices[2:]) or (lambda: 1)
+    )
+    code, found = ask("accelerator", "--part", "steps")
+    assert code == 0 and asked == [(1, 4, "bfloat16"), (4, 4, "bfloat16")]
+    assert [(row["lanes"], row["length"]) for row in found["steps"]] == [(1, 4), (4, 4)]
 
 
 @pytest.mark.slow
@@ -368,5 +509,5 @@ def test_tables_go_into_their_places_in_the_readme(results, capsys):
     before, after = (text.split("## Tables")[0] for text in (readme.README.read_text(), content))
     assert before == after
     file.write_text("no place", "utf-8")
-    with pytest.raises(ElmoError, match="no place for the tables of latency, limit"):
+    with pytest.raises(ElmoError, match="no place for the tables of accelerator, latency, limit"):
         readme._write(file, dict.fromkeys(registry.QUESTIONS, ""))

@@ -29,6 +29,7 @@ def open_peer(
     threads: int | None = None,
     environment: Mapping[str, str] | None = None,
     here: bool = False,
+    worker: Path | None = None,
 ) -> Peer:
     """Start the process of a peer; it imports its library when it is asked to ``open``.
 
@@ -37,6 +38,7 @@ def open_peer(
         threads: how many cores it may use; all if None.
         environment: environment variables to set beside those of this process.
         here: run it with this Python, where its libraries are, instead of its own environment.
+        worker: another file to run in its environment; see ``worker.py``.
 
     Returns:
         The peer, to be used in a ``with`` statement, which ends the process.
@@ -45,7 +47,7 @@ def open_peer(
         ElmoError: if there is no such peer, or if it is not installed; the message says how to.
     """
     python = sys.executable if here else interpreter(name)
-    command = worker_command(python, worker_file(name), threads)
+    command = worker_command(python, worker or worker_file(name), threads)
     return Peer(name, command, {**_environment(name, threads), **(environment or {})})
 
 
@@ -90,7 +92,7 @@ class Peer:
         """Send a request and wait for its answer.
 
         Args:
-            command: "open", "embed", "vectors" or "memory"; see ``worker.py``.
+            command: "open", "embed", "vectors", "train" or "memory"; see ``worker.py``.
             arguments: its arguments, JSON-ready or paths.
 
         Raises:

@@ -119,10 +119,10 @@ class Model:
         self._dtype = getattr(torch, dtype)
         inner = torch.bfloat16 if precision == "bfloat16" else torch.float32
         with h5py.File(weights) as file:
-            parts = [CharacterCNN(parsed, file), *(Stack(parsed, file, d) for d in range(2))]
-        self._cnn, self._forward, self._backward = (
-            part.to(self._device, inner).eval() for part in parts
-        )
+            self._cnn = CharacterCNN(parsed, file)
+            self._forward, self._backward = (Stack(parsed, file, d) for d in range(2))
+        for part in (self._cnn, self._forward, self._backward):
+            part.to(self._device, inner).eval()
 
     def embed(
         self, sentences: list[list[str]], batch_size: int | None, output: str
