@@ -19,20 +19,13 @@ Sentence = list[str]
 ORDERS = ("given", "sorted")
 """How a system goes through sentences: as they come, or by their number of tokens."""
 
-_DEFAULT = ("data", "bench", "masc_20k.txt")
+BENCH = ("data", "bench", "masc_20k.txt")
+HELDOUT = ("data", "heldout", "valid.txt")
+"""Texts of the shared data; the second is one that mini was not trained on."""
 
 
-def corpus_file(path: str | None) -> Path:
-    """The file named, or that of the shared data (ELMO_JAX_SHARED, default ``../shared``).
-
-    Raises:
-        ElmoError: if there is no such file.
-    """
-    return shared_file(path, _DEFAULT)
-
-
-def shared_file(path: str | None, default: Sequence[str]) -> Path:
-    """The file named, or one of the shared data.
+def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
+    """The file named, or one of the shared data (ELMO_JAX_SHARED, default ``../shared``).
 
     Raises:
         ElmoError: if there is no such file.

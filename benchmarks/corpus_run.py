@@ -24,7 +24,7 @@ from elmo_jax import ElmoError, pretrained
 from elmo_jax.readers import Records
 
 from . import models
-from .corpus import shared_file
+from .corpus import corpus_file
 from .tables import markdown, number
 
 HELP = "Speed and memory of `elmo-jax embed` on up to a million tokens."
@@ -51,7 +51,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: if there is too little text, or the command fails.
     """
-    file = shared_file(args.corpus, _TEXT)
+    file = corpus_file(args.corpus, _TEXT)
     n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else _TOKENS)
     with tempfile.TemporaryDirectory() as folder:
         rows = []

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import elmo_jax
-from elmo_jax import ElmoConfig, ElmoError
+from elmo_jax import ElmoConfig, ElmoError, pretrained
 from elmo_jax.checkpoint import is_native
 from elmo_jax.config import preset_names
 from elmo_jax.model.lstm import FORGET_BIAS, GATES
@@ -61,15 +61,15 @@ class Model:
 
 
 def open_model(name: str) -> Model:
-    """A preset's shape with random weights, or a folder's model; made once, kept in the cache.
+    """A preset's shape with random weights, or a trained model; made once, kept in the cache.
 
     Args:
-        name: of a preset, or the path of a model.
+        name: of a preset, the path of a model, or "mini", the model of the package.
 
     Raises:
         ElmoError: if there is no such preset or model, or the cache cannot be written.
     """
-    path = Path(name)
+    path = pretrained.fetch(name) if name == pretrained.BUNDLED else Path(name)
     if name in preset_names():
         config = ElmoConfig.preset(name)
         folder = cache_folder() / f"{name}-random-{_VERSION}"
@@ -79,7 +79,7 @@ def open_model(name: str) -> Model:
     if not path.exists():
         raise ElmoError(
             f"There is no model {name!r}: expected one of the shapes {', '.join(preset_names())}, "
-            "or the path of a model."
+            f"{pretrained.BUNDLED}, or the path of a model."
         )
     folder = cache_folder() / f"{path.name}-{_mark(path)}"
     if not (folder / "native").is_dir():

@@ -15,12 +15,13 @@ import jax.numpy as jnp
 from jax import lax
 
 from elmo_jax import ElmoConfig
+from elmo_jax.model.precision import linear
 
 _ROWS = 1 << 12
 
 
 def pieces(
-    config: ElmoConfig, n_lanes: int, n_tokens: int
+    config: ElmoConfig, n_lanes: int, n_tokens: int, precision: str = "float32"
 ) -> dict[str, tuple[Callable[[], Any], int]]:
     """Pieces of ``n_tokens`` steps of one direction's layers.
 
@@ -34,22 +35,26 @@ def pieces(
         kernels += [(out, cell)] * n_layers
     flop = sum(2 * rows * columns for rows, columns in kernels) * n_lanes * n_tokens
     return {
-        "products": (_products(kernels, n_lanes, n_tokens), flop),
+        "products": (_products(kernels, n_lanes, n_tokens, precision), flop),
         "elementwise": (_elementwise(cell, n_layers, n_lanes, n_tokens), 0),
         "gather": (_gather(4 * cell, n_lanes, n_tokens), 0),
     }
 
 
-def _products(shapes: list[tuple[int, int]], n_lanes: int, n_tokens: int) -> Callable[[], Any]:
+def _products(
+    shapes: list[tuple[int, int]], n_lanes: int, n_tokens: int, precision: str
+) -> Callable[[], Any]:
     key = jax.random.key(0)
     matrices = [0.01 * jax.random.normal(key, shape) for shape in shapes]
+    if precision == "bfloat16":  # once, not in every step
+        matrices = [matrix.astype(jnp.bfloat16) for matrix in matrices]
     inputs = [jnp.ones((n_lanes, columns)) for _, columns in shapes]
 
     @jax.jit
     def run(matrices: list[jax.Array], inputs: list[jax.Array]) -> Any:
         def step(inputs: list[jax.Array], _: None) -> tuple[list[jax.Array], None]:
             outputs = [
-                jnp.einsum("ni,oi->no", b, a, precision=lax.Precision.HIGHEST)
+                linear(a, b, precision, kernel_first=False)
                 for a, b in zip(matrices, inputs, strict=True)
             ]
             # A number of each output goes into the next input, so that no product can be left out.

@@ -16,9 +16,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import jax
+
 import elmo_jax
 from elmo_jax import Elmo
-from elmo_jax.engine.plan import CPU
+from elmo_jax.engine.plan import plan_for
 
 from .arguments import setting
 from .corpus import Sentence
@@ -64,7 +66,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "not_watched": round(free_run, 3),
         },
         "functions": [_function(name, first[name], steady.get(name)) for name in first],
-        "pieces": _pieces(config, args.lanes or CPU.max_lanes),
+        "pieces": _pieces(config, args.lanes or plan_for(jax.default_backend()).max_lanes),
     }
 
 
@@ -90,10 +92,11 @@ def _function(name: str, first: Watched, steady: Watched | None) -> dict[str, An
 
 def _pieces(config: elmo_jax.ElmoConfig, n_lanes: int) -> list[dict[str, Any]]:
     rows = []
-    for name, (run, flop) in pieces(config, n_lanes, CPU.stretch).items():
+    n_steps = plan_for(jax.default_backend()).stretch
+    for name, (run, flop) in pieces(config, n_lanes, n_steps).items():
         timed(run)  # compiles
-        seconds = Spread.of([timed(run) / CPU.stretch for _ in range(_N_SAMPLES)])
-        gflops = round(flop / CPU.stretch / seconds.median / 1e9, 1) if flop else None
+        seconds = Spread.of([timed(run) / n_steps for _ in range(_N_SAMPLES)])
+        gflops = round(flop / n_steps / seconds.median / 1e9, 1) if flop else None
         rows.append({"what": name, "lanes": n_lanes, "step": seconds.json(), "gflops": gflops})
     return rows
 

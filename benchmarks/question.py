@@ -1,20 +1,25 @@
 """One question as a command: its measurement between a card and the files that it goes to.
 
 A question is a module with ``HELP``, ``add_arguments(parser)``, ``measure(args)``, which gives what
-was found, ready for JSON, and ``table(summary)``, which shows it in Markdown.
+was found, ready for JSON, and ``table(summary)``, which shows it in Markdown. A long measurement
+yields instead, after each of its parts, all that was found so far: the files are written each time,
+so that a run which is cut off leaves what it had. ``MODEL`` is the model that a question is about
+unless another is named; *original* where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from elmo_jax.files import atomic_file, refuse_existing
 
-from .arguments import add_common
+from .arguments import MODEL, add_common
 from .card import card
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -28,7 +33,7 @@ class Question:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the common arguments and the question's own."""
-        add_common(parser)
+        add_common(parser, self._model)
         self._module.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> dict[str, Any]:
@@ -38,14 +43,19 @@ class Question:
             ElmoError: if something is missing, or an output exists.
         """
         head = card()
-        outputs = self._outputs(args, head["machine"]["platform"])
+        outputs = self._outputs(args, device_name(head["machine"]))
         for output in outputs:  # before minutes of work, not after them
             refuse_existing(output, args.overwrite)
-        found = self._module.measure(args)
-        summary = {"question": self._name, "card": head, "quick": args.quick, **found}
-        for output in outputs:
-            with atomic_file(output, overwrite=args.overwrite) as path:
-                path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        measured = self._module.measure(args)
+        parts: Iterable[dict[str, Any]] = [measured] if isinstance(measured, dict) else measured
+        summary: dict[str, Any] = {}
+        for found in parts:
+            # From the second part on, the file that is there is this run's own.
+            overwrite = args.overwrite or bool(summary)
+            summary = {"question": self._name, "card": head, "quick": args.quick, **found}
+            for output in outputs:
+                with atomic_file(output, overwrite=overwrite) as path:
+                    path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         return summary
 
     def text(self, summary: dict[str, Any]) -> str:
@@ -53,17 +63,31 @@ class Question:
         parts = [card_text(summary), self._module.table(summary), json.dumps(summary)]
         return "\n\n".join(parts)
 
-    def _outputs(self, args: argparse.Namespace, platform: str) -> list[Path]:
+    @property
+    def _model(self) -> str:
+        return getattr(self._module, "MODEL", MODEL)
+
+    def _outputs(self, args: argparse.Namespace, device: str) -> list[Path]:
         outputs = [Path(args.output)] if args.output else []
         if args.save:
-            outputs.append(RESULTS / result_name(self._name, args.model, platform))
+            name = result_name(self._name, args.model, device, default=self._model)
+            outputs.append(RESULTS / name)
         return outputs
 
 
-def result_name(question: str, model: str, platform: str) -> str:
-    """The file of a result; the model *original* goes without saying."""
-    parts = [question, *([] if model == "original" else [Path(model).name]), platform]
+def result_name(question: str, model: str, device: str, default: str = MODEL) -> str:
+    """The file of a result; the question's own model goes without saying."""
+    parts = [question, *([] if model == default else [Path(model).name]), device]
     return "-".join(parts) + ".json"
+
+
+def device_name(machine: dict[str, Any]) -> str:
+    """Of a card's machine, for file names: "cpu", or the accelerator's model, such as "h100"."""
+    if machine["platform"] == "cpu":
+        return "cpu"
+    kind = machine["device"].lower()
+    found = re.search(r"\b[a-z]{1,2}\d{2,}[a-z]?\b", kind)
+    return found[0] if found else re.sub(r"[^a-z0-9]+", "-", kind).strip("-")
 
 
 def card_text(summary: dict[str, Any]) -> str:

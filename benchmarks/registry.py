@@ -11,10 +11,13 @@ QUESTIONS = {
     "scaling": "scaling",
     "corpus": "corpus_run",
     "profile": "profile",
+    "precision": "precision",
+    "training": "training_speed",
+    "accelerator": "accelerator",
 }
 """Questions about speed -> their modules, in the order in which ``all`` asks them."""
 
-WITH_PEERS = ("throughput", "latency", "startup", "memory")
+WITH_PEERS = ("throughput", "latency", "startup", "memory", "training", "accelerator")
 """The questions that compare, and take ``--peers``."""
 
 COMMANDS = {

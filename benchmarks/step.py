@@ -11,9 +11,9 @@ import numpy as np
 
 from elmo_jax import ElmoConfig
 from elmo_jax.engine.lanes import read_lanes, start_state
-from elmo_jax.engine.plan import CPU
+from elmo_jax.engine.plan import plan_for
 from elmo_jax.engine.word_table import Words
-from elmo_jax.model import GATES
+from elmo_jax.model import GATES, round_kernels
 from elmo_jax.parameters import Params
 
 _ROWS = 2048
@@ -21,7 +21,11 @@ _ROWS = 2048
 
 
 def engine_step(
-    config: ElmoConfig, params: Params, n_lanes: int, n_tokens: int
+    config: ElmoConfig,
+    params: Params,
+    n_lanes: int,
+    n_tokens: int,
+    precision: str = "float32",
 ) -> Callable[[], Any]:
     """One call of the engine's step over random words: ``n_tokens`` of each of ``n_lanes`` lanes.
 
@@ -30,6 +34,7 @@ def engine_step(
         params: the parameters, on the device.
         n_lanes: N.
         n_tokens: T.
+        precision: of the products.
 
     Returns:
         A function that starts the call and gives its outputs; the first call compiles.
@@ -44,11 +49,13 @@ def engine_step(
     fresh = np.zeros(shape, bool)
     fresh[0] = True
     forward, backward = (rng.integers(0, _ROWS, shape, np.int32) for _ in range(2))
-    start = start_state(params, config, config.n_layers, "float32")
+    plan = plan_for(jax.default_backend())
+    params = round_kernels(params, precision)
+    start = start_state(params, config, config.n_layers, precision)
     state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), start)
 
     def call() -> Any:
         arguments = (params, words, start, state, forward, backward, fresh, np.int32(n_tokens))
-        return read_lanes(*arguments, config, "float32", CPU.layout(n_lanes))
+        return read_lanes(*arguments, config, precision, plan.layout(n_lanes))
 
     return call

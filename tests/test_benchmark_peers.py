@@ -8,7 +8,13 @@ import pytest
 from comparing import assert_close
 
 from benchmarks.peers import PEERS, Peer, command, environments, install, is_installed, open_peer
-from benchmarks.peers.catalogue import HERE, implementation, requirements_file, worker_file
+from benchmarks.peers.catalogue import (
+    HERE,
+    TORCH_TRAINING,
+    implementation,
+    requirements_file,
+    worker_file,
+)
 from benchmarks.peers.process import worker_command
 from elmo_jax import Elmo, ElmoError
 from elmo_jax.cli import run_command
@@ -174,9 +180,12 @@ def tops(file):
             yield (node.module or "").split(".")[0] if not node.level else "relative"
 
 
-@pytest.mark.parametrize("name", [name for name in PEERS if implementation(name).environment])
-def test_a_worker_needs_nothing_of_this_project(name):
-    assert not {"elmo_jax", "benchmarks", "relative"} & set(tops(worker_file(name)))
+OTHERS = [worker_file(name) for name in PEERS if implementation(name).environment]
+
+
+@pytest.mark.parametrize("file", [*OTHERS, TORCH_TRAINING], ids=lambda file: file.stem)
+def test_a_worker_needs_nothing_of_this_project(file):
+    assert not {"elmo_jax", "benchmarks", "relative"} & set(tops(file))
 
 
 def test_the_loop_needs_the_standard_library_and_numpy():
@@ -290,6 +299,13 @@ def test_a_peer_that_is_not_installed_names_the_command(folder):
         open_peer("minilm")
     with pytest.raises(ElmoError, match="Unknown peer 'gpt': expected one of elmo-jax, allennlp"):
         open_peer("gpt")
+
+
+def test_a_peer_can_run_in_this_python_where_its_libraries_are(folder):
+    with open_peer("torch_lstm", here=True) as peer:
+        assert peer._process.args[0] == sys.executable
+    with pytest.raises(ElmoError, match="Unknown peer 'gpt'"):
+        open_peer("gpt", here=True)
 
 
 def test_an_old_package_gets_an_old_python_or_says_so(folder, monkeypatch):

@@ -11,7 +11,23 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import corpus_run, memory, question, readme, registry, startup, systems
+from benchmarks import (
+    accelerator,
+    accelerator_parts,
+    accelerator_peers,
+    corpus,
+    corpus_run,
+    limits,
+    memory,
+    precision,
+    question,
+    readme,
+    registry,
+    startup,
+    synthetic,
+    systems,
+    training_speed,
+)
 from benchmarks.figures import roofline, scaling, throughput
 from elmo_jax import ElmoError
 
@@ -37,6 +53,7 @@ class FakePeer:
         return getattr(self, command)(**arguments)
 
     def open(self, **source):
+        source.pop("settings", None)
         assert all(Path(path).exists() for path in source.values())
         return {"seconds": 0.5, "import_seconds": 0.25, "versions": {"python": "3"}}
 
@@ -51,6 +68,9 @@ class FakePeer:
         found = [np.full((3, len(line.split()), 4), off, np.float32) for line in lines]
         np.savez(output, **{str(i): array for i, array in enumerate(found)})
         return {}
+
+    def train(self, n_steps):
+        return {"seconds": n_steps / 10, "losses": [3.0 - i for i in range(n_steps)]}
 
     def memory(self):
         return {"peak_bytes": 10**8 if self.name == "elmo-jax" else 3 * 10**8}
@@ -163,6 +183,154 @@ def test_lanes_and_profile_run_the_engine_itself(ask, make_model):
     assert {row["what"] for row in found["pieces"]} == {"products", "elementwise", "gather"}
 
 
+def test_the_error_of_a_lower_precision_is_measured_in_layers_and_results(ask, make_model, capsys):
+    folder, _ = make_model(n_layers=1, filters=((1, 4),), projection_dim=4, dim=4)
+    code, found = ask("precision", "--model", folder, "--tokens", "60", "--no-sts")
+    assert code == 0
+    assert list(found["precisions"]) == ["bfloat16"], "a CPU has no TF32"
+    layers = found["precisions"]["bfloat16"]["layers"]
+    assert len(layers) == 2 and all(1e-5 < row["relative_error"] < 0.05 for row in layers)
+    assert found["precisions"]["bfloat16"]["sentences"]["rank_correlation"] > 0.9
+    assert '"tf32" computes the same as "float32"' in capsys.readouterr().out
+
+
+def test_errors_of_layers_and_of_neighbours_are_what_a_hand_computes():
+    exact = [np.array([[[3.0, 4.0]], [[1.0, 0.0]]]), np.array([[[0.0, 5.0]], [[0.0, 1.0]]])]
+    found = [exact[0] + np.array([[[0.0, 0.5]], [[0.0, 0.0]]]), exact[1]]
+    rows = precision.compare_layers(found, exact)
+    assert rows[0]["relative_error"] == pytest.approx(0.5 / 50**0.5, rel=1e-3)
+    assert rows[0]["largest_difference"] == 0.5
+    assert rows[1] == {key: 0 for key in rows[1]}
+    places = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+    same = precision.compare_sentences(places, places)
+    assert same == {"same_neighbour": 1, "rank_correlation": 1}
+    moved = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.19], [0.1, 1.0]])
+    # The second is now nearest to the third, the third to the second; the others are as before.
+    assert precision.compare_sentences(moved, places)["same_neighbour"] == 0.5
+
+
+class FakeTraining:
+    """Takes 100 tokens a step, ten times as fast as the peer; its losses fall as they are told."""
+
+    losses: ClassVar[list] = []
+    tokens_per_step, window = 100, 20
+
+    def __init__(self, config, settings, text, vocabulary):
+        assert {"word0", "word6"} <= set(vocabulary.words) & set(text.read_text("utf-8").split())
+
+    def run(self, n_steps):
+        return n_steps / 100, [self.losses.pop(0) for _ in range(n_steps)]
+
+    def host_seconds(self, n_steps):
+        return n_steps / 500
+
+    device_seconds = host_seconds
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    monkeypatch.setattr(training_speed, "OwnTraining", FakeTraining)
+    monkeypatch.setattr(training_speed, "open_peer", lambda name, **_: FakePeer(name))
+    monkeypatch.setattr(FakeTraining, "losses", [5 - i / 100 for i in range(100)])
+
+
+def test_training_is_compared_round_by_round_with_a_trainer(ask, trainings, capsys):
+    code, found = ask("training", "--rounds", "2", "--precision", "bfloat16")
+    assert code == 0
+    (batch,) = found["batches"]
+    own, peer = batch["systems"]
+    assert own["tokens_per_second"]["median"] == 10_000
+    assert peer["elmo_jax_times_faster"]["median"] == pytest.approx(10)
+    assert batch["host_tokens_per_second"] == 50_000
+    assert own["losses"]["first"] > own["losses"]["last"]
+    (opened,) = [a for _, c, a in FakePeer.asked if c == "open"]
+    assert opened["settings"]["precision"] == "bfloat16"
+    assert "| elmo-jax, 5 rows | 10,000" in capsys.readouterr().out
+
+
+def test_a_trainer_whose_loss_does_not_fall_is_no_trainer(ask, trainings, monkeypatch, capsys):
+    monkeypatch.setattr(FakeTraining, "losses", [5.0] * 100)
+    assert ask("training", "--peers")[0] == 1
+    assert "elmo-jax does not learn" in capsys.readouterr().err
+
+
+def test_a_made_up_text_is_always_the_same_and_its_words_all_differ(tmp_path):
+    texts = [synthetic.write_text(tmp_path / name, 500, 900).read_text("utf-8") for name in "ab"]
+    assert texts[0] == texts[1]
+    sentences = [line.split() for line in texts[0].splitlines()]
+    assert 500 <= corpus.count_tokens(sentences) < 600 and all(sentences)
+    spelled = [synthetic.spell(rank) for rank in range(20_000)]
+    assert len(set(spelled)) == 20_000
+    assert len(spelled[0]) < len(spelled[-1]) < 10
+
+
+class FakeElmo:
+    """Vectors of ones, off by what its precision is told to be off by."""
+
+    off: ClassVar[dict] = {}
+
+    def __init__(self, job, precision=None):
+        self.value = 1 + self.off.get(precision or job.args.precision, 0)
+
+    def stream(self, sentences, dtype="float32"):
+        return (np.full((3, len(words), 4), self.value, dtype) for words in sentences)
+
+    def embed(self, sentences):
+        return list(self.stream(sentences))
+
+    def embed_sentences(self, sentences):
+        return np.full((len(sentences), 4), self.value)
+
+
+@pytest.fixture
+def accelerated(monkeypatch):
+    fake = lambda job, precision=None: FakeElmo(job, precision)  # noqa: E731 - becomes a method
+    monkeypatch.setattr(accelerator_parts.Job, "elmo", fake)
+    monkeypatch.setattr(accelerator_peers, "open_peer", lambda name, **_: FakePeer(name))
+    monkeypatch.setattr(FakeElmo, "off", {})
+    FakePeer.error |= {"torch_lstm": 1, "allennlp": 2}
+
+
+def test_an_accelerator_is_measured_in_one_run(ask, accelerated, capsys):
+    parts = ["limit", "error", "sentences", "layers", "busy", "peers"]
+    code, found = ask("accelerator", "--rounds", "2", "--tokens", "3000", "--part", *parts)
+    assert code == 0
+    assert set(parts) <= set(found) and found["left_out"] == []
+    assert found["setting"]["text_copies"] == 3, "a text that is too short is read again"
+    assert found["error"]["bfloat16"][0]["relative_error"] == 0
+    assert found["sentences"]["tokens"] == found["setting"]["tokens"] >= 3000
+    *measured, failed, failed_again = found["peers"]
+    assert [row["output"] for row in measured] == ["sentences", "layers"] * 4
+    assert {row["tokens_per_second"]["median"] for row in measured} == {100}
+    assert failed["peer"] == "AllenNLP, float32" and "does not compute the same" in failed["error"]
+    assert failed_again["peer"] == "AllenNLP, TF32"
+    assert "AllenNLP, TF32: " in capsys.readouterr().out
+
+
+def test_a_precision_that_is_broken_is_not_timed(ask, accelerated, monkeypatch, capsys):
+    monkeypatch.setattr(FakeElmo, "off", {"bfloat16": 0.1})
+    code, found = ask("accelerator", "--part", "error", "sentences")
+    assert (code, found) == (1, None)
+    assert "bfloat16 does not compute the same as float32" in capsys.readouterr().err
+
+
+def test_nothing_begins_after_the_time_is_over(ask, accelerated, capsys):
+    code, found = ask("accelerator", "--budget", "-1", "--peers")
+    assert code == 0
+    assert found["left_out"] == list(accelerator.PARTS)
+    assert "Left out, for the time was over: limit, error" in capsys.readouterr().out
+
+
+def test_steps_are_run_in_the_precision_that_was_asked_for(ask, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        accelerator_parts, "engine_step", lambda *choices: asked.append(choices[2:]) or (lambda: 1)
+    )
+    code, found = ask("accelerator", "--part", "steps")
+    assert code == 0 and asked == [(1, 4, "bfloat16"), (4, 4, "bfloat16")]
+    assert [(row["lanes"], row["length"]) for row in found["steps"]] == [(1, 4), (4, 4)]
+
+
 @pytest.mark.slow
 def test_sentence_lengths_and_corpus_sizes_are_measured(ask):
     code, found = ask("scaling", "--part", "length", "corpus")
@@ -221,7 +389,9 @@ def test_all_asks_every_question_in_a_process_of_its_own(monkeypatch, capsys):
 
     monkeypatch.setattr(program.subprocess, "run", run)
     assert program.main(["all", "--quick", "--peers", "allennlp"]) == 1
-    assert [c[:3] for c in commands] == [[sys.executable, "-m", "benchmarks"]] * 8
+    assert [c[:3] for c in commands] == [[sys.executable, "-m", "benchmarks"]] * len(
+        registry.QUESTIONS
+    )
     assert [c[3] for c in commands] == list(registry.QUESTIONS)
     peers = ["--quick", "--peers", "allennlp"]
     assert {tuple(c[4:]) for c in commands if c[3] in registry.WITH_PEERS} == {tuple(peers)}
@@ -231,7 +401,35 @@ def test_all_asks_every_question_in_a_process_of_its_own(monkeypatch, capsys):
 
 def test_a_result_is_named_for_its_question_model_and_device():
     assert question.result_name("memory", "original", "cpu") == "memory-cpu.json"
-    assert question.result_name("memory", "a/small", "gpu") == "memory-small-gpu.json"
+    assert question.result_name("memory", "a/small", "h100") == "memory-small-h100.json"
+    assert question.result_name("precision", "mini", "cpu", "mini") == "precision-cpu.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA L40S", "l40s"),
+        ("TPU v4", "tpu-v4"),
+    ],
+)
+def test_a_device_is_named_by_its_model(kind, name):
+    assert question.device_name({"platform": "gpu", "device": kind}) == name
+    assert question.device_name({"platform": "cpu", "device": "cpu"}) == "cpu"
+
+
+def test_a_run_that_is_cut_off_leaves_the_parts_that_it_had(ask, tmp_path, monkeypatch, capsys):
+    def measure(args):
+        yield {"first": 1}
+        yield {"first": 1, "second": 2}
+        raise ElmoError("the device went away")
+
+    monkeypatch.setattr(limits, "measure", measure)
+    monkeypatch.setattr(question, "RESULTS", tmp_path)
+    code, found = ask("limit", "--save")
+    assert code == 1 and (found["first"], found["second"]) == (1, 2)
+    assert json.loads((tmp_path / "limit-tiny-cpu.json").read_text("utf-8")) == found
 
 
 def test_a_saved_result_is_not_replaced_unasked(ask, tmp_path, monkeypatch, capsys):
@@ -330,9 +528,11 @@ def test_tables_go_into_their_places_in_the_readme(results, capsys):
     assert program.main(["tables", str(results), "--write", "--readme", str(file)]) == 0
     content = file.read_text("utf-8")
     assert "| another | 9 | 20 (18 – 22) | 5 (4.5 – 5.5) |" in content
-    assert content.count(readme._NOTHING) == 6, "of eight questions two have results"
+    assert content.count(readme._NOTHING) == len(registry.QUESTIONS) - len(MADE_UP)
     before, after = (text.split("## Tables")[0] for text in (readme.README.read_text(), content))
     assert before == after
     file.write_text("no place", "utf-8")
-    with pytest.raises(ElmoError, match="no place for the tables of corpus, latency, limit"):
+    with pytest.raises(
+        ElmoError, match="no place for the tables of accelerator, corpus, latency, limit"
+    ):
         readme._write(file, dict.fromkeys(registry.QUESTIONS, ""))

@@ -102,7 +102,9 @@ def test_a_missing_package_is_named_with_its_extra(package, use, extra, monkeypa
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(ElmoError, match=rf'is not installed; .*: pip install "elmo-jax\[{extra}\]"'):
+    with pytest.raises(
+        ElmoError, match=rf'is not installed; .*: pip install "elmo-jax\[{extra}\]"'
+    ):
         use()
 
 

@@ -105,3 +105,12 @@ def test_bfloat16_stays_near(problem):
         losses.sampled_losses(*problem, candidates),
         atol=0.05,
     )
+
+
+def test_negatives_are_the_first_distinct_draws():
+    drawn = sample(np.random.default_rng(5), 60, 200)
+    again = np.random.default_rng(5).random(1024)
+    classes = np.minimum(np.exp(again * np.log(201)).astype(np.int64) - 1, 199)
+    distinct = list(dict.fromkeys(classes.tolist()))
+    assert drawn.classes.tolist() == distinct[:60]
+    assert drawn.n_tries == classes.tolist().index(distinct[59]) + 1

@@ -18,6 +18,7 @@ import pytest
 import training_run
 
 import elmo_jax
+from benchmarks.own_training import OwnTraining
 from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
@@ -142,6 +143,16 @@ def test_a_killed_run_ends_with_the_same_parameters(trained, text, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_benchmark_takes_the_steps_of_a_run(trained, text):
+    settings = TrainingSettings(**training_run.SETTINGS)
+    vocabulary = Vocabulary.read(trained[0] / "model" / "vocab.txt")
+    own = OwnTraining(training_run.CONFIG, settings, text, vocabulary)
+    losses = own.run(2)[1] + own.run(1)[1]
+    lines = read_metrics(trained[0] / "metrics.jsonl")[:3]
+    np.testing.assert_allclose(losses, [line["train_sampled_loss"] for line in lines], rtol=1e-6)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_leaves(trained, text, tmp_path, number):
     output = tmp_path / "stopped"
@@ -160,11 +171,13 @@ def test_a_signal_saves_and_leaves(trained, text, tmp_path, number):
 
 
 @pytest.mark.slow
-def test_a_run_can_be_made_longer(text, tmp_path):
-    training_run.run(tmp_path / "run", text, recipe="original", n_steps=6)
-    longer = training_run.run(tmp_path / "run", text, recipe="original", n_steps=10)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_run_can_be_made_longer(text, tmp_path, precision):
+    choices = {"recipe": "original", "precision": precision}
+    training_run.run(tmp_path / "run", text, n_steps=6, **choices)
+    longer = training_run.run(tmp_path / "run", text, n_steps=10, **choices)
     assert longer["step"] == 10 and longer["tokens"] == 4 * 40
-    training_run.run(tmp_path / "whole", text, recipe="original", n_steps=10)
+    training_run.run(tmp_path / "whole", text, n_steps=10, **choices)
     assert same_params(tmp_path / "run", tmp_path / "whole")
 
 

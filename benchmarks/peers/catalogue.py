@@ -60,3 +60,7 @@ def worker_file(name: str) -> Path:
 def requirements_file(name: str) -> Path:
     """The pinned packages of the implementation's environment."""
     return HERE / "requirements" / f"{name}.txt"
+
+
+TORCH_TRAINING = HERE / "workers" / "torch_training_worker.py"
+"""A trainer, which runs in the environment of ``torch_lstm``."""

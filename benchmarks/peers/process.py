@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,12 @@ _TAIL = 4000  # characters of a dead worker's messages that go into the error
 
 
 def open_peer(
-    name: str, *, threads: int | None = None, environment: Mapping[str, str] | None = None
+    name: str,
+    *,
+    threads: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    here: bool = False,
+    worker: Path | None = None,
 ) -> Peer:
     """Start the process of a peer; it imports its library when it is asked to ``open``.
 
@@ -31,6 +37,8 @@ def open_peer(
         name: one of ``PEERS``.
         threads: how many cores it may use; all if None.
         environment: environment variables to set beside those of this process.
+        here: run it with this Python, where its libraries are, instead of its own environment.
+        worker: another file to run in its environment; see ``worker.py``.
 
     Returns:
         The peer, to be used in a ``with`` statement, which ends the process.
@@ -38,7 +46,8 @@ def open_peer(
     Raises:
         ElmoError: if there is no such peer, or if it is not installed; the message says how to.
     """
-    command = worker_command(interpreter(name), worker_file(name), threads)
+    python = sys.executable if here else interpreter(name)
+    command = worker_command(python, worker or worker_file(name), threads)
     return Peer(name, command, {**_environment(name, threads), **(environment or {})})
 
 
@@ -83,7 +92,7 @@ class Peer:
         """Send a request and wait for its answer.
 
         Args:
-            command: "open", "embed", "vectors" or "memory"; see ``worker.py``.
+            command: "open", "embed", "vectors", "train" or "memory"; see ``worker.py``.
             arguments: its arguments, JSON-ready or paths.
 
         Raises:

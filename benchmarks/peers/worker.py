@@ -10,6 +10,8 @@ object a line, and answers each with one line. FILE, one of ``workers/``, has
   [layers, tokens, dim] for output "layers", [dim] for "sentences". It does what the tool's
   documentation does, so LSTM state that the tool carries from call to call is carried;
 * ``vectors(sentences)``: the same for "layers", from a fresh state for every sentence.
+
+A trainer has ``train(n_steps)`` instead of the last two, which gives the loss of each step.
 """
 
 from __future__ import annotations
@@ -112,6 +114,16 @@ class Worker:
             np.savez(file, **arrays)
         return {"n_tokens": sum(map(len, listed)), "n_sentences": len(listed)}
 
+    def train(self, n_steps: int) -> dict[str, Any]:
+        """Take some steps of a training run, and time them, from the text to the losses.
+
+        Returns:
+            "seconds" and "losses", one for each step.
+        """
+        start = time.perf_counter()
+        losses = list(self._opened().train(n_steps))
+        return {"seconds": time.perf_counter() - start, "losses": losses}
+
     def memory(self) -> dict[str, int]:
         """The most memory that this process has had in use: "peak_bytes"."""
         return {"peak_bytes": _peak_bytes()}
@@ -151,7 +163,7 @@ def _limit_threads(n: int) -> None:
 def _answer(worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
     try:
         command = request.pop("command")
-        _one_of("command", command, ("open", "embed", "vectors", "memory"))
+        _one_of("command", command, ("open", "embed", "vectors", "train", "memory"))
         return {"result": getattr(worker, command)(**request)}
     except (Exception, SystemExit) as error:  # simple_elmo leaves the program for a bad model
         lines = traceback.format_exc().strip().splitlines()

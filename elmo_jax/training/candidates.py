@@ -34,10 +34,19 @@ def sample(rng: np.random.Generator, n_samples: int, n_classes: int) -> Candidat
         new = np.exp(uniform * np.log(n_classes + 1)).astype(np.int64) - 1
         # Rounding may give the bound itself, which is no class.
         drawn = np.concatenate([drawn, np.minimum(new, n_classes - 1)])
-        classes, first = np.unique(drawn, return_index=True)
-        if len(classes) >= n_samples:
-            kept = np.sort(first)[:n_samples]
+        first = _first_places(drawn, n_classes)
+        if len(first) >= n_samples:
+            kept = first[:n_samples]
             return Candidates(drawn[kept].astype(np.int32), np.array(kept[-1] + 1, np.float32))
+
+
+def _first_places(drawn: np.ndarray, n_classes: int) -> np.ndarray:
+    """Where each class that was drawn comes first, in rising order; without sorting the draws."""
+    places = np.full(n_classes, len(drawn))
+    # Of places that are written several times, the last write stays: that of the first draw.
+    places[drawn[::-1]] = np.arange(len(drawn))[::-1]
+    is_first = places[drawn] == np.arange(len(drawn))
+    return np.flatnonzero(is_first)
 
 
 def sample_both(seed: int, step: int, n_samples: int, n_classes: int) -> Candidates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -91,8 +92,9 @@ class Vocabulary:
 
     def ids(self, words: Sequence[str]) -> np.ndarray:
         """The id of each word, int32 [len(words)]."""
-        get, unknown = self._ids.get, self.unknown
-        return np.fromiter((get(word, unknown) for word in words), np.int32, len(words))
+        # map, not a generator: training asks for every token, and the devices wait for it.
+        found = map(self._ids.get, words, itertools.repeat(self.unknown))
+        return np.fromiter(found, np.int32, len(words))
 
     def __contains__(self, word: object) -> bool:
         return word in self._ids

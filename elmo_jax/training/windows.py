@@ -48,9 +48,9 @@ def assemble(
     """
     n_rows = len(taken[0].n_real)
     shape = (2, n_rows, len(taken[0].inputs) // n_rows)
-    rows: dict[str, int] = {}
-    words = [word for direction in taken for word in direction.inputs]
-    slots = np.fromiter((rows.setdefault(word, len(rows)) for word in words), np.int32, len(words))
+    words = taken[0].inputs + taken[1].inputs
+    rows = {word: row for row, word in enumerate(dict.fromkeys(words))}
+    slots = np.fromiter(map(rows.__getitem__, words), np.int32, len(words))
 
     short_UC, long_UC, slot_of = _spell(list(rows), config, multiple)
     begins = np.array([[rows.get(BOS, -1)], [rows.get(EOS, -1)]])[:, :, None]

@@ -7,7 +7,7 @@ so the time of its import comes out shorter than where the real ones are loaded.
 One run of the biLM gives all layers, from which boundaries are removed and each sentence's rows
 taken, as AllenNLP's ``ElmoEmbedder`` did. AllenNLP carries the LSTM state from batch to batch, so
 a sentence's vectors depend on the calls before. ``embed`` leaves that as it is; ``vectors`` resets
-the state before each batch.
+the state before each batch. It runs on a GPU where PyTorch sees one.
 """
 
 from __future__ import annotations
@@ -75,10 +75,29 @@ _BATCH_SIZE = 32
 
 
 class Model:
-    """The biLM that is inside ``Elmo(options, weights, n)``."""
+    """The biLM that is inside ``Elmo(options, weights, n)``.
 
-    def __init__(self, options: str, weights: str) -> None:
-        self._bilm = _ElmoBiLm(options, weights).eval()
+    Args:
+        options: options.json.
+        weights: the HDF5 file.
+        precision: "float32", or "tf32" of a GPU's products.
+        dtype: of what is copied to the host: "float32" or "float16".
+        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    """
+
+    def __init__(
+        self,
+        options: str,
+        weights: str,
+        precision: str = "float32",
+        dtype: str = "float32",
+        device: str | None = None,
+    ) -> None:
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._dtype = getattr(torch, dtype)
+        self._bilm = _ElmoBiLm(options, weights).to(self._device).eval()
 
     def embed(
         self, sentences: list[list[str]], batch_size: int | None, output: str
@@ -99,18 +118,21 @@ class Model:
 
     def _layers(self, batch: list[list[str]]) -> Iterator[Any]:
         layers, _ = self._run(batch)
-        for words, vectors in zip(batch, layers, strict=True):
-            yield vectors[:, : len(words)].numpy()
+        for words, vectors in zip(batch, self._to_host(layers), strict=True):
+            yield vectors[:, : len(words)]
 
     def _means(self, batch: list[list[str]]) -> Iterator[Any]:
         """The mean over layers, and over each sentence's tokens: padding holds zeros."""
         layers, mask = self._run(batch)
-        yield from (layers.mean(1).sum(1) / mask.sum(1, keepdim=True)).numpy()
+        yield from self._to_host(layers.mean(1).sum(1) / mask.sum(1, keepdim=True))
+
+    def _to_host(self, result: Any) -> Any:
+        return result.to(self._dtype).cpu().numpy()
 
     def _run(self, batch: list[list[str]]) -> tuple[Any, Any]:
         """All layers [B, L, T, D] and the mask [B, T], without boundaries."""
         with torch.no_grad():
-            found = self._bilm(batch_to_ids(batch))
+            found = self._bilm(batch_to_ids(batch).to(self._device))
         layers = [remove_sentence_boundaries(a, found["mask"]) for a in found["activations"]]
         return torch.stack([vectors for vectors, _ in layers], dim=1), layers[0][1]
 

@@ -3,7 +3,7 @@
 Each distinct word of a batch is spelled out once; sentences are packed sequences with their
 boundaries, so nothing is computed for padding. ``torch.nn.LSTM`` cannot clip, neither cells nor
 projections: outputs differ from an ELMo's for every sentence in which a clip bites, from there on.
-There is no state between batches.
+There is no state between batches. On a GPU, where PyTorch sees one, the LSTM is that of cuDNN.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CharacterCNN(nn.Module):
     def forward(self, words: list[str]) -> torch.Tensor:
         """The vectors [U, P] of distinct words."""
         characters = torch.from_numpy(np.stack([self._spell(word) for word in words]))
-        embedded = self.embedding(characters).transpose(1, 2)
+        embedded = self.embedding(characters.to(self.embedding.weight.device)).transpose(1, 2)
         pooled = [convolution(embedded).amax(dim=2) for convolution in self.convolutions]
         x = self.activation(torch.cat(pooled, dim=1))
         for carry, transform in self.highways:
@@ -94,13 +94,35 @@ class Stack(nn.Module):
 
 
 class Model:
-    """Character CNN, forward and backward stack."""
+    """Character CNN, forward and backward stack.
 
-    def __init__(self, options: str, weights: str) -> None:
+    Args:
+        options: options.json.
+        weights: the HDF5 file.
+        precision: "float32", "tf32" (of a GPU's products), or "bfloat16" for all arithmetic.
+        dtype: of what is copied to the host: "float32" or "float16".
+        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    """
+
+    def __init__(
+        self,
+        options: str,
+        weights: str,
+        precision: str = "float32",
+        dtype: str = "float32",
+        device: str | None = None,
+    ) -> None:
         parsed = json.loads(Path(options).read_text("utf-8"))
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._dtype = getattr(torch, dtype)
+        inner = torch.bfloat16 if precision == "bfloat16" else torch.float32
         with h5py.File(weights) as file:
             self._cnn = CharacterCNN(parsed, file)
             self._forward, self._backward = (Stack(parsed, file, d) for d in range(2))
+        for part in (self._cnn, self._forward, self._backward):
+            part.to(self._device, inner).eval()
 
     def embed(
         self, sentences: list[list[str]], batch_size: int | None, output: str
@@ -110,31 +132,47 @@ class Model:
         for start in range(0, len(sentences), size):
             batch = sentences[start : start + size]
             with torch.no_grad():
-                layers = self._layers(batch)
-            for words, vectors in zip(batch, layers, strict=True):
-                inner = vectors[:, 1 : len(words) + 1]  # without boundaries
-                yield (inner if output == "layers" else inner.mean(dim=(0, 1))).numpy()
+                layers, lengths = self._layers(batch)
+                if output == "sentences":
+                    yield from self._to_host(self._mean(layers, lengths))
+                    continue
+                found = self._to_host(layers)
+            for words, vectors in zip(batch, found, strict=True):
+                yield vectors[:, 1 : len(words) + 1]  # without boundaries
 
     def vectors(self, sentences: list[list[str]]) -> Iterator[Any]:
         """The same: every sentence starts from a fresh state."""
         return self.embed(sentences, None, "layers")
 
-    def _layers(self, batch: list[list[str]]) -> torch.Tensor:
-        """All layers [B, L, T + 2, 2P], boundaries included; padding holds no meaning."""
+    def _to_host(self, result: torch.Tensor) -> np.ndarray:
+        return result.to(self._dtype).cpu().numpy()
+
+    def _mean(self, layers: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Over all layers and over each sentence's words: [B, 2P]."""
+        steps = torch.arange(layers.shape[2], device=self._device)
+        words = (steps > 0) & (steps < lengths[:, None].to(self._device) - 1)
+        summed = (layers.float().mean(dim=1) * words[:, :, None]).sum(dim=1)
+        return summed / words.sum(dim=1, keepdim=True)
+
+    def _layers(self, batch: list[list[str]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """All layers [B, L, T + 2, 2P], boundaries included, and lengths; padding is no zeros."""
         bounded = [[_BOS, *words, _EOS] for words in batch]
         places = {word: i for i, word in enumerate(dict.fromkeys(w for s in bounded for w in s))}
         vectors = self._cnn(list(places))
-        lengths = torch.tensor([len(words) for words in bounded])
+        lengths = torch.tensor([len(words) for words in bounded])  # packing wants them on the host
         ids = nn.utils.rnn.pad_sequence(
             [torch.tensor([places[word] for word in words]) for words in bounded], batch_first=True
         )
         steps = torch.arange(ids.shape[1])
         reverse = (lengths[:, None] - 1 - steps).clamp(min=0)  # its own inverse within a sentence
+        turned = ids.gather(1, reverse)
+        ids, turned, reverse = (tensor.to(self._device) for tensor in (ids, turned, reverse))
         forward = self._forward(_pack(vectors[ids], lengths))
-        backward = self._backward(_pack(vectors[ids.gather(1, reverse)], lengths))
+        backward = self._backward(_pack(vectors[turned], lengths))
         index = reverse[:, :, None].expand(-1, -1, vectors.shape[1])
         pairs = zip(forward, backward, strict=True)
-        return torch.stack([torch.cat([f, b.gather(1, index)], dim=2) for f, b in pairs], dim=1)
+        layers = [torch.cat([f, b.gather(1, index)], dim=2) for f, b in pairs]
+        return torch.stack(layers, dim=1), lengths
 
 
 def _pack(tokens: torch.Tensor, lengths: torch.Tensor) -> PackedSequence:
