@@ -17,6 +17,22 @@ settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
 
+def pytest_configure(config):
+    """Keep what is compiled, for the next run and for the processes that tests start.
+
+    Nearly all of a run's time is compilation. The cache knows a function by its compiled form, so
+    a change of the code is compiled anew.
+    """
+    choices = {
+        "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    for name, value in choices.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+
+
 def shared_folder():
     """The data that does not belong to the project: ELMO_JAX_SHARED, or ../shared."""
     default = Path(__file__).resolve().parents[2] / "shared"
