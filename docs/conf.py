@@ -20,6 +20,8 @@ exclude_patterns = ["_build"]
 
 html_theme = "furo"
 html_title = f"elmo-jax {version}"
+html_static_path = ["_static"]
+html_css_files = ["inline.css"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
@@ -35,3 +37,13 @@ autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+
+
+def _leave_out_fields(app, what, name, obj, skip, options):
+    """A named tuple's fields are told of as its attributes; here they are "Alias for field 0"."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def setup(app):
+    """Tell Sphinx."""
+    app.connect("autodoc-skip-member", _leave_out_fields)

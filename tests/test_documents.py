@@ -12,7 +12,7 @@ PAGES = {
     for path in sorted(DOCS.rglob("*.md"))
     if "_build" not in path.parts
 }
-SLOW = ("guide/train.md", "guide/fine_tune.md")
+SLOW = ("guide/classify.md", "guide/devices.md", "guide/fine_tune.md", "guide/train.md")
 """Pages that take more than about ten seconds."""
 
 
@@ -28,7 +28,7 @@ def test_a_pages_blocks_run_in_order_and_print_what_they_say(page, tmp_path):
     for module in needs(PAGES[page]):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{page} shows a use of {module}, which is not installed")
-    (tmp_path / "convert").symlink_to(ROOT / "convert")
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     run_document(PAGES[page], tmp_path)
 
 
