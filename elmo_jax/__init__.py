@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .checkpoint import save
     from .config import ElmoConfig
     from .embedder import Elmo
-    from .errors import ElmoError
+    from .errors import DeviceMemoryWarning, ElmoError
     from .exporting import export_function
     from .functional import (
         initial_state,
@@ -35,7 +35,7 @@ _HOMES = {
     "checkpoint": ("save",),
     "config": ("ElmoConfig",),
     "embedder": ("Elmo",),
-    "errors": ("ElmoError",),
+    "errors": ("DeviceMemoryWarning", "ElmoError"),
     "exporting": ("export_function",),
     "functional": (
         "initial_state",
@@ -54,6 +54,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "BiLM",
     "BiLMState",
+    "DeviceMemoryWarning",
     "Elmo",
     "ElmoConfig",
     "ElmoError",

@@ -1,13 +1,19 @@
 """Every block of the README runs, in order, in one folder, and prints what it says it prints.
 
 The two blocks that install the package (marked ``<!-- run: ... -->``) are run by ``.ci/run``; here
-the first runs without its installation, and the second is this test run itself.
+the first runs without its installation, and the second is this test run itself. The one that needs
+Ray's processes is a slow test of its own.
 """
 
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from blocks import ROOT, blocks_of, run_python, run_shell
+from conftest import shared_folder
 
 BLOCKS = blocks_of(ROOT / "README.md")
 
@@ -17,6 +23,12 @@ def folder(tmp_path_factory):
     """Where the README's user is, after its first command."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "convert").symlink_to(ROOT / "convert")
+    reviews = shared_folder() / "data" / "tasks" / "sentiment_mr" / "train.tsv"
+    if reviews.exists():
+        lines = reviews.read_text("utf-8").splitlines()[:200]
+    else:
+        lines = [f"{i % 2}\ta {('dull', 'good')[i % 2]} film {i}" for i in range(20)]
+    (folder / "reviews.tsv").write_text("\n".join(lines), "utf-8")
     return folder
 
 
@@ -25,7 +37,7 @@ def test_the_readmes_blocks_run_in_order_and_print_what_they_say(folder):
     for block in BLOCKS:
         if block.mark == "first":
             run_shell("\n".join(block.code.splitlines()[1:]), folder)
-        elif block.language == "python":
+        elif block.language == "python" and block.mark is None:
             run_python(block.code, folder, {"__name__": "readme"})
         elif block.language == "sh" and block.mark is None:
             run_shell(block.code, folder)
@@ -36,12 +48,26 @@ def test_the_readmes_blocks_run_in_order_and_print_what_they_say(folder):
 
 def test_the_installing_blocks_are_the_ones_that_ci_runs():
     marks = [block.mark for block in BLOCKS if block.mark]
-    assert marks == ["first", "tests"]
+    assert marks == ["first", "tests", "ray"]
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert "block first" in script and "block tests" in script
     for block in BLOCKS:
         installs = "pip install" in block.code
-        assert installs == (block.mark is not None)
+        assert installs == (block.mark in ("first", "tests"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_the_block_on_ray_writes_a_vector_beside_each_text(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"text": ["The bank .", "Hi"]}), tmp_path / "texts.parquet")
+    code = next(block.code for block in BLOCKS if block.mark == "ray")
+    environment = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **environment}, check=True
+    )
+    rows = parquet.read_table(tmp_path / "vectors").to_pylist()
+    assert {row["text"]: len(row["vector"]) for row in rows} == {"The bank .": 256, "Hi": 256}
 
 
 def test_the_file_tree_names_what_is_there():
@@ -56,6 +82,7 @@ def test_the_file_tree_names_what_is_there():
     assert {name for name in listed if not (package / name).exists()} <= {
         "benchmarks/",
         "convert/",
+        "docs/",
         "examples/",
         "tests/",
     }

@@ -7,8 +7,8 @@ the first batch of every call twice). ``embed`` makes a call for each batch, bec
 a call come as one float64 matrix padded to its longest sentence: tens of gigabytes for a corpus.
 
 What differs from other tools: the LSTM state is carried on from batch to batch, as in bilm-tf
-(``embed`` leaves that as it is, ``vectors`` resets it); its mean over a sentence normalises token
-vectors first and counts padding as tokens, so sentence vectors are not comparable in value.
+(``embed`` leaves that as it is, ``vectors`` resets it); its mean over a sentence counts padding as
+tokens and is scaled to length 1, so sentence vectors are not comparable in value.
 """
 
 from __future__ import annotations
