@@ -18,12 +18,14 @@ settings.load_profile("deterministic")
 
 
 def pytest_configure(config):
-    """Keep what is compiled, for the next run and for the processes that tests start.
+    """Compile quickly, and keep what is compiled for the next run and for processes of tests.
 
-    Nearly all of a run's time is compilation. The cache knows a function by its compiled form, so
+    Nearly all of a run's time is compilation: without LLVM's costly passes it takes two thirds of
+    that. The slow tests compile as users do. The cache knows a function by its compiled form, so
     a change of the code is compiled anew.
     """
     choices = {
+        "jax_disable_most_optimizations": config.option.markexpr != "slow",
         "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0,
         "jax_persistent_cache_min_entry_size_bytes": -1,

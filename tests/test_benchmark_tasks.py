@@ -347,6 +347,7 @@ def test_the_baseline_of_the_shared_data_is_the_known_one():
 # The whole table
 
 
+@pytest.mark.slow
 def test_the_whole_table(tasks, make_model, tmp_path, capsys):
     model, _ = make_model()
     output = tmp_path / "results.json"

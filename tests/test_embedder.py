@@ -158,6 +158,7 @@ def test_the_number_of_lanes_changes_nothing(model, monkeypatch, lanes_used, rea
         close(now, before, SAME_SENTENCE_TOLERANCE)
 
 
+@pytest.mark.slow
 def test_a_protein_of_35000_tokens_equals_the_plain_path(model):
     elmo, _ = model
     rng = np.random.default_rng(0)

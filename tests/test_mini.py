@@ -87,6 +87,7 @@ def test_its_language_models_put_a_fitting_word_in_a_gap(elmo):
     assert "was" in [word for word, _ in best]
 
 
+@pytest.mark.slow
 def test_the_heldout_perplexity_is_that_of_the_card(heldout):
     said = re.search(r"first 20,000 tokens: \*\*([0-9.]+)\*\*", CARD)
     assert said is not None

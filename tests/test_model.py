@@ -132,7 +132,7 @@ def test_characters_beyond_the_longest_word_and_one_empty_window_change_nothing(
         functools.partial(CharEncoder(elmo.config).apply, {"params": elmo.params["char_encoder"]})
     )
     width = spelled_lengths(ids).max() + elmo.config.max_filter_width
-    np.testing.assert_array_equal(encode(ids[:, :width]), encode(ids))
+    assert_close(encode(ids[:, :width]), encode(ids))
 
 
 @pytest.mark.parametrize("variant", ["published shape", "four layers"])
@@ -188,6 +188,7 @@ def causal_model():
 # Gradients
 
 
+@pytest.mark.slow
 def test_gradients_of_every_parameter_agree_with_finite_differences():
     clips = {"cell_clip": 0.5, "proj_clip": 0.5}  # which hold some values and not others
     elmo = random_elmo(5, filters=((1, 3), (2, 3)), projection_dim=4, dim=5, n_highway=2, **clips)
@@ -248,6 +249,7 @@ class Tagger(nn.Module):
         return nn.Dense(2, name="tags")(elmo_jax.ScalarMix(name="mix")(layers_BLTD))
 
 
+@pytest.mark.slow
 def test_a_flax_model_with_a_bilm_inside_learns(plain):
     char_ids, lengths = elmo_jax.encode_batch(SENTENCES, plain.config)
     real = np.arange(char_ids.shape[1])[None] < lengths[:, None]

@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_readmes_blocks_run_in_order_and_print_what_they_say(folder):
     ran = []
     for block in BLOCKS:
@@ -77,7 +78,14 @@ def test_the_file_tree_names_what_is_there():
     there = {path.name for path in package.glob("*.py")} | {
         f"{path.name}/" for path in package.iterdir() if path.is_dir() and path.name[0] != "_"
     }
-    internal = {"__init__.py", "arguments.py", "errors.py", "files.py", "optional.py"}
+    internal = {
+        "__init__.py",
+        "arguments.py",
+        "errors.py",
+        "files.py",
+        "optional.py",
+        "sharding.py",
+    }
     assert there - listed <= internal
     assert {name for name in listed if not (package / name).exists()} <= {
         "benchmarks/",

@@ -85,6 +85,7 @@ def wait_for_step(output, step, process, timeout=120):
     raise AssertionError(f"no step {step} in {timeout} s")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["original", "modern"])
 def test_it_learns_as_the_original_did(bilm_tf, tmp_path, recipe):
     """The smoke test of bilm-tf: 4 lines, 32 words, 50 epochs, test perplexity below 20."""
@@ -239,6 +240,7 @@ def test_a_loss_that_is_no_number_stops_the_run(text, tmp_path):
     assert all(line["train_sampled_loss"] is not None for line in lines)
 
 
+@pytest.mark.slow
 def test_the_loss_of_training_is_named_by_its_softmax(trained, text, tmp_path):
     summary = training_run.run(tmp_path / "full", text, n_negative_samples=0, n_steps=2)
     assert "train_full_loss" in summary and "train_sampled_loss" not in summary
@@ -263,6 +265,7 @@ def test_bfloat16_trains(text, tmp_path):
     assert {leaf.dtype for leaf in leaves} == {np.dtype(np.float32)}
 
 
+@pytest.mark.slow
 def test_validation_is_reported_beside_the_loss(text, tmp_path, caplog):
     pictured = True
     try:
@@ -286,6 +289,7 @@ def test_validation_is_reported_beside_the_loss(text, tmp_path, caplog):
     assert pictured or any("matplotlib" in r.getMessage() for r in caplog.records)
 
 
+@pytest.mark.slow
 def test_nothing_is_written_to_stdout(text, tmp_path, capfd):
     training_run.run(tmp_path / "run", text, n_steps=2)
     assert capfd.readouterr().out == ""

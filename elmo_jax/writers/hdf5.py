@@ -57,9 +57,11 @@ def write(path: Path, layout: Layout, results: Results) -> None:
         OSError: if the disk is full, or fails.
     """
     with DeferringFile(path) as raw:
-        with h5py.File(raw, "w") as file:
-            _fill(file, layout, _until_failure(raw, results))
-        raw.check()
+        try:
+            with h5py.File(raw, "w") as file:
+                _fill(file, layout, _until_failure(raw, results))
+        finally:
+            raw.check()  # says more than what HDF5 makes of a disk that is full
 
 
 def _until_failure(raw: DeferringFile, results: Results) -> Results:
