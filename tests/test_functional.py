@@ -85,7 +85,7 @@ def test_the_default_is_the_mean_of_the_average_layer(batch, pooled):
     np.testing.assert_array_equal(pooled(*batch), pooled(*batch, layers="average", pooling="mean"))
 
 
-# Slow for how it is compiled: without XLA's optimisations the slope of the weights comes out as NaN.
+# Slow for how it is compiled: without XLA's optimisations the weights' slope comes out as NaN.
 @pytest.mark.slow
 def test_pooled_sentences_have_gradients(elmo, batch):
     def loss(params, weights):
