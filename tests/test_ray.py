@@ -66,7 +66,7 @@ class Counted(EmbedBatch):
         Path(opened, uuid.uuid4().hex).touch()
         super().__init__(*args, **options)
 
-ray.init(num_cpus=2, include_dashboard=False, _node_ip_address="127.0.0.1",
+ray.init(num_cpus=4, include_dashboard=False, _node_ip_address="127.0.0.1",
          object_store_memory=80 * 2**20, log_to_driver=False)
 texts = ray.data.read_parquet(source).repartition(8)
 vectors = texts.map_batches(Counted, fn_constructor_kwargs={"source": model, "layers": 0},
@@ -90,7 +90,7 @@ def test_two_workers_of_ray_go_from_parquet_to_parquet_with_one_model_each(folde
         env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
         cwd=tmp_path,
         check=True,
-        timeout=400,
+        timeout=600,
     )
     rows = parquet.read_table(tmp_path / "vectors").to_pylist()
     assert sorted(row["text"] for row in rows) == sorted(texts)

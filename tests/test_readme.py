@@ -65,7 +65,11 @@ def test_the_block_on_ray_writes_a_vector_beside_each_text(tmp_path):
     code = next(block.code for block in BLOCKS if block.mark == "ray")
     environment = {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
     subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **environment}, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        check=True,
+        timeout=600,
     )
     rows = parquet.read_table(tmp_path / "vectors").to_pylist()
     assert {row["text"]: len(row["vector"]) for row in rows} == {"The bank .": 256, "Hi": 256}
