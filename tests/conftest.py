@@ -35,6 +35,17 @@ def pytest_configure(config):
         os.environ[name.upper()] = str(value)
 
 
+@pytest.fixture
+def compiled_as_by_users(request):
+    """What the test compiles anew gets all optimisations, as in the slow tests."""
+    before = request.config.option.markexpr != "slow"
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()  # of what was compiled without them
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+    jax.clear_caches()
+
+
 def shared_folder():
     """The data that does not belong to the project: ELMO_JAX_SHARED, or ../shared."""
     default = Path(__file__).resolve().parents[2] / "shared"
