@@ -29,5 +29,10 @@ def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
     real_T1 = (jnp.arange(vectors_TD.shape[0]) < length)[:, None]
     if pooling == "mean":
         return jnp.where(real_T1, vectors_TD, 0).sum(axis=0) / jnp.maximum(length, 1)
-    most = jnp.where(real_T1, vectors_TD, -jnp.inf).max(axis=0, initial=-jnp.inf)
+    if not vectors_TD.shape[0]:
+        return jnp.zeros(vectors_TD.shape[1:], vectors_TD.dtype)
+    # By its place: the slope of max() goes to what equals it, which is nothing where the compiler
+    # computes the vectors twice and rounds them otherwise.
+    place_1D = jnp.where(real_T1, vectors_TD, -jnp.inf).argmax(axis=0)[None]
+    most = jnp.take_along_axis(vectors_TD, place_1D, axis=0)[0]
     return jnp.where(length > 0, most, 0)

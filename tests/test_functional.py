@@ -85,8 +85,6 @@ def test_the_default_is_the_mean_of_the_average_layer(batch, pooled):
     np.testing.assert_array_equal(pooled(*batch), pooled(*batch, layers="average", pooling="mean"))
 
 
-# Without XLA's optimisations the weights' slope comes out as NaN under jax 0.10.
-@pytest.mark.usefixtures("compiled_as_by_users")
 def test_pooled_sentences_have_gradients(elmo, batch):
     def loss(params, weights):
         mix = {"layers": "mix", "mix_weights": weights, "pooling": "max"}
