@@ -26,19 +26,29 @@ N_DEVICES = 4
 _SENTENCES = [["The", "bank", "of", "the", "river"], ["Hi"], ["She", "sat", "."], ["By", "it"]]
 
 
+def fake_devices() -> dict[str, str]:
+    """The environment of a process that has N_DEVICES fake devices, and runs this checkout."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
+    # The folder of this checkout first, so that the process runs what this one does.
+    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
+    return {
+        **os.environ,
+        "XLA_FLAGS": flags.strip(),
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+
+
 def check_on_fake_devices(model: Path) -> dict[str, Any]:
     """Run the check in a process with N_DEVICES fake devices.
 
     Raises:
         ElmoError: if the vectors differ, or the process fails.
     """
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
-    environment = {**os.environ, "XLA_FLAGS": flags.strip(), "JAX_PLATFORMS": "cpu"}
-    # The folder of this checkout first, so that the process runs what this one does.
-    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
     command = [sys.executable, "-m", "benchmarks.devices", str(model)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, env=fake_devices(), capture_output=True, text=True, check=False
+    )
     if result.returncode:
         raise ElmoError(f"The check on {N_DEVICES} fake devices failed: {result.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])

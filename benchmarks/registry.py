@@ -10,12 +10,15 @@ QUESTIONS = {
     "memory": "memory",
     "scaling": "scaling",
     "corpus": "corpus_run",
+    "equality": "equality",
     "profile": "profile",
+    "host": "host",
     "precision": "precision",
     "training": "training_speed",
     "accelerator": "accelerator",
 }
-"""Questions about speed -> their modules, in the order in which ``all`` asks them."""
+"""Questions about speed, and what it must not change -> their modules, in the order in which
+``all`` asks them."""
 
 WITH_PEERS = ("throughput", "latency", "startup", "memory", "training", "accelerator")
 """The questions that compare, and take ``--peers``."""
