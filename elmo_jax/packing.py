@@ -32,15 +32,16 @@ def level(lengths_S: np.ndarray, ends_N: np.ndarray) -> Packing:
         lengths_S: int [S].
         ends_N: int [N], where the lanes end before.
     """
-    lanes_S = np.zeros(len(lengths_S), np.int64)
-    starts_S = np.zeros(len(lengths_S), np.int64)
-    lanes = [(int(end), lane) for lane, end in enumerate(ends_N)]
-    heapq.heapify(lanes)
-    for sentence in np.argsort(-lengths_S, kind="stable"):
-        end, lane = lanes[0]
-        lanes_S[sentence], starts_S[sentence] = lane, end
-        heapq.heapreplace(lanes, (end + int(lengths_S[sentence]), lane))
-    ends = np.zeros(len(ends_N), np.int64)
-    for end, lane in lanes:
-        ends[lane] = end
-    return Packing(lanes_S, starts_S, ends)
+    n_lanes = len(ends_N)
+    order_S = np.argsort(-lengths_S, kind="stable")
+    # An end and its lane as one number, which compares faster than two.
+    heap = (np.asarray(ends_N, np.int64) * n_lanes + np.arange(n_lanes)).tolist()
+    heapq.heapify(heap)
+    taken = [
+        heapq.heapreplace(heap, heap[0] + length)
+        for length in (lengths_S[order_S].astype(np.int64) * n_lanes).tolist()
+    ]
+    lanes_S, starts_S = np.zeros((2, len(lengths_S)), np.int64)
+    starts_S[order_S], lanes_S[order_S] = np.divmod(np.array(taken, np.int64), n_lanes)
+    ends, lanes = np.divmod(np.array(heap, np.int64), n_lanes)
+    return Packing(lanes_S, starts_S, ends[np.argsort(lanes)])

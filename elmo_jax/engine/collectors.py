@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,9 @@ from .results import pool_lanes, token_halves
 from .timeline import Parts, Stretch
 from .word_table import Words
 
-Results = dict[int, np.ndarray]
-"""What is known of the sentences that have not been given out: by their number."""
+Results = dict[int, Any]
+"""What is known of the sentences that have not been given out, by their number; what that is, the
+collector knows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +75,43 @@ class Collector(abc.ABC):
             A function that waits for it and puts it into the results.
         """
 
+    @abc.abstractmethod
+    def result(self, known: Any) -> np.ndarray:
+        """The array of a sentence that is known to its end, a new one."""
+
+    @property
+    @abc.abstractmethod
+    def nothing(self) -> Any:
+        """What is known of a sentence without tokens."""
+
+
+class _Piece(NamedTuple):
+    """Where some tokens of a sentence are: in one call's outputs on the host.
+
+    Attributes:
+        forward: [..., T, N, P].
+        backward: the same of the other direction.
+        lane: of the sentence.
+        inside: the step of its first token here.
+        outside: how many tokens come before, in reading order.
+        n_tokens: how many are here.
+    """
+
+    forward: np.ndarray
+    backward: np.ndarray
+    lane: int
+    inside: int
+    outside: int
+    n_tokens: int
+
 
 class TokenCollector(Collector):
-    """A vector a token."""
+    """A vector a token.
+
+    A result is put together when it is given out. One that its user drops then makes room for the
+    next; made all at once, those of a call would take up new memory each time, which costs more
+    than the copying.
+    """
 
     def take_lanes(self, kept_N: np.ndarray) -> None:
         """See ``Collector``; nothing is carried from call to call."""
@@ -95,18 +131,31 @@ class TokenCollector(Collector):
 
     def _fill(self, results: Results, parts: Parts, halves: list[jax.Array]) -> None:
         forward, backward = map(np.asarray, halves)
-        half = self.config.projection_dim
-        for number, lane, inside, outside, count, length in zip(
-            *(column.tolist() for column in parts), strict=True
+        for number, lane, inside, outside, count in zip(
+            *(column.tolist() for column in parts[:5]), strict=True
         ):
+            piece = _Piece(forward, backward, lane, inside, outside, count)
             if outside == 0:
-                shape = self.request.shape(self.config, length)
-                results[number] = np.empty(shape, self.request.dtype)
-            result, steps = results[number], slice(inside, inside + count)
+                results[number] = [piece]
+            else:
+                results[number].append(piece)
+
+    def result(self, known: list[_Piece]) -> np.ndarray:
+        """See ``Collector``."""
+        length = sum(piece.n_tokens for piece in known)
+        result = np.empty(self.request.shape(self.config, length), self.request.dtype)
+        half = self.config.projection_dim
+        for forward, backward, lane, inside, outside, count in known:
+            steps, end = slice(inside, inside + count), length - outside
             result[..., outside : outside + count, :half] = forward[..., steps, lane, :]
             # The backward stack reads the last token first.
-            place = slice(length - outside - count, length - outside)
-            result[..., place, half:] = backward[..., steps, lane, :][..., ::-1, :]
+            result[..., end - count : end, half:] = backward[..., steps, lane, :][..., ::-1, :]
+        return result
+
+    @property
+    def nothing(self) -> list[_Piece]:
+        """See ``Collector``."""
+        return []
 
 
 @dataclasses.dataclass
@@ -137,9 +186,10 @@ class PoolCollector(Collector):
         nth = np.arange(len(ends)) - np.repeat(np.cumsum(counts) - counts, counts)
         # Two compiled sizes: one end a lane is more than there are, as a rule.
         size = n_lanes // n_shards * (1 if counts.max() <= n_lanes // n_shards else n_steps)
-        places_KS = np.zeros((2, n_shards, size), np.int32)
-        places_KS[:, shard[order], nth] = steps[order], lane[order]
-        ends, found = ends[order], (shard[order], nth)
+        places_KS = np.zeros((3, n_shards, size), np.int32)
+        places_KS[2] = 1  # nothing is divided by 0 where there is no sentence
+        shard, ends = shard[order], ends[order]
+        places_KS[:, shard, nth] = steps[order], lane[order], parts.lengths[ends]
         self.pooled, vectors = pool_lanes(
             self.pooled,
             words,
@@ -150,21 +200,21 @@ class PoolCollector(Collector):
             self.request.shares_L,
             self.request.selection,
             self.request.pooling or "",
-        )
-        return lambda results: self._fill(
-            results, parts.numbers[ends], parts.lengths[ends], vectors, found
+            self.request.dtype,
         )
 
-    def _fill(
-        self,
-        results: Results,
-        numbers_S: np.ndarray,
-        lengths_S: np.ndarray,
-        vectors: jax.Array,
-        places: tuple[np.ndarray, np.ndarray],
-    ) -> None:
-        found = np.asarray(vectors)[places]
-        if self.request.pooling == "mean":
-            found = found / lengths_S.astype(np.float32).reshape(-1, *[1] * (found.ndim - 1))
-        for number, vector in zip(numbers_S.tolist(), found, strict=True):
-            results[number] = vector.astype(self.request.dtype)
+        def fill(results: Results) -> None:
+            places = zip(shard.tolist(), nth.tolist(), strict=True)
+            rows = map(np.asarray(vectors).__getitem__, places)
+            results.update(zip(parts.numbers[ends].tolist(), rows, strict=True))
+
+        return fill
+
+    def result(self, known: np.ndarray) -> np.ndarray:
+        """See ``Collector``."""
+        return known.copy()  # what is known of others need not stay for it
+
+    @property
+    def nothing(self) -> np.ndarray:
+        """See ``Collector``."""
+        return np.zeros(self.request.shape(self.config, 0), self.request.dtype)

@@ -91,7 +91,8 @@ class Engine:
 
         They would be the last to end, with most lanes idle, if they came late in the text.
         """
-        order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]) <= _LONG)
+        lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
+        order = np.argsort(lengths <= _LONG, kind="stable").tolist()
         results: list[np.ndarray] = [_NOTHING] * len(sentences)
         ordered = (sentences[i] for i in order)
         for i, result in zip(order, self.run(ordered, request), strict=True):

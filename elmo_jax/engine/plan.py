@@ -9,6 +9,9 @@ import numpy as np
 
 from ..packing import level
 
+_MANY_A_LANE = 16
+"""Sentences of a lane that end so evenly that their mean says where."""
+
 
 class Layout(NamedTuple):
     """What a compiled step is made for, besides its shapes.
@@ -91,7 +94,10 @@ class Plan:
         """The shape that reads some sentences, and no others, at the least cost."""
 
         def cost(n_lanes: int) -> int:
-            last = int(level(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
+            if len(lengths_S) > _MANY_A_LANE * n_lanes:  # they level each other
+                last = max(int(lengths_S.max()), -(-int(lengths_S.sum()) // n_lanes))
+            else:
+                last = int(level(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
             return -(-last // self.stretch) * (self.step_cost_in_lanes + n_lanes)
 
         return min(self.lane_shapes, key=cost)

@@ -32,7 +32,7 @@ def token_halves(
     return selection.apply(layers, shares_L, axis=0).astype(dtype)
 
 
-@functools.partial(jax.jit, static_argnames=("selection", "pooling"))
+@functools.partial(jax.jit, static_argnames=("selection", "pooling", "dtype"))
 def pool_lanes(
     pooled: jax.Array,
     words: Words,
@@ -41,14 +41,17 @@ def pool_lanes(
     outputs: tuple[Outputs, Outputs],
     steps_KS: jax.Array,
     lanes_KS: jax.Array,
+    lengths_KS: jax.Array,
     shares_L: jax.Array,
     selection: LayerSelection,
     pooling: str,
+    dtype: str,
 ) -> tuple[jax.Array, jax.Array]:
-    """Sum (or maximum) of the wanted layers from each sentence's first token on.
+    """Mean (or maximum) of the wanted layers over each sentence.
 
     Args:
-        pooled: float32 [N, D] or [N, L, D], of the sentence that each lane was in before.
+        pooled: float32 [N, D] or [N, L, D], the sum (or maximum) so far of the sentence that each
+            lane was in before.
         words: the word table.
         rows_TN: int32 [T, N], what the two directions read.
         fresh_TN: bool [T, N], where a sentence begins.
@@ -56,13 +59,15 @@ def pool_lanes(
         steps_KS: int32 [K, S], the steps at which sentences end in each Kth of the lanes. Of what
             lies on a device it takes from there, when the lanes are divided among K.
         lanes_KS: int32 [K, S], the lanes in which they do, counted in each Kth.
+        lengths_KS: int32 [K, S], their tokens.
         shares_L: see ``LayerSelection.apply``.
         selection: the wanted layers.
-        pooling: "mean" sums, "max" takes the maximum.
+        pooling: "mean" or "max".
+        dtype: of the result.
 
     Returns:
-        ``pooled`` for the next call; and float32 [K, S, D] or [K, S, L, D], what
-        is pooled at the ends.
+        ``pooled`` for the next call; and ``dtype`` [K, S, D] or [K, S, L, D], the sentences that
+        have come to their end.
     """
     halves = [
         selection.apply((words.vectors[rows], *layers), shares_L, axis=2)
@@ -84,4 +89,8 @@ def pool_lanes(
     ends: Callable[..., jax.Array] = jax.vmap(
         lambda part, steps, lanes: part[steps, lanes], (1, 0, 0)
     )
-    return last, ends(parts, steps_KS, lanes_KS)
+    found = ends(parts, steps_KS, lanes_KS)
+    if pooling == "mean":
+        sizes = lengths_KS.astype(found.dtype)
+        found = found / sizes.reshape(*sizes.shape, *[1] * (found.ndim - 2))
+    return last, found.astype(dtype)

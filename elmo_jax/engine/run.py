@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import jax
@@ -99,8 +100,7 @@ class Run:
         self._n_placed += len(window)
         self._came_last = is_last
         for number in numbers[lengths == 0].tolist():
-            shape = self._request.shape(self._config, 0)
-            self._results[number] = np.zeros(shape, self._request.dtype)
+            self._results[number] = self._collector.nothing
             self._finished.add(number)
         new = {n: words for n, words in zip(numbers.tolist(), window, strict=True) if len(words)}
         self._pending |= new
@@ -109,7 +109,7 @@ class Run:
 
     def _lay_down(self, sentences: dict[int, Sequence[str]]) -> None:
         lengths = np.fromiter(map(len, sentences.values()), np.int64, len(sentences))
-        words = (word for sentence in sentences.values() for word in sentence)
+        words = list(itertools.chain.from_iterable(sentences.values()))
         rows = self._table.rows(words, self, self._timeline.rows)
         plan = self._plan
         n_lanes = plan.choose_lanes(lengths) if self._came_last else plan.max_lanes
@@ -147,7 +147,7 @@ class Run:
         while self._n_given in self._finished:
             self._finished.remove(self._n_given)
             self._n_given += 1
-            yield self._results.pop(self._n_given - 1)
+            yield self._collector.result(self._results.pop(self._n_given - 1))
 
     def close(self) -> None:
         """Let go of the words."""

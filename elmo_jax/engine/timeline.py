@@ -93,8 +93,8 @@ class Timeline:
 
     @property
     def rows(self) -> np.ndarray:
-        """int32, the rows of the word table that are still to be read."""
-        return np.unique(np.concatenate([self._forward_WN, self._backward_WN]))
+        """int32, the rows of the word table that are still to be read, with repetitions."""
+        return np.concatenate([self._forward_WN, self._backward_WN]).ravel()
 
     def resize(self, n_lanes: int) -> np.ndarray:
         """Take as many lanes; those with work before them stay, in the first places.
@@ -126,11 +126,15 @@ class Timeline:
         packing = level(lengths_S, self.ends_N)
         self.ends_N = packing.ends_N
         self._lengthen(int(self.ends_N.max()))
-        owner = np.repeat(np.arange(len(lengths_S)), lengths_S)
-        nth = np.arange(len(owner)) - np.repeat(np.cumsum(lengths_S) - lengths_S, lengths_S)
-        begin, lane = packing.starts_S[owner], packing.lanes_S[owner]
-        self._forward_WN[begin + nth, lane] = rows
-        self._backward_WN[begin + lengths_S[owner] - 1 - nth, lane] = rows
+        # Where each token goes, counted through the array: a step on is a row further. The k-th of
+        # all tokens is the (k - before)-th of its sentence.
+        n_lanes = len(self.ends_N)
+        first_S = packing.starts_S * n_lanes + packing.lanes_S
+        last_S = first_S + (lengths_S - 1) * n_lanes
+        before_S = (np.cumsum(lengths_S) - lengths_S) * n_lanes
+        steps = np.arange(len(rows)) * n_lanes
+        np.put(self._forward_WN, np.repeat(first_S - before_S, lengths_S) + steps, rows)
+        np.put(self._backward_WN, np.repeat(last_S + before_S, lengths_S) - steps, rows)
         self._fresh_WN[packing.starts_S, packing.lanes_S] = True
         self._numbers = np.concatenate([self._numbers, numbers_S])
         self._lanes = np.concatenate([self._lanes, packing.lanes_S])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -51,6 +51,26 @@ class Words(NamedTuple):
     backward: jax.Array
 
 
+class _Rows(dict[str, int]):
+    """The row of each word; an unknown one gets ~i, as the i-th, so that one look is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unknown: list[str] = []
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = ~len(self._unknown)
+        self._unknown.append(word)
+        return number
+
+    def take_unknown(self) -> list[str]:
+        """The words that were asked for and have no row; they are unknown again."""
+        taken, self._unknown = self._unknown, []
+        for word in taken:
+            del self[word]
+        return taken
+
+
 class WordTable:
     """A bounded table, filled as words are asked for; ``place`` moves arrays to where they stay.
 
@@ -78,14 +98,14 @@ class WordTable:
         self.words = self._blank(n_rows)
         affordable = _MANY_BYTES // (4 * sum(map(int, self._widths)))
         self._many = min(_MANY_ROWS, 1 << max(0, affordable.bit_length() - 1))
-        self._row_of: dict[str, int] = {}
+        self._row_of = _Rows()
         self._word_of: list[str | None] = [None] * n_rows
         self._used = np.full(n_rows, -1)  # when each row was asked for; -1: it is free
         self._now = 0
         self._held: dict[object, np.ndarray] = {}
 
     def rows(
-        self, words: Iterable[str], holder: object = None, kept: np.ndarray | None = None
+        self, words: Sequence[str], holder: object = None, kept: np.ndarray | None = None
     ) -> np.ndarray:
         """The row of each word, int32; words that are new are computed first.
 
@@ -94,14 +114,13 @@ class WordTable:
         Args:
             words: in any number, with repetitions.
             holder: who still needs these rows after the next call, until ``release``.
-            kept: int32, rows that the holder got before and needs on; it gives up all others.
+            kept: int, rows that the holder got before and needs on, with repetitions; it gives
+                up all others.
         """
-        words = list(words)
-        distinct = dict.fromkeys(words)
-        known = [row for word in distinct if (row := self._row_of.get(word)) is not None]
-        self._used[known] = self._now
+        rows = np.fromiter(map(self._row_of.__getitem__, words), np.int32, len(words))
+        new = self._row_of.take_unknown()
+        self._used[rows[rows >= 0]] = self._now
         self._held[holder] = np.zeros(0, np.int32) if kept is None else kept
-        new = [word for word in distinct if word not in self._row_of]
         rows_U = self._make_room(len(new))
         for word, row in zip(new, rows_U.tolist(), strict=True):
             former = self._word_of[row]
@@ -111,8 +130,11 @@ class WordTable:
         self._used[rows_U] = self._now
         self._compute(new, rows_U)
         self._now += 1
-        rows = np.fromiter(map(self._row_of.__getitem__, words), np.int32, len(words))
-        self._held[holder] = np.union1d(self._held[holder], rows)
+        is_new = rows < 0
+        rows[is_new] = rows_U[~rows[is_new]]
+        is_held = np.zeros(len(self._used), bool)
+        is_held[self._held[holder]] = is_held[rows] = True
+        self._held[holder] = np.flatnonzero(is_held)
         return rows
 
     def rebuild(self) -> None:
@@ -137,7 +159,9 @@ class WordTable:
         """Rows for new words: free ones first, then those unused for the longest time."""
         while True:
             open_ = self._used < self._now
-            open_[[PADDING_ROW, *np.concatenate(list(self._held.values()))]] = False
+            open_[PADDING_ROW] = False
+            for held in self._held.values():
+                open_[held] = False
             rows = np.flatnonzero(open_)
             is_full_size = len(self._used) >= self._many
             if len(rows if is_full_size else rows[self._used[rows] < 0]) >= n_needed:

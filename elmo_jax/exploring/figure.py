@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ElmoError
 from ..files import atomic_file
+from ..optional import optional_module
 from .colours import OTHER, colours_of, layer_name
 from .occurrences import Occurrence
 from .projection import project_layers
@@ -47,14 +47,8 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
     Raises:
         ElmoError: if matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ElmoError(
-            "Figures need matplotlib, which is not installed: pip install "
-            '"elmo-jax[plots]". A page (-o page.html) needs nothing.'
-        ) from None
-    figure = Figure(figsize=(width, height), layout="constrained")
+    module = optional_module("matplotlib.figure", "a figure (but not a page)", "plots")
+    figure = module.Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(**subplots)
 
 
