@@ -27,6 +27,7 @@ from elmo_jax.engine import Engine, Request
 from elmo_jax.engine.plan import plan_for
 from elmo_jax.selection import select_layers
 from elmo_jax.training import Corpus, Vocabulary, survey
+from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.streams import TrainingStreams
 from elmo_jax.training.windows import assemble
 
@@ -95,12 +96,12 @@ def _training(config: ElmoConfig, text: list[Sentence], args: argparse.Namespace
     with tempfile.TemporaryDirectory() as folder:
         corpus = Corpus.of(write_sentences(Path(folder) / "text.txt", text))
         vocabulary = Vocabulary.from_counts(survey(corpus).counts, 100_000)
-        streams = TrainingStreams(corpus, args.rows, _WINDOW, seed=0)
+        streams = TrainingStreams(corpus, Lexicon(vocabulary, config), args.rows, _WINDOW, 0)
         n_windows = max(1, count_tokens(text) // (args.rows * _WINDOW))
 
         def prepare() -> None:
             for _ in range(n_windows):
-                assemble(streams.take(), vocabulary, config)
+                assemble(streams.take(), streams.lexicon)
 
         return _rate(prepare, [[""] * (n_windows * args.rows * _WINDOW)])
 

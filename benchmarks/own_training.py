@@ -13,6 +13,7 @@ from elmo_jax import ElmoConfig
 from elmo_jax.training import Corpus, TrainingSettings, Vocabulary
 from elmo_jax.training.candidates import sample_both
 from elmo_jax.training.language_model import Reading, init_language_model
+from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.optimizers import make_optimizer
 from elmo_jax.training.placement import Placement
 from elmo_jax.training.step import StepMetrics, make_train_step, new_state
@@ -45,6 +46,7 @@ class OwnTraining:
         self._step = make_train_step(config, reading, optimizer, self._placement.state_shardings)
         self._streams = TrainingStreams(
             Corpus.of(text),
+            Lexicon(vocabulary, config),
             settings.batch_size,
             settings.unroll_steps,
             settings.seed,
@@ -94,9 +96,8 @@ class OwnTraining:
         return time.perf_counter() - started
 
     def _prepare(self) -> tuple[Window, Any]:
-        window = assemble(
-            self._streams.take(), self._vocabulary, self._config, self._placement.n_devices
-        )
+        streams = self._streams
+        window = assemble(streams.take(), streams.lexicon, self._placement.n_devices)
         candidates = None
         if self._n_samples:
             choice = self._n_samples, len(self._vocabulary)

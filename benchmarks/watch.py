@@ -81,6 +81,8 @@ def _engine_modules() -> list[ModuleType]:
 
 
 def _idle(name: str, function: Any) -> Any:
+    if name == "_write_words":  # which writes into what it is given
+        return lambda params, words, *_: words
     known: dict[Any, Any] = {}
 
     @functools.wraps(function)

@@ -4,6 +4,7 @@ import bz2
 import collections
 import gzip
 import itertools
+import json
 import logging
 import lzma
 
@@ -14,19 +15,19 @@ from hypothesis import strategies as st
 
 from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.characters import encode_words
+from elmo_jax.training import lanes as lanes_module
 from elmo_jax.training.candidates import log_expected_count, sample, sample_both
 from elmo_jax.training.corpus import Corpus, survey
-from elmo_jax.training.streams import (
-    Lanes,
-    Place,
-    ShuffledSentences,
-    StreamPosition,
-    TrainingStreams,
-)
+from elmo_jax.training.lanes import LanePair, Lanes
+from elmo_jax.training.lexicon import BEGIN, END, Lexicon
+from elmo_jax.training.streams import Place, ShuffledSentences, StreamPosition, TrainingStreams
 from elmo_jax.training.vocabulary import Vocabulary
 from elmo_jax.training.windows import assemble, bucket
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
+
+
+VOCABULARY = Vocabulary.from_counts({"w1": 3, "w2": 2})
 
 
 def numbered(n, start=0):
@@ -145,13 +146,13 @@ def test_a_stream_goes_on_from_its_place(shards, taken):
     st.booleans(),
 )
 def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
-    lanes = Lanes(iter(sentences), n_rows, backward)
+    lexicon = Lexicon(VOCABULARY, CONFIG)
+    lanes = Lanes(iter(sentences), n_rows, lexicon, backward)
     rows = [([], []) for _ in range(n_rows)]
     while taken := lanes.take(n_steps):
         for row, n_real in enumerate(taken.n_real):
-            start = row * n_steps
-            rows[row][0].extend(taken.inputs[start : start + n_real])
-            rows[row][1].extend(taken.targets[start : start + n_real])
+            rows[row][0].extend(lexicon.words(taken.inputs[row, :n_real]))
+            rows[row][1].extend(lexicon.words(taken.targets[row, :n_real]))
     begin, end = ("</S>", "<S>") if backward else ("<S>", "</S>")
     found = []
     for inputs, targets in rows:
@@ -165,43 +166,84 @@ def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
     assert sorted(found) == sorted(sentences)
 
 
+def words_of(streams):
+    """The words of the next window: inputs and targets of both directions."""
+    return [streams.lexicon.words(x.ravel()) for taken in streams.take() for x in taken[:2]]
+
+
+def new_streams(corpus, position=None):
+    lexicon = Lexicon(VOCABULARY, CONFIG)
+    return TrainingStreams(corpus, lexicon, 3, 5, seed=1, buffer_size=11, position=position)
+
+
 def test_training_streams_go_on_from_their_position(shards):
-    streams = TrainingStreams(shards, 3, 5, seed=1, buffer_size=11)
+    streams = new_streams(shards)
     for _ in range(17):
         streams.take()
-    position = StreamPosition.from_json(streams.position.to_json())
-    resumed = TrainingStreams(shards, 3, 5, seed=1, buffer_size=11, position=position)
+    position = StreamPosition.from_json(json.loads(json.dumps(streams.position.to_json())))
+    resumed = new_streams(shards, position)
     for _ in range(60):
-        assert resumed.take() == streams.take()
+        assert words_of(resumed) == words_of(streams)
+
+
+def test_words_that_no_row_needs_are_forgotten_when_there_are_too_many(shards, monkeypatch):
+    whole, bounded = new_streams(shards), new_streams(shards)
+    for _ in range(60):
+        monkeypatch.setattr(lanes_module, "_MOST_WORDS", 10**9)
+        taken = whole.take()
+        wanted = whole.lexicon.spelled(taken[0].inputs.ravel(), 50)
+        targets = whole.lexicon.targets(taken[1].targets)
+        monkeypatch.setattr(lanes_module, "_MOST_WORDS", 20)
+        taken = bounded.take()
+        assert (bounded.lexicon.spelled(taken[0].inputs.ravel(), 50) == wanted).all()
+        assert (bounded.lexicon.targets(taken[1].targets) == targets).all()
+    assert len(bounded.lexicon) < 60 < len(whole.lexicon)
+
+
+def test_a_word_that_looks_like_a_marker_begins_no_sentence():
+    lexicon = Lexicon(VOCABULARY, CONFIG)
+    sentences = [["a", "<S>", "b"]]
+    pair = LanePair((iter(sentences), iter(sentences)), 1, lexicon)
+    taken = pair.take(3)
+    assert lexicon.words(taken[0].inputs[0]) == ["<S>", "a", "<S>"]
+    assert (taken[0].inputs[0] == BEGIN).tolist() == [True, False, False]
+    assert lexicon.words(taken[0].targets[0]) == ["a", "<S>", "b"]
+    # So it is for a run that goes on, of which a sentence of each direction has a word left.
+    lexicon = Lexicon(VOCABULARY, CONFIG)
+    rest = LanePair((iter([]), iter([])), 1, lexicon, pair.pending).take(1)
+    assert [lexicon.words(taken.inputs[0]) for taken in rest] == [["b"], ["a"]]
+    assert [taken.targets[0, 0] for taken in rest] == [END, BEGIN]
 
 
 def test_a_window_spells_each_word_once(shards):
     vocabulary = Vocabulary.from_counts(survey(shards).counts, size=50)
-    streams = TrainingStreams(shards, 3, 5, seed=1)
+    lexicon = Lexicon(vocabulary, CONFIG)
+    streams = TrainingStreams(shards, lexicon, 3, 5, seed=1)
     taken = streams.take()
-    window = assemble(taken, vocabulary, CONFIG)
-    forward, backward = taken
+    window = assemble(taken, lexicon)
     table = {0: window.short_UC, 1: window.long_UC}
     assert table[0].shape == (64, 16) and table[1].shape == (64, 50)
-    for number, direction in enumerate((forward, backward)):
+    read = set()
+    for number, direction in enumerate(taken):
+        inputs, expected = (lexicon.words(x.ravel()) for x in direction[:2])
+        read.update(inputs)
         order = slice(None) if number == 0 else slice(None, None, -1)
         slots = window.slots[number][:, order].ravel()
-        assert (window.short_UC[slots] == encode_words(direction.inputs, 50)[:, :16]).all()
+        assert (window.short_UC[slots] == encode_words(inputs, 50)[:, :16]).all()
         targets = window.targets[number][:, order].ravel()
-        assert (targets == vocabulary.ids(direction.targets)).all()
-        begins = [word == ("<S>", "</S>")[number] for word in direction.inputs]
+        assert (targets == vocabulary.ids(expected)).all()
+        begins = [word == ("<S>", "</S>")[number] for word in inputs]
         assert window.fresh[number][:, order].ravel().tolist() == begins
     assert window.real.all()
     n_used = len(np.unique(window.slots))
-    assert n_used == len({*forward.inputs, *backward.inputs})
+    assert n_used == len(read)
     assert not window.short_UC[n_used:].any()
 
 
 def test_long_words_have_rows_of_their_own():
     words = ["short", "a" * 30, "b" * 60, "é" * 7]
-    taken = Lanes(iter([words]), 1).take(5), Lanes(iter([words]), 1, True).take(5)
-    vocabulary = Vocabulary.from_counts({"short": 1})
-    window = assemble(taken, vocabulary, CONFIG)
+    lexicon = Lexicon(VOCABULARY, CONFIG)
+    window = assemble(LanePair((iter([words]), iter([words])), 1, lexicon).take(5), lexicon)
     wide = np.pad(window.short_UC, ((0, 0), (0, 34)), constant_values=261)
     table = np.concatenate([wide, window.long_UC])
     spelled = encode_words(["<S>", *words], 50)

@@ -12,11 +12,12 @@ from elmo_jax import ElmoConfig
 from elmo_jax.model import LanguageModelStack, zero_state
 from elmo_jax.parameters import datasets, flatten, unflatten
 from elmo_jax.training.candidates import Candidates
+from elmo_jax.training.lanes import LanePair
 from elmo_jax.training.language_model import Reading, init_language_model
+from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.optimizers import learning_rate, make_optimizer
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.step import make_train_step, new_state, window_loss
-from elmo_jax.training.streams import Lanes
 from elmo_jax.training.vocabulary import Vocabulary
 from elmo_jax.training.windows import assemble
 
@@ -37,10 +38,15 @@ KEY, PLAIN = jax.random.key(0), Reading()
 
 @pytest.fixture
 def windows():
-    """Three windows on end, the last of which is trained on."""
-    lanes = [Lanes(iter(SENTENCES * 4), N_ROWS, backward) for backward in (False, True)]
-    taken = [tuple(lane.take(N_STEPS) for lane in lanes) for _ in range(3)]
-    return taken, [assemble(pair, VOCABULARY, CONFIG) for pair in taken]
+    """Three windows on end, the last of which is trained on: as words, and as arrays."""
+    lexicon = Lexicon(VOCABULARY, CONFIG)
+    lanes = LanePair((iter(SENTENCES * 4), iter(SENTENCES * 4)), N_ROWS, lexicon)
+    taken = [lanes.take(N_STEPS) for _ in range(3)]
+    words = [
+        [[list(map(lexicon.words, x)) for x in direction[:2]] for direction in pair]
+        for pair in taken
+    ]
+    return words, [assemble(pair, lexicon) for pair in taken]
 
 
 @pytest.fixture
@@ -75,9 +81,8 @@ def numpy_loss(params, taken, candidates, reset_state=False):
             state = [(np.zeros(CONFIG.cell_dim), np.zeros(CONFIG.projection_dim))] * len(cells)
             zeros = list(state)
             for number, pair in enumerate(taken):
-                span = slice(row * N_STEPS, (row + 1) * N_STEPS)
-                steps = zip(pair[d].inputs[span], pair[d].targets[span], strict=True)
-                for word, target in steps:
+                inputs, targets = pair[d]
+                for word, target in zip(inputs[row], targets[row], strict=True):
                     if reset_state and word == begin:
                         state = list(zeros)
                     x = oracle.token_vector(options, weights, oracle.character_ids(word, 12))

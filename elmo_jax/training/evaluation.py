@@ -20,10 +20,11 @@ from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
 from ..readers import Files
 from .corpus import Corpus
+from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
+from .lexicon import Lexicon
 from .losses import chunked_losses
 from .placement import Placement
-from .streams import Lanes, Taken
 from .vocabulary import Vocabulary
 from .windows import Window, assemble
 
@@ -95,10 +96,11 @@ def evaluate(
     reading = Reading(reset_state=reset_state, precision=precision)
     params = placement.place_params(_trained_parts(params))
     rows = placement.place_rows(initial_rows(config, batch_size, params["softmax"]["bias"].dtype))
+    lexicon = Lexicon(vocabulary, config)
     sums, counts = np.zeros(2), np.zeros(3, np.int64)
     with tqdm(unit="tok", unit_scale=True, disable=not progress, leave=False) as bar:
-        for taken in _windows(corpus, batch_size, unroll_steps):
-            window = assemble(taken, vocabulary, config, placement.n_devices)
+        for taken in _windows(corpus, batch_size, unroll_steps, lexicon):
+            window = assemble(taken, lexicon, placement.n_devices)
             window_sums, rows = _sum_losses(
                 params, rows, placement.place_window(window), config, reading
             )
@@ -147,12 +149,14 @@ def _trained_parts(params: Params) -> dict[str, Any]:
     return {name: part for name, part in params.items() if name != "word_embedding"}
 
 
-def _windows(corpus: Corpus, n_rows: int, n_steps: int) -> Iterator[tuple[Taken, Taken]]:
+def _windows(
+    corpus: Corpus, n_rows: int, n_steps: int, lexicon: Lexicon
+) -> Iterator[tuple[Taken, Taken]]:
     # Sentences of one length each way: both directions take them in the same order.
-    sentences = itertools.tee(corpus.sentences())
-    lanes = [Lanes(each, n_rows, backward=bool(n)) for n, each in enumerate(sentences)]
-    while (forward := lanes[0].take(n_steps)) and (backward := lanes[1].take(n_steps)):
-        yield forward, backward
+    forward, backward = itertools.tee(corpus.sentences())
+    lanes = LanePair((forward, backward), n_rows, lexicon)
+    while taken := lanes.take(n_steps):
+        yield taken
 
 
 @functools.partial(jax.jit, static_argnames=("config", "reading"))

@@ -86,9 +86,8 @@ class Loop:
         key = jax.random.key(settings.seed)
         with catch_signals() as interrupt:
             while step < self.n_steps and interrupt.name is None:
-                window = assemble(
-                    self.streams.take(), self.vocabulary, self.config, self.placement.n_devices
-                )
+                streams = self.streams
+                window = assemble(streams.take(), streams.lexicon, self.placement.n_devices)
                 candidates = None
                 if n_samples:
                     candidates = sample_both(settings.seed, step, n_samples, len(self.vocabulary))

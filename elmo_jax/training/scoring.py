@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..characters import BOS, EOS
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..model import check_precision
@@ -18,9 +17,10 @@ from ..model.precision import linear
 from ..parameters import Params
 from ..sentences import check_sentence, check_sentences
 from .evaluation import check_head
+from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
+from .lexicon import Lexicon
 from .losses import chunked_losses
-from .streams import Taken
 from .vocabulary import MARKERS, Vocabulary
 from .windows import Window, assemble, bucket
 
@@ -85,9 +85,10 @@ def score(
     check_precision(precision)
     sentences = list(sentences)
     check_sentences(sentences)
+    lexicon = Lexicon(vocabulary, config)
     results: list[SentenceScores | None] = [None] * len(sentences)
     for batch in _batches(sentences):
-        window = _one_sentence_a_row([sentences[i] for i in batch], vocabulary, config)
+        window = _one_sentence_a_row([sentences[i] for i in batch], lexicon)
         losses = np.asarray(_losses(params, window, config, Reading(precision=precision)))
         for row, index in enumerate(batch):
             n_words = len(sentences[index])
@@ -149,7 +150,7 @@ def substitutes(
             f"a position below {len(sentence)}."
         )
     position %= len(sentence)
-    window = _one_sentence_a_row([sentence], vocabulary, config)
+    window = _one_sentence_a_row([sentence], Lexicon(vocabulary, config))
     # The backward row ends with the step that reads the second word and predicts the first,
     # but for the one that predicts BOS.
     n_steps = window.slots.shape[2]
@@ -181,24 +182,13 @@ def _n_steps(n_words: int) -> int:
     return bucket(n_words + 1, steps=2, least=8)
 
 
-def _one_sentence_a_row(
-    sentences: Sequence[Sequence[str]], vocabulary: Vocabulary, config: ElmoConfig
-) -> Window:
+def _one_sentence_a_row(sentences: Sequence[Sequence[str]], lexicon: Lexicon) -> Window:
     n_steps = _n_steps(max(map(len, sentences)))
+    # Each row takes a sentence before any takes a second one.
     n_rows = bucket(len(sentences), steps=1, least=1)
-    forward, backward = Taken([], [], []), Taken([], [], [])
-    for words in [*map(list, sentences), *[None] * (n_rows - len(sentences))]:
-        n_real = 0 if words is None else len(words) + 1
-        padding = [BOS] * (n_steps - n_real)
-        for taken, (first, last) in ((forward, (BOS, EOS)), (backward, (EOS, BOS))):
-            if words is not None:
-                read = words if taken is forward else words[::-1]
-                taken.inputs.extend([first, *read])
-                taken.targets.extend([*read, last])
-            taken.inputs.extend(padding)
-            taken.targets.extend(padding)
-            taken.n_real.append(n_real)
-    return assemble((forward, backward), vocabulary, config)
+    taken = LanePair((iter(sentences), iter(sentences)), n_rows, lexicon).take(n_steps)
+    assert taken is not None  # there is a sentence
+    return assemble(taken, lexicon)
 
 
 def _outputs(params: Params, window: Window, config: ElmoConfig, reading: Reading) -> jax.Array:

@@ -23,6 +23,7 @@ from .checkpoints import Checkpoints
 from .corpus import Corpus, survey
 from .evaluation import Perplexity, evaluate
 from .language_model import init_language_model
+from .lexicon import Lexicon
 from .loop import Loop
 from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
@@ -132,6 +133,7 @@ def train(
             _logger.info("Going on from the checkpoint of step %d.", first)
         streams = TrainingStreams(
             dataclasses.replace(corpus, quiet=True, strict=False),  # the survey has reported
+            Lexicon(words, config),
             settings.batch_size,
             settings.unroll_steps,
             settings.seed,

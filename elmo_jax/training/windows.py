@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..characters import BOS, EOS, encode_words, spelled_lengths
 from ..config import ElmoConfig
-from .streams import Taken
-from .vocabulary import Vocabulary
+from .lanes import Taken
+from .lexicon import BEGIN, END, Lexicon
 
 
 class Window(NamedTuple):
@@ -35,58 +34,62 @@ class Window(NamedTuple):
     real: np.ndarray
 
 
-def assemble(
-    taken: tuple[Taken, Taken], vocabulary: Vocabulary, config: ElmoConfig, multiple: int = 1
-) -> Window:
+def assemble(taken: tuple[Taken, Taken], lexicon: Lexicon, multiple: int = 1) -> Window:
     """Make the arrays of a window.
 
     Args:
         taken: the forward and the backward words.
-        vocabulary: for the targets.
-        config: for the spelling.
+        lexicon: that has numbered them.
         multiple: a number that U and U' shall be multiples of.
     """
-    n_rows = len(taken[0].n_real)
-    shape = (2, n_rows, len(taken[0].inputs) // n_rows)
-    words = taken[0].inputs + taken[1].inputs
-    rows = {word: row for row, word in enumerate(dict.fromkeys(words))}
-    slots = np.fromiter(map(rows.__getitem__, words), np.int32, len(words))
-
-    short_UC, long_UC, slot_of = _spell(list(rows), config, multiple)
-    begins = np.array([[rows.get(BOS, -1)], [rows.get(EOS, -1)]])[:, :, None]
-    fresh = slots.reshape(shape) == begins
-    targets = np.stack([vocabulary.ids(direction.targets) for direction in taken])
+    inputs = np.stack([direction.inputs for direction in taken])
+    numbers_U = _in_order_of_appearance(inputs.ravel(), len(lexicon))
+    short_UC, long_UC, slots_U = _spell(numbers_U, lexicon, multiple)
+    slot_of = np.zeros(len(lexicon), np.int32)
+    slot_of[numbers_U] = slots_U
     n_real = np.array([direction.n_real for direction in taken])[:, :, None]
     arrays = (
-        slot_of[slots].reshape(shape),
-        targets.reshape(shape),
-        fresh,
-        np.arange(shape[2])[None, None] < n_real,
+        slot_of[inputs],
+        lexicon.targets(np.stack([direction.targets for direction in taken])),
+        inputs == np.array([BEGIN, END])[:, None, None],
+        np.arange(inputs.shape[2])[None, None] < n_real,
     )
     return Window(short_UC, long_UC, *(_in_text_order(array) for array in arrays))
 
 
+def _in_order_of_appearance(numbers: np.ndarray, n_words: int) -> np.ndarray:
+    """The distinct ones. Their order must not depend on what the lexicon met before.
+
+    For it decides in which order gradients are summed, and a run that goes on from a checkpoint
+    has another lexicon.
+    """
+    first = np.full(n_words, -1)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the last one written stays
+    read = np.flatnonzero(first >= 0)
+    return read[np.argsort(first[read])]
+
+
 def _spell(
-    words: list[str], config: ElmoConfig, multiple: int
+    numbers_U: np.ndarray, lexicon: Lexicon, multiple: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The words as two arrays by length, and the row of each word in the two together.
 
     Few words are long, and a word costs as much as its row is wide.
     """
-    ids_UC = encode_words(words, config.max_characters_per_token)
+    config = lexicon.config
     width = _short_width(config)
     # After a word's end one window of padding must be left for the widest filter to see.
-    is_short = spelled_lengths(ids_UC) + config.max_filter_width <= width
-    order = np.argsort(~is_short, kind="stable")
-    n_short = int(is_short.sum())
-    short_UC = _padded(ids_UC[order[:n_short], :width], bucket(n_short, multiple=multiple))
+    is_short = lexicon.lengths(numbers_U) + config.max_filter_width <= width
+    short, long = numbers_U[is_short], numbers_U[~is_short]
+    short_UC = lexicon.spelled(short, width)
+    short_UC = _padded(short_UC, bucket(len(short), multiple=multiple))
     # Doubling sizes for the few long ones: two fine ladders would multiply the shapes.
-    n_long = bucket(len(words) - n_short, steps=1, multiple=multiple)
-    long_UC = _padded(ids_UC[order[n_short:]], n_long)
-    slot_of = np.empty(len(words), np.int32)
-    slot_of[order] = np.arange(len(words))
-    slot_of[order[n_short:]] += len(short_UC) - n_short
-    return short_UC, long_UC, slot_of
+    long_UC = lexicon.spelled(long, config.max_characters_per_token)
+    long_UC = _padded(long_UC, bucket(len(long), steps=1, multiple=multiple))
+    slots_U = np.empty(len(numbers_U), np.int32)
+    slots_U[is_short] = np.arange(len(short))
+    slots_U[~is_short] = len(short_UC) + np.arange(len(long))
+    return short_UC, long_UC, slots_U
 
 
 def _short_width(config: ElmoConfig) -> int:
