@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--budget", type=float, default=600, metavar="SECONDS", help="of each part (default: 600)")
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Measure each part that is asked for, as far as its time allows."""
     setup = setting(args, 200 if args.quick else _LENGTH_TOKENS)
     found: dict[str, Any] = {"setting": setup.json()}
@@ -67,13 +67,16 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         "length": (LENGTHS, lambda n: _length(setup, config, params, n)),
         "corpus": (SIZES, lambda n: _corpus(setup, config, params, n)),
     }
+    if "devices" in args.part:
+        found["devices"] = check_on_fake_devices(setup.model.native)
     for part, (values, point) in points.items():
         if part in args.part:
             chosen = _QUICK[part] if args.quick else values
-            found[part] = list(within(args.budget, chosen, point))
-    if "devices" in args.part:
-        found["devices"] = check_on_fake_devices(setup.model.native)
-    return found
+            found[part] = []
+            for measured in within(args.budget, chosen, point):
+                found[part].append(measured)
+                yield found
+    yield found
 
 
 def within(
