@@ -127,6 +127,7 @@ class TokenCollector(Collector):
                 (stretch.forward_TN, stretch.backward_TN), outputs, strict=True
             )
         ]
+        _send_to_host(*halves)
         return lambda results: self._fill(results, stretch.parts, halves)
 
     def _fill(self, results: Results, parts: Parts, halves: list[jax.Array]) -> None:
@@ -203,6 +204,8 @@ class PoolCollector(Collector):
             self.request.dtype,
         )
 
+        _send_to_host(vectors)
+
         def fill(results: Results) -> None:
             places = zip(shard.tolist(), nth.tolist(), strict=True)
             rows = map(np.asarray(vectors).__getitem__, places)
@@ -218,3 +221,9 @@ class PoolCollector(Collector):
     def nothing(self) -> np.ndarray:
         """See ``Collector``."""
         return np.zeros(self.request.shape(self.config, 0), self.request.dtype)
+
+
+def _send_to_host(*arrays: jax.Array) -> None:
+    """Let the copies begin as soon as the arrays are there, not when somebody asks for them."""
+    for array in arrays:
+        array.copy_to_host_async()
