@@ -79,27 +79,32 @@ class Ways:
         """The shards one after the other, the last one first; then joined."""
         for number in range(N_SHARDS, 0, -1):
             self._check(self._start(out, "--shard", f"{number}/{N_SHARDS}"))
-        command = [*COMMAND, "merge", str(out), "--quiet"]
-        self._check(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        self._check(_started("merge", out, "--quiet"))
 
     def _start(
         self, out: Path, *more: str, environment: dict[str, str] | None = None
     ) -> subprocess.Popen[str]:
         command = ["embed", self._text, "-o", out, "--model", self._model, "--quiet"]
         command += ["--part-tokens", self._part_tokens, *more]
-        return subprocess.Popen(
-            [*COMMAND, *map(str, command)],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return _started(*command, environment=environment)
 
     @staticmethod
     def _check(process: subprocess.Popen[str]) -> None:
         _, problem = process.communicate()
         if process.returncode:
             raise ElmoError(f"A command failed: {problem.strip()[-2000:]}")
+
+
+def _started(
+    *arguments: object, environment: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -174,8 +179,8 @@ def table(summary: dict[str, Any]) -> str:
     largest = max((row["largest_number"] for row in summary["rows"]), default=0.0)
     heads = ["against one process on one device", "the same file", "the same numbers"]
     shown = [
-        f"Model {what['model']}, all layers of {what['tokens']:,} tokens, in {summary['parts']} "
-        f"parts; the largest number is {largest:.3g}.",
+        f"Model {what['model']}, all layers of {what['tokens']:,} tokens, in about "
+        f"{summary['parts']} parts; the largest number is {largest:.3g}.",
         markdown([*heads, "largest difference"], rows),
     ]
     return "\n\n".join([*shown, *filter(None, [summary.get("left_out")])])
