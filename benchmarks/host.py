@@ -15,17 +15,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 
 import elmo_jax
-from elmo_jax import ElmoConfig
-from elmo_jax.engine import Engine, Request
-from elmo_jax.engine.plan import plan_for
-from elmo_jax.selection import select_layers
+from elmo_jax import Elmo, ElmoConfig
 from elmo_jax.training import Corpus, Vocabulary, survey
 from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.streams import TrainingStreams
@@ -60,14 +57,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     few = text[: max(1, len(text) // _SHARE_OF_LAYERS)]
     lines = [" ".join(words) for words in text]
     config, params = elmo_jax.load(setup.model.native)
-    pooled, layers = _request(config, "mean"), _request(config, None)
     with idle_device():
-        devices, plan = jax.devices()[:1], plan_for("gpu")
-        engine = Engine(config, params, "float32", devices=devices, plan=plan)
+        elmo = Elmo.from_params(config, jax.device_put(params))
         rates = {
-            "splitting lines": _rate(lambda: [line.split() for line in lines], text),
-            "sentence vectors": _rate(lambda: engine.run_all(text, pooled), text),
-            "all layers, float16": _rate(lambda: _drop(engine.run(few, layers)), few),
+            "lines to words": _rate(lambda: [line.split() for line in lines], text),
+            "lines to sentence vectors": _rate(lambda: elmo.embed_sentences(lines), text),
+            "words to sentence vectors": _rate(lambda: elmo.embed_sentences(text), text),
+            "words to all layers, float16": _rate(
+                lambda: [None for _ in elmo.stream(few, dtype="float16")], few
+            ),
             f"training windows of {args.rows} × {_WINDOW}": _training(config, text, args),
         }
     return {
@@ -77,18 +75,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             for name, rate in rates.items()
         ],
     }
-
-
-def _drop(results: Iterable[Any]) -> None:
-    for _ in results:
-        pass
-
-
-def _request(config: ElmoConfig, pooling: str | None) -> Request:
-    layers = "average" if pooling else "all"
-    return Request(
-        *select_layers(layers, config, None, 1.0), pooling, "float32" if pooling else "float16"
-    )
 
 
 def _training(config: ElmoConfig, text: list[Sentence], args: argparse.Namespace) -> Spread:

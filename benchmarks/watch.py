@@ -11,11 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 
 import elmo_jax.engine
+from elmo_jax.engine import engine
+from elmo_jax.engine.plan import plan_for
 
 from .measure import timed
 
@@ -49,12 +52,13 @@ def watched() -> Iterator[dict[str, Watched]]:
 
 @contextlib.contextmanager
 def idle_device() -> Iterator[None]:
-    """Nothing is computed until the context ends: what leaves a compiled function are zeros.
+    """An accelerator that does nothing: what leaves a compiled function are zeros.
 
-    The host does all that it does for results of these shapes, but for starting the calls and for
-    copying to and from another memory.
+    For what is opened within the context, the host does all that it does for an accelerator, but
+    for starting the calls and for copying to and from another memory.
     """
-    with _replaced(_idle):
+    plan = plan_for("gpu")
+    with _replaced(_idle), mock.patch.object(engine, "plan_for", lambda platform: plan):
         yield
 
 

@@ -23,6 +23,8 @@ from .tokenizers import Tokenizer
 
 DTYPES = ("float32", "float16")
 
+_NOTHING = np.zeros(0)
+
 
 class Elmo:
     """An ELMo, ready to use.
@@ -163,7 +165,10 @@ class Elmo:
             [(3, 1024), (0, 1024)]
         """
         request = self._request(layers, None, mix_weights, mix_gamma, dtype)
-        return self._engine.run_all(_listed(sentences), request)
+        listed = _listed(sentences)
+        results: list[np.ndarray] = [_NOTHING] * len(listed)
+        self._engine.run_all(listed, request, results)
+        return results
 
     def embed_sentences(
         self,
@@ -200,10 +205,10 @@ class Elmo:
         """
         check_pooling(pooling)
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        vectors = self._engine.run_all(_listed(tokenize(texts, tokenizer)), request)
-        if vectors:
-            return np.stack(vectors)
-        return np.zeros((0, *request.shape(self.config, 0)), dtype)
+        listed = _listed(tokenize(texts, tokenizer))
+        results = np.empty((len(listed), *request.shape(self.config, 0)), dtype)
+        self._engine.run_all(listed, request, results)
+        return results
 
     def get_word_embeddings(self, items: Sequence[str]) -> np.ndarray | list[np.ndarray]:
         """Vectors of the words of one sentence, or of several sentences given as strings.

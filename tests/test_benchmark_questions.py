@@ -149,9 +149,10 @@ def test_the_work_of_the_host_is_measured_in_kinds(ask):
     assert code == 0
     work = [row["work"] for row in found["rows"]]
     assert work == [
-        "splitting lines",
-        "sentence vectors",
-        "all layers, float16",
+        "lines to words",
+        "lines to sentence vectors",
+        "words to sentence vectors",
+        "words to all layers, float16",
         "training windows of 4 × 20",
     ]
     assert all(row["tokens_per_second"]["median"] > 0 for row in found["rows"])

@@ -42,7 +42,7 @@ all_, one = (engine.Engine(config, params, "float32", devices=devices, plan=size
 elmo = elmo_jax.Elmo.from_params(config, params)
 for layers, pooling in (("all", None), ("top", "mean")):
     request = elmo._request(layers, pooling, None, 1.0, "float32")
-    pairs = zip(all_.run_all(texts, request), one.run_all(texts, request), strict=True)
+    pairs = zip(all_.run(texts, request), one.run(texts, request), strict=True)
     print("difference", max(float(np.abs(a - b).max(initial=0)) for a, b in pairs))
 print("tokens", *tokens)
 print("lanes", *where)

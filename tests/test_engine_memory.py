@@ -152,14 +152,14 @@ def test_the_plan_of_accelerators_gives_the_same_vectors(tiny, expected):
     scaled = dataclasses.replace(plan.ACCELERATOR, lane_shapes=(4, 16), window_tokens=128)
     other = engine.Engine(*tiny, "float32", plan=scaled)
     request = small_elmo(tiny)._request("all", None, None, 1.0, "float32")
-    equal(other.run_all(SENTENCES, request), expected)
+    equal(list(other.run(SENTENCES, request)), expected)
 
 
 def test_kernels_that_are_rounded_once_give_the_same_bits(tiny, monkeypatch):
     request = small_elmo(tiny)._request("all", None, None, 1.0, "float32")
     sizes = dataclasses.replace(plan.CPU, lane_shapes=(16,))
-    once = engine.Engine(*tiny, "bfloat16", plan=sizes).run_all(SENTENCES, request)
+    once = list(engine.Engine(*tiny, "bfloat16", plan=sizes).run(SENTENCES, request))
     monkeypatch.setattr(engine, "round_kernels", lambda params, precision: params)
-    each_time = engine.Engine(*tiny, "bfloat16", plan=sizes).run_all(SENTENCES, request)
+    each_time = list(engine.Engine(*tiny, "bfloat16", plan=sizes).run(SENTENCES, request))
     for one, other in zip(once, each_time, strict=True):
         np.testing.assert_array_equal(one, other)

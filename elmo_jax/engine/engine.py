@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 
 import jax
 import numpy as np
@@ -22,8 +22,6 @@ from .word_table import WordTable
 
 _LONG = 64
 """Tokens of the sentences that one in a hundred real ones is longer than."""
-
-_NOTHING = np.zeros(0)
 
 
 class Engine:
@@ -86,18 +84,23 @@ class Engine:
         if source.failure is not None:
             raise source.failure
 
-    def run_all(self, sentences: Sequence[Sentence], request: Request) -> list[np.ndarray]:
+    def run_all(
+        self, sentences: Sequence[Sentence], request: Request, results: MutableSequence | np.ndarray
+    ) -> None:
         """``run`` for sentences that are all there: the long ones are read first.
 
         They would be the last to end, with most lanes idle, if they came late in the text.
+
+        Args:
+            sentences: lists of words, checked already.
+            request: what is wanted of each.
+            results: as long as ``sentences``; each result is put into its place.
         """
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         order = np.argsort(lengths <= _LONG, kind="stable").tolist()
-        results: list[np.ndarray] = [_NOTHING] * len(sentences)
         ordered = (sentences[i] for i in order)
         for i, result in zip(order, self.run(ordered, request), strict=True):
             results[i] = result
-        return results
 
     def forget_words(self) -> None:
         """The next run starts with an empty word table; those under way keep theirs."""
