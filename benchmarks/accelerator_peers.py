@@ -14,7 +14,8 @@ import numpy as np
 from elmo_jax import ElmoError
 
 from . import corpus
-from .accelerator_parts import BOUNDS, Job
+from .accelerator_job import Job
+from .accelerator_parts import BOUNDS
 from .measure import Spread, assert_equal, interleave, ratios, timed
 from .peers import open_peer
 from .precision import compare_layers

@@ -28,7 +28,7 @@ from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.streams import TrainingStreams
 from elmo_jax.training.windows import assemble
 
-from .accelerator_parts import repeated
+from .accelerator_job import repeated
 from .arguments import setting
 from .corpus import Sentence, count_tokens, write_sentences
 from .measure import Spread

@@ -1,9 +1,9 @@
-"""The engine's compiled step on its own: the one file here that knows the engine from inside."""
+"""The engine's compiled step on its own, over made-up words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,50 @@ from elmo_jax import ElmoConfig
 from elmo_jax.engine.lanes import read_lanes, start_state
 from elmo_jax.engine.plan import plan_for
 from elmo_jax.engine.word_table import Words
-from elmo_jax.model import GATES, round_kernels
+from elmo_jax.model import GATES, BiLMState, round_kernels
 from elmo_jax.parameters import Params
 
 _ROWS = 2048
 """Of the word table: enough for the gather to miss the nearest cache, as with real text."""
+
+
+class StepInputs(NamedTuple):
+    """What one call of the engine's step reads.
+
+    Attributes:
+        params: with kernels in the precision of the products.
+        words: a table of random words.
+        start: of every sentence.
+        forward_TN: int32 [T, N], rows of the table.
+        backward_TN: the same of the other direction.
+        fresh_TN: bool [T, N]; a sentence begins with the first token.
+    """
+
+    params: Params
+    words: Words
+    start: BiLMState
+    forward_TN: np.ndarray
+    backward_TN: np.ndarray
+    fresh_TN: np.ndarray
+
+
+def step_inputs(
+    config: ElmoConfig, params: Params, n_lanes: int, n_tokens: int, precision: str
+) -> StepInputs:
+    """Random words for ``n_tokens`` of each of ``n_lanes`` lanes; the same ones every time."""
+    rng = np.random.default_rng(0)
+    n_gates = len(GATES) * config.cell_dim
+    widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
+    words = jax.tree.map(
+        lambda width: jnp.asarray(rng.normal(0, 0.4, (_ROWS, width)), jnp.float32), widths
+    )
+    shape = n_tokens, n_lanes
+    fresh = np.zeros(shape, bool)
+    fresh[0] = True
+    forward, backward = (rng.integers(0, _ROWS, shape, np.int32) for _ in range(2))
+    params = round_kernels(params, precision)
+    start = start_state(params, config, config.n_layers, precision)
+    return StepInputs(params, words, start, forward, backward, fresh)
 
 
 def engine_step(
@@ -27,7 +66,7 @@ def engine_step(
     n_tokens: int,
     precision: str = "float32",
 ) -> Callable[[], Any]:
-    """One call of the engine's step over random words: ``n_tokens`` of each of ``n_lanes`` lanes.
+    """One call of the engine's step over ``step_inputs``.
 
     Args:
         config: the architecture.
@@ -39,23 +78,13 @@ def engine_step(
     Returns:
         A function that starts the call and gives its outputs; the first call compiles.
     """
-    rng = np.random.default_rng(0)
-    shape = n_tokens, n_lanes
-    n_gates = len(GATES) * config.cell_dim
-    widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
-    words = jax.tree.map(
-        lambda width: jnp.asarray(rng.normal(0, 0.4, (_ROWS, width)), jnp.float32), widths
-    )
-    fresh = np.zeros(shape, bool)
-    fresh[0] = True
-    forward, backward = (rng.integers(0, _ROWS, shape, np.int32) for _ in range(2))
+    given = step_inputs(config, params, n_lanes, n_tokens, precision)
     plan = plan_for(jax.default_backend())
-    params = round_kernels(params, precision)
-    start = start_state(params, config, config.n_layers, precision)
-    state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), start)
+    state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), given.start)
 
     def call() -> Any:
-        arguments = (params, words, start, state, forward, backward, fresh, np.int32(n_tokens))
-        return read_lanes(*arguments, config, precision, plan.layout(n_lanes))
+        arguments = (given.params, given.words, given.start, state, *given[3:])
+        layout = plan.layout(n_lanes)
+        return read_lanes(*arguments, np.int32(n_tokens), config, precision, layout)
 
     return call

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from fake_peers import FakePeer, questioner
 
-from benchmarks import accelerator, accelerator_parts, accelerator_peers
+from benchmarks import (
+    accelerator,
+    accelerator_job,
+    accelerator_peers,
+    accelerator_steps,
+    variants,
+)
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ class FakeElmo:
 @pytest.fixture
 def accelerated(monkeypatch):
     fake = lambda job, precision=None: FakeElmo(job, precision)  # noqa: E731 - becomes a method
-    monkeypatch.setattr(accelerator_parts.Job, "elmo", fake)
+    monkeypatch.setattr(accelerator_job.Job, "elmo", fake)
     monkeypatch.setattr(accelerator_peers, "open_peer", lambda name, **_: FakePeer(name))
     monkeypatch.setattr(FakeElmo, "off", {})
     FakePeer.error |= {"torch_lstm": 1, "allennlp": 2}
@@ -74,8 +80,25 @@ def test_nothing_begins_after_the_time_is_over(ask, accelerated, capsys):
 def test_steps_are_run_in_the_precision_that_was_asked_for(ask, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        accelerator_parts, "engine_step", lambda *choices: asked.append(choices[2:]) or (lambda: 1)
+        accelerator_steps, "engine_step", lambda *choices: asked.append(choices[2:]) or (lambda: 1)
     )
     code, found = ask("accelerator", "--part", "steps")
     assert code == 0 and asked == [(1, 4, "bfloat16"), (4, 4, "bfloat16")]
     assert [(row["lanes"], row["length"]) for row in found["steps"]] == [(1, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_other_forms_of_the_step_are_held_against_the_engine(ask, precision, capsys):
+    code, found = ask("accelerator", "--part", "variants", "--precision", precision)
+    assert code == 0
+    errors = {row["form"]: row["relative_error"] for row in found["variants"]}
+    assert list(errors) == list(variants.forms(precision))
+    assert max(errors.values()) < (1e-6 if precision == "float32" else 1e-2)
+    assert "| one scan, stacked | 4 × 4 |" in capsys.readouterr().out
+
+
+def test_a_form_that_computes_something_else_is_not_timed(ask, monkeypatch, capsys):
+    monkeypatch.setattr(accelerator_steps, "variant", lambda *_: lambda: np.float32(0))
+    code, found = ask("accelerator", "--part", "variants", "--precision", "float32")
+    assert (code, found) == (1, None)
+    assert "The form 'one scan' is off by 1." in capsys.readouterr().err
