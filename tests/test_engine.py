@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax.characters import encode_words
-from elmo_jax.engine import plan, reading, run, timeline, word_table
+from elmo_jax.engine import plan, reading, run, timeline, word_rows, word_table
 from elmo_jax.functional import layer_outputs
 from elmo_jax.model import BiLM, init_params
 
@@ -164,7 +164,7 @@ def test_the_word_table_holds_token_vectors(tiny):
     np.testing.assert_allclose(
         table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
     )
-    assert not np.asarray(table.words.vectors)[word_table.PADDING_ROW].any()
+    assert not np.asarray(table.words.vectors)[word_rows.PADDING_ROW].any()
 
 
 def test_the_word_table_holds_the_gates_of_the_first_layers(tiny):
@@ -223,6 +223,37 @@ def test_words_that_somebody_holds_stay_and_a_table_of_them_grows(little_table, 
     np.testing.assert_allclose(
         vectors[held], encoded(*tiny, list("ademnopqrst")), atol=SAME_WORD_TOLERANCE
     )
+
+
+def test_an_interrupt_while_words_are_computed_leaves_none_without_its_vector(tiny, monkeypatch):
+    elmo = elmo_jax.Elmo.from_params(*tiny)
+    texts = [[f"{letter}{n}" for n in range(150)] for letter in "ab"]
+    wanted = [elmo.embed([text])[0] for text in texts]
+    elmo = elmo_jax.Elmo.from_params(*tiny)
+    write, n_calls = word_table._write_words, itertools.count()
+
+    def interrupted(*arguments):
+        if next(n_calls) == 2:
+            raise KeyboardInterrupt
+        return write(*arguments)
+
+    monkeypatch.setattr(word_table, "_write_words", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        elmo.embed(texts)
+    for text, expected in zip(texts, wanted, strict=True):
+        np.testing.assert_allclose(elmo.embed([text])[0], expected, atol=SAME_WORD_TOLERANCE)
+
+
+def test_a_table_that_failed_knows_its_new_words_no_more(tiny, monkeypatch):
+    table = word_table.WordTable(*tiny, "float32")
+    known = table.rows(["a", "b"])
+    with monkeypatch.context() as context, pytest.raises(RuntimeError):
+        context.setattr(table, "_compute", lambda *_: (_ for _ in ()).throw(RuntimeError()))
+        table.rows(["c", "a"])
+    assert table.rows(["a", "b"]).tolist() == known.tolist()
+    rows = table.rows(["c", "a"])
+    vectors = np.asarray(table.words.vectors)[rows]
+    np.testing.assert_allclose(vectors, encoded(*tiny, ["c", "a"]), atol=SAME_WORD_TOLERANCE)
 
 
 def test_two_streams_of_one_model_do_not_disturb_each_other(tiny, monkeypatch):

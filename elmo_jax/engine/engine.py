@@ -130,8 +130,9 @@ class Engine:
                 else:
                     run.advance()
                 return placed
-            except jax.errors.JaxRuntimeError as error:
+            except BaseException as error:
                 if not is_out_of_memory(error):
+                    self._tables.clear()  # an interrupted call may have taken its arrays
                     raise
                 reason = str(error)
             # Out here the error has let go of the arrays that its traceback held.

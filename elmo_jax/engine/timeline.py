@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..packing import level
-from .word_table import PADDING_ROW
+from .word_rows import PADDING_ROW
 
 
 class Parts(NamedTuple):
