@@ -17,13 +17,16 @@ def optional_module(name: str, purpose: str, extra: str) -> Any:
         extra: of elmo-jax, that installs it.
 
     Raises:
-        ElmoError: if it is not installed, naming the extra.
+        ElmoError: if it is not installed, naming the extra, or cannot be imported.
     """
+    package = name.partition(".")[0]
     try:
         return importlib.import_module(name)
-    except ImportError:
-        package = name.partition(".")[0]
+    except ImportError as error:
+        # A package may be there, and lack another or a version of it.
+        is_missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        problem = "is not installed" if is_missing else f"cannot be imported ({error})"
         raise ElmoError(
-            f"The package {package} is not installed; {purpose} needs it: "
+            f"The package {package} {problem}; {purpose} needs it: "
             f'pip install "elmo-jax[{extra}]".'
         ) from None
