@@ -142,6 +142,21 @@ def test_the_slider_moves_the_dots_to_where_the_layer_has_them(reader):
     assert reader.places() == top and not reader.all("#note")[0].is_displayed()
 
 
+def test_thousands_of_dots_move_in_one_step(reader, tmp_path):
+    step = """
+        const done = arguments[0];
+        slider.value = 1;
+        slider.dispatchEvent(new Event("input"));
+        requestAnimationFrame(() => done(svg.dataset.moving === undefined));
+    """
+    assert not reader.driver.execute_async_script(step)  # four dots travel
+    found = exploring.find_occurrences("bank", [["the", "bank"]] * 3001, most=3001)
+    vectors = np.random.default_rng(0).normal(size=(3001, 2, 2)).astype(np.float32)
+    exploring.write_page(tmp_path / "many.html", "bank", found, vectors)
+    reader.driver.get((tmp_path / "many.html").as_uri())
+    assert reader.driver.execute_async_script(step.replace("= 1", "= 0"))
+
+
 def test_the_search_and_the_legend_filter(reader):
     reader.all("#search")[0].send_keys("RIVER")
     assert reader.text("#count") == "1 of 4 occurrences"

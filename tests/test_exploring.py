@@ -233,6 +233,15 @@ def test_a_heatmap_page_escapes_its_words(tmp_path):
         exploring.write_heatmap(tmp_path / "h.gif", heatmap)
 
 
+def test_long_sentences_stand_beside_rows_and_their_numbers_above_columns(tmp_path):
+    names = ["a sentence " * 20, "Hi"]
+    exploring.write_heatmap(tmp_path / "h.html", exploring.Heatmap(names, names, np.eye(2)))
+    page = (tmp_path / "h.html").read_text("utf-8")
+    heads = re.findall(r"<th [^>]*><div>(.*?)</div>", page)
+    assert heads == ["[1]", "[2]", f"[1] {names[0]}", "[2] Hi"]
+    assert page.count(f'title="{names[0]}"') == 1  # above the column, for who points at it
+
+
 # Commands
 
 

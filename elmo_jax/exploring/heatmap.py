@@ -16,6 +16,9 @@ from ..files import atomic_file
 from ..selection import Layers
 from .figure import SUFFIXES, new_figure, plain, save_figure
 
+_LONG = 24
+"""Characters of a name that can stand above a column."""
+
 _LOW, _HIGH = (247, 249, 252), (0, 82, 147)
 
 
@@ -131,10 +134,13 @@ def _figure(heatmap: Heatmap, title: str) -> Any:
 
 
 def _html(heatmap: Heatmap, title: str) -> str:
-    head = "".join(f'<th scope="col" dir="auto">{_cell(name)}</th>' for name in heatmap.columns)
+    row_names, column_names = _numbered(heatmap)
+    head = "".join(
+        _name("col", name, whole) for name, whole in zip(column_names, heatmap.columns, strict=True)
+    )
     rows = "\n".join(
-        f'<tr><th scope="row" dir="auto">{_cell(name)}</th>{_row(values, shares)}</tr>'
-        for name, values, shares in zip(heatmap.rows, heatmap.values, _share(heatmap), strict=True)
+        f"<tr>{_name('row', name, name)}{_row(values, shares)}</tr>"
+        for name, values, shares in zip(row_names, heatmap.values, _share(heatmap), strict=True)
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
     for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
@@ -152,8 +158,21 @@ def _row(values: np.ndarray, shares: np.ndarray) -> str:
     return "".join(cells)
 
 
-def _cell(name: str) -> str:
-    return html.escape(name)
+def _numbered(heatmap: Heatmap) -> tuple[list[str], list[str]]:
+    """The names of rows and columns; sentences with one another have numbers above the columns."""
+    rows, columns = heatmap.rows, heatmap.columns
+    if rows != columns or max(map(len, columns)) <= _LONG:
+        return rows, columns
+    numbers = [f"[{number}]" for number in range(1, len(rows) + 1)]
+    return [f"{number} {row}" for number, row in zip(numbers, rows, strict=True)], numbers
+
+
+def _name(scope: str, name: str, whole: str) -> str:
+    """A cell that names a row or column; what does not fit is read by pointing at it."""
+    return (
+        f'<th scope="{scope}" dir="auto" title="{html.escape(whole)}">'
+        f"<div>{html.escape(name)}</div></th>"
+    )
 
 
 def _short(name: str) -> str:
