@@ -24,9 +24,9 @@ def optional_module(name: str, purpose: str, extra: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         # A package may be there, and lack another or a version of it.
-        is_missing = isinstance(error, ModuleNotFoundError) and error.name == package
+        name_of = (error.name or "").partition(".")[0]
+        is_missing = isinstance(error, ModuleNotFoundError) and name_of == package
         problem = "is not installed" if is_missing else f"cannot be imported ({error})"
         raise ElmoError(
-            f"The package {package} {problem}; {purpose} needs it: "
-            f'pip install "elmo-jax[{extra}]".'
+            f'The package {package} {problem}; {purpose} needs it: pip install "elmo-jax[{extra}]".'
         ) from None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax import ElmoError, split_sentences, tokenizer_named
+from elmo_jax.optional import optional_module
 from elmo_jax.sentences import tokenize
 from elmo_jax.splitting import stream_sentences
 from elmo_jax.tokenizers import words
@@ -98,7 +99,7 @@ def test_a_missing_package_is_named_with_its_extra(package, use, extra, monkeypa
 
     def without(name, *args, **kwargs):
         if name.split(".")[0] == package:
-            raise ImportError(name)
+            raise ModuleNotFoundError(name, name=name)
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
@@ -106,6 +107,15 @@ def test_a_missing_package_is_named_with_its_extra(package, use, extra, monkeypa
         ElmoError, match=rf'is not installed; .*: pip install "elmo-jax\[{extra}\]"'
     ):
         use()
+
+
+def test_a_package_that_is_there_and_broken_is_not_said_to_be_missing(tmp_path, monkeypatch):
+    (tmp_path / "broken.py").write_text("raise ImportError('built for another NumPy')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ElmoError, match=r"broken cannot be imported \(built for another NumPy\); a"
+    ):
+        optional_module("broken", "a test", "none")
 
 
 # Sentences
