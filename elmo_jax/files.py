@@ -66,7 +66,10 @@ def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def refuse_existing(target: Path, overwrite: bool) -> None:
     """Raise ElmoError if ``target`` exists and is not to be overwritten."""
     if target.exists() and not overwrite:
-        raise ElmoError(f"{target} exists already. Choose another name, or pass overwrite.")
+        raise ElmoError(
+            f"{target} exists already. Choose another name, or replace it: overwrite=True, "
+            "in a command --overwrite."
+        )
 
 
 def check_space(target: Path, needed: int) -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -242,6 +243,14 @@ def test_info_describes_a_model(folder, capsys):
     assert main(["info", str(folder)]) == 0
     shown = capsys.readouterr().out
     assert f"{summary['parameters']:,}" in shown and "projection_dim" in shown
+
+
+def test_info_gives_each_part_of_a_remark_a_row(capsys):
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^training$\n^  reset_state +True$", shown, re.M)
+    assert re.search(r"^    2$\n^      finished +True$", shown, re.M)
+    assert max(map(len, shown.splitlines()[1:])) < 100
 
 
 def test_init_makes_a_random_model_and_embed_says_that_it_is(text_file, tmp_path, capsys):

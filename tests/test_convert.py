@@ -88,7 +88,8 @@ def test_an_old_model_is_replaced_only_on_demand(folder, make_model, tmp_path):
     before = files_of(out)
     _, err = convert(folder, out, code=1)
     assert err == (
-        f"python -m convert: error: {out} exists already. Choose another name, or pass overwrite.\n"
+        f"python -m convert: error: {out} exists already. Choose another name, "
+        "or replace it: overwrite=True, in a command --overwrite.\n"
     )
     assert files_of(out) == before
     convert(folder, out, "--overwrite")

@@ -233,6 +233,21 @@ def test_a_heatmap_page_escapes_its_words(tmp_path):
         exploring.write_heatmap(tmp_path / "h.gif", heatmap)
 
 
+@pytest.mark.parametrize(("n", "numbers"), [(2, 4), (70, 0)])
+def test_a_figure_of_many_names_stays_small_and_has_a_scale_for_numbers(n, numbers, monkeypatch):
+    pytest.importorskip("matplotlib")
+    drawn = []
+    monkeypatch.setattr(
+        "elmo_jax.exploring.heatmap.save_figure", lambda path, figure, **_: drawn.append(figure)
+    )
+    names = [f"word{number}" for number in range(n)]
+    exploring.write_heatmap("h.png", exploring.Heatmap(names, names, np.eye(n)))
+    cells, *scale = drawn[0].axes
+    assert len(cells.texts) == numbers and len(scale) == (not numbers)
+    assert max(drawn[0].get_size_inches()) < 40
+    assert [label.get_text() for label in cells.get_yticklabels()] == names
+
+
 def test_long_sentences_stand_beside_rows_and_their_numbers_above_columns(tmp_path):
     names = ["a sentence " * 20, "Hi"]
     exploring.write_heatmap(tmp_path / "h.html", exploring.Heatmap(names, names, np.eye(2)))

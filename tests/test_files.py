@@ -64,7 +64,10 @@ def test_an_existing_file_is_refused_before_any_work(tmp_path):
         with atomic_file(target):
             worked.append(1)
 
-    assert message_of(work) == (f"{target} exists already. Choose another name, or pass overwrite.")
+    assert message_of(work) == (
+        f"{target} exists already. Choose another name, or replace it: overwrite=True, "
+        "in a command --overwrite."
+    )
     assert not worked and files_of(tmp_path) == {"out": b"old"}
 
 
@@ -146,7 +149,8 @@ def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
     target = tmp_path / "out"
     write_folder(target, {"mine": b"old"})
     assert message_of(write_folder, target) == (
-        f"{target} exists already. Choose another name, or pass overwrite."
+        f"{target} exists already. Choose another name, or replace it: overwrite=True, "
+        "in a command --overwrite."
     )
     assert files_of(tmp_path) == {"out/mine": b"old"}
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
+
+from ..files import shown_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,12 +49,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     rows = [("model", f"{summary['model']} ({summary['format']})")]
-    rows += [(key, str(value)) for key, value in summary["metadata"].items()]
+    for key, value in summary["metadata"].items():
+        rows += _rows(key, value)
     rows += [(key, str(value)) for key, value in summary["config"].items()]
     rows += [
         ("output", f"{summary['layers']} layers of {summary['dim']} dimensions"),
         ("parameters", f"{summary['parameters']:,}"),
     ]
     rows += [(f"  {part}", f"{n:,}") for part, n in summary["parameters_by_part"].items()]
-    rows += [(name, f"{size / 1e6:.1f} MB") for name, size in summary["files"].items()]
-    return "\n".join(f"{key:26} {value}" for key, value in rows)
+    rows += [(name, shown_size(size)) for name, size in summary["files"].items()]
+    return "\n".join(f"{key:26} {value}".rstrip() for key, value in rows)
+
+
+def _rows(key: str, value: Any, indent: str = "") -> Iterator[tuple[str, str]]:
+    """A remark of a model's maker; one with parts, a row for each."""
+    parts: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        parts = list(value.items())
+    elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
+        parts = [(str(number), part) for number, part in enumerate(value, 1)]
+    yield indent + key, "" if parts else str(value)
+    for name, part in parts:
+        yield from _rows(name, part, indent + "  ")

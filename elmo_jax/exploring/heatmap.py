@@ -19,6 +19,10 @@ from .figure import SUFFIXES, new_figure, plain, save_figure
 _LONG = 24
 """Characters of a name that can stand above a column."""
 
+_MOST_WRITTEN = 50
+"""Rows or columns of a figure whose cells hold numbers; more share the room that these take, and a
+scale of colours stands in the numbers' place. Two hundred with numbers took gigabytes to draw."""
+
 _LOW, _HIGH = (247, 249, 252), (0, 82, 147)
 
 
@@ -111,26 +115,34 @@ def _share(heatmap: Heatmap) -> np.ndarray:
 
 def _figure(heatmap: Heatmap, title: str) -> Any:
     n_rows, n_columns = heatmap.values.shape
-    figure, axes = new_figure(2.6 + 0.62 * n_columns, 1.9 + 0.46 * n_rows)
+    shrink = min(1.0, _MOST_WRITTEN / max(n_rows, n_columns))
+    figure, axes = new_figure(2.6 + 0.62 * shrink * n_columns, 1.9 + 0.46 * shrink * n_rows)
     from matplotlib.colors import LinearSegmentedColormap
 
     scale = LinearSegmentedColormap.from_list(
         "blues", [tuple(part / 255 for part in colour) for colour in (_LOW, _HIGH)]
     )
-    axes.imshow(heatmap.values, cmap=scale, aspect="auto")
+    image = axes.imshow(heatmap.values, cmap=scale, aspect="auto")
     axes.set_xticks(range(n_columns), [_short(name) for name in heatmap.columns], rotation=40)
     for label in axes.get_xticklabels():
         label.set_horizontalalignment("right")
         label.set_rotation_mode("anchor")
     axes.set_yticks(range(n_rows), [_short(name) for name in heatmap.rows])
-    axes.tick_params(length=0, labelsize=9)
+    axes.tick_params(length=0, labelsize=9 * shrink)
     axes.spines[:].set_visible(False)
+    axes.set_title(plain(title), fontsize=10, loc="left")
+    if shrink < 1:
+        figure.colorbar(image, ax=axes, shrink=0.5)
+    else:
+        _write_values(axes, heatmap)
+    return figure
+
+
+def _write_values(axes: Any, heatmap: Heatmap) -> None:
     shares = _share(heatmap)
     for (row, column), value in np.ndenumerate(heatmap.values):
         colour = "white" if shares[row, column] > 0.55 else "#1c2733"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    axes.set_title(plain(title), fontsize=10, loc="left")
-    return figure
 
 
 def _html(heatmap: Heatmap, title: str) -> str:
