@@ -105,7 +105,9 @@ def test_a_word_that_is_not_there_is_an_error():
 
 def test_vectors_are_those_of_the_word_in_its_sentence(elmo):
     found = exploring.find_occurrences("play", TEXT)
-    vectors = exploring.embed_occurrences(elmo, found)
+    done = []
+    vectors = exploring.embed_occurrences(elmo, found, done=done.append)
+    assert done == [len(each.words) for each in found]
     assert vectors.shape == (6, 2, 4) and vectors.dtype == np.float32
     assert vectors[:, 1, 3].tolist() == [0, 1, 0, 1, 0, 0]
 

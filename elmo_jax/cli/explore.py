@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max", type=int, default=2000, help="how many to draw (default: %(default)s)")
     add_model_arguments(parser)
     add("--overwrite", action="store_true", help="replace an existing OUT")
-    add("--quiet", action="store_true", help="no notes")
+    add("--quiet", action="store_true", help="no notes, no progress bar")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for a text, a word, a model or an output that cannot be used.
     """
+    from ..embedding.progress import progress_bar
     from ..exploring import embed_occurrences, find_occurrences, write_figure, write_page
     from ..exploring.figure import SUFFIXES
     from ..files import refuse_existing
@@ -52,7 +53,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ElmoError(f"Expected --max of at least 1, got {args.max}.")
     read = reading(args)
     found = find_occurrences(args.word, read(), most=args.max, exact=args.exact)
-    vectors = embed_occurrences(open_elmo(args), found)
+    elmo, n_words = open_elmo(args), sum(len(each.words) for each in found)
+    with progress_bar(n_words, 0, not args.quiet) as bar:
+        vectors = embed_occurrences(elmo, found, done=bar.update)
     if suffix in _PAGES:
         write_page(
             target,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -116,8 +116,15 @@ def occurrence_in(sentence: Sequence[str], word: str, *, exact: bool = False) ->
     raise ElmoError(f"{word!r} is none of the words of the sentence {' '.join(sentence)!r}.")
 
 
-def embed_occurrences(elmo: Elmo, found: Sequence[Occurrence]) -> np.ndarray:
+def embed_occurrences(
+    elmo: Elmo, found: Sequence[Occurrence], *, done: Callable[[int], object] | None = None
+) -> np.ndarray:
     """The vectors of occurrences.
+
+    Args:
+        elmo: the model.
+        found: the occurrences.
+        done: called after each sentence with the number of its words, to show how far it is.
 
     Returns:
         float32 [N, L, D], one row an occurrence, all layers.
@@ -128,6 +135,8 @@ def embed_occurrences(elmo: Elmo, found: Sequence[Occurrence]) -> np.ndarray:
     results = elmo.stream(occurrence.words for occurrence in found)
     for row, (occurrence, layers_LTD) in enumerate(zip(found, results, strict=True)):
         vectors[row] = layers_LTD[:, occurrence.position]
+        if done is not None:
+            done(len(occurrence.words))
     return vectors
 
 

@@ -163,6 +163,7 @@ def plot_metrics(metrics: Path, picture: Path) -> bool:
             steps, values = zip(*[(step, in_nats(v)) for step, v in points], strict=True)
             axes.plot(steps, values, label=label, marker="." if len(points) < 50 else None)
     axes.set(xlabel="step", ylabel="nats a token")
-    axes.legend()
+    if axes.lines:  # a run may be shorter than the way to its first line
+        axes.legend()
     figure.savefig(picture, dpi=120)
     return True
