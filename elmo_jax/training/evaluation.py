@@ -78,7 +78,7 @@ def evaluate(
         reset_state: start each sentence from zeros, as a model of the "modern" recipe was
             trained; otherwise the state is carried on, as bilm-tf does.
         precision: of the matrix products.
-        progress: show a progress bar on stderr.
+        progress: show a progress bar on stderr, if that is a terminal.
 
     Raises:
         ElmoError: for a model without a softmax or with one of another vocabulary, or a text
@@ -98,7 +98,8 @@ def evaluate(
     rows = placement.place_rows(initial_rows(config, batch_size, params["softmax"]["bias"].dtype))
     lexicon = Lexicon(vocabulary, config)
     sums, counts = np.zeros(2), np.zeros(3, np.int64)
-    with tqdm(unit="tok", unit_scale=True, disable=not progress, leave=False) as bar:
+    hidden = None if progress else True  # None: if this is no terminal
+    with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:
         for taken in _windows(corpus, batch_size, unroll_steps, lexicon):
             window = assemble(taken, lexicon, placement.n_devices)
             window_sums, rows = _sum_losses(
