@@ -136,15 +136,15 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         for name, way in all_.items():
             out = Path(folder) / "out.h5"
             way(out)
-            rows.append(_row(name, _read(out), expected))
-            rows[-1]["same_bytes"] = out.read_bytes() == whole.read_bytes()
+            same_bytes = out.read_bytes() == whole.read_bytes()
+            rows.append(_row(name, _read(out), expected, same_bytes))
             out.unlink()
             yield found
         if find_spec("ray") is None:
             found["left_out"] = "Ray is not installed (extra ray)."
         else:
             vectors = embed_on_ray(setup.model.native, text)
-            rows.append(_row("two workers of Ray", vectors, expected))
+            rows.append(_row("two workers of Ray", vectors, expected, None))
     yield found
 
 
@@ -154,10 +154,12 @@ def _read(file: Path) -> list[np.ndarray]:
         return [arrays[str(number)][()] for number in range(len(arrays) - 1)]
 
 
-def _row(name: str, found: list[np.ndarray], expected: list[np.ndarray]) -> dict[str, Any]:
+def _row(
+    name: str, found: list[np.ndarray], expected: list[np.ndarray], same_bytes: bool | None
+) -> dict[str, Any]:
     return {
         "way": name,
-        "same_bytes": None,
+        "same_bytes": same_bytes,
         "same_numbers": all(map(np.array_equal, found, expected)),
         "largest_difference": assert_equal(name, found, expected, SUMS),
         "largest_number": float(max(np.abs(array).max() for array in expected)),

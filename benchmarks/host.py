@@ -55,21 +55,22 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     setup = setting(args, n_tokens)
     text, copies = repeated(setup, n_tokens)
     few = text[: max(1, len(text) // _SHARE_OF_LAYERS)]
+    n_tokens, n_few = count_tokens(text), count_tokens(few)
     lines = [" ".join(words) for words in text]
     config, params = elmo_jax.load(setup.model.native)
     with idle_device():
         elmo = Elmo.from_params(config, jax.device_put(params))
         rates = {
-            "lines to words": _rate(lambda: [line.split() for line in lines], text),
-            "lines to sentence vectors": _rate(lambda: elmo.embed_sentences(lines), text),
-            "words to sentence vectors": _rate(lambda: elmo.embed_sentences(text), text),
+            "lines to words": _rate(lambda: [line.split() for line in lines], n_tokens),
+            "lines to sentence vectors": _rate(lambda: elmo.embed_sentences(lines), n_tokens),
+            "words to sentence vectors": _rate(lambda: elmo.embed_sentences(text), n_tokens),
             "words to all layers, float16": _rate(
-                lambda: [None for _ in elmo.stream(few, dtype="float16")], few
+                lambda: [None for _ in elmo.stream(few, dtype="float16")], n_few
             ),
             f"training windows of {args.rows} × {_WINDOW}": _training(config, text, args),
         }
     return {
-        "setting": setup.json() | {"tokens": count_tokens(text), "text_copies": copies},
+        "setting": setup.json() | {"tokens": n_tokens, "text_copies": copies},
         "rows": [
             {"work": name, "tokens_per_second": rate.json(), "nanoseconds": 1e9 / rate.median}
             for name, rate in rates.items()
@@ -89,16 +90,16 @@ def _training(config: ElmoConfig, text: list[Sentence], args: argparse.Namespace
             for _ in range(n_windows):
                 assemble(streams.take(), streams.lexicon)
 
-        return _rate(prepare, [[""] * (n_windows * args.rows * _WINDOW)])
+        return _rate(prepare, n_windows * args.rows * _WINDOW)
 
 
-def _rate(work: Callable[[], Any], text: list[Sentence]) -> Spread:
+def _rate(work: Callable[[], Any], n_tokens: int) -> Spread:
     """Tokens a second of this thread; the first time, which compiles, is not counted."""
     samples = []
     for _ in range(1 + _ROUNDS):
         started = time.thread_time()
         work()
-        samples.append(count_tokens(text) / (time.thread_time() - started))
+        samples.append(n_tokens / (time.thread_time() - started))
     return Spread.of(samples[1:])
 
 

@@ -22,6 +22,19 @@ class Packing(NamedTuple):
     ends_N: np.ndarray
 
 
+def places(first_S: np.ndarray, lengths_S: np.ndarray, step: int) -> np.ndarray:
+    """Where the tokens of sentences go in a flat array, int64, sentence by sentence.
+
+    Args:
+        first_S: int64 [S], the place of each sentence's first token.
+        lengths_S: int64 [S], how many each has.
+        step: from one token's place to the next; negative for a sentence that is laid backwards.
+    """
+    # The k-th of all tokens is the (k - before)-th of its sentence.
+    before_S = np.cumsum(lengths_S) - lengths_S
+    return np.repeat(first_S - before_S * step, lengths_S) + np.arange(lengths_S.sum()) * step
+
+
 def level(lengths_S: np.ndarray, ends_N: np.ndarray) -> Packing:
     """The longest sentence first, each into the lane that ends first.
 

@@ -16,7 +16,7 @@ def check_sentence(sentence: Any, where: str = "the sentence") -> None:
             f"Expected {where} as a list of words, got the {type(sentence).__name__} "
             f"{_shown(sentence)}. Split it first: sentence.split()."
         )
-    if not isinstance(sentence, list | Sequence) and not _is_array(sentence):
+    if not isinstance(sentence, Sequence) and not _is_array(sentence):
         raise ElmoError(
             f"Expected {where} as a list of words, got {type(sentence).__name__} "
             f"{_shown(sentence)}."

@@ -128,9 +128,9 @@ def test_a_stream_that_is_closed_early_lets_go_of_its_words(tiny):
     stream = elmo.stream(SENTENCES)
     next(stream)
     (table,) = elmo._engine._tables.values()
-    assert table.is_held
+    assert table._rows._held
     stream.close()
-    assert not table.is_held
+    assert not table._rows._held
 
 
 def test_streams_in_threads_do_not_disturb_each_other(tiny, expected):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elmo_jax.packing import level
+from elmo_jax.packing import level, places
 
 LENGTHS = st.lists(st.integers(0, 30), max_size=80)
 ENDS = st.lists(st.integers(0, 40), min_size=1, max_size=12)
@@ -44,3 +44,9 @@ def test_sixteen_thousand_real_tokens_end_within_five_per_cent_of_the_mean(real_
     lengths = lengths[np.cumsum(lengths) <= 16384]
     ends = level(lengths, np.zeros(128, np.int64)).ends_N
     assert ends.max() <= 1.05 * ends.mean()
+
+
+def test_tokens_go_step_by_step_from_where_their_sentence_begins():
+    first, lengths = np.array([5, 40, 9]), np.array([3, 0, 2])
+    assert places(first, lengths, 10).tolist() == [5, 15, 25, 9, 19]
+    assert places(first, lengths, -2).tolist() == [5, 3, 1, 9, 7]

@@ -186,6 +186,11 @@ def test_training_streams_go_on_from_their_position(shards):
         assert words_of(resumed) == words_of(streams)
 
 
+def test_a_position_of_another_form_is_refused_with_what_to_do():
+    with pytest.raises(ElmoError, match=r"earlier version of elmo-jax.*begin another one"):
+        StreamPosition.from_json({"places": [[0, 0, 0, 0]] * 2, "pending": [[[["a"], ["b"]]]] * 2})
+
+
 def test_words_that_no_row_needs_are_forgotten_when_there_are_too_many(shards, monkeypatch):
     whole, bounded = new_streams(shards), new_streams(shards)
     for _ in range(60):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..packing import level
+from ..packing import level, places
 from .word_rows import PADDING_ROW
 
 
@@ -126,15 +126,11 @@ class Timeline:
         packing = level(lengths_S, self.ends_N)
         self.ends_N = packing.ends_N
         self._lengthen(int(self.ends_N.max()))
-        # Where each token goes, counted through the array: a step on is a row further. The k-th of
-        # all tokens is the (k - before)-th of its sentence.
-        n_lanes = len(self.ends_N)
+        n_lanes = len(self.ends_N)  # a step on in the text is so many places on in the arrays
         first_S = packing.starts_S * n_lanes + packing.lanes_S
         last_S = first_S + (lengths_S - 1) * n_lanes
-        before_S = (np.cumsum(lengths_S) - lengths_S) * n_lanes
-        steps = np.arange(len(rows)) * n_lanes
-        np.put(self._forward_WN, np.repeat(first_S - before_S, lengths_S) + steps, rows)
-        np.put(self._backward_WN, np.repeat(last_S + before_S, lengths_S) - steps, rows)
+        np.put(self._forward_WN, places(first_S, lengths_S, n_lanes), rows)
+        np.put(self._backward_WN, places(last_S, lengths_S, -n_lanes), rows)
         self._fresh_WN[packing.starts_S, packing.lanes_S] = True
         self._numbers = np.concatenate([self._numbers, numbers_S])
         self._lanes = np.concatenate([self._lanes, packing.lanes_S])

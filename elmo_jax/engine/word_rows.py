@@ -67,11 +67,6 @@ class WordRows:
     def __len__(self) -> int:
         return len(self._used)
 
-    @property
-    def is_held(self) -> bool:
-        """Whether anybody still needs a row."""
-        return bool(self._held)
-
     def words(self) -> tuple[list[str], np.ndarray]:
         """All words that have a row, and their rows."""
         return list(self._row_of), np.fromiter(self._row_of.values(), np.int64)

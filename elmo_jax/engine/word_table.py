@@ -108,11 +108,6 @@ class WordTable:
         """The holder needs no row any more."""
         self._rows.release(holder)
 
-    @property
-    def is_held(self) -> bool:
-        """Whether anybody still needs a row."""
-        return self._rows.is_held
-
     def rebuild(self) -> None:
         """Compute all words anew, in the rows that they have: the arrays may be lost."""
         del self.words  # there may be no room for both

@@ -71,8 +71,13 @@ class Checkpoints:
                 f"Cannot read the checkpoint of step {step} in {self.folder}: {error}. Remove "
                 f"{self.folder / str(step)} to go on from the one before."
             ) from error
-        position: dict[str, Any] = restored["position"]
-        return restored["state"], StreamPosition.from_json(position)
+        try:
+            position = StreamPosition.from_json(restored["position"])
+        except ElmoError as error:
+            raise ElmoError(
+                f"Cannot go on from the checkpoints in {self.folder}: {error}"
+            ) from None
+        return restored["state"], position
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..packing import places
 from .lexicon import BEGIN, END, Lexicon
 
 _MOST_WORDS = 1 << 18
-"""Words of a lexicon that are kept at most: 70 MB, and as many as a hundred novels have."""
+"""Words of a lexicon that are kept at most; their arrays take 28 MB, twice that while they grow."""
 
 
 class Taken(NamedTuple):
@@ -103,15 +104,15 @@ class Lanes:
         heap = (self._ends_N * n_rows + np.arange(n_rows)).tolist()
         heapq.heapify(heap)
         sentences: list[Sequence[str]] = []
-        places: list[int] = []
+        begun: list[int] = []
         while heap[0] < n_steps * n_rows and (words := next(self._sentences, None)) is not None:
             sentences.append(words)
-            places.append(heapq.heapreplace(heap, heap[0] + (len(words) + 1) * n_rows))
+            begun.append(heapq.heapreplace(heap, heap[0] + (len(words) + 1) * n_rows))
         ends, rows = np.divmod(np.array(heap, np.int64), n_rows)
         self._ends_N[rows] = ends
         self._widen(int(ends.max()))
         if sentences:
-            starts_S, rows_S = np.divmod(np.array(places, np.int64), n_rows)
+            starts_S, rows_S = np.divmod(np.array(begun, np.int64), n_rows)
             self._lay_down(sentences, rows_S, starts_S)
 
     def _lay_down(
@@ -119,14 +120,12 @@ class Lanes:
     ) -> None:
         lengths_S = np.fromiter(map(len, sentences), np.int64, len(sentences))
         words = list(itertools.chain.from_iterable(sentences))
-        before_S = np.cumsum(lengths_S) - lengths_S
-        first_S = rows_S * self._rows_NW.shape[1] + starts_S + 1
-        steps = np.arange(len(words))
+        first_S = rows_S * self._rows_NW.shape[1] + starts_S + 1  # behind its marker
         if self._backward:
-            places = np.repeat(first_S + lengths_S - 1 + before_S, lengths_S) - steps
+            where = places(first_S + lengths_S - 1, lengths_S, -1)
         else:
-            places = np.repeat(first_S - before_S, lengths_S) + steps
-        np.put(self._rows_NW, places, self._lexicon.numbers(words))
+            where = places(first_S, lengths_S, 1)
+        np.put(self._rows_NW, where, self._lexicon.numbers(words))
 
     def _widen(self, width: int) -> None:
         """Let the array reach at least as far as ``width``, in a memory of its own."""
@@ -165,7 +164,7 @@ class LanePair:
         lexicon: Lexicon,
         pending: Sequence[Pending] | None = None,
     ) -> None:
-        self.lexicon = lexicon
+        self._lexicon = lexicon
         self._lanes = [
             Lanes(stream, n_rows, lexicon, bool(number), pending[number] if pending else None)
             for number, stream in enumerate(sentences)
@@ -178,8 +177,8 @@ class LanePair:
 
     def take(self, n_steps: int) -> tuple[Taken, Taken] | None:
         """The next window of both directions; None at the end of a stream."""
-        if len(self.lexicon) > _MOST_WORDS:
-            new = self.lexicon.keep(np.concatenate([lanes.numbers for lanes in self._lanes]))
+        if len(self._lexicon) > _MOST_WORDS:
+            new = self._lexicon.keep(np.concatenate([lanes.numbers for lanes in self._lanes]))
             for lanes in self._lanes:
                 lanes.renumber(new)
         forward, backward = (lanes.take(n_steps) for lanes in self._lanes)

@@ -72,7 +72,7 @@ class Loop:
         Raises:
             TrainingDiverged: naming the step and the last good checkpoint.
         """
-        settings, step = self.settings, int(state.step)
+        settings, streams, step = self.settings, self.streams, int(state.step)
         reading = Reading(settings.dropout, settings.resets, settings.precision)
         train_step = make_train_step(
             self.config,
@@ -86,7 +86,6 @@ class Loop:
         key = jax.random.key(settings.seed)
         with catch_signals() as interrupt:
             while step < self.n_steps and interrupt.name is None:
-                streams = self.streams
                 window = assemble(streams.take(), streams.lexicon, self.placement.n_devices)
                 candidates = None
                 if n_samples:

@@ -110,13 +110,22 @@ class StreamPosition(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Lists, words and numbers only."""
-        return {"places": [list(p) for p in self.places], "pending": list(self.pending)}
+        return {"places": [list(p) for p in self.places], "rows": list(self.pending)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> StreamPosition:
-        """Inverts ``to_json``."""
+        """Inverts ``to_json``.
+
+        Raises:
+            ElmoError: for what an earlier version wrote.
+        """
+        if "rows" not in content:
+            raise ElmoError(
+                "It was written by an earlier version of elmo-jax, which kept the place in the "
+                "text in another form. End the run with that version, or begin another one."
+            )
         forward, backward = (Place(*place) for place in content["places"])
-        return cls((forward, backward), content["pending"])
+        return cls((forward, backward), content["rows"])
 
 
 class TrainingStreams:
