@@ -8,7 +8,7 @@ Run from a checkout on a machine with a GPU::
 Everything in one run, so that all numbers are of one card: its rates, the error of the precision
 before anything is timed, sentence vectors and all layers of a large text from words to host memory,
 how busy the device was, PyTorch peers in turn with elmo-jax, the compiled step alone by lanes and
-length, other forms of it, and the kinds of work in it. The results are written after every part,
+length, in both its forms, and the kinds of work in it. The results are written after every part,
 and no part begins once --budget seconds are over, so a machine that is lent for minutes is enough.
 
 ``--peers-here`` runs the peers with this Python, where PyTorch with CUDA, NumPy and h5py must be.
@@ -51,7 +51,7 @@ PARTS: dict[str, Callable[[Job], Iterator[Any]]] = {
     "busy": parts.busy,
     "peers": compare,
     "steps": steps.steps,
-    "variants": steps.variants,
+    "forms": steps.forms,
     "pieces": steps.kinds,
 }
 """The parts in their order: the first are needed by others, and the dearest come last."""

@@ -14,13 +14,18 @@ from .accelerator_parts import BOUNDS
 from .measure import Spread, timed
 from .pieces import pieces
 from .step import engine_step
-from .variants import forms, variant
 from .work import step_work
 
 LANES = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096)
 LENGTHS = (16, 64)
 
-_VARIANT_LANES = (256, 1024)
+FORMS: dict[str, dict[str, bool]] = {
+    "each product by itself": {"together": False},
+    "both directions, and input and state, in one": {"together": True},
+}
+"""Of the step, see ``Layout``. Both have the lanes first."""
+
+_FORM_LANES = (64, 256, 1024, 2048)
 _SAME = 1e-5
 """The relative error of a form that sums float32 numbers in another order."""
 _PIECE_LANES = (256, 1024, 4096)
@@ -55,24 +60,25 @@ def steps(job: Job) -> Iterator[list[dict[str, Any]]]:
             yield rows
 
 
-def variants(job: Job) -> Iterator[list[dict[str, Any]]]:
-    """The step in other forms, each held against the engine's in float32 before it is timed.
+def forms(job: Job) -> Iterator[list[dict[str, Any]]]:
+    """The step in its forms, each held against the engine's in float32 before it is timed.
 
     Raises:
         ElmoError: if a form computes something else.
     """
     rows: list[dict[str, Any]] = []
     config, precision = job.config, job.args.precision
-    lanes, n_tokens = ((4,), 4) if job.args.quick else (_VARIANT_LANES, LENGTHS[-1])
-    exact = _stacked(engine_step(config, job.params, lanes[0], n_tokens, "float32")())
+    lanes, n_tokens = ((4,), 4) if job.args.quick else (_FORM_LANES, LENGTHS[-1])
+    exact = _stacked(engine_step(config, job.params, lanes[0], n_tokens)())
     for n_lanes in lanes:
-        for name, form in forms(precision).items():
+        for name, choices in FORMS.items():
             if job.is_over:
                 return
-            run = variant(config, job.params, n_lanes, n_tokens, precision, form)
+            choices = {"lanes_first": True, "all_steps": True, **choices}
+            run = engine_step(config, job.params, n_lanes, n_tokens, precision, **choices)
             compiling = timed(run)
             if n_lanes == lanes[0]:
-                error = float(np.linalg.norm(np.asarray(run()) - exact) / np.linalg.norm(exact))
+                error = float(np.linalg.norm(_stacked(run()) - exact) / np.linalg.norm(exact))
                 if not error <= BOUNDS.get(precision, _SAME):  # NaN is within nothing
                     raise ElmoError(f"The form {name!r} is off by {error:.2g}. It was not timed.")
             seconds = Spread.of([timed(run) for _ in range(_N_SAMPLES)])
@@ -94,7 +100,7 @@ def variants(job: Job) -> Iterator[list[dict[str, Any]]]:
 
 
 def _stacked(called: Any) -> np.ndarray:
-    """The outputs of ``engine_step`` as those of ``variant``."""
+    """The outputs of ``engine_step``."""
     (forward, backward), _ = called
     return np.stack([np.stack(forward), np.stack(backward)])
 

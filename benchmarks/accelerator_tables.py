@@ -24,7 +24,7 @@ def table(summary: dict[str, Any]) -> str:
         "busy": _busy,
         "peers": _peers,
         "steps": _steps,
-        "variants": _variants,
+        "forms": _forms,
         "pieces": _pieces,
     }
     rows = [_own(name, summary[name]) for name in ("sentences", "layers") if name in summary]
@@ -92,7 +92,7 @@ def _steps(rows: list[dict[str, Any]]) -> str:
     return "The compiled step alone, all layers:\n\n" + markdown(heads, made)
 
 
-def _variants(rows: list[dict[str, Any]]) -> str:
+def _forms(rows: list[dict[str, Any]]) -> str:
     heads = ["form of the step", "lanes × tokens", "tokens/s", "% of the limit", "error"]
     made = [
         [
@@ -104,7 +104,9 @@ def _variants(rows: list[dict[str, Any]]) -> str:
         ]
         for row in rows
     ]
-    return "Other forms of the step (`variants.py`):\n\n" + markdown(heads, made)
+    return "The forms of the step (`elmo_jax/engine/plan.py`, `Layout`):\n\n" + markdown(
+        heads, made
+    )
 
 
 def _pieces(rows: list[dict[str, Any]]) -> str:

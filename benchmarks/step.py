@@ -13,7 +13,7 @@ from elmo_jax import ElmoConfig
 from elmo_jax.engine.lanes import read_lanes, start_state
 from elmo_jax.engine.plan import plan_for
 from elmo_jax.engine.word_table import Words
-from elmo_jax.model import GATES, BiLMState, round_kernels
+from elmo_jax.model import GATES, BiLMState, gate_dtype, round_kernels
 from elmo_jax.parameters import Params
 
 _ROWS = 2048
@@ -45,10 +45,10 @@ def step_inputs(
 ) -> StepInputs:
     """Random words for ``n_tokens`` of each of ``n_lanes`` lanes; the same ones every time."""
     rng = np.random.default_rng(0)
-    n_gates = len(GATES) * config.cell_dim
-    widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
-    words = jax.tree.map(
-        lambda width: jnp.asarray(rng.normal(0, 0.4, (_ROWS, width)), jnp.float32), widths
+    gates = rng.normal(0, 0.4, (2, _ROWS, len(GATES) * config.cell_dim))
+    words = Words(
+        jnp.asarray(rng.normal(0, 0.4, (_ROWS, config.projection_dim)), jnp.float32),
+        jnp.asarray(gates, gate_dtype(precision)),
     )
     shape = n_tokens, n_lanes
     fresh = np.zeros(shape, bool)
@@ -65,6 +65,7 @@ def engine_step(
     n_lanes: int,
     n_tokens: int,
     precision: str = "float32",
+    **choices: bool,
 ) -> Callable[[], Any]:
     """One call of the engine's step over ``step_inputs``.
 
@@ -74,17 +75,17 @@ def engine_step(
         n_lanes: N.
         n_tokens: T.
         precision: of the products.
+        **choices: fields of the plan's ``Layout`` to be other than they are.
 
     Returns:
         A function that starts the call and gives its outputs; the first call compiles.
     """
     given = step_inputs(config, params, n_lanes, n_tokens, precision)
-    plan = plan_for(jax.default_backend())
+    layout = plan_for(jax.default_backend()).layout(n_lanes)._replace(**choices)
     state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), given.start)
 
     def call() -> Any:
         arguments = (given.params, given.words, given.start, state, *given[3:])
-        layout = plan.layout(n_lanes)
         return read_lanes(*arguments, np.int32(n_tokens), config, precision, layout)
 
     return call

@@ -2,17 +2,13 @@
 
 from typing import ClassVar
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from fake_peers import FakePeer, questioner
 
-from benchmarks import (
-    accelerator,
-    accelerator_job,
-    accelerator_peers,
-    accelerator_steps,
-    variants,
-)
+from benchmarks import accelerator, accelerator_job, accelerator_peers, accelerator_steps
 
 
 @pytest.fixture
@@ -88,17 +84,23 @@ def test_steps_are_run_in_the_precision_that_was_asked_for(ask, monkeypatch):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_other_forms_of_the_step_are_held_against_the_engine(ask, precision, capsys):
-    code, found = ask("accelerator", "--part", "variants", "--precision", precision)
+def test_the_forms_of_the_step_are_held_against_the_engine(ask, precision, capsys):
+    code, found = ask("accelerator", "--part", "forms", "--precision", precision)
     assert code == 0
-    errors = {row["form"]: row["relative_error"] for row in found["variants"]}
-    assert list(errors) == list(variants.forms(precision))
+    errors = {row["form"]: row["relative_error"] for row in found["forms"]}
+    assert list(errors) == list(accelerator_steps.FORMS)
     assert max(errors.values()) < (1e-6 if precision == "float32" else 1e-2)
-    assert "| one scan, stacked | 4 × 4 |" in capsys.readouterr().out
+    assert "| each product by itself | 4 × 4 |" in capsys.readouterr().out
 
 
 def test_a_form_that_computes_something_else_is_not_timed(ask, monkeypatch, capsys):
-    monkeypatch.setattr(accelerator_steps, "variant", lambda *_: lambda: np.float32(0))
-    code, found = ask("accelerator", "--part", "variants", "--precision", "float32")
+    right = accelerator_steps.engine_step
+
+    def wrong(*arguments, **choices):
+        step = right(*arguments, **choices)
+        return (lambda: jax.tree.map(jnp.zeros_like, step())) if choices else step
+
+    monkeypatch.setattr(accelerator_steps, "engine_step", wrong)
+    code, found = ask("accelerator", "--part", "forms", "--precision", "float32")
     assert (code, found) == (1, None)
-    assert "The form 'one scan' is off by 1." in capsys.readouterr().err
+    assert "The form 'each product by itself' is off by 1." in capsys.readouterr().err

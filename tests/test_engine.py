@@ -1,5 +1,6 @@
 """The machinery behind Elmo: plans, layouts, the word table and the order of results."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax.characters import encode_words
-from elmo_jax.engine import plan, reading, run, timeline, word_rows, word_table
+from elmo_jax.engine import engine, plan, reading, run, timeline, word_rows, word_table
 from elmo_jax.functional import layer_outputs
 from elmo_jax.model import BiLM, init_params
 
@@ -160,7 +161,7 @@ def encoded(config, params, words):
 def test_the_word_table_holds_token_vectors(tiny):
     config, params = tiny
     words = ["a", "bank", "", "naïve", "x" * 60, "<S>", "a", "internationalisation" * 2]
-    table = word_table.WordTable(config, params, "float32")
+    table = word_table.WordTable(config, params, "float32", plan.CPU)
     np.testing.assert_allclose(
         table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
     )
@@ -169,15 +170,15 @@ def test_the_word_table_holds_token_vectors(tiny):
 
 def test_the_word_table_holds_the_gates_of_the_first_layers(tiny):
     config, params = tiny
-    table = word_table.WordTable(config, params, "float32")
+    table = word_table.WordTable(config, params, "float32", plan.CPU)
     vectors = table_vectors(table, ["a", "bank"])
-    for name in ("forward", "backward"):
+    for number, name in enumerate(("forward", "backward")):
         layer = params[name]["layers_0"]
         expected = vectors @ np.asarray(layer["input_kernel"]).T + np.asarray(layer["bias"])
-        gates = np.asarray(getattr(table.words, name))[table.rows(["a", "bank"])]
+        gates = np.asarray(table.words.gates)[number, table.rows(["a", "bank"])]
         np.testing.assert_allclose(gates, expected, atol=SAME_WORD_TOLERANCE)
-    without = word_table.WordTable(config, params, "float32", with_gates=False)
-    assert without.words.forward.shape[1] == 0
+    without = word_table.WordTable(config, params, "float32", plan.CPU, with_gates=False)
+    assert without.words.gates.shape[2] == 0
 
 
 def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
@@ -188,17 +189,17 @@ def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
         return encode_words(words, width)
 
     monkeypatch.setattr(word_table, "encode_words", spy)
-    table = word_table.WordTable(*tiny, "float32")
+    table = word_table.WordTable(*tiny, "float32", plan.CPU)
     table.rows(["the", "bank", "the"])
     table.rows(["bank", "river", "the"])
     assert spelled == ["the", "bank", "river"]
 
 
 @pytest.fixture
-def little_table(tiny, monkeypatch):
+def little_table(tiny):
     """A table of eight rows, one of which no word has."""
-    monkeypatch.setattr(word_table, "_MANY_BYTES", 0)
-    table = word_table.WordTable(*tiny, "float32", n_rows=8)
+    sizes = dataclasses.replace(plan.CPU, word_rows=(8, 8))
+    table = word_table.WordTable(*tiny, "float32", sizes)
     return lambda words, *held: (table.rows(words, *held), np.asarray(table.words.vectors))
 
 
@@ -245,7 +246,7 @@ def test_an_interrupt_while_words_are_computed_leaves_none_without_its_vector(ti
 
 
 def test_a_table_that_failed_knows_its_new_words_no_more(tiny, monkeypatch):
-    table = word_table.WordTable(*tiny, "float32")
+    table = word_table.WordTable(*tiny, "float32", plan.CPU)
     known = table.rows(["a", "b"])
     with monkeypatch.context() as context, pytest.raises(RuntimeError):
         context.setattr(table, "_compute", lambda *_: (_ for _ in ()).throw(RuntimeError()))
@@ -258,7 +259,7 @@ def test_a_table_that_failed_knows_its_new_words_no_more(tiny, monkeypatch):
 
 def test_two_streams_of_one_model_do_not_disturb_each_other(tiny, monkeypatch):
     config, params = tiny
-    monkeypatch.setattr(word_table, "_MANY_BYTES", 0)
+    monkeypatch.setattr(plan, "CPU", dataclasses.replace(plan.CPU, word_rows=(512, 512)))
     rng = np.random.default_rng(0)
     texts = [
         [[f"{name}{n}" for n in rng.integers(4000, size=12)] for _ in range(2000)]
@@ -295,11 +296,45 @@ def test_layers_that_nobody_asked_for_do_not_run(tiny, monkeypatch):
 @pytest.mark.parametrize(
     "variant", ["no skips", "four layers", "tight clips", "no clips", "no LSTM projection"]
 )
-def test_every_variant_gives_the_vectors_of_the_plain_path(variant):
+@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+def test_every_variant_gives_the_vectors_of_the_plain_path(variant, device):
     config, params, _ = random_models.random_elmo(0, **random_models.VARIANTS[variant])
     sentences = [["The", "bank", "."], [], ["naïve"] * 70, ["x" * 30, "<S>"]]
-    packed = elmo_jax.Elmo.from_params(config, params).embed(sentences)
+    packed = embed(config, params, sentences, plan_of=device)
     char_ids, lengths = elmo_jax.encode_batch(sentences, config)
     plain = np.asarray(layer_outputs(params, char_ids, lengths, config=config))
     for vectors, layers, length in zip(packed, plain, lengths, strict=True):
         np.testing.assert_allclose(vectors, layers[:, :length], atol=SAME_WORD_TOLERANCE * 4)
+
+
+@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
+    sentences = real_sentences[:100]
+    exact, rounded, packed = (
+        np.concatenate(found, axis=1)
+        for found in (
+            embed(*tiny, sentences),
+            plain_embed(*tiny, sentences, "bfloat16"),
+            embed(*tiny, sentences, "bfloat16", device),
+        )
+    )
+    assert 1e-4 < error(packed, exact) < 1.2 * error(rounded, exact)
+
+
+def error(found, expected):
+    """The greatest relative error of a layer."""
+    axes = (1, 2)
+    return np.max(np.linalg.norm(found - expected, axis=axes) / np.linalg.norm(expected, axis=axes))
+
+
+def embed(config, params, sentences, precision="float32", plan_of="CPU"):
+    """All layers by the engine, with the lanes of a device."""
+    sizes = dataclasses.replace(getattr(plan, plan_of), lane_shapes=(4, 16), word_rows=(512, 512))
+    request = elmo_jax.Elmo.from_params(config, params)._request("all", None, None, 1.0, "float32")
+    return list(engine.Engine(config, params, precision, plan=sizes).run(sentences, request))
+
+
+def plain_embed(config, params, sentences, precision):
+    char_ids, lengths = elmo_jax.encode_batch(sentences, config)
+    layers = layer_outputs(params, char_ids, lengths, config=config, precision=precision)
+    return [np.asarray(x[:, :length]) for x, length in zip(layers, lengths, strict=True)]

@@ -160,7 +160,7 @@ class Engine:
     def _table(self, with_gates: bool) -> WordTable:
         """The table of token vectors alone is for who asks for no other layer."""
         if with_gates not in self._tables:
-            arguments = (self._config, self._params, self._precision, with_gates)
+            arguments = (self._config, self._params, self._precision, self.plan, with_gates)
             self._tables[with_gates] = WordTable(*arguments, place=self._placement.copy)
         return self._tables[with_gates]
 

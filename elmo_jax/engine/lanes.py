@@ -73,79 +73,84 @@ def read_lanes(
     """
     cell = ProjectedLSTMCell(config, precision, kernel_first=not layout.lanes_first)
     count = len(fresh_TN) if layout.all_steps else n_steps
-    read = [
-        _read_stack(
-            cell,
-            params[name],
-            getattr(words, name),
-            getattr(start, name),
-            getattr(state, name),
-            rows_TN,
-            fresh_TN,
-            count,
-            layout.lanes_first,
-        )
-        for name, rows_TN in zip(DIRECTIONS, (forward_TN, backward_TN), strict=True)
+    n_directions, n_rows, n_gates = words.gates.shape
+    table = words.gates.reshape(n_directions * n_rows, n_gates)  # one below the other
+
+    def read(*given: Any) -> tuple[Outputs, tuple[LSTMState, ...]]:
+        return _read_stack(cell, table, fresh_TN, count, layout, *given)
+
+    rows = (forward_TN, backward_TN + n_rows)
+    directions = [
+        (params[name], getattr(start, name), getattr(state, name), rows_TN)
+        for name, rows_TN in zip(DIRECTIONS, rows, strict=True)
     ]
-    return (read[0][0], read[1][0]), BiLMState(read[0][1], read[1][1])
+    if layout.together:
+        found = jax.vmap(read)(*jax.tree.map(lambda *both: jnp.stack(both), *directions))
+        both = [jax.tree.map(lambda x, i=i: x[i], found) for i in range(n_directions)]
+    else:
+        both = [read(*given) for given in directions]
+    return (both[0][0], both[1][0]), BiLMState(both[0][1], both[1][1])
 
 
 def _read_stack(
     cell: ProjectedLSTMCell,
-    params: Params,
     table: jax.Array,
+    fresh_TN: jax.Array,
+    n_steps: jax.Array | int,
+    layout: Layout,
+    params: Params,
     start: tuple[LSTMState, ...],
     state: tuple[LSTMState, ...],
     rows_TN: jax.Array,
-    fresh_TN: jax.Array,
-    n_steps: jax.Array | int,
-    lanes_first: bool,
 ) -> tuple[Outputs, tuple[LSTMState, ...]]:
     """``LanguageModelStack`` over lanes; the first layer takes its input's gates from the table."""
-    read: Any
-    gates: Callable[[Any], Any]
     inputs: Any = None
     outputs, states = [], []
     for depth, (begin, initial) in enumerate(zip(start, state, strict=True)):
         layer = functools.partial(cell.apply, {"params": params[f"layers_{depth}"]})
-        of_input: Callable[[Any], Any] = functools.partial(layer, method="input_gates")
+        read: Any = inputs
+        given: Callable[[Any], Any] = lambda now: now  # noqa: E731
         if depth == 0:
-            read, gates = rows_TN, _gates_of_words(table, lanes_first)
-        elif lanes_first:
-            read, gates = inputs, of_input
+            read, given = rows_TN, _gates_of_words(table, layout)
+        elif layout.together:
+            joined: Any = layer(method="joined_kernel")  # a compiler leaves it in the loop
+            layer = functools.partial(layer, joined_kernel=joined, method="read")
+        elif layout.lanes_first:
+            given = functools.partial(layer, method="input_gates")
         else:
             # With few lanes a product takes as long as its weights take to be read: once for all.
-            read, gates = jax.vmap(jax.vmap(of_input, -1, -1))(inputs), lambda gates_GN: gates_GN
-        read_step = _read_step(layer, gates, begin, lanes_first)
-        hidden, last = _read_layer(read_step, (read, fresh_TN), initial, n_steps, lanes_first)
+            of_input = functools.partial(layer, method="input_gates")
+            read = jax.vmap(jax.vmap(of_input, -1, -1))(inputs)
+        read_step = _read_step(layer, given, begin, layout)
+        hidden, last = _read_layer(read_step, (read, fresh_TN), initial, n_steps, layout)
         inputs = hidden + inputs if cell.config.use_skip_connections and depth > 0 else hidden
-        outputs.append(inputs if lanes_first else inputs.swapaxes(1, 2))
+        outputs.append(inputs if layout.lanes_first else inputs.swapaxes(1, 2))
         states.append(last)
     return tuple(outputs), tuple(states)
 
 
 def _read_step(
     layer: Callable[..., Any],
-    gates: Callable[[Any], jax.Array],
+    given: Callable[[Any], jax.Array],
     begin: LSTMState,
-    lanes_first: bool,
+    layout: Layout,
 ) -> Callable[[LSTMState, tuple[Any, jax.Array]], LSTMState]:
     """One step of all lanes, as a function of their state and of what they read.
 
     Args:
         layer: the cell with its parameters, for one lane.
-        gates: from what is read to its input's part of the gates.
+        given: from what is read to what the cell takes.
         begin: the state in which a sentence starts, of one lane.
-        lanes_first: see ``Layout``.
+        layout: of the lanes.
     """
-    axis = 0 if lanes_first else -1
+    axis = 0 if layout.lanes_first else -1
 
-    def one_lane(state: LSTMState, gates_G: jax.Array, fresh: jax.Array) -> LSTMState:
-        new: LSTMState = layer(select_state(fresh, begin, state), gates_G)
+    def one_lane(state: LSTMState, given: jax.Array, fresh: jax.Array) -> LSTMState:
+        new: LSTMState = layer(select_state(fresh, begin, state), given)
         return new
 
     lanes = jax.vmap(one_lane, (axis, axis, 0), axis)
-    return lambda state, now: lanes(state, gates(now[0]), now[1])
+    return lambda state, now: lanes(state, given(now[0]), now[1])
 
 
 def _read_layer(
@@ -153,7 +158,7 @@ def _read_layer(
     read: Any,
     state: LSTMState,
     n_steps: jax.Array | int,
-    lanes_first: bool,
+    layout: Layout,
 ) -> tuple[jax.Array, LSTMState]:
     """The outputs of a layer, [T, N, P], or [T, P, N] with the lanes last; and its last state.
 
@@ -163,9 +168,9 @@ def _read_layer(
         state: of each lane, axis 0 the lane.
         n_steps: how many steps are run. It need be no constant: the end of a text then costs
             just what is left of it, and needs no compiled shape of its own.
-        lanes_first: see ``Layout``.
+        layout: of the lanes.
     """
-    turn: Callable[[jax.Array], jax.Array] = (lambda x: x) if lanes_first else jnp.transpose
+    turn: Callable[[jax.Array], jax.Array] = (lambda x: x) if layout.lanes_first else jnp.transpose
     first = jax.tree.map(turn, state)
     longest = len(jax.tree.leaves(read)[0])
     hidden = jnp.zeros((longest, *first.hidden_P.shape), first.hidden_P.dtype)
@@ -179,14 +184,16 @@ def _read_layer(
     return hidden, jax.tree.map(turn, last)
 
 
-def _gates_of_words(table: jax.Array, lanes_first: bool) -> Callable[[jax.Array], jax.Array]:
+def _gates_of_words(table: jax.Array, layout: Layout) -> Callable[[jax.Array], jax.Array]:
     """For the first layer: the rows of the table for what is read in a step."""
+    if layout.together:
+        return lambda rows_N: table[rows_N]  # where they are added to the product, not before
     barrier: Callable[[jax.Array], jax.Array] = lax.optimization_barrier
 
     def gates(rows_N: jax.Array) -> jax.Array:
         # Behind the barrier whole rows are copied, instead of number by number in the sum.
         gates_NG = barrier(table[rows_N])
         # And behind the second one they are turned once, not once for each gate.
-        return gates_NG if lanes_first else barrier(gates_NG.T)
+        return gates_NG if layout.lanes_first else barrier(gates_NG.T)
 
     return gates

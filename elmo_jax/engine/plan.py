@@ -20,10 +20,13 @@ class Layout(NamedTuple):
         lanes_first: whether arrays have the lanes first. The products are then [N, in] @ [in, out],
             else [out, in] @ [in, N].
         all_steps: whether every step of a stretch is run, so that their number is a constant.
+        together: whether what can be one product is one: of both directions, and above the first
+            layer of input and state. Only with the lanes first.
     """
 
     lanes_first: bool
     all_steps: bool
+    together: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +42,14 @@ class Plan:
         longest_lead: no text is laid down while a lane still has more than this before it, which
             bounds what waits for the results of a long sentence.
         lanes_first_from: as many lanes of one device, or more, are laid out with the lanes first.
-        all_steps: see ``Layout``.
+        all_steps: see ``Layout``, as the next.
+        together: for layouts with the lanes first.
         step_cost_in_lanes: a step reads all weights once, whatever the lanes. To choose among
             shapes, that is counted as the arithmetic of this many lanes.
         worth_compiling: steps of a lane that a smaller shape must save before lanes are moved.
+        word_batches: words that are spelled out at once: the two compiled sizes.
+        word_rows: of a new word table, and the most it grows to before words have to go.
+        word_bytes: the most that these may take.
         n_devices: among how many the lanes of a large shape are divided.
     """
 
@@ -52,8 +59,12 @@ class Plan:
     longest_lead: int
     lanes_first_from: int
     all_steps: bool
+    together: bool
     step_cost_in_lanes: int
     worth_compiling: int
+    word_batches: tuple[int, int]
+    word_rows: tuple[int, int]
+    word_bytes: int
     n_devices: int = 1
 
     @property
@@ -68,7 +79,8 @@ class Plan:
     def layout(self, n_lanes: int) -> Layout:
         """Of a call with so many lanes."""
         of_one_device = n_lanes // self.n_shards(n_lanes)
-        return Layout(of_one_device >= self.lanes_first_from, self.all_steps)
+        lanes_first = of_one_device >= self.lanes_first_from
+        return Layout(lanes_first, self.all_steps, self.together and lanes_first)
 
     def over(self, n_devices: int) -> Plan:
         """The plan of one device for several: each has the shapes that it has alone."""
@@ -121,8 +133,12 @@ CPU = Plan(
     # with the lanes last, 55 % with them first.
     lanes_first_from=96,
     all_steps=False,
+    together=False,
     step_cost_in_lanes=8,
     worth_compiling=2048,
+    word_batches=(16, 128),
+    word_rows=(512, 1 << 15),  # at first enough for some sentences, and little memory
+    word_bytes=1 << 30,  # 4,096 words of the largest published model
 )
 """Measured on two cores."""
 
@@ -133,8 +149,12 @@ ACCELERATOR = Plan(
     longest_lead=1024,
     lanes_first_from=1,
     all_steps=True,
+    together=True,
     step_cost_in_lanes=256,
     worth_compiling=1024 * 64,
+    word_batches=(128, 2048),
+    word_rows=(1 << 13, 1 << 17),
+    word_bytes=1 << 32,
 )
 """For a GPU or a TPU: reasoned, not measured. A step there takes as long as its weights take to be
 read until there are hundreds of lanes, and a call costs the host the same however much it holds;

@@ -12,23 +12,13 @@ import numpy as np
 
 from ..characters import encode_words, spelled_lengths
 from ..config import ElmoConfig
-from ..model import GATES, BiLM, ProjectedLSTMCell
+from ..model import GATES, BiLM, ProjectedLSTMCell, gate_dtype
 from ..parameters import DIRECTIONS, Params
+from .plan import Plan
 from .word_rows import WordRows
-
-_BATCHES = (16, 128)
-"""Words that are computed at once: the two compiled sizes."""
 
 _USUAL_WORD = 16
 """Ids that most words need, both markers included. Longer ones are encoded at full width."""
-
-_FEW_ROWS = 512
-"""Rows of a new table: enough for some sentences, and little memory."""
-
-_MANY_BYTES = 1 << 30
-_MANY_ROWS = 1 << 15
-"""What a table grows to when it is full, at most, as a power of two: 4,096 words of the largest
-published model."""
 
 _REBUILT = 4096
 """Words that are encoded together when a table is rebuilt."""
@@ -39,14 +29,12 @@ class Words(NamedTuple):
 
     Attributes:
         vectors: float32 [rows, P], token vectors.
-        forward: float32 [rows, G], the input's part of the gates of the first forward layer.
-        backward: float32 [rows, G], the same of the first backward layer. Both have no columns
-            in a table that was made without them.
+        gates: [2, rows, G], the input's part of the gates of the first layer of each direction,
+            in ``gate_dtype``. Without columns in a table that was made without them.
     """
 
     vectors: jax.Array
-    forward: jax.Array
-    backward: jax.Array
+    gates: jax.Array
 
 
 class WordTable:
@@ -56,8 +44,8 @@ class WordTable:
         config: the architecture.
         params: the parameter tree.
         precision: of the products.
+        plan: the sizes to work with.
         with_gates: whether the first layers will run.
-        n_rows: of a new table.
         place: moves arrays to where they stay.
 
     Attributes:
@@ -69,18 +57,17 @@ class WordTable:
         config: ElmoConfig,
         params: Params,
         precision: str,
+        plan: Plan,
         with_gates: bool = True,
-        n_rows: int = _FEW_ROWS,
         place: Callable[[Words], Words] = lambda words: words,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self._short = min(_USUAL_WORD + config.max_filter_width, config.max_characters_per_token)
-        n_gates = len(GATES) * config.cell_dim if with_gates else 0
-        self._place = place
-        self._widths = Words(config.projection_dim, n_gates, n_gates)  # type: ignore[arg-type]
-        affordable = _MANY_BYTES // (4 * sum(map(int, self._widths)))
-        many = min(_MANY_ROWS, 1 << max(0, affordable.bit_length() - 1))
-        self._rows = WordRows(n_rows, many)
+        self._n_gates = len(GATES) * config.cell_dim if with_gates else 0
+        self._batches, self._place = plan.word_batches, place
+        few, many = plan.word_rows
+        affordable = plan.word_bytes // sum(x.nbytes for x in self._zeros(1))
+        self._rows = WordRows(few, min(many, 1 << max(0, affordable.bit_length() - 1)))
         self.words = self._blank()
 
     def rows(
@@ -97,7 +84,9 @@ class WordTable:
         try:
             more = len(self._rows) - self.words.vectors.shape[0]
             if more:
-                self.words = jax.tree.map(lambda x: jnp.pad(x, ((0, more), (0, 0))), self.words)
+                self.words = jax.tree.map(
+                    lambda x: jnp.pad(x, (*[(0, 0)] * (x.ndim - 2), (0, more), (0, 0))), self.words
+                )
             self._compute(found.new, found.rows_U)
         except BaseException:
             self._rows.forget(found.new)  # an interrupt, too, must leave no row without its vector
@@ -118,9 +107,12 @@ class WordTable:
             self._compute(words[some], rows_U[some])
 
     def _blank(self) -> Words:
-        n_rows = len(self._rows)
-        return self._place(
-            jax.tree.map(lambda width: jnp.zeros((n_rows, width), jnp.float32), self._widths)
+        return self._place(self._zeros(len(self._rows)))
+
+    def _zeros(self, n_rows: int) -> Words:
+        return Words(
+            jnp.zeros((n_rows, self._config.projection_dim), jnp.float32),
+            jnp.zeros((len(DIRECTIONS), n_rows, self._n_gates), gate_dtype(self._precision)),
         )
 
     def _compute(self, words: list[str], rows_U: np.ndarray) -> None:
@@ -132,7 +124,7 @@ class WordTable:
             (np.flatnonzero(~is_short), ids_UC.shape[1]),
         ):
             while len(part):
-                size = _BATCHES[len(part) > 3 * _BATCHES[0]]
+                size = self._batches[len(part) > 3 * self._batches[0]]
                 self._compute_batch(ids_UC[part[:size], :width], rows_U[part[:size]], size)
                 part = part[size:]
 
@@ -161,14 +153,10 @@ def _write_words(
     vectors_UP: Any = BiLM(config, precision).apply(
         {"params": params}, ids_UC, method="encode_words"
     )
+    vectors = words.vectors.at[rows_U].set(vectors_UP, mode="drop")
+    if not words.gates.shape[-1]:
+        return Words(vectors, words.gates)
     cell = ProjectedLSTMCell(config, precision, kernel_first=False)
-    gates = []
-    for name in DIRECTIONS:
-        new: Any = vectors_UP[:, :0]
-        if getattr(words, name).shape[1]:
-            layer = {"params": params[name]["layers_0"]}
-            new = cell.apply(layer, vectors_UP, method="input_gates")
-        gates.append(new)
-    return jax.tree.map(
-        lambda x, y: x.at[rows_U].set(y, mode="drop"), words, Words(vectors_UP, *gates)
-    )
+    layers = [{"params": params[name]["layers_0"]} for name in DIRECTIONS]
+    gates: list[Any] = [cell.apply(layer, vectors_UP, method="input_gates") for layer in layers]
+    return Words(vectors, words.gates.at[:, rows_U].set(jnp.stack(gates), mode="drop"))

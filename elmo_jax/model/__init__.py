@@ -15,7 +15,7 @@ from .bilm import BiLM, BiLMState, init_params, zero_state
 from .char_encoder import CharEncoder
 from .lstm import GATES, LanguageModelStack, LSTMState, ProjectedLSTMCell
 from .mixing import ScalarMix, scalar_mix
-from .precision import PRECISIONS, check_precision, round_kernels
+from .precision import PRECISIONS, check_precision, gate_dtype, round_kernels
 
 __all__ = [
     "GATES",
@@ -28,6 +28,7 @@ __all__ = [
     "ProjectedLSTMCell",
     "ScalarMix",
     "check_precision",
+    "gate_dtype",
     "init_params",
     "round_kernels",
     "scalar_mix",

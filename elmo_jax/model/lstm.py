@@ -11,7 +11,7 @@ import numpy as np
 
 from ..config import ElmoConfig
 from .initializers import glorot_uniform
-from .precision import linear
+from .precision import gate_dtype, linear
 
 GATES = ("input", "candidate", "forget", "output")
 """Order of the four blocks of H rows in an LSTM kernel [G, P]: that of TensorFlow's LSTMCell."""
@@ -63,13 +63,32 @@ class ProjectedLSTMCell(nn.Module):
             )
 
     def input_gates(self, x: jax.Array) -> jax.Array:
-        """The part of the gates that needs no state, W_x x + b: [..., P] -> [..., G]."""
-        bias = self.bias.reshape(*[1] * (x.ndim - 1), -1)
-        return self._linear(self.input_kernel, x) + bias
+        """The part of the gates that needs no state, W_x x + b: [..., P] -> [..., G].
+
+        As the sums of gates, rounded to bfloat16 in that precision.
+        """
+        gates = self._linear(self.input_kernel, x) + self.bias.reshape(*[1] * (x.ndim - 1), -1)
+        return gates.astype(gate_dtype(self.precision, gates.dtype))
 
     def __call__(self, state: LSTMState, input_gates_G: jax.Array) -> LSTMState:
         """Read one token, given as its ``input_gates``; the new hidden_P is the output."""
-        gates_G = input_gates_G + self._linear(self.recurrent_kernel, state.hidden_P)
+        gates_G = self._gates(self.recurrent_kernel, state.hidden_P)
+        return self._advance(state, input_gates_G.astype(gates_G.dtype) + gates_G)
+
+    def joined_kernel(self) -> jax.Array:
+        """[W_x, W_h], for ``read``: [G, 2P]."""
+        return jnp.concatenate([self.input_kernel, self.recurrent_kernel], axis=1)
+
+    def read(self, state: LSTMState, x_P: jax.Array, joined_kernel: jax.Array) -> LSTMState:
+        """Read one token, given as it is: both parts of its gates are one product."""
+        gates_G = self._gates(joined_kernel, jnp.concatenate([x_P, state.hidden_P]))
+        return self._advance(state, gates_G + self.bias)
+
+    def _gates(self, kernel: jax.Array, inputs: jax.Array) -> jax.Array:
+        return self._linear(kernel, inputs, narrow=True).astype(inputs.dtype)
+
+    def _advance(self, state: LSTMState, gates_G: jax.Array) -> LSTMState:
+        """The state after the one whose gates these are."""
         gates = dict(zip(GATES, jnp.split(gates_G, len(GATES)), strict=True))
         kept = nn.sigmoid(gates["forget"] + FORGET_BIAS) * state.cell_H
         cell_H = kept + nn.sigmoid(gates["input"]) * jnp.tanh(gates["candidate"])
@@ -80,8 +99,8 @@ class ProjectedLSTMCell(nn.Module):
             hidden = _clip(hidden, self.config.proj_clip)
         return LSTMState(cell_H, hidden)
 
-    def _linear(self, kernel: jax.Array, inputs: jax.Array) -> jax.Array:
-        return linear(kernel, inputs, self.precision, self.kernel_first)
+    def _linear(self, kernel: jax.Array, inputs: jax.Array, narrow: bool = False) -> jax.Array:
+        return linear(kernel, inputs, self.precision, self.kernel_first, narrow)
 
 
 def _clip(x: jax.Array, bound: float | None) -> jax.Array:

@@ -4,7 +4,8 @@
 "float32"      products of float32 operands, on every device (no TF32, no bfloat16 passes)
 "tf32"         float32 operands, and the device may round them to TF32 (NVIDIA tensor cores);
                on a CPU the same as "float32"
-"bfloat16"     operands rounded to bfloat16, sums in float32
+"bfloat16"     operands rounded to bfloat16, sums in float32. What goes through memory in large
+               amounts is rounded as well: the sums that are gates, and gradients
 =============  ==============================================================================
 
 Cell state, gate arithmetic and clips are float32 in all of them.
@@ -12,6 +13,7 @@ Cell state, gate arithmetic and clips are float32 in all of them.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -31,6 +33,11 @@ def check_precision(precision: str) -> None:
         )
 
 
+def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:
+    """The dtype in which sums that are gates are kept."""
+    return jnp.bfloat16 if precision == "bfloat16" else otherwise
+
+
 def round_kernels(params: Any, precision: str) -> Any:
     """A parameter tree whose kernels are rounded already, where each product would round them.
 
@@ -46,36 +53,80 @@ def round_kernels(params: Any, precision: str) -> Any:
 
 
 def linear(
-    kernel: jax.Array, inputs: jax.Array, precision: str, kernel_first: bool = True
+    kernel: jax.Array,
+    inputs: jax.Array,
+    precision: str,
+    kernel_first: bool = True,
+    narrow: bool = False,
 ) -> jax.Array:
     """Kernel [out, in] times every vector of inputs [..., in], giving [..., out].
 
     The result is the same either way; the order of the operands decides the layout under
     ``jax.vmap``, and so the speed on a CPU: [out, in] @ [in, lanes] with the kernel first, which
     is faster with few lanes, or [lanes, in] @ [in, out], which is faster with 128.
+
+    Args:
+        kernel: [out, in].
+        inputs: [..., in].
+        precision: see above.
+        kernel_first: the order.
+        narrow: whether the result may be bfloat16, where the operands are.
     """
     if kernel_first:
-        operands, options = _operands(kernel, inputs, precision=precision)
-        return jnp.einsum("oi,...i->...o", *operands, **options)
-    operands, options = _operands(inputs, kernel, precision=precision)
-    return jnp.einsum("...i,oi->...o", *operands, **options)
+        return _product("oi,...i->...o", kernel, inputs, precision, narrow)
+    return _product("...i,oi->...o", inputs, kernel, precision, narrow)
 
 
 def convolve(kernel: jax.Array, inputs_TCE: jax.Array, precision: str) -> jax.Array:
     """VALID convolution of inputs [T, C, E] along C with kernel [width, E, n]."""
-    (inputs, kernel), options = _operands(inputs_TCE, kernel, precision=precision)
     if precision == "bfloat16":
-        # Rounded operands, multiplied as float32: up to 0.7 at least, JAX cannot differentiate a
-        # convolution whose result is wider than its operands.
-        inputs, kernel = inputs.astype(jnp.float32), kernel.astype(jnp.float32)
-        options = {"precision": lax.Precision.DEFAULT}
+        # As one product, which tensor cores take; and up to 0.7 at least, JAX cannot
+        # differentiate a convolution whose result is wider than its operands.
+        width = len(kernel)
+        n_places = inputs_TCE.shape[1] - width + 1
+        seen = [inputs_TCE[:, first : first + n_places] for first in range(width)]
+        windows = jnp.concatenate(seen, axis=-1)
+        kernel = kernel.reshape(-1, kernel.shape[-1])
+        return _product("tci,io->tco", windows, kernel, precision)
     return lax.conv_general_dilated(
-        inputs, kernel, (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"), **options
+        inputs_TCE,
+        kernel,
+        (1,),
+        "VALID",
+        dimension_numbers=("NWC", "WIO", "NWC"),
+        precision=_exactness(precision),
     )
 
 
-def _operands(*arrays: jax.Array, precision: str) -> tuple[list[jax.Array], dict[str, Any]]:
+def _product(
+    equation: str, left: jax.Array, right: jax.Array, precision: str, narrow: bool = False
+) -> jax.Array:
     if precision == "bfloat16":
-        return [a.astype(jnp.bfloat16) for a in arrays], {"preferred_element_type": jnp.float32}
-    exact = lax.Precision.DEFAULT if precision == "tf32" else lax.Precision.HIGHEST
-    return list(arrays), {"precision": exact}
+        return _rounded_product(equation, narrow, left, right)
+    return jnp.einsum(equation, left, right, precision=_exactness(precision))
+
+
+def _exactness(precision: str) -> lax.Precision:
+    return lax.Precision.DEFAULT if precision == "tf32" else lax.Precision.HIGHEST
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _rounded_product(equation: str, narrow: bool, left: jax.Array, right: jax.Array) -> jax.Array:
+    dtype = jnp.bfloat16 if narrow else jnp.float32
+    operands = (x.astype(jnp.bfloat16) for x in (left, right))
+    return jnp.einsum(equation, *operands, preferred_element_type=dtype)
+
+
+@_rounded_product.defjvp
+def _rounded_product_jvp(
+    equation: str,
+    narrow: bool,
+    primals: tuple[jax.Array, jax.Array],
+    tangents: tuple[jax.Array, jax.Array],
+) -> tuple[jax.Array, jax.Array]:
+    """Of itself JAX would multiply a float32 gradient with bfloat16 operands as float32."""
+    (left, right), (left_tangent, right_tangent) = primals, tangents
+    result = _rounded_product(equation, narrow, left, right)
+    tangent = _rounded_product(equation, True, left_tangent, right)
+    tangent += _rounded_product(equation, True, left, right_tangent)
+    return result, tangent.astype(result.dtype)
