@@ -71,7 +71,7 @@ def read_lanes(
     Returns:
         The outputs of both directions, and the state for the next call.
     """
-    cell = ProjectedLSTMCell(config, precision, kernel_first=not layout.lanes_first)
+    cell = ProjectedLSTMCell(config, precision, not layout.lanes_first, narrow=layout.together)
     count = len(fresh_TN) if layout.all_steps else n_steps
     n_directions, n_rows, n_gates = words.gates.shape
     table = words.gates.reshape(n_directions * n_rows, n_gates)  # one below the other

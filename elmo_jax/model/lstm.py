@@ -42,11 +42,13 @@ class ProjectedLSTMCell(nn.Module):
         config: the architecture.
         precision: of the matrix products, see ``elmo_jax.model.precision``.
         kernel_first: the order of their operands, see ``linear``.
+        narrow: whether gates may come rounded out of their products, see ``linear``.
     """
 
     config: ElmoConfig
     precision: str = "float32"
     kernel_first: bool = True
+    narrow: bool = False
 
     def setup(self) -> None:
         """Make the parameters; each kernel is [out, in]."""
@@ -63,10 +65,7 @@ class ProjectedLSTMCell(nn.Module):
             )
 
     def input_gates(self, x: jax.Array) -> jax.Array:
-        """The part of the gates that needs no state, W_x x + b: [..., P] -> [..., G].
-
-        As the sums of gates, rounded to bfloat16 in that precision.
-        """
+        """The part of the gates that needs no state, W_x x + b: [..., P] -> [..., G]."""
         gates = self._linear(self.input_kernel, x) + self.bias.reshape(*[1] * (x.ndim - 1), -1)
         return gates.astype(gate_dtype(self.precision, gates.dtype))
 
@@ -85,7 +84,7 @@ class ProjectedLSTMCell(nn.Module):
         return self._advance(state, gates_G + self.bias)
 
     def _gates(self, kernel: jax.Array, inputs: jax.Array) -> jax.Array:
-        return self._linear(kernel, inputs, narrow=True).astype(inputs.dtype)
+        return self._linear(kernel, inputs, self.narrow).astype(inputs.dtype)
 
     def _advance(self, state: LSTMState, gates_G: jax.Array) -> LSTMState:
         """The state after the one whose gates these are."""

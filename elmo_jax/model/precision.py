@@ -5,7 +5,8 @@
 "tf32"         float32 operands, and the device may round them to TF32 (NVIDIA tensor cores);
                on a CPU the same as "float32"
 "bfloat16"     operands rounded to bfloat16, sums in float32. What goes through memory in large
-               amounts is rounded as well: the sums that are gates, and gradients
+               amounts is rounded as well: gradients, an input's part of the gates, and on
+               accelerators the state's
 =============  ==============================================================================
 
 Cell state, gate arithmetic and clips are float32 in all of them.
@@ -34,7 +35,7 @@ def check_precision(precision: str) -> None:
 
 
 def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:
-    """The dtype in which sums that are gates are kept."""
+    """The dtype in which an input's part of the gates is kept."""
     return jnp.bfloat16 if precision == "bfloat16" else otherwise
 
 
@@ -70,7 +71,8 @@ def linear(
         inputs: [..., in].
         precision: see above.
         kernel_first: the order.
-        narrow: whether the result may be bfloat16, where the operands are.
+        narrow: whether the result is bfloat16 where the operands are. Half of it goes through an
+            accelerator's memory then; a CPU has no fast product of that kind.
     """
     if kernel_first:
         return _product("oi,...i->...o", kernel, inputs, precision, narrow)
