@@ -12,6 +12,7 @@ QUESTIONS = {
     "corpus": "corpus_run",
     "equality": "equality",
     "profile": "profile",
+    "kernels": "kernels",
     "host": "host",
     "precision": "precision",
     "training": "training_speed",

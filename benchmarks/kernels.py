@@ -1,0 +1,203 @@
+"""Which kernels does a compiled function consist of, and how near is each to the device's limits?
+
+Run from a checkout::
+
+    python -m benchmarks kernels                          # of the device at hand, and measured
+    JAX_PLATFORMS=cpu python -m benchmarks kernels --for h200 --precision bfloat16
+
+The engine's step, its pooling, the spelling of words, and a step of training are compiled, and the
+text of the compiled module says what each kernel reads, writes and multiplies (``hlo.py``). From
+that and the device's rates follows the least that it can take. On the device at hand the rates are
+measured, and the profiler tells what each kernel takes indeed. ``--for`` compiles for a GPU that
+need not be there (``gpus.py``), with its vendor's rates; the products are left to cuBLAS then, for
+XLA chooses among its own kernels by timing them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+
+import elmo_jax
+from elmo_jax.engine.plan import plan_for
+from elmo_jax.model import PRECISIONS
+
+from .compiled import CALLS, Call
+from .gpus import GPUS
+from .hlo import Kernel, kernels
+from .limits import bandwidth, matmul_rate
+from .models import open_model
+from .tables import markdown, number
+from .traces import kernel_seconds
+
+HELP = "The kernels of the compiled functions, and how near each is to the device's limits."
+
+_LANES = {"cpu": 128, "gpu": 1024}
+_QUICK_LANES = 4
+_SHOWN = 0.01
+"""Kernels that take a smaller share are put together."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``measure`` reads from the command line."""
+    add = parser.add_argument
+    add("--part", nargs="+", choices=CALLS, default=list(CALLS), help="which (default: all)")
+    add("--for", dest="gpu", choices=GPUS, help="compile for a GPU that need not be there")
+    add("--lanes", type=int, metavar="N", help="or rows (default: 128; of a GPU 1024)")
+    add("--precision", choices=PRECISIONS, help="default: float32; of a GPU bfloat16")
+
+
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Function by function.
+
+    Raises:
+        ElmoError: if ``--for`` finds no compiler.
+    """
+    platform = "gpu" if args.gpu else jax.default_backend()
+    lanes = _QUICK_LANES if args.quick else _LANES.get(platform, max(_LANES.values()))
+    lanes = args.lanes or lanes
+    precision = args.precision or ("float32" if platform == "cpu" else "bfloat16")
+    gpu = GPUS.get(args.gpu)
+    target = gpu.device() if gpu else None
+    if gpu:
+        rates = {"gflops": gpu.gflops[precision], "gigabytes_per_second": gpu.bandwidth / 1e9}
+    else:
+        kind = "float32" if platform == "cpu" else precision
+        rates = {
+            "gflops": matmul_rate(kind, quick=args.quick).median,
+            "gigabytes_per_second": bandwidth(quick=args.quick).median,
+        }
+    model = open_model(args.model)
+    config, params = elmo_jax.load(model.native)
+    found: dict[str, Any] = {
+        "setting": {"model": model.name, "lanes": lanes, "precision": precision},
+        "device": gpu.name if gpu else jax.devices()[0].device_kind,
+        "rates": rates,
+        "functions": {},
+    }
+    for name in args.part:
+        made = CALLS[name](config, jax.device_put(params), plan_for(platform), lanes, precision)
+        found["functions"][name] = _function(made, rates, target)
+        yield found
+
+
+def _function(call: Call, rates: dict[str, float], target: jax.Device | None) -> dict[str, Any]:
+    arguments: Any = call.arguments
+    options: dict[str, Any] = {}
+    if target is not None:
+        sharding = jax.sharding.SingleDeviceSharding(target)
+        arguments = jax.tree.map(lambda x: _shape(x, sharding), arguments)
+        options = {"compiler_options": {"xla_gpu_enable_triton_gemm": False}}
+    elif jax.default_backend() == "gpu":
+        # Of kernels that are launched as one graph the profiler sees the graph.
+        options = {"compiler_options": {"xla_gpu_enable_command_buffer": ""}}
+    compiled = call.function.lower(*arguments, *call.static).compile(**options)
+    listed = kernels(compiled.as_text(), call.n_steps)
+    seconds: dict[str, float] = {}
+    if target is None:
+        fresh = [jax.tree.map(jax.numpy.array, arguments) for _ in range(2)]  # some are donated
+        jax.block_until_ready(compiled(*fresh.pop()))  # type: ignore[no-untyped-call]
+        seconds = kernel_seconds(lambda: compiled(*fresh.pop()))
+    rows = [_row(kernel, rates, seconds) for kernel in listed]
+    return {
+        "tokens": call.n_tokens,
+        "launches": sum(kernel.count for kernel in listed),
+        "gigabytes": _total(kernel.count * kernel.n_bytes / 1e9 for kernel in listed),
+        "gflop": _total(kernel.count * kernel.flop / 1e9 for kernel in listed),
+        "least_seconds": _total(row["least_seconds"] for row in rows),
+        "seconds": _total(row["seconds"] for row in rows) if seconds else None,
+        "kernels": rows,
+    }
+
+
+def _row(kernel: Kernel, rates: dict[str, float], seconds: dict[str, float]) -> dict[str, Any]:
+    """Both times are those of all runs of the kernel in a call."""
+    moved = kernel.count * kernel.n_bytes / 1e9 / rates["gigabytes_per_second"]
+    computed = kernel.count * kernel.flop / 1e9 / rates["gflops"]
+    return {
+        "name": kernel.name,
+        "kind": kernel.kind,
+        "source": kernel.source,
+        "count": kernel.count,
+        "megabytes": round(kernel.n_bytes / 1e6, 3),
+        "gflop": round(kernel.flop / 1e9, 3),
+        "least_seconds": max(moved, computed),
+        "seconds": seconds.get(kernel.name, 0.0),
+    }
+
+
+def _shape(x: Any, sharding: jax.sharding.Sharding) -> Any:
+    shape: Any = jax.ShapeDtypeStruct
+    return shape(x.shape, x.dtype, sharding=sharding)
+
+
+def _total(values: Any) -> float:
+    return float(f"{sum(values):.4g}")
+
+
+def table(summary: dict[str, Any]) -> str:
+    """A table a function: its kernels, the dearest first."""
+    what, rates = summary["setting"], summary["rates"]
+    shown = [
+        f"Model {what['model']}, {what['lanes']} lanes, {what['precision']}; {summary['device']}: "
+        f"{number(rates['gflops'] / 1e3)} TFLOP/s, {number(rates['gigabytes_per_second'])} GB/s."
+    ]
+    for name, found in summary["functions"].items():
+        shown += [_summed(name, found), _kernels(found)]
+    return "\n\n".join(shown)
+
+
+def _summed(name: str, found: dict[str, Any]) -> str:
+    rate = number(found["tokens"] / found["least_seconds"])
+    text = (
+        f"**{name}**, {found['tokens']:,} tokens a call: {found['launches']:,} launches, "
+        f"{number(found['gigabytes'])} GB, {number(found['gflop'])} GFLOP; at the device's rates "
+        f"{number(1e3 * found['least_seconds'])} ms, {rate} tokens/s"
+    )
+    if found["seconds"] is None:
+        return text + "."
+    share = 100 * found["least_seconds"] / found["seconds"]
+    return text + f"; measured {number(1e3 * found['seconds'])} ms, {number(share)}% of that."
+
+
+def _kernels(found: dict[str, Any]) -> str:
+    measured = found["seconds"] is not None
+    key = "seconds" if measured else "least_seconds"
+    total = found[key] or 1.0
+    ordered: Sequence[dict[str, Any]] = sorted(found["kernels"], key=lambda row: -row[key])
+    large = [row for row in ordered if row[key] >= _SHOWN * total]
+    rows = [
+        [
+            f"{row['kind']}: {_short(row['source'])}",
+            str(row["count"]),
+            number(row["megabytes"]),
+            number(row["gflop"]),
+            number(1e6 * row["least_seconds"] / row["count"]),
+            *([number(1e6 * row["seconds"] / row["count"])] if measured else []),
+            number(100 * row[key] / total),
+        ]
+        for row in large
+    ]
+    rest = [row for row in ordered if row[key] < _SHOWN * total]
+    if rest:
+        share = number(100 * sum(row[key] for row in rest) / total)
+        count = sum(row["count"] for row in rest)
+        rows.append([f"{len(rest)} others", str(count), *"–––", *"–" * measured, share])
+    heads = [
+        "kernel",
+        "runs",
+        "MB",
+        "GFLOP",
+        "µs at the rates",
+        *["µs"] * measured,
+        "% of the time",
+    ]
+    return markdown(heads, rows)
+
+
+def _short(source: str) -> str:
+    """The end of a path through the program."""
+    return "/".join(source.split("/")[-2:]) or "–"
