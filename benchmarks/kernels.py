@@ -16,7 +16,8 @@ XLA chooses among its own kernels by timing them.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -167,8 +168,9 @@ def _kernels(found: dict[str, Any]) -> str:
     measured = found["seconds"] is not None
     key = "seconds" if measured else "least_seconds"
     total = found[key] or 1.0
-    ordered: Sequence[dict[str, Any]] = sorted(found["kernels"], key=lambda row: -row[key])
-    large = [row for row in ordered if row[key] >= _SHOWN * total]
+    alike = sorted(_alike(found["kernels"]), key=lambda row: -row[key])
+    shown = [row for row in alike if row[key] >= _SHOWN * total]
+    rest = alike[len(shown) :]
     rows = [
         [
             f"{row['kind']}: {_short(row['source'])}",
@@ -179,25 +181,29 @@ def _kernels(found: dict[str, Any]) -> str:
             *([number(1e6 * row["seconds"] / row["count"])] if measured else []),
             number(100 * row[key] / total),
         ]
-        for row in large
+        for row in shown
     ]
-    rest = [row for row in ordered if row[key] < _SHOWN * total]
     if rest:
         share = number(100 * sum(row[key] for row in rest) / total)
-        count = sum(row["count"] for row in rest)
-        rows.append([f"{len(rest)} others", str(count), *"–––", *"–" * measured, share])
-    heads = [
-        "kernel",
-        "runs",
-        "MB",
-        "GFLOP",
-        "µs at the rates",
-        *["µs"] * measured,
-        "% of the time",
-    ]
-    return markdown(heads, rows)
+        count = str(sum(row["count"] for row in rest))
+        rows.append([f"{len(rest)} others", count, *"–––", *"–" * measured, share])
+    times = ["µs at the rates", *["µs"] * measured]
+    return markdown(["kernel", "runs", "MB", "GFLOP", *times, "% of the time"], rows)
+
+
+def _alike(kernels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Kernels that do the same, for another layer or direction, as one."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in kernels:
+        work = row["kind"], _short(row["source"]), row["megabytes"], row["gflop"]
+        if work in found:
+            for key in ("count", "least_seconds", "seconds"):
+                found[work][key] += row[key]
+        else:
+            found[work] = dict(row)
+    return list(found.values())
 
 
 def _short(source: str) -> str:
-    """The end of a path through the program."""
-    return "/".join(source.split("/")[-2:]) or "–"
+    """The end of a path through the program, without the numbers of layers."""
+    return re.sub(r"_\d+\b", "", "/".join(source.split("/")[-2:])) or "–"
