@@ -8,9 +8,10 @@ Run from a checkout::
 The engine's step, its pooling, the spelling of words, and a step of training are compiled, and the
 text of the compiled module says what each kernel reads, writes and multiplies (``hlo.py``). From
 that and the device's rates follows the least that it can take. On the device at hand the rates are
-measured, and the profiler tells what each kernel takes indeed. ``--for`` compiles for a GPU that
-need not be there (``gpus.py``), with its vendor's rates; the products are left to cuBLAS then, for
-XLA chooses among its own kernels by timing them.
+measured, and the profiler tells what each kernel takes indeed; those that run at the same time, as
+the two directions do on a CPU, take longer each. ``--for`` compiles for a GPU that need not be
+there (``gpus.py``), with its vendor's rates; the products are left to cuBLAS then, for XLA chooses
+among its own kernels by timing them.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .compiled import CALLS, Call
 from .gpus import GPUS
 from .hlo import Kernel, kernels
 from .limits import bandwidth, matmul_rate
+from .measure import timed
 from .models import open_model
 from .tables import markdown, number
 from .traces import kernel_seconds
@@ -98,10 +100,12 @@ def _function(call: Call, rates: dict[str, float], target: jax.Device | None) ->
     compiled = call.function.lower(*arguments, *call.static).compile(**options)
     listed = kernels(compiled.as_text(), call.n_steps)
     seconds: dict[str, float] = {}
+    call_seconds = None
     if target is None:
-        fresh = [jax.tree.map(jax.numpy.array, arguments) for _ in range(2)]  # some are donated
+        fresh = [jax.tree.map(jax.numpy.array, arguments) for _ in range(3)]  # some are donated
         jax.block_until_ready(compiled(*fresh.pop()))  # type: ignore[no-untyped-call]
         seconds = kernel_seconds(lambda: compiled(*fresh.pop()))
+        call_seconds = timed(lambda: compiled(*fresh.pop()))
     rows = [_row(kernel, rates, seconds) for kernel in listed]
     return {
         "tokens": call.n_tokens,
@@ -109,7 +113,7 @@ def _function(call: Call, rates: dict[str, float], target: jax.Device | None) ->
         "gigabytes": _total(kernel.count * kernel.n_bytes / 1e9 for kernel in listed),
         "gflop": _total(kernel.count * kernel.flop / 1e9 for kernel in listed),
         "least_seconds": _total(row["least_seconds"] for row in rows),
-        "seconds": _total(row["seconds"] for row in rows) if seconds else None,
+        "seconds": call_seconds,
         "kernels": rows,
     }
 
@@ -161,13 +165,13 @@ def _summed(name: str, found: dict[str, Any]) -> str:
     if found["seconds"] is None:
         return text + "."
     share = 100 * found["least_seconds"] / found["seconds"]
-    return text + f"; measured {number(1e3 * found['seconds'])} ms, {number(share)}% of that."
+    return text + f", {number(share)}% of the {number(1e3 * found['seconds'])} ms that it takes."
 
 
 def _kernels(found: dict[str, Any]) -> str:
     measured = found["seconds"] is not None
     key = "seconds" if measured else "least_seconds"
-    total = found[key] or 1.0
+    total = sum(row[key] for row in found["kernels"])
     alike = sorted(_alike(found["kernels"]), key=lambda row: -row[key])
     shown = [row for row in alike if row[key] >= _SHOWN * total]
     rest = alike[len(shown) :]
@@ -188,7 +192,7 @@ def _kernels(found: dict[str, Any]) -> str:
         count = str(sum(row["count"] for row in rest))
         rows.append([f"{len(rest)} others", count, *"–––", *"–" * measured, share])
     times = ["µs at the rates", *["µs"] * measured]
-    return markdown(["kernel", "runs", "MB", "GFLOP", *times, "% of the time"], rows)
+    return markdown(["kernel", "runs", "MB", "GFLOP", *times, "% of all"], rows)
 
 
 def _alike(kernels: list[dict[str, Any]]) -> list[dict[str, Any]]:
