@@ -114,7 +114,7 @@ def _function(call: Call, rates: dict[str, float], target: jax.Device | None) ->
         "gflop": _total(kernel.count * kernel.flop / 1e9 for kernel in listed),
         "least_seconds": _total(row["least_seconds"] for row in rows),
         "seconds": call_seconds,
-        "kernels": rows,
+        "kernels": _alike(rows),
     }
 
 
@@ -123,9 +123,8 @@ def _row(kernel: Kernel, rates: dict[str, float], seconds: dict[str, float]) -> 
     moved = kernel.count * kernel.n_bytes / 1e9 / rates["gigabytes_per_second"]
     computed = kernel.count * kernel.flop / 1e9 / rates["gflops"]
     return {
-        "name": kernel.name,
         "kind": kernel.kind,
-        "source": kernel.source,
+        "source": _short(kernel.source),
         "count": kernel.count,
         "megabytes": round(kernel.n_bytes / 1e6, 3),
         "gflop": round(kernel.flop / 1e9, 3),
@@ -137,6 +136,24 @@ def _row(kernel: Kernel, rates: dict[str, float], seconds: dict[str, float]) -> 
 def _shape(x: Any, sharding: jax.sharding.Sharding) -> Any:
     shape: Any = jax.ShapeDtypeStruct
     return shape(x.shape, x.dtype, sharding=sharding)
+
+
+def _alike(kernels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Kernels that do the same, for another layer or direction, as one."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in kernels:
+        work = row["kind"], row["source"], row["megabytes"], row["gflop"]
+        if work in found:
+            for key in ("count", "least_seconds", "seconds"):
+                found[work][key] += row[key]
+        else:
+            found[work] = dict(row)
+    return list(found.values())
+
+
+def _short(source: str) -> str:
+    """The end of a path through the program, without the numbers of layers."""
+    return re.sub(r"_\d+\b", "", "/".join(source.split("/")[-2:])) or "–"
 
 
 def _total(values: Any) -> float:
@@ -172,12 +189,12 @@ def _kernels(found: dict[str, Any]) -> str:
     measured = found["seconds"] is not None
     key = "seconds" if measured else "least_seconds"
     total = sum(row[key] for row in found["kernels"])
-    alike = sorted(_alike(found["kernels"]), key=lambda row: -row[key])
-    shown = [row for row in alike if row[key] >= _SHOWN * total]
-    rest = alike[len(shown) :]
+    ordered = sorted(found["kernels"], key=lambda row: -row[key])
+    shown = [row for row in ordered if row[key] >= _SHOWN * total]
+    rest = ordered[len(shown) :]
     rows = [
         [
-            f"{row['kind']}: {_short(row['source'])}",
+            f"{row['kind']}: {row['source']}",
             str(row["count"]),
             number(row["megabytes"]),
             number(row["gflop"]),
@@ -193,21 +210,3 @@ def _kernels(found: dict[str, Any]) -> str:
         rows.append([f"{len(rest)} others", count, *"–––", *"–" * measured, share])
     times = ["µs at the rates", *["µs"] * measured]
     return markdown(["kernel", "runs", "MB", "GFLOP", *times, "% of all"], rows)
-
-
-def _alike(kernels: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Kernels that do the same, for another layer or direction, as one."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in kernels:
-        work = row["kind"], _short(row["source"]), row["megabytes"], row["gflop"]
-        if work in found:
-            for key in ("count", "least_seconds", "seconds"):
-                found[work][key] += row[key]
-        else:
-            found[work] = dict(row)
-    return list(found.values())
-
-
-def _short(source: str) -> str:
-    """The end of a path through the program, without the numbers of layers."""
-    return re.sub(r"_\d+\b", "", "/".join(source.split("/")[-2:])) or "–"
