@@ -17,6 +17,7 @@ among its own kernels by timing them.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -31,7 +32,7 @@ from .compiled import CALLS, Call
 from .gpus import GPUS
 from .hlo import Kernel, kernels
 from .limits import bandwidth, matmul_rate
-from .measure import timed
+from .measure import Spread, timed
 from .models import open_model
 from .tables import markdown, number
 from .traces import kernel_seconds
@@ -40,6 +41,7 @@ HELP = "The kernels of the compiled functions, and how near each is to the devic
 
 _LANES = {"cpu": 128, "gpu": 1024}
 _QUICK_LANES = 4
+_N_SAMPLES = 3
 _SHOWN = 0.01
 """Kernels that take a smaller share are put together."""
 
@@ -102,10 +104,15 @@ def _function(call: Call, rates: dict[str, float], target: jax.Device | None) ->
     seconds: dict[str, float] = {}
     call_seconds = None
     if target is None:
-        fresh = [jax.tree.map(jax.numpy.array, arguments) for _ in range(3)]  # some are donated
-        jax.block_until_ready(compiled(*fresh.pop()))  # type: ignore[no-untyped-call]
-        seconds = kernel_seconds(lambda: compiled(*fresh.pop()))
-        call_seconds = timed(lambda: compiled(*fresh.pop()))
+        samples = []
+        for number in range(2 + _N_SAMPLES):  # warm up, look, and time
+            fresh = jax.block_until_ready(jax.tree.map(jax.numpy.array, arguments))  # type: ignore[no-untyped-call]
+            run = functools.partial(compiled, *fresh)  # which may take its arguments' memory
+            if number == 1:
+                seconds = kernel_seconds(run)
+            else:
+                samples.append(timed(run))
+        call_seconds = Spread.of(samples[1:]).median
     rows = [_row(kernel, rates, seconds) for kernel in listed]
     return {
         "tokens": call.n_tokens,
