@@ -1,5 +1,6 @@
 """Strict numerics for every test, and the fixtures that several files share."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -36,14 +37,34 @@ def pytest_configure(config):
 
 
 @pytest.fixture
-def compiled_as_by_users(request):
+def compiled_as_by_users():
     """What the test compiles anew gets all optimisations, as in the slow tests."""
-    before = request.config.option.markexpr != "slow"
-    jax.config.update("jax_disable_most_optimizations", False)
-    jax.clear_caches()  # of what was compiled without them
+    with _optimisations(disabled=False):
+        yield
+
+
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """In the slow tests, too: a step of training takes longer to compile than to run here."""
+    with _optimisations(disabled=True):
+        yield
+
+
+@contextlib.contextmanager
+def _optimisations(*, disabled):
+    before = jax.config.jax_disable_most_optimizations
+    _disable_optimisations(disabled)
     yield
-    jax.config.update("jax_disable_most_optimizations", before)
-    jax.clear_caches()
+    _disable_optimisations(before)
+
+
+def _disable_optimisations(value):
+    """Or do not, in this process and in those that it starts."""
+    name = "jax_disable_most_optimizations"
+    if getattr(jax.config, name) != value:
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
+        jax.clear_caches()  # of what was compiled otherwise
 
 
 def shared_folder():

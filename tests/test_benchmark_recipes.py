@@ -9,6 +9,7 @@ from elmo_jax.cli import run_command
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 def test_both_recipes_are_trained_and_written_down(tmp_path, capsys):
     text, output = tmp_path / "text.txt", tmp_path / "out.json"
     text.write_text("The bank of the river .\nShe sat by the bank .\n" * 50, "utf-8")

@@ -307,6 +307,16 @@ def test_every_variant_gives_the_vectors_of_the_plain_path(variant, device):
         np.testing.assert_allclose(vectors, layers[:, :length], atol=SAME_WORD_TOLERANCE * 4)
 
 
+def test_an_accelerator_runs_no_layer_either_that_nobody_asked_for(tiny):
+    config, params = tiny
+    sentences = [["a", "b"], ["bank"] * 9]
+    expected = embed(config, params, sentences)
+    for layer in range(3):
+        found = embed(config, params, sentences, plan_of="ACCELERATOR", layers=layer)
+        for one, layers in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, layers[layer], atol=SAME_WORD_TOLERANCE * 4)
+
+
 @pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
 def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
     sentences = real_sentences[:100]
@@ -327,10 +337,10 @@ def error(found, expected):
     return np.max(np.linalg.norm(found - expected, axis=axes) / np.linalg.norm(expected, axis=axes))
 
 
-def embed(config, params, sentences, precision="float32", plan_of="CPU"):
-    """All layers by the engine, with the lanes of a device."""
+def embed(config, params, sentences, precision="float32", plan_of="CPU", layers="all"):
+    """Layers by the engine, with the lanes of a device."""
     sizes = dataclasses.replace(getattr(plan, plan_of), lane_shapes=(4, 16), word_rows=(512, 512))
-    request = elmo_jax.Elmo.from_params(config, params)._request("all", None, None, 1.0, "float32")
+    request = elmo_jax.Elmo.from_params(config, params)._request(layers, None, None, 1.0, "float32")
     return list(engine.Engine(config, params, precision, plan=sizes).run(sentences, request))
 
 

@@ -11,7 +11,7 @@ import pytest
 import elmo_jax
 
 PROGRAM = """
-import dataclasses
+import dataclasses, sys
 import jax, numpy as np
 import elmo_jax
 from elmo_jax.engine import engine, plan, run
@@ -19,7 +19,9 @@ from elmo_jax.model import init_params
 
 config = elmo_jax.ElmoConfig.preset("tiny")
 params = init_params(config, seed=0)
-sizes = dataclasses.replace(plan.CPU, lane_shapes=(16,), window_tokens=512)
+sizes = dataclasses.replace(
+    getattr(plan, sys.argv[1]), lane_shapes=(16,), window_tokens=512, word_rows=(512, 512)
+)
 rng = np.random.default_rng(0)
 texts = [[f"w{n}" for n in rng.integers(9, size=size)] for size in rng.integers(0, 30, 400)]
 tokens, compiled, where = np.zeros(4), [], set()
@@ -53,10 +55,14 @@ print("few", few.shape)
 """
 
 
-def test_four_devices_give_the_vectors_of_one_and_share_the_work():
+@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+def test_four_devices_give_the_vectors_of_one_and_share_the_work(device):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     found = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=os.environ | flags
+        [sys.executable, "-c", PROGRAM, device],
+        capture_output=True,
+        text=True,
+        env=os.environ | flags,
     )
     assert found.returncode == 0, found.stderr
     differences = [float(x) for x in re.findall(r"difference (\S+)", found.stdout)]

@@ -37,6 +37,8 @@ from elmo_jax.training.reporting import read_metrics
 
 SCRIPT = Path(training_run.__file__)
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):

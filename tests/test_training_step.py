@@ -146,6 +146,7 @@ def test_the_loss_of_a_window_that_goes_on_from_others(params, windows, candidat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 def test_one_step_of_the_original_recipe(params, windows):
     """float64: gradient by central differences in NumPy, then clip and Adagrad by hand."""
     taken, arrays = windows

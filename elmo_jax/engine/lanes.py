@@ -80,16 +80,17 @@ def read_lanes(
         return _read_stack(cell, table, fresh_TN, count, layout, *given)
 
     rows = (forward_TN, backward_TN + n_rows)
-    directions = [
+    given = [
         (params[name], getattr(start, name), getattr(state, name), rows_TN)
         for name, rows_TN in zip(DIRECTIONS, rows, strict=True)
     ]
     if layout.together:
-        found = jax.vmap(read)(*jax.tree.map(lambda *both: jnp.stack(both), *directions))
-        both = [jax.tree.map(lambda x, i=i: x[i], found) for i in range(n_directions)]
+        stacked = jax.vmap(read)(*jax.tree.map(lambda *both: jnp.stack(both), *given))
+        found = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(n_directions)]
     else:
-        both = [read(*given) for given in directions]
-    return (both[0][0], both[1][0]), BiLMState(both[0][1], both[1][1])
+        found = [read(*arguments) for arguments in given]
+    (forward, after), (backward, before) = found
+    return (forward, backward), BiLMState(after, before)
 
 
 def _read_stack(
@@ -109,11 +110,11 @@ def _read_stack(
     for depth, (begin, initial) in enumerate(zip(start, state, strict=True)):
         layer = functools.partial(cell.apply, {"params": params[f"layers_{depth}"]})
         read: Any = inputs
-        given: Callable[[Any], Any] = lambda now: now  # noqa: E731
+        given: Callable[[Any], Any] = _as_it_is
         if depth == 0:
             read, given = rows_TN, _gates_of_words(table, layout)
         elif layout.together:
-            joined: Any = layer(method="joined_kernel")  # a compiler leaves it in the loop
+            joined: Any = layer(method="joined_kernel")  # the compiler would leave it in the loop
             layer = functools.partial(layer, joined_kernel=joined, method="read")
         elif layout.lanes_first:
             given = functools.partial(layer, method="input_gates")
@@ -182,6 +183,10 @@ def _read_layer(
 
     last, hidden = lax.fori_loop(0, n_steps, step, (first, hidden))
     return hidden, jax.tree.map(turn, last)
+
+
+def _as_it_is(read: Any) -> Any:
+    return read
 
 
 def _gates_of_words(table: jax.Array, layout: Layout) -> Callable[[jax.Array], jax.Array]:
