@@ -122,7 +122,7 @@ def _function(call: Call, rates: dict[str, float], target: jax.Device | None) ->
         "gflop": _total(kernel.count * kernel.flop / 1e9 for kernel in listed),
         "least_seconds": _total(row["least_seconds"] for row in rows),
         "seconds": call_seconds,
-        "kernels": _alike(rows),
+        **_dearest(_alike(rows), "least_seconds" if call_seconds is None else "seconds"),
     }
 
 
@@ -144,6 +144,17 @@ def _row(kernel: Kernel, rates: dict[str, float], seconds: dict[str, float]) -> 
 def _shape(x: Any, sharding: jax.sharding.Sharding) -> Any:
     shape: Any = jax.ShapeDtypeStruct
     return shape(x.shape, x.dtype, sharding=sharding)
+
+
+def _dearest(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    """The kernels that take a share worth a row, the dearest first, and the others summed up."""
+    least = _SHOWN * sum(row[key] for row in rows)
+    ordered = sorted(rows, key=lambda row: -row[key])
+    large = [row for row in ordered if row[key] >= least]
+    others: dict[str, Any] = {"kinds": len(rows) - len(large)}
+    for sum_of in ("count", "least_seconds", "seconds"):
+        others[sum_of] = sum(row[sum_of] for row in ordered[len(large) :])
+    return {"kernels": large, "others": others}
 
 
 def _alike(kernels: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -196,10 +207,8 @@ def _summed(name: str, found: dict[str, Any]) -> str:
 def _kernels(found: dict[str, Any]) -> str:
     measured = found["seconds"] is not None
     key = "seconds" if measured else "least_seconds"
-    total = sum(row[key] for row in found["kernels"])
-    ordered = sorted(found["kernels"], key=lambda row: -row[key])
-    shown = [row for row in ordered if row[key] >= _SHOWN * total]
-    rest = ordered[len(shown) :]
+    others = found["others"]
+    total = sum(row[key] for row in found["kernels"]) + others[key]
     rows = [
         [
             f"{row['kind']}: {row['source']}",
@@ -210,11 +219,11 @@ def _kernels(found: dict[str, Any]) -> str:
             *([number(1e6 * row["seconds"] / row["count"])] if measured else []),
             number(100 * row[key] / total),
         ]
-        for row in shown
+        for row in found["kernels"]
     ]
-    if rest:
-        share = number(100 * sum(row[key] for row in rest) / total)
-        count = str(sum(row["count"] for row in rest))
-        rows.append([f"{len(rest)} others", count, *"–––", *"–" * measured, share])
+    if others["kinds"]:
+        share = number(100 * others[key] / total)
+        blank = "–––" + "–" * measured
+        rows.append([f"{others['kinds']} others", str(others["count"]), *blank, share])
     times = ["µs at the rates", *["µs"] * measured]
     return markdown(["kernel", "runs", "MB", "GFLOP", *times, "% of all"], rows)
