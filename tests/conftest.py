@@ -18,6 +18,9 @@ settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
 
+_DISABLED = "jax_disable_most_optimizations"
+
+
 def pytest_configure(config):
     """Compile quickly, and keep what is compiled for the next run and for processes of tests.
 
@@ -26,7 +29,7 @@ def pytest_configure(config):
     a change of the code is compiled anew.
     """
     choices = {
-        "jax_disable_most_optimizations": config.option.markexpr != "slow",
+        _DISABLED: config.option.markexpr != "slow",
         "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0,
         "jax_persistent_cache_min_entry_size_bytes": -1,
@@ -52,7 +55,7 @@ def compiled_quickly():
 
 @contextlib.contextmanager
 def _optimisations(*, disabled):
-    before = jax.config.jax_disable_most_optimizations
+    before = os.environ[_DISABLED.upper()] == "True"
     _disable_optimisations(disabled)
     yield
     _disable_optimisations(before)
@@ -60,10 +63,9 @@ def _optimisations(*, disabled):
 
 def _disable_optimisations(value):
     """Or do not, in this process and in those that it starts."""
-    name = "jax_disable_most_optimizations"
-    if getattr(jax.config, name) != value:
-        jax.config.update(name, value)
-        os.environ[name.upper()] = str(value)
+    if os.environ[_DISABLED.upper()] != str(value):
+        jax.config.update(_DISABLED, value)
+        os.environ[_DISABLED.upper()] = str(value)
         jax.clear_caches()  # of what was compiled otherwise
 
 
