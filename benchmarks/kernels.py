@@ -19,7 +19,7 @@ from __future__ import annotations
 import argparse
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -91,39 +91,50 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
 
 
 def _function(call: Call, rates: dict[str, float], target: jax.Device | None) -> dict[str, Any]:
-    arguments: Any = call.arguments
-    options: dict[str, Any] = {}
-    if target is not None:
-        sharding = jax.sharding.SingleDeviceSharding(target)
-        arguments = jax.tree.map(lambda x: _shape(x, sharding), arguments)
-        options = {"compiler_options": {"xla_gpu_enable_triton_gemm": False}}
-    elif jax.default_backend() == "gpu":
-        # Of kernels that are launched as one graph the profiler sees the graph.
-        options = {"compiler_options": {"xla_gpu_enable_command_buffer": ""}}
-    compiled = call.function.lower(*arguments, *call.static).compile(**options)
+    compiled = _compiled(call, target)
+    seconds, by_kernel = (None, {}) if target else _measured(compiled, call.arguments)
     listed = kernels(compiled.as_text(), call.n_steps)
-    seconds: dict[str, float] = {}
-    call_seconds = None
-    if target is None:
-        samples = []
-        for number in range(2 + _N_SAMPLES):  # warm up, look, and time
-            fresh = jax.block_until_ready(jax.tree.map(jax.numpy.array, arguments))  # type: ignore[no-untyped-call]
-            run = functools.partial(compiled, *fresh)  # which may take its arguments' memory
-            if number == 1:
-                seconds = kernel_seconds(run)
-            else:
-                samples.append(timed(run))
-        call_seconds = Spread.of(samples[1:]).median
-    rows = [_row(kernel, rates, seconds) for kernel in listed]
+    rows = [_row(kernel, rates, by_kernel) for kernel in listed]
     return {
         "tokens": call.n_tokens,
         "launches": sum(kernel.count for kernel in listed),
         "gigabytes": _total(kernel.count * kernel.n_bytes / 1e9 for kernel in listed),
         "gflop": _total(kernel.count * kernel.flop / 1e9 for kernel in listed),
         "least_seconds": _total(row["least_seconds"] for row in rows),
-        "seconds": call_seconds,
-        **_dearest(_alike(rows), "least_seconds" if call_seconds is None else "seconds"),
+        "seconds": seconds,
+        **_dearest(_alike(rows), "least_seconds" if seconds is None else "seconds"),
     }
+
+
+def _compiled(call: Call, target: jax.Device | None) -> Any:
+    """For the device at hand, or for one that is not there."""
+    arguments: Any = call.arguments
+    options: dict[str, Any] = {}
+    if target is not None:
+        sharding = jax.sharding.SingleDeviceSharding(target)
+        arguments = jax.tree.map(lambda x: _shape(x, sharding), arguments)
+        options = {"xla_gpu_enable_triton_gemm": False}
+    elif jax.default_backend() == "gpu":
+        # Of kernels that are launched as one graph the profiler sees the graph.
+        options = {"xla_gpu_enable_command_buffer": ""}
+    return call.function.lower(*arguments, *call.static).compile(compiler_options=options)
+
+
+def _shape(x: Any, sharding: jax.sharding.Sharding) -> Any:
+    shape: Any = jax.ShapeDtypeStruct
+    return shape(x.shape, x.dtype, sharding=sharding)
+
+
+def _measured(compiled: Any, arguments: Any) -> tuple[float, dict[str, float]]:
+    """Seconds of a call, and of each kernel by the name of its instruction."""
+
+    def call() -> Callable[[], Any]:  # which may take its arguments' memory
+        fresh = jax.tree.map(jax.numpy.array, arguments)
+        return functools.partial(compiled, *jax.block_until_ready(fresh))  # type: ignore[no-untyped-call]
+
+    timed(call())  # warm up
+    by_kernel = kernel_seconds(call())
+    return Spread.of([timed(call()) for _ in range(_N_SAMPLES)]).median, by_kernel
 
 
 def _row(kernel: Kernel, rates: dict[str, float], seconds: dict[str, float]) -> dict[str, Any]:
@@ -139,11 +150,6 @@ def _row(kernel: Kernel, rates: dict[str, float], seconds: dict[str, float]) -> 
         "least_seconds": max(moved, computed),
         "seconds": seconds.get(kernel.name, 0.0),
     }
-
-
-def _shape(x: Any, sharding: jax.sharding.Sharding) -> Any:
-    shape: Any = jax.ShapeDtypeStruct
-    return shape(x.shape, x.dtype, sharding=sharding)
 
 
 def _dearest(rows: list[dict[str, Any]], key: str) -> dict[str, Any]:
