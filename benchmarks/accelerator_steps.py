@@ -19,11 +19,11 @@ from .work import step_work
 LANES = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096)
 LENGTHS = (16, 64)
 
-FORMS: dict[str, dict[str, bool]] = {
-    "each product by itself": {"together": False},
-    "both directions, and input and state, in one": {"together": True},
+FORMS = {
+    "each product by itself": False,
+    "both directions, and input and state, in one": True,
 }
-"""Of the step, see ``Layout``. Both have the lanes first."""
+"""Of the step: see ``Layout.together``. Both have the lanes first."""
 
 _FORM_LANES = (64, 256, 1024, 2048)
 _SAME = 1e-5
@@ -71,11 +71,11 @@ def forms(job: Job) -> Iterator[list[dict[str, Any]]]:
     lanes, n_tokens = ((4,), 4) if job.args.quick else (_FORM_LANES, LENGTHS[-1])
     exact = _stacked(engine_step(config, job.params, lanes[0], n_tokens)())
     for n_lanes in lanes:
-        for name, choices in FORMS.items():
+        for name, together in FORMS.items():
             if job.is_over:
                 return
-            choices = {"lanes_first": True, "all_steps": True, **choices}
-            run = engine_step(config, job.params, n_lanes, n_tokens, precision, **choices)
+            layout = {"lanes_first": True, "all_steps": True, "together": together}
+            run = engine_step(config, job.params, n_lanes, n_tokens, precision, **layout)
             compiling = timed(run)
             if n_lanes == lanes[0]:
                 error = float(np.linalg.norm(_stacked(run()) - exact) / np.linalg.norm(exact))

@@ -24,7 +24,7 @@ from elmo_jax.training.optimizers import make_optimizer
 from elmo_jax.training.step import make_train_step, new_state
 from elmo_jax.training.windows import Window
 
-from .step import step_inputs
+from .step import step_arguments, step_inputs
 
 _VOCABULARY, _NEGATIVES, _WINDOW = 100_000, 8192, 20
 _WORDS_OF_A_WINDOW = 4096
@@ -52,12 +52,9 @@ class Call:
 
 def step(config: ElmoConfig, params: Params, plan: Plan, n_lanes: int, precision: str) -> Call:
     """The engine's step: all layers of ``plan.stretch`` tokens of each lane."""
-    n_steps = plan.stretch
-    given = step_inputs(config, params, n_lanes, n_steps, precision)
-    state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), given.start)
-    arguments = (given.params, given.words, given.start, state, *given[3:], np.int32(n_steps))
-    static = config, precision, plan.layout(n_lanes)
-    return Call(read_lanes, arguments, static, n_lanes * n_steps, n_steps)
+    n_steps, layout = plan.stretch, plan.layout(n_lanes)
+    arrays, static = step_arguments(config, params, n_lanes, n_steps, precision, layout)
+    return Call(read_lanes, arrays, static, n_lanes * n_steps, n_steps)
 
 
 def pool(config: ElmoConfig, params: Params, plan: Plan, n_lanes: int, precision: str) -> Call:

@@ -11,7 +11,7 @@ import numpy as np
 
 from elmo_jax import ElmoConfig
 from elmo_jax.engine.lanes import read_lanes, start_state
-from elmo_jax.engine.plan import plan_for
+from elmo_jax.engine.plan import Layout, plan_for
 from elmo_jax.engine.word_table import Words
 from elmo_jax.model import GATES, BiLMState, gate_dtype, round_kernels
 from elmo_jax.parameters import Params
@@ -59,6 +59,21 @@ def step_inputs(
     return StepInputs(params, words, start, forward, backward, fresh)
 
 
+def step_arguments(
+    config: ElmoConfig,
+    params: Params,
+    n_lanes: int,
+    n_tokens: int,
+    precision: str,
+    layout: Layout,
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Of ``read_lanes``, over ``step_inputs``: those that are arrays, and the static ones."""
+    given = step_inputs(config, params, n_lanes, n_tokens, precision)
+    state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), given.start)
+    arrays = (given.params, given.words, given.start, state, *given[3:], np.int32(n_tokens))
+    return arrays, (config, precision, layout)
+
+
 def engine_step(
     config: ElmoConfig,
     params: Params,
@@ -80,12 +95,6 @@ def engine_step(
     Returns:
         A function that starts the call and gives its outputs; the first call compiles.
     """
-    given = step_inputs(config, params, n_lanes, n_tokens, precision)
     layout = plan_for(jax.default_backend()).layout(n_lanes)._replace(**choices)
-    state = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_lanes, *x.shape)), given.start)
-
-    def call() -> Any:
-        arguments = (given.params, given.words, given.start, state, *given[3:])
-        return read_lanes(*arguments, np.int32(n_tokens), config, precision, layout)
-
-    return call
+    arrays, static = step_arguments(config, params, n_lanes, n_tokens, precision, layout)
+    return lambda: read_lanes(*arrays, *static)

@@ -184,8 +184,8 @@ class LanguageModelStack(nn.Module):
             new = cell(state, input_gates_G)
             return (select_state(real[0], new, state) if real else new), new.hidden_P
 
-        # For a gradient, products are kept of every step and the rest is computed once more: less
-        # than half of the memory, and of what goes through it.
+        # For a gradient, products are kept of every step and the rest is computed once more: it
+        # takes less memory, and less goes through it.
         scan = nn.scan(
             nn.remat(step, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable),
             variable_broadcast="params",
