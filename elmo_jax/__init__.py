@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from .checkpoint import save
     from .config import ElmoConfig
     from .embedder import Elmo
-    from .errors import DeviceMemoryWarning, ElmoError
+    from .errors import (
+        DeviceMemoryWarning,
+        ElmoError,
+        ElmoWarning,
+        UnknownWordsWarning,
+        WhitespaceWarning,
+        WordsCutWarning,
+    )
     from .exporting import export_function
     from .functional import (
         initial_state,
@@ -35,7 +42,14 @@ _HOMES = {
     "checkpoint": ("save",),
     "config": ("ElmoConfig",),
     "embedder": ("Elmo",),
-    "errors": ("DeviceMemoryWarning", "ElmoError"),
+    "errors": (
+        "DeviceMemoryWarning",
+        "ElmoError",
+        "ElmoWarning",
+        "UnknownWordsWarning",
+        "WhitespaceWarning",
+        "WordsCutWarning",
+    ),
     "exporting": ("export_function",),
     "functional": (
         "initial_state",
@@ -58,8 +72,12 @@ __all__ = [
     "Elmo",
     "ElmoConfig",
     "ElmoError",
+    "ElmoWarning",
     "LSTMState",
     "ScalarMix",
+    "UnknownWordsWarning",
+    "WhitespaceWarning",
+    "WordsCutWarning",
     "embedding",
     "encode_batch",
     "exploring",

@@ -1,4 +1,4 @@
-"""The errors of this library: what was expected, what came, where, and what to do."""
+"""The errors and warnings of this library: what was expected, what came, where, and what to do."""
 
 
 class ElmoError(ValueError):
@@ -8,5 +8,21 @@ class ElmoError(ValueError):
     """
 
 
-class DeviceMemoryWarning(UserWarning):
+class ElmoWarning(UserWarning):
+    """Base of every warning that this library gives on purpose."""
+
+
+class DeviceMemoryWarning(ElmoWarning):
     """A device ran out of memory, and the run goes on with fewer lanes."""
+
+
+class WordsCutWarning(ElmoWarning):
+    """Words are longer than the model reads: it saw only their first bytes."""
+
+
+class UnknownWordsWarning(ElmoWarning):
+    """More than a fifth of the words are not in the vocabulary of the softmax."""
+
+
+class WhitespaceWarning(ElmoWarning):
+    """Something that looks like one word holds whitespace, or was split at an unusual kind of it."""
