@@ -61,7 +61,7 @@ _QUICK = {
     "negatives": 50,
     "steps": 8,
     "rounds": 2,
-    "learning_rate": 1e-2,
+    "learning_rate": 1e-3,
 }
 
 
