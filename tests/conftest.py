@@ -1,6 +1,5 @@
 """Strict numerics for every test, and the fixtures that several files share."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -22,14 +21,12 @@ _DISABLED = "jax_disable_most_optimizations"
 
 
 def pytest_configure(config):
-    """Compile quickly, and keep what is compiled for the next run and for processes of tests.
+    """Keep what is compiled for the next run, and for processes that tests start.
 
-    Nearly all of a run's time is compilation: without LLVM's costly passes it takes two thirds of
-    that. The slow tests compile as users do. The cache knows a function by its compiled form, so
+    Nearly all of a run's time is compilation. The cache knows a function by its compiled form, so
     a change of the code is compiled anew.
     """
     choices = {
-        _DISABLED: config.option.markexpr != "slow",
         "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
         "jax_persistent_cache_min_compile_time_secs": 0,
         "jax_persistent_cache_min_entry_size_bytes": -1,
@@ -39,34 +36,27 @@ def pytest_configure(config):
         os.environ[name.upper()] = str(value)
 
 
-@pytest.fixture
-def compiled_as_by_users():
-    """What the test compiles anew gets all optimisations, as in the slow tests."""
-    with _optimisations(disabled=False):
-        yield
-
-
 @pytest.fixture(scope="module")
-def compiled_quickly():
-    """In the slow tests, too: a step of training takes longer to compile than to run here."""
-    with _optimisations(disabled=True):
+def compiled_quickly(request):
+    """In the slow tests alone: compile without LLVM's costly passes.
+
+    Everything else compiles as users do. The slow tests of training compile a step in many shapes
+    and run each for milliseconds; what they claim (what is saved, resumed, refused) does not depend
+    on how it was compiled.
+    """
+    if request.config.option.markexpr != "slow":
         yield
-
-
-@contextlib.contextmanager
-def _optimisations(*, disabled):
-    before = os.environ[_DISABLED.upper()] == "True"
-    _disable_optimisations(disabled)
+        return
+    _disable_optimisations(True)
     yield
-    _disable_optimisations(before)
+    _disable_optimisations(False)
 
 
 def _disable_optimisations(value):
-    """Or do not, in this process and in those that it starts."""
-    if os.environ[_DISABLED.upper()] != str(value):
-        jax.config.update(_DISABLED, value)
-        os.environ[_DISABLED.upper()] = str(value)
-        jax.clear_caches()  # of what was compiled otherwise
+    """Or enable them, in this process and in those that it starts."""
+    jax.config.update(_DISABLED, value)
+    os.environ[_DISABLED.upper()] = str(value)
+    jax.clear_caches()  # of what was compiled otherwise
 
 
 def shared_folder():

@@ -125,7 +125,6 @@ def test_a_wide_and_deep_model_is_that_of_the_oracle(real_sentences):
 # Work that is left out
 
 
-@pytest.mark.usefixtures("compiled_as_by_users")  # the last bits depend on it
 def test_characters_beyond_the_longest_word_and_one_empty_window_change_nothing(elmo):
     words = [word for sentence in SENTENCES for word in sentence if len(word) < 5]
     ids = encode_words(words, elmo.config.max_characters_per_token)
