@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,18 @@ from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..files import atomic_folder
 from ..parameters import Params, check_params
+from ..vocabulary import Vocabulary
 from .native import CONFIG_FILE, WEIGHT_FILE, write_native
 from .published import write_weights
+from .words import VOCABULARY_FILE, VOCABULARY_NAMES, check_vocabulary, vocabulary_record
 
 FILES = {"native": (CONFIG_FILE, WEIGHT_FILE), "hdf5": ("options.json", "weights.hdf5")}
 """The formats, and the files that each of them has."""
 
 FORMATS = tuple(FILES)
 
-VOCABULARY_FILE = "vocab.txt"
-"""Beside a model that has its softmax: the words of it, in the vocabulary format of bilm-tf."""
+# A vocabulary of a model that is gone would belong to no softmax.
+_REPLACED = (*FILES["native"], *FILES["hdf5"], *VOCABULARY_NAMES)
 
 DTYPES = ("float32", "float16")
 """What a native file may store; opened, a model is float32."""
@@ -32,6 +35,7 @@ def save(
     params: Params,
     format: str = "native",
     *,
+    vocabulary: Vocabulary | Iterable[str] | None = None,
     dtype: str | None = None,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -44,15 +48,18 @@ def save(
         params: the parameter tree, float32.
         format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
             weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
+        vocabulary: the words of the softmax, in its order; saved as vocab.txt. A native model
+            keeps its hash, and is not evaluated or trained on with other words.
         dtype: of the numbers in a native file: "float16" takes half the room and rounds each to
             11 bits; None writes them as they are.
         metadata: JSON-ready remarks to keep in a native config.json, such as the origin.
-        overwrite: replace files of those names in an existing folder.
+        overwrite: replace the model in an existing folder, vocab.txt included. Other files in it
+            stay.
 
     Raises:
         ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
-            that do not fit ``config``, a folder that has files already, or a disk that cannot
-            take it.
+            that do not fit ``config``, a vocabulary that does not fit the softmax, a folder that
+            has files already, or a disk that cannot take it.
 
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
@@ -66,10 +73,17 @@ def save(
             f"{' or '.join(possible)}."
         )
     check_params(config, params)
+    if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
+        vocabulary = Vocabulary(vocabulary)
+    if vocabulary is not None:
+        check_vocabulary(params, vocabulary)
     _refuse_other_format(Path(path), format)
-    with atomic_folder(Path(path), overwrite=overwrite) as folder:
+    with atomic_folder(Path(path), overwrite=overwrite, replaced=_REPLACED) as folder:
+        if vocabulary is not None:
+            vocabulary.write(folder / VOCABULARY_FILE)
         if format == "native":
-            write_native(folder, config, dict(params), metadata or {}, dtype)
+            record = None if vocabulary is None else vocabulary_record(vocabulary)
+            write_native(folder, config, dict(params), metadata or {}, dtype, record)
         else:
             options = json.dumps(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])

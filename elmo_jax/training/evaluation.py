@@ -14,18 +14,19 @@ import numpy as np
 from tqdm import tqdm
 
 from ..characters import EOS
+from ..checkpoint import check_vocabulary
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
 from ..readers import Files
+from ..vocabulary import Vocabulary
 from .corpus import Corpus
 from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
 from .placement import Placement
-from .vocabulary import Vocabulary
 from .windows import Window, assemble
 
 
@@ -127,17 +128,7 @@ def evaluate(
 def check_head(config: ElmoConfig, params: Params, vocabulary: Vocabulary) -> None:
     """Raise ElmoError unless the model has a softmax over this vocabulary."""
     check_params(config, params)
-    if "softmax" not in params:
-        raise ElmoError(
-            "This model has no softmax (softmax/W and softmax/b), which the published models "
-            "were given out without. Train or fine-tune it first: that gives it one."
-        )
-    n_words = np.shape(params["softmax"]["bias"])[0]
-    if n_words != len(vocabulary):
-        raise ElmoError(
-            f"The vocabulary has {len(vocabulary)} words, but the model's softmax has {n_words}. "
-            "Expected the vocab.txt that was written beside the model."
-        )
+    check_vocabulary(params, vocabulary)
 
 
 def _placement(n_rows: int) -> Placement:

@@ -11,6 +11,7 @@ import jax
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
+from ..vocabulary import Vocabulary
 from .candidates import sample_both
 from .checkpoints import Checkpoints
 from .evaluation import Perplexity
@@ -22,7 +23,6 @@ from .reporting import Reporter
 from .settings import TrainingSettings
 from .step import StepMetrics, TrainState, all_finite, make_train_step
 from .streams import TrainingStreams
-from .vocabulary import Vocabulary
 from .windows import assemble
 
 # Steps that may be under way at once: the next window is prepared while the devices compute.

@@ -16,12 +16,12 @@ from ..model import check_precision
 from ..model.precision import linear
 from ..parameters import Params
 from ..sentences import check_sentence, check_sentences
+from ..vocabulary import MARKERS, Vocabulary
 from .evaluation import check_head
 from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
-from .vocabulary import MARKERS, Vocabulary
 from .windows import Window, assemble, bucket
 
 DIRECTIONS = ("both", "forward", "backward")

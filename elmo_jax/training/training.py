@@ -14,11 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checkpoint import FORMATS, VOCABULARY_FILE, save
+from ..checkpoint import FORMATS, save
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..parameters import check_params
 from ..readers import Files
+from ..vocabulary import Vocabulary
 from .checkpoints import Checkpoints
 from .corpus import Corpus, survey
 from .evaluation import Perplexity, evaluate
@@ -33,7 +34,6 @@ from .settings import TrainingSettings
 from .starting import Source, fit_softmax, open_start
 from .step import TrainState, new_state
 from .streams import TrainingStreams
-from .vocabulary import Vocabulary
 
 _logger = logging.getLogger(__name__)
 
@@ -65,8 +65,9 @@ def train(
         files: text files, paths or patterns: one tokenised sentence a line, UTF-8, plain or
             ``.gz``, ``.xz``, ``.bz2``.
         config: the architecture of a new model.
-        start_from: the model to fine-tune, all that ``elmo_jax.load`` opens, or
-            (config, params). One of ``config`` and ``start_from``.
+        start_from: the model to fine-tune: all that ``elmo_jax.load`` opens, or
+            (config, params, vocabulary); (config, params) if it has no softmax. One of
+            ``config`` and ``start_from``.
         vocabulary: the words to predict, or a file of them. If None, that of the model to
             fine-tune, if it has one, or the most frequent words of ``files``.
         vocabulary_size: of a vocabulary made from ``files``.
@@ -265,7 +266,14 @@ def _write_model(
     written = {}
     for format in formats:
         path = folder.model(format)
-        save(path, config, params, format, metadata={"training": summary}, overwrite=True)
-        vocabulary.write(path / VOCABULARY_FILE)
+        save(
+            path,
+            config,
+            params,
+            format,
+            vocabulary=vocabulary,
+            metadata={"training": summary},
+            overwrite=True,
+        )
         written[format] = str(path)
     return written
