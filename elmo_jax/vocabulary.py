@@ -14,6 +14,7 @@ import numpy as np
 from .characters import BOS, EOS
 from .errors import ElmoError
 from .files import atomic_file
+from .ranges import check_count
 
 UNK = "<UNK>"
 MARKERS = (BOS, EOS, UNK)
@@ -72,10 +73,9 @@ class Vocabulary:
             min_count: leave out what is rarer.
 
         Raises:
-            ElmoError: if ``size`` has no room for a word.
+            ElmoError: if ``size`` has no room for a word, or ``min_count`` is below 1.
         """
-        if size is not None and size <= len(MARKERS):
-            raise ElmoError(f"A vocabulary of {size} words has no room beside {MARKERS}.")
+        check_vocabulary_choice(size, min_count)
         kept = [
             (word, n)
             for word, n in counts.items()
@@ -144,6 +144,13 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.words)
+
+
+def check_vocabulary_choice(size: int | None, min_count: int) -> None:
+    """Raise ElmoError for what ``Vocabulary.from_counts`` does not take."""
+    if size is not None:
+        check_count(size, "vocabulary_size, with the three markers,", len(MARKERS) + 1)
+    check_count(min_count, "min_count")
 
 
 def _decoded(content: bytes, source: str) -> str:

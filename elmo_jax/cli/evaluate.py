@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
     add("--vocabulary", help="words of the softmax; default: vocab.txt in the model's folder")
     add("--batch-size", type=int, default=32, help="rows of text (default: %(default)s)")
-    add("--max-tokens", type=int, help="stop after about as many (default: all)")
+    add("--max-tokens", type=int, help="measure so many, to the end of a sentence (default: all)")
     add(
         "--reset-state",
         action=argparse.BooleanOptionalAction,

@@ -15,6 +15,7 @@ from ..errors import ElmoError
 from ..model import check_precision
 from ..model.precision import linear
 from ..parameters import Params
+from ..ranges import check_count
 from ..sentences import check_sentence, check_sentences
 from ..vocabulary import MARKERS, Vocabulary
 from .evaluation import check_head
@@ -149,6 +150,7 @@ def substitutes(
             f"There is no word {position} in a sentence of {len(sentence)} words; expected "
             f"a position below {len(sentence)}."
         )
+    check_count(n, "n")
     position %= len(sentence)
     window = _one_sentence_a_row([sentence], Lexicon(vocabulary, config))
     # The backward row ends with the step that reads the second word and predicts the first,

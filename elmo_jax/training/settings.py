@@ -5,10 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import numpy as np
+
 from ..errors import ElmoError
 from ..model import check_precision
+from ..ranges import MOST_SEED, count_problem, number_problem
 
 RECIPES = ("modern", "original")
+
+_COUNTS = {
+    "batch_size", "unroll_steps", "n_steps", "shuffle_buffer", "eval_every", "checkpoint_every",
+    "keep_checkpoints", "log_every",
+}  # fmt: skip
+_POSITIVE = {"epochs", "learning_rate", "clip_norm"}
+_SHARES = {"dropout", "warmup_share"}
+_OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
 
 _LEARNING_RATES = {"modern": 4e-3, "original": 0.2}
 _CLIPS = {"modern": 1.0, "original": 10.0}
@@ -70,10 +81,13 @@ class TrainingSettings:
     log_every: int = 10
 
     def __post_init__(self) -> None:
-        problems = list(_problems(self))
+        problems = list(filter(None, _problems(self)))
         if problems:
             raise ElmoError("These training settings cannot be used: " + "; ".join(problems))
         check_precision(self.precision)
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, np.generic):  # no JSON
+                object.__setattr__(self, name, value.item())
 
     @property
     def rate(self) -> float:
@@ -90,6 +104,11 @@ class TrainingSettings:
         """Whether every sentence starts from zeros."""
         return self.recipe == "modern" if self.reset_state is None else self.reset_state
 
+    @property
+    def tokens_per_step(self) -> int:
+        """N · T. Each token counts once, though both directions predict one."""
+        return self.batch_size * self.unroll_steps
+
     def samples(self, n_words: int) -> int:
         """K for a vocabulary of V words, 0 for the full softmax."""
         return self.n_negative_samples if self.n_negative_samples < n_words else 0
@@ -98,34 +117,23 @@ class TrainingSettings:
         """How many windows the run has, from the number of tokens of the corpus."""
         if self.n_steps is not None:
             return self.n_steps
-        return max(1, round(self.epochs * n_predictions / (self.batch_size * self.unroll_steps)))
+        return max(1, round(self.epochs * n_predictions / self.tokens_per_step))
 
 
-def _problems(settings: TrainingSettings) -> Iterator[str]:
+def _problems(settings: TrainingSettings) -> Iterator[str | None]:
     if settings.recipe not in RECIPES:
         yield f"recipe is {settings.recipe!r}, expected one of {', '.join(RECIPES)}"
-    for name in (
-        "batch_size",
-        "unroll_steps",
-        "shuffle_buffer",
-        "keep_checkpoints",
-        "log_every",
-        "n_steps",
-        "eval_every",
-        "checkpoint_every",
-    ):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            yield f"{name} is {value!r}, expected at least 1"
-    for name in ("epochs", "learning_rate", "clip_norm"):
-        value = getattr(settings, name)
-        if value is not None and not value > 0:
-            yield f"{name} is {value!r}, expected more than 0"
-    for name in ("dropout", "warmup_share"):
-        value = getattr(settings, name)
-        if not 0 <= value < 1:
-            yield f"{name} is {value!r}, expected at least 0 and below 1"
-    for name in ("n_negative_samples", "weight_decay", "seed"):
-        value = getattr(settings, name)
-        if value < 0:
-            yield f"{name} is {value!r}, expected at least 0"
+    if settings.reset_state not in (None, True, False):
+        yield f"reset_state is {settings.reset_state!r}, expected True, False or None"
+    for name, value in dataclasses.asdict(settings).items():
+        if value is None and name in _OPTIONAL:
+            continue
+        if name in _COUNTS:
+            yield count_problem(value, name)
+        elif name in _POSITIVE:
+            yield number_problem(value, name, positive=True)
+        elif name in _SHARES:
+            yield number_problem(value, name, positive=False, below=1)
+    yield count_problem(settings.n_negative_samples, "n_negative_samples", 0)
+    yield count_problem(settings.seed, "seed", 0, MOST_SEED)
+    yield number_problem(settings.weight_decay, "weight_decay", positive=False)
