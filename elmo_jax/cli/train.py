@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,11 @@ def text(summary: dict[str, Any]) -> str:
         f" in this call, {summary['tokens_per_second']:,.0f} tokens/s"
     ]
     if "valid_perplexity" in summary:
-        lines.append(f"validation perplexity, full softmax: {summary['valid_perplexity']:.2f}")
+        lines.append(
+            f"validation perplexity, full softmax: {summary['valid_perplexity'] or math.inf:.2f}, "
+            f"{summary['valid_oov_rate']:.2%} of the words out of the vocabulary"
+        )
+    else:
+        lines.append(f"{summary['train_oov_rate']:.2%} of the words out of the vocabulary")
     lines += [f"{format} model: {path}" for format, path in summary["model"].items()]
     return "\n".join(lines)

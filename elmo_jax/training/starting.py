@@ -18,6 +18,7 @@ from ..checkpoint import (
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..loading import model_folder
+from ..parameters import check_params
 from ..vocabulary import Vocabulary
 from .language_model import init_softmax
 
@@ -77,16 +78,30 @@ def open_start(source: Source) -> tuple[ElmoConfig, dict[str, Any], Vocabulary |
         source: all that ``elmo_jax.load`` opens, (config, params) or (config, params, vocabulary).
 
     Raises:
-        ElmoError: if there is no such model, or the vocabulary is not that of its softmax.
+        ElmoError: if there is no such model, or it has a softmax and its vocabulary is not known,
+            or not that of this softmax.
     """
     if isinstance(source, tuple):
+        if len(source) not in (2, 3):
+            raise ElmoError(
+                "Expected start_from as (config, params) or (config, params, vocabulary), got "
+                f"{len(source)} items."
+            )
         config, params, known = (*source, None)[:3]
+        check_params(config, params)
         if known is not None:
             check_vocabulary(params, known)
-        return config, dict(params), known
-    folder = model_folder(source)
-    config, params = open_model(folder)
-    return config, params, open_vocabulary(folder, params)
+    else:
+        folder = model_folder(source)
+        config, params = open_model(folder)
+        known = open_vocabulary(folder, params)
+    if "softmax" in params and known is None:
+        raise ElmoError(
+            f"The model to start from has a softmax over {softmax_size(params)} words, and nothing "
+            f"says which. Put its {VOCABULARY_FILE} into its folder; in Python, start_from is "
+            "(config, params, vocabulary), or params without softmax to begin a new one."
+        )
+    return config, dict(params), known
 
 
 def fit_softmax(
@@ -105,22 +120,15 @@ def fit_softmax(
     Args:
         config: the architecture.
         params: of the model.
-        known: the vocabulary of its softmax.
+        known: the vocabulary of its softmax, if it has one.
         vocabulary: the one to train with.
         seed: for new rows.
-
-    Raises:
-        ElmoError: if the model has a softmax and nothing says of which words.
     """
     n_words = len(vocabulary)
     parts = {name: part for name, part in params.items() if name != "word_embedding"}
     old = params.get("softmax")
-    if old is not None and known is None:
-        raise ElmoError(
-            f"The model to start from has a softmax over {np.shape(old['bias'])[0]} words, and "
-            f"nothing says which. Put its {VOCABULARY_FILE} into its folder; in Python, start_from "
-            "is (config, params, vocabulary), or params without softmax to begin a new one."
-        )
+    if old is not None and known is not None and known.words == vocabulary.words:
+        return parts
     new: dict[str, Any] = dict(init_softmax(config, n_words, jax.random.key(seed)))
     if old is not None and known is not None:
         kernel, bias = np.array(new["kernel"]), np.array(new["bias"])

@@ -14,26 +14,27 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checkpoint import FORMATS, save
+from ..checkpoint import FORMATS
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..parameters import check_params
+from ..ranges import check_count
 from ..readers import Files
-from ..vocabulary import Vocabulary
+from ..vocabulary import Vocabulary, check_vocabulary_choice
 from .checkpoints import Checkpoints
-from .corpus import Corpus, survey
-from .evaluation import Perplexity, evaluate
+from .corpus import Corpus, CorpusStatistics, survey
+from .evaluation import Perplexity, measure, warn_of_unknown_words
 from .language_model import init_language_model
 from .lexicon import Lexicon
 from .loop import Loop
 from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter, plot_metrics
+from .result import as_it_ended, model_paths, summarise, write_models
 from .run_folder import RunFolder, check_same, describe
 from .settings import TrainingSettings
 from .starting import Source, fit_softmax, open_start
 from .step import TrainState, new_state
-from .streams import TrainingStreams
+from .streams import StreamPosition, TrainingStreams
 
 _logger = logging.getLogger(__name__)
 
@@ -58,7 +59,8 @@ def train(
 
     The folder is described in ``elmo_jax.training.run_folder``; the result is in
     ``output/model``. Run again with the same arguments, a run that was killed ends with the
-    parameters that it would have had; one that has ended can be made longer with more epochs.
+    parameters that it would have had. One that has ended stays as it is, but for formats that
+    are missing, unless it is made longer with more epochs or steps.
 
     Args:
         output: the folder of the run.
@@ -73,7 +75,7 @@ def train(
         vocabulary_size: of a vocabulary made from ``files``.
         min_count: least count of a word in a vocabulary made from ``files``.
         valid_files: text to measure the perplexity on, with the full softmax.
-        max_valid_tokens: how much of it; all if None.
+        max_valid_tokens: how much of it, as ``max_tokens`` of ``evaluate``; all if None.
         settings: everything else; ``TrainingSettings()`` if None.
         formats: of the result: "native", "hdf5" or both.
         strict: raise for faults of the text that are otherwise reported and passed over.
@@ -82,9 +84,15 @@ def train(
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
         early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``, ``seconds`` and
-        ``tokens_per_second`` of this call; ``train_sampled_loss`` or ``train_full_loss``;
-        ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the
-        folders of the result.
+        ``tokens_per_second`` of this call; ``total_tokens`` of the run; ``train_sampled_loss`` or
+        ``train_full_loss``; ``train_oov_rate``, the share of the words of ``files`` that are not
+        in the vocabulary; ``valid_perplexity`` and its companions, if there are ``valid_files``,
+        ``valid_oov_rate`` among them; ``model``, the folders of the result. Of a run that has
+        ended, the summary that it ended with.
+
+    Warns:
+        UnknownWordsWarning: if more than a fifth of the words of a text are not in the
+            vocabulary.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
@@ -96,28 +104,26 @@ def train(
         >>> elmo = elmo_jax.Elmo("run/model")
     """
     settings = settings or TrainingSettings()
-    if (config is None) == (start_from is None):
-        raise ElmoError("Expected one of config (a new model) and start_from (a model to tune).")
-    for format in formats:
-        if format not in FORMATS:
-            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    formats = (formats,) if isinstance(formats, str) else formats
+    _check_choices(config, start_from, formats, vocabulary_size, min_count, max_valid_tokens)
     corpus = Corpus.of(files, strict)
-    valid = None
-    if valid_files is not None:
-        valid = Corpus.of(valid_files, strict)
-        survey(valid)  # so that its faults are known now, and reported once
-        valid = dataclasses.replace(valid, quiet=True, strict=False)
+    valid = None if valid_files is None else _open_valid(valid_files, strict)
     placement = Placement(settings.batch_size)
     params, known = None, None
     if start_from is not None:
         config, params, known = open_start(start_from)
-        check_params(config, params)
     assert config is not None
 
     folder = RunFolder(Path(output))
     chosen = _chosen(vocabulary) or known
     record, words = _open_run(folder, settings, config, corpus, chosen, vocabulary_size, min_count)
     n_steps = settings.steps(record["n_predictions"])
+    ended = folder.ended(n_steps)
+    if ended is not None and any(map(folder.has_model, FORMATS)):
+        return as_it_ended(folder, ended, words, formats)
+    warn_of_unknown_words(record["oov_rate"], "the training text", stacklevel=3)
+    if valid is not None:
+        warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text", stacklevel=3)
     if params is None:
         params = init_language_model(config, len(words), settings.seed)
     else:
@@ -132,55 +138,78 @@ def train(
             restored, position = saved.restore(first, state)
             state = placement.place_state(restored)
             _logger.info("Going on from the checkpoint of step %d.", first)
-        streams = TrainingStreams(
-            dataclasses.replace(corpus, quiet=True, strict=False),  # the survey has reported
-            Lexicon(words, config),
-            settings.batch_size,
-            settings.unroll_steps,
-            settings.seed,
-            settings.shuffle_buffer,
-            position,
-        )
-        kind = "sampled" if settings.samples(len(words)) else "full"
-        tokens_per_step = settings.batch_size * settings.unroll_steps
+        streams = _open_streams(settings, corpus, Lexicon(words, config), position)
         reporter = Reporter(
             folder.metrics,
             first,
             n_steps,
-            tokens_per_step,
+            settings.tokens_per_step,
             learning_rate(settings, n_steps),
-            kind,
+            "sampled" if settings.samples(len(words)) else "full",
             settings.log_every,
             progress,
         )
         validate = None
         if valid is not None:
             validate = functools.partial(
-                _validate, config, words, valid, settings, max_valid_tokens
+                _validate, config, words, valid[0], settings, max_valid_tokens
             )
         loop = Loop(config, settings, n_steps, words, streams, placement, saved, reporter, validate)
         with contextlib.closing(reporter):
             state, signal = loop.run(state)
 
-    summary: dict[str, Any] = {
-        "finished": signal is None,
-        "stopped_by": signal,
-        "step": int(state.step),
-        "n_steps": n_steps,
-        "reset_state": settings.resets,
-        "tokens": reporter.n_steps * tokens_per_step,
-        "seconds": round(reporter.seconds, 3),
-        "tokens_per_second": round(
-            reporter.n_steps * tokens_per_step / max(reporter.seconds, 1e-9), 1
-        ),
-        f"train_{kind}_loss": reporter.loss,
-    }
-    if loop.validations:
-        result = loop.validations[-1][1]
-        summary.update({f"valid_{name}": value for name, value in result._asdict().items()})
+    step = int(state.step)
+    summary = ended or summarise(settings, record, n_steps, step, signal, reporter)
     plot_metrics(folder.metrics, folder.picture)
-    summary["model"] = _write_model(folder, config, state, words, formats, summary)
-    return summary
+    params = jax.tree.map(np.asarray, state.params)
+    write_models(folder, config, params, words, formats, summary)
+    if summary["finished"]:
+        folder.write_summary(summary)  # last: its presence says that the run has ended
+    return {**summary, "model": model_paths(folder, formats)}
+
+
+def _check_choices(
+    config: ElmoConfig | None,
+    start_from: Source | None,
+    formats: Sequence[str],
+    vocabulary_size: int | None,
+    min_count: int,
+    max_valid_tokens: int | None,
+) -> None:
+    if (config is None) == (start_from is None):
+        raise ElmoError("Expected one of config (a new model) and start_from (a model to tune).")
+    for format in formats:
+        if format not in FORMATS:
+            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    check_vocabulary_choice(vocabulary_size, min_count)
+    if max_valid_tokens is not None:
+        check_count(max_valid_tokens, "max_valid_tokens")
+
+
+def _open_valid(files: Files, strict: bool) -> tuple[Corpus, CorpusStatistics]:
+    """The text, and what is in it: so its faults are known now, and reported once."""
+    valid = Corpus.of(files, strict)
+    statistics = survey(valid)
+    return dataclasses.replace(valid, quiet=True, strict=False), statistics
+
+
+def _open_streams(
+    settings: TrainingSettings, corpus: Corpus, lexicon: Lexicon, position: StreamPosition | None
+) -> TrainingStreams:
+    return TrainingStreams(
+        dataclasses.replace(corpus, quiet=True, strict=False),  # the survey has reported
+        lexicon,
+        settings.batch_size,
+        settings.unroll_steps,
+        settings.seed,
+        settings.shuffle_buffer,
+        position,
+    )
+
+
+def _unknown_share(statistics: CorpusStatistics, vocabulary: Vocabulary) -> float:
+    n_known = sum(n for word, n in statistics.counts.items() if word in vocabulary)
+    return 1 - n_known / max(1, statistics.n_words)
 
 
 def _chosen(vocabulary: Vocabulary | str | os.PathLike[str] | None) -> Vocabulary | None:
@@ -217,14 +246,13 @@ def _open_run(
         )
     statistics = survey(corpus)
     words = chosen or Vocabulary.from_counts(statistics.counts, vocabulary_size, min_count)
-    covered = sum(n for word, n in statistics.counts.items() if word in words)
     record = {
         **description,
         "n_sentences": statistics.n_sentences,
         "n_words": statistics.n_words,
         "n_predictions": statistics.n_predictions,
         "n_vocabulary": len(words),
-        "oov_rate": 1 - covered / statistics.n_words,
+        "oov_rate": _unknown_share(statistics, words),
     }
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -243,7 +271,7 @@ def _validate(
     max_tokens: int | None,
     state: TrainState,
 ) -> Perplexity:
-    return evaluate(
+    return measure(
         config,
         state.params,
         vocabulary,
@@ -252,28 +280,3 @@ def _validate(
         reset_state=settings.resets,
         precision=settings.precision,
     )
-
-
-def _write_model(
-    folder: RunFolder,
-    config: ElmoConfig,
-    state: TrainState,
-    vocabulary: Vocabulary,
-    formats: Sequence[str],
-    summary: dict[str, Any],
-) -> dict[str, str]:
-    params = jax.tree.map(np.asarray, state.params)
-    written = {}
-    for format in formats:
-        path = folder.model(format)
-        save(
-            path,
-            config,
-            params,
-            format,
-            vocabulary=vocabulary,
-            metadata={"training": summary},
-            overwrite=True,
-        )
-        written[format] = str(path)
-    return written
