@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import hashlib
 import itertools
 import os
@@ -132,6 +133,17 @@ class Vocabulary:
     def sha256(self) -> str:
         """The hash of the words and their order, in hexadecimal digits."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @functools.cached_property
+    def no_words(self) -> np.ndarray:
+        """The ids that no word of a text should be told by, int32, in rising order.
+
+        Those of the markers, of blank lines, and of words that come again later.
+        """
+        numbers = np.arange(len(self.words), dtype=np.int32)
+        last = self.ids(self.words) == numbers
+        named = np.isin(numbers, self.ids([word for word in (*MARKERS, "") if word in self]))
+        return numbers[~last | named]
 
     def ids(self, words: Sequence[str]) -> np.ndarray:
         """The id of each word, int32 [len(words)]."""

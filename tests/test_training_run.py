@@ -545,6 +545,35 @@ def test_scores_come_from_the_layers_of_inference(model):
     assert found.known.tolist() == [True, True, False, True]
 
 
+def test_unknown_words_can_be_left_out_of_a_score(model):
+    """By default they score as <UNK>, which is likelier than many a word."""
+    words = ["w1", "unheard-of", "w2", "so-is-this"]
+    scored, skipped = (score(*model, [words], unknown=choice)[0] for choice in ("as_unk", "skip"))
+    assert scored.n_unknown == skipped.n_unknown == 2
+    for name in ("forward", "backward"):
+        before, after = getattr(scored, name), getattr(skipped, name)
+        assert (before < 0).all() and after[[1, 3]].tolist() == [0, 0]
+        np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+    total = skipped.forward.sum() + skipped.backward.sum()
+    total += skipped.forward_end + skipped.backward_end
+    assert skipped.perplexity == pytest.approx(math.exp(-total / (2 * 3)))
+    known = ["w1", "w7", "w2", "w3"]
+    assert score(*model, [known], unknown="skip")[0].perplexity == pytest.approx(
+        score(*model, [known])[0].perplexity
+    )
+    with pytest.raises(ElmoError, match="unknown='ignore': expected as_unk or skip"):
+        score(*model, [words], unknown="ignore")
+
+
+def test_a_blank_line_and_the_first_of_equal_words_are_no_substitutes(model):
+    config, params, vocabulary = model
+    words = [*vocabulary.words[:-2], "", vocabulary.words[5]]
+    found = substitutes(config, params, Vocabulary(words), ["w1", "w2"], 0, n=1000)
+    names = [word for word, _ in found]
+    assert len(names) == len(set(names)) == len(words) - 5
+    assert set(names) == {*words} - {"<S>", "</S>", "<UNK>", ""}
+
+
 def test_substitutes_are_the_likeliest_words(model):
     _, _, vocabulary = model
     words = ["w1", "w7", "w3", "w2", "w5"]
