@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
-from ..errors import ElmoError
+from ..errors import ElmoError, UnusedOptionsWarning
 from ..model import check_precision
 from ..ranges import MOST_SEED, count_problem, number_problem
+from .bilm_options import read_settings
 
 RECIPES = ("modern", "original")
 
@@ -88,6 +91,48 @@ class TrainingSettings:
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, np.generic):  # no JSON
                 object.__setattr__(self, name, value.item())
+
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], source: str = "options", **choices: Any
+    ) -> TrainingSettings:
+        """The settings in the ``options.json`` that bilm-tf trained with, already parsed.
+
+        Taken are ``dropout``, ``batch_size``, ``unroll_steps``, ``n_epochs`` (``epochs``),
+        ``n_negative_samples_batch`` (``n_negative_samples``; 0 where ``sample_softmax`` is false),
+        and, as Adagrad's, ``learning_rate`` and ``all_clip_norm_val`` (``clip_norm``): with one of
+        these the recipe is "original", unless ``choices`` has another, which leaves them out.
+
+        bilm-tf's ``batch_size`` is that of one GPU, here it is that of all devices together.
+        ``n_train_tokens`` and ``n_tokens_vocab`` are not needed: both are counted.
+
+        Args:
+            options: the parsed JSON object.
+            source: what to call the object in errors.
+            **choices: settings that win over those of the options.
+
+        Warns:
+            UnusedOptionsWarning: naming the keys that change nothing.
+
+        Raises:
+            ElmoError: for values that cannot be used.
+
+        Example:
+            >>> settings = TrainingSettings.from_options({"n_epochs": 3, "dropout": 0.2}, epochs=5)
+            >>> settings.epochs, settings.dropout
+            (5, 0.2)
+        """
+        fields, unused = read_settings(options, source, choices.get("recipe"))
+        if unused:
+            warnings.warn(
+                f"{source}: training does not use {', '.join(unused)}.",
+                UnusedOptionsWarning,
+                stacklevel=2,
+            )
+        try:
+            return cls(**{**fields, **choices})
+        except ElmoError as error:
+            raise ElmoError(f"{source}: {error}") from None
 
     @property
     def rate(self) -> float:
