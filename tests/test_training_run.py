@@ -180,8 +180,14 @@ def test_a_signal_saves_and_leaves(trained, text, tmp_path, number):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_run_can_be_made_longer(text, tmp_path, precision):
     choices = {"recipe": "original", "precision": precision}
-    training_run.run(tmp_path / "run", text, n_steps=6, **choices)
+    training_run.run(tmp_path / "run", text, ("native", "hdf5"), n_steps=6, **choices)
     longer = training_run.run(tmp_path / "run", text, n_steps=10, **choices)
+    np.testing.assert_array_equal(  # what is there in another format is not left behind
+        *(
+            elmo_jax.load(tmp_path / "run" / name)[1]["softmax"]["kernel"]
+            for name in ("model", "hdf5")
+        )
+    )
     assert longer["step"] == 10 and longer["tokens"] == 4 * 40
     assert longer["total_tokens"] == 10 * 40
     training_run.run(tmp_path / "whole", text, n_steps=10, **choices)
@@ -245,6 +251,14 @@ def test_a_run_that_was_killed_before_its_model_was_written_writes_it(trained, t
     after = files_of(output)
     for name in ("model/config.json", "model/model.safetensors", "model/vocab.txt"):
         assert after[name] == before[name]
+
+
+def test_a_run_does_not_go_on_with_other_words(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    words = Vocabulary.read(output / "vocab.txt").words
+    Vocabulary([*words[:-2], words[-1], words[-2]]).write(output / "vocab.txt")
+    with pytest.raises(ElmoError, match=r"vocab\.txt is not what the run was started with"):
+        training_run.run(output, text, n_steps=30)
 
 
 def test_a_model_that_is_gone_is_written_again(trained, text, tmp_path):
@@ -628,6 +642,9 @@ def test_numbers_out_of_range_are_told(model, text, tmp_path, wrong):
     for name, call in calls.items():
         with pytest.raises(ElmoError, match=rf"^{name}.* is {wrong!r}, expected a whole number of"):
             call()
+    for position in (-2, 0.5):
+        with pytest.raises(ElmoError, match=f"position is {position}, expected a whole number of"):
+            substitutes(*model, ["w1"], position)
     with pytest.raises(ElmoError) as error:
         TrainingSettings(
             batch_size=wrong, n_steps=wrong, seed=-1, dropout=1, epochs=math.inf, weight_decay="0"

@@ -3,7 +3,7 @@
 from .native import is_native, read_metadata, read_native
 from .published import read_options, read_published
 from .sources import open_files, open_model, open_vocabulary
-from .words import VOCABULARY_FILE, check_vocabulary, softmax_size
+from .words import VOCABULARY_FILE, check_vocabulary, softmax_size, vocabulary_record
 from .writing import DTYPES, FILES, FORMATS, save
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "read_published",
     "save",
     "softmax_size",
+    "vocabulary_record",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import optax
 from tqdm import tqdm
 
+from ..files import atomic_file
 from .evaluation import Perplexity
 
 _logger = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ class Reporter:
         self.kind, self._path, self._log_every = kind, path, log_every
         self._tokens_per_step, self._learning_rate = tokens_per_step, learning_rate
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        with atomic_file(path, overwrite=True) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
         self._bar = tqdm(
             total=n_steps * tokens_per_step,
             initial=first_step * tokens_per_step,

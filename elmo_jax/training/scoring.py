@@ -169,6 +169,7 @@ def substitutes(
     check_sentence(sentence)
     if direction not in DIRECTIONS:
         raise ElmoError(f"Unknown direction {direction!r}: expected {', '.join(DIRECTIONS)}.")
+    check_count(position, "position", -len(sentence))
     if not -len(sentence) <= position < len(sentence):
         raise ElmoError(
             f"There is no word {position} in a sentence of {len(sentence)} words; expected "

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checkpoint import FORMATS
+from ..checkpoint import FORMATS, vocabulary_record
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..ranges import check_count
@@ -162,7 +162,9 @@ def train(
     summary = ended or summarise(settings, record, n_steps, step, signal, reporter)
     plot_metrics(folder.metrics, folder.picture)
     params = jax.tree.map(np.asarray, state.params)
-    write_models(folder, config, params, words, formats, summary)
+    # Those of an earlier call, too: they would not be the model of this summary.
+    written = [f for f in FORMATS if f in formats or folder.has_model(f)]
+    write_models(folder, config, params, words, written, summary)
     if summary["finished"]:
         folder.write_summary(summary)  # last: its presence says that the run has ended
     return {**summary, "model": model_paths(folder, formats)}
@@ -233,6 +235,11 @@ def _open_run(
     if record is not None:
         check_same(record, description, folder.path)
         words = Vocabulary.read(folder.vocabulary)
+        if record.get("vocabulary") not in (None, vocabulary_record(words)):
+            raise ElmoError(
+                f"{folder.vocabulary} is not what the run was started with; its softmax belongs to "
+                "other words. Put the file back, or start another run in another folder."
+            )
         if chosen is not None and chosen.words != words.words:
             raise ElmoError(
                 f"The run in {folder.path} was started with another vocabulary, that in "
@@ -251,7 +258,7 @@ def _open_run(
         "n_sentences": statistics.n_sentences,
         "n_words": statistics.n_words,
         "n_predictions": statistics.n_predictions,
-        "n_vocabulary": len(words),
+        "vocabulary": vocabulary_record(words),
         "oov_rate": _unknown_share(statistics, words),
     }
     try:
