@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import codecs
 import functools
+import gzip
 import hashlib
 import itertools
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,7 +26,12 @@ MARKERS = (BOS, EOS, UNK)
 _SKIPPED = "!!!MAXTERMID"
 """A line of old vocabulary files, which bilm-tf passes over."""
 
+_GZIP = b"\x1f\x8b"
 _MOST_LISTED = 3
+
+
+Words: TypeAlias = "Vocabulary | Iterable[str] | str | os.PathLike[str]"
+"""A vocabulary, its words, or the path of a file of them."""
 
 
 class Vocabulary:
@@ -63,6 +71,19 @@ class Vocabulary:
         self.unknown = self._ids[UNK]
 
     @classmethod
+    def of(cls, words: Words) -> Vocabulary:
+        """A vocabulary as it is, of the words in a list, or of those in a file.
+
+        Raises:
+            ElmoError: if they make no vocabulary.
+        """
+        if isinstance(words, Vocabulary):
+            return words
+        if isinstance(words, str | os.PathLike):
+            return cls.read(words)
+        return cls(words)
+
+    @classmethod
     def from_counts(
         cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
     ) -> Vocabulary:
@@ -90,7 +111,7 @@ class Vocabulary:
         """Read a file of one word a line, and number its words as bilm-tf does.
 
         Lines are stripped. A blank line has an id too, and ``!!!MAXTERMID`` has none. A byte
-        order mark is no part of the first word.
+        order mark is no part of the first word. The file may be compressed with gzip.
 
         Raises:
             ElmoError: if the file is missing, is no UTF-8, or makes no vocabulary.
@@ -114,6 +135,11 @@ class Vocabulary:
         Raises:
             ElmoError: as ``read``.
         """
+        if content.startswith(_GZIP):
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError, zlib.error) as error:
+                raise ElmoError(f"Cannot read the vocabulary {source}: {error}.") from None
         # Only newlines end a word: splitlines() would cut at U+2028 and its like.
         text = _decoded(content, source).replace("\r\n", "\n").replace("\r", "\n")
         lines = text.removesuffix("\n").split("\n")

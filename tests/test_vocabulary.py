@@ -1,6 +1,7 @@
 """Vocabularies: what a file of words means, and what is none."""
 
 import codecs
+import gzip
 
 import pytest
 from checkpoint_files import message_of
@@ -103,6 +104,20 @@ def test_what_no_file_can_hold_is_not_counted():
 
 def test_a_path_is_no_list_of_words():
     assert "got the string 'vocab.txt'" in message_of(Vocabulary, "vocab.txt")
+
+
+def test_a_file_may_be_compressed(read):
+    content = gzip.compress(b"<S>\n</S>\n<UNK>\na\n")
+    assert read(content).words == (*MARKERS, "a")
+    assert "Cannot read the vocabulary" in message_of(read, content[:-9])
+
+
+def test_words_may_be_given_in_three_ways(tmp_path):
+    vocabulary = Vocabulary([*MARKERS, "a"])
+    vocabulary.write(tmp_path / "v.txt")
+    assert Vocabulary.of(vocabulary) is vocabulary
+    for words in (vocabulary.words, tmp_path / "v.txt", str(tmp_path / "v.txt")):
+        assert Vocabulary.of(words).words == vocabulary.words
 
 
 def test_a_missing_file_is_told(tmp_path):

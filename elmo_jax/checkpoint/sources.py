@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import lzma
 import zipfile
@@ -85,11 +84,6 @@ def open_vocabulary(source: Path, params: Params) -> Vocabulary | None:
     name, content = _words_in_zip(source) if is_zip else _words_in_folder(folder)
     if content is None:
         return None
-    if name.endswith(".gz"):
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error) as error:
-            raise ElmoError(f"Cannot read the vocabulary {name}: {error}.") from None
     vocabulary = Vocabulary.from_bytes(content, name)
     check_vocabulary(params, vocabulary, source, name)
     return vocabulary

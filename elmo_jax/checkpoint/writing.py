@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..files import atomic_folder
+from ..files import atomic_folder, standing_folder
 from ..parameters import Params, check_params
-from ..vocabulary import Vocabulary
+from ..vocabulary import Vocabulary, Words
 from .native import CONFIG_FILE, WEIGHT_FILE, write_native
 from .published import write_weights
 from .words import VOCABULARY_FILE, VOCABULARY_NAMES, check_vocabulary, vocabulary_record
@@ -35,7 +34,7 @@ def save(
     params: Params,
     format: str = "native",
     *,
-    vocabulary: Vocabulary | Iterable[str] | None = None,
+    vocabulary: Words | None = None,
     dtype: str | None = None,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -48,8 +47,8 @@ def save(
         params: the parameter tree, float32.
         format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
             weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
-        vocabulary: the words of the softmax, in its order; saved as vocab.txt. A native model
-            keeps its hash, and is not evaluated or trained on with other words.
+        vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
+            A native model keeps its hash, and is not evaluated or trained on with other words.
         dtype: of the numbers in a native file: "float16" takes half the room and rounds each to
             11 bits; None writes them as they are.
         metadata: JSON-ready remarks to keep in a native config.json, such as the origin.
@@ -73,16 +72,15 @@ def save(
             f"{' or '.join(possible)}."
         )
     check_params(config, params)
-    if vocabulary is not None and not isinstance(vocabulary, Vocabulary):
-        vocabulary = Vocabulary(vocabulary)
-    if vocabulary is not None:
-        check_vocabulary(params, vocabulary)
+    words = None if vocabulary is None else Vocabulary.of(vocabulary)
+    if words is not None:
+        check_vocabulary(params, words)
     _refuse_other_format(Path(path), format)
     with atomic_folder(Path(path), overwrite=overwrite, replaced=_REPLACED) as folder:
-        if vocabulary is not None:
-            vocabulary.write(folder / VOCABULARY_FILE)
+        if words is not None:
+            words.write(folder / VOCABULARY_FILE)
         if format == "native":
-            record = None if vocabulary is None else vocabulary_record(vocabulary)
+            record = None if words is None else vocabulary_record(words)
             write_native(folder, config, dict(params), metadata or {}, dtype, record)
         else:
             options = json.dumps(config.to_options(), indent=2) + "\n"
@@ -94,7 +92,7 @@ def save(
 def _refuse_other_format(folder: Path, format: str) -> None:
     """Two models in one folder would be a trap: which of them opens depends on the reader."""
     for name in (name for other in FORMATS if other != format for name in FILES[other]):
-        if (folder / name).exists():
+        if (standing_folder(folder) / name).exists():
             raise ElmoError(
                 f"{folder} holds a model in the other format ({name}). Choose another folder."
             )

@@ -113,7 +113,7 @@ class Reporter:
         named = {f"valid_{name}": value for name, value in result._asdict().items()}
         self._validation = {"step": step, **named}
         self._write(self._validation)
-        self._show("valid_ppl", f"{result.perplexity:.2f}")
+        self._show("valid_ppl", f"{result.perplexity:.2f} ({result.oov_rate:.0%} unknown)")
 
     def pause(self) -> None:
         """Leave out of the training time what comes until ``resume``."""

@@ -19,7 +19,7 @@ from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..loading import model_folder
 from ..parameters import check_params
-from ..vocabulary import Vocabulary
+from ..vocabulary import Vocabulary, Words
 from .language_model import init_softmax
 
 Source = (
@@ -32,13 +32,14 @@ Source = (
 
 def load_language_model(
     source: str | os.PathLike[str],
-    vocabulary: Vocabulary | str | os.PathLike[str] | None = None,
+    vocabulary: Words | None = None,
 ) -> tuple[ElmoConfig, dict[str, Any], Vocabulary]:
     """Open a model with its softmax and the words of that.
 
     Args:
         source: all that ``elmo_jax.load`` opens.
-        vocabulary: the words, or a file of them; None for the vocab.txt beside the model.
+        vocabulary: a Vocabulary, its words, or a file of them; None for the vocab.txt beside the
+            model.
 
     Returns:
         What ``evaluate``, ``score`` and ``substitutes`` take, and ``train`` as ``start_from``.
@@ -62,12 +63,10 @@ def load_language_model(
                 "with which the model's softmax was trained; vocabulary=, in a command "
                 "--vocabulary, names it elsewhere."
             )
-    elif isinstance(vocabulary, Vocabulary):
-        words = vocabulary
-        check_vocabulary(params, words, folder)
     else:
-        words = Vocabulary.read(vocabulary)
-        check_vocabulary(params, words, folder, os.fspath(vocabulary))
+        words = Vocabulary.of(vocabulary)
+        is_file = isinstance(vocabulary, str | os.PathLike)
+        check_vocabulary(params, words, folder, str(vocabulary) if is_file else "the vocabulary")
     return config, params, words
 
 

@@ -19,7 +19,7 @@ from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..ranges import check_count
 from ..readers import Files
-from ..vocabulary import Vocabulary, check_vocabulary_choice
+from ..vocabulary import Vocabulary, Words, check_vocabulary_choice
 from .checkpoints import Checkpoints
 from .corpus import Corpus, CorpusStatistics, survey
 from .evaluation import Perplexity, measure, warn_of_unknown_words
@@ -45,7 +45,7 @@ def train(
     *,
     config: ElmoConfig | None = None,
     start_from: Source | None = None,
-    vocabulary: Vocabulary | str | os.PathLike[str] | None = None,
+    vocabulary: Words | None = None,
     vocabulary_size: int | None = None,
     min_count: int = 1,
     valid_files: Files | None = None,
@@ -70,8 +70,8 @@ def train(
         start_from: the model to fine-tune: all that ``elmo_jax.load`` opens, or
             (config, params, vocabulary); (config, params) if it has no softmax. One of
             ``config`` and ``start_from``.
-        vocabulary: the words to predict, or a file of them. If None, that of the model to
-            fine-tune, if it has one, or the most frequent words of ``files``.
+        vocabulary: the words to predict: a Vocabulary, a list, or a file of them. If None, that
+            of the model to fine-tune, if it has one, or the most frequent words of ``files``.
         vocabulary_size: of a vocabulary made from ``files``.
         min_count: least count of a word in a vocabulary made from ``files``.
         valid_files: text to measure the perplexity on, with the full softmax.
@@ -115,7 +115,7 @@ def train(
     assert config is not None
 
     folder = RunFolder(Path(output))
-    chosen = _chosen(vocabulary) or known
+    chosen = known if vocabulary is None else Vocabulary.of(vocabulary)
     record, words = _open_run(folder, settings, config, corpus, chosen, vocabulary_size, min_count)
     n_steps = settings.steps(record["n_predictions"])
     ended = folder.ended(n_steps)
@@ -212,12 +212,6 @@ def _open_streams(
 def _unknown_share(statistics: CorpusStatistics, vocabulary: Vocabulary) -> float:
     n_known = sum(n for word, n in statistics.counts.items() if word in vocabulary)
     return 1 - n_known / max(1, statistics.n_words)
-
-
-def _chosen(vocabulary: Vocabulary | str | os.PathLike[str] | None) -> Vocabulary | None:
-    if vocabulary is None or isinstance(vocabulary, Vocabulary):
-        return vocabulary
-    return Vocabulary.read(vocabulary)
 
 
 def _open_run(
