@@ -91,6 +91,7 @@ def wait_for_step(output, step, process, timeout=120):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::elmo_jax.UnknownWordsWarning")  # its vocabulary is that small
 @pytest.mark.parametrize("recipe", ["original", "modern"])
 def test_it_learns_as_the_original_did(bilm_tf, tmp_path, recipe):
     """The smoke test of bilm-tf: 4 lines, 32 words, 50 epochs, test perplexity below 20."""
