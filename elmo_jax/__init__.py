@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ElmoError,
         ElmoWarning,
         UnknownWordsWarning,
+        UnusedOptionsWarning,
         WhitespaceWarning,
         WordsCutWarning,
     )
@@ -47,6 +48,7 @@ _HOMES = {
         "ElmoError",
         "ElmoWarning",
         "UnknownWordsWarning",
+        "UnusedOptionsWarning",
         "WhitespaceWarning",
         "WordsCutWarning",
     ),
@@ -76,6 +78,7 @@ __all__ = [
     "LSTMState",
     "ScalarMix",
     "UnknownWordsWarning",
+    "UnusedOptionsWarning",
     "WhitespaceWarning",
     "WordsCutWarning",
     "embedding",

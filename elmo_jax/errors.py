@@ -24,5 +24,9 @@ class UnknownWordsWarning(ElmoWarning):
     """More than a fifth of the words are not in the vocabulary of the softmax."""
 
 
+class UnusedOptionsWarning(ElmoWarning):
+    """An options.json has keys that change nothing."""
+
+
 class WhitespaceWarning(ElmoWarning):
-    """Something that looks like one word holds whitespace, or was split at an unusual kind of it."""
+    """What looks like one word holds whitespace, or was split at an unusual kind of it."""

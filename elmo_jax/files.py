@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from .errors import ElmoError
@@ -36,31 +36,110 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary folder beside ``target``; on success its files appear in ``target``.
+def atomic_folder(
+    target: Path, *, overwrite: bool = False, replaced: Collection[str] = ()
+) -> Iterator[Path]:
+    """Give a temporary folder beside ``target``; on success it takes the place of ``target``.
+
+    ``target`` is always the whole old folder or the whole new one. Only between two renames is
+    there neither: a process that is killed just then leaves the old one beside it, where
+    ``standing_folder`` finds it.
+
+    Args:
+        target: the folder.
+        overwrite: replace a folder that has files.
+        replaced: files of the old folder that go with it. The new one takes over all others that
+            it has not itself.
 
     Raises:
-        ElmoError: if ``target`` is a file, or a folder with files and ``overwrite`` is False.
+        ElmoError: if ``target`` is a file, a folder with files and ``overwrite`` is False, or the
+            working directory, which cannot be replaced.
     """
-    if target.is_dir():
-        if any(target.iterdir()):
-            refuse_existing(target, overwrite)
-    elif target.exists():
-        raise ElmoError(f"Cannot write the folder {target}: a file of that name exists.")
+    place = Path(os.path.realpath(target))  # a link stays, and its folder is replaced
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        _restore(place)
+        _refuse_folder(target, overwrite)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Not mkdtemp, which lets the owner alone read the folder.
+        temporary = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+        temporary.mkdir()
     except OSError as error:
         raise ElmoError(f"Cannot write the folder {target}: {error}") from error
     try:
         yield temporary
-        target.mkdir(exist_ok=True)
-        for file in temporary.iterdir():
-            file.replace(target / file.name)
+        _refuse_folder(target, overwrite)
+        for path in temporary.iterdir():
+            sync(path)
+        if place.is_dir():
+            _take_over(place, temporary, replaced)
+        _swap(temporary, place)
     except OSError as error:
         raise ElmoError(f"Cannot write the folder {target}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def standing_folder(target: Path) -> Path:
+    """Where the folder is: beside its place, if a process was killed while it replaced it."""
+    old = _old(target)
+    return old if old.is_dir() and not target.exists() else target
+
+
+def _old(target: Path) -> Path:
+    """Where a folder stands while another takes its place."""
+    return target.parent / f".{target.name}.old"
+
+
+def _restore(place: Path) -> None:
+    """End what a killed process has left of a replacement."""
+    if standing_folder(place) != place:
+        _old(place).rename(place)
+    elif _old(place).exists():
+        shutil.rmtree(_old(place))
+
+
+def _refuse_folder(target: Path, overwrite: bool) -> None:
+    if not target.is_dir():
+        if target.exists():
+            raise ElmoError(f"Cannot write the folder {target}: a file of that name exists.")
+        return
+    if any(target.iterdir()):
+        refuse_existing(target, overwrite)
+    if target.samefile(Path.cwd()):
+        raise ElmoError(
+            f"Cannot write the folder {target}: it is the working directory, which cannot be "
+            "replaced. Name a folder in it, or work from another one."
+        )
+
+
+def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
+    """Let the new folder have the other files of the old one, too."""
+    for path in old.iterdir():
+        copy = new / path.name
+        if path.name in replaced or copy.exists():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, copy, symlinks=True, copy_function=_link)
+        else:
+            _link(path, copy)
+
+
+def _link(path: str | Path, copy: str | Path) -> None:
+    """A second name for a file; a copy, where the file system has no such names."""
+    try:
+        os.link(path, copy, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def _swap(new: Path, place: Path) -> None:
+    if place.exists():
+        shutil.copymode(place, new)
+        place.rename(_old(place))
+    try:
+        new.rename(place)
+    finally:
+        _restore(place)
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ from . import pretrained
 from .checkpoint import open_files, open_model
 from .config import ElmoConfig
 from .errors import ElmoError
+from .files import standing_folder
 
 
 def load(
@@ -57,7 +58,7 @@ def model_folder(source: str | os.PathLike[str] | None) -> Path:
     """
     if source is None:  # whatever a folder of that name here may hold
         return pretrained.fetch(pretrained.BUNDLED)
-    path = Path(source)
+    path = standing_folder(Path(source))
     if path.exists():
         return path
     if isinstance(source, str) and source in pretrained.names():

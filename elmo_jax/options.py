@@ -12,9 +12,7 @@ N_CHARACTERS = 261
 
 _REQUIRED = object()
 
-# Config field -> where options.json keeps it, and what an absent key means. bilm-tf reads the
-# last five with defaults.
-_KEYS: dict[str, tuple[str, Any]] = {
+KEYS: dict[str, tuple[str, Any]] = {
     "filters": ("char_cnn.filters", _REQUIRED),
     "char_embedding_dim": ("char_cnn.embedding.dim", _REQUIRED),
     "activation": ("char_cnn.activation", _REQUIRED),
@@ -27,6 +25,8 @@ _KEYS: dict[str, tuple[str, Any]] = {
     "proj_clip": ("lstm.proj_clip", None),
     "use_skip_connections": ("lstm.use_skip_connections", False),
 }
+"""Config field -> where options.json keeps it, and what an absent key means. bilm-tf reads the last
+five with defaults."""
 
 
 def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -40,18 +40,23 @@ def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     complaints = []
     if options.get("bidirectional") is False:
         complaints.append("bidirectional is false, but ELMo needs both directions")
+    if options.get("share_embedding_softmax"):
+        complaints.append(
+            "share_embedding_softmax is true, but words that are spelled have no embeddings that "
+            "a softmax could share (bilm-tf refuses it, too)"
+        )
     n_characters = _get(options, "char_cnn.n_characters", N_CHARACTERS)
     if n_characters not in (N_CHARACTERS, N_CHARACTERS + 1):
         complaints.append(
             f"char_cnn.n_characters is {n_characters!r}, expected 261 (as trained) or 262"
         )
     fields = {}
-    for field, (path, default) in _KEYS.items():
+    for field, (path, default) in KEYS.items():
         fields[field] = _get(options, path, default)
         if fields[field] is _REQUIRED:
             complaints.append(f"{path} is missing")
     for field in ("n_highway", "use_skip_connections"):  # null is as good as an absent key
-        fields[field] = _KEYS[field][1] if fields[field] is None else fields[field]
+        fields[field] = KEYS[field][1] if fields[field] is None else fields[field]
     try:
         fields["filters"] = tuple((width, number) for width, number in fields["filters"])
     except (TypeError, ValueError):
@@ -73,7 +78,7 @@ def from_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     ``n_characters`` is 262, as the published tools want it for inference.
     """
     options: dict[str, Any] = {"char_cnn": {"n_characters": N_CHARACTERS + 1}, "lstm": {}}
-    for field, (path, _) in _KEYS.items():
+    for field, (path, _) in KEYS.items():
         *parents, key = path.split(".")
         section = options
         for parent in parents:

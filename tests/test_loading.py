@@ -66,6 +66,16 @@ def test_two_files_may_lie_apart_and_have_any_names(folder, tmp_path):
     assert config.cell_dim == 10
 
 
+def test_a_model_is_found_where_a_killed_process_left_it(folder, tmp_path):
+    config, params = load(folder)
+    folder.rename(folder.with_name(f".{folder.name}.old"))
+    before = files_of(tmp_path)
+    assert load(folder)[0] == config
+    assert files_of(tmp_path) == before
+    save(folder, config, params, "hdf5", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
 def test_loading_changes_nothing_on_disk(folder, tmp_path):
     before = files_of(tmp_path)
     load(folder)

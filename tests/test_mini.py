@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 import elmo_jax
 from elmo_jax import pretrained
 from elmo_jax.cli import main
-from elmo_jax.training import Corpus, Vocabulary, evaluate, substitutes
+from elmo_jax.training import Corpus, Vocabulary, evaluate, load_language_model, substitutes
 
 FOLDER = pretrained.fetch("mini")
 CARD = (FOLDER / "README.md").read_text("utf-8")
@@ -42,8 +42,9 @@ def test_it_is_a_native_folder_of_float16_under_20_megabytes():
 
 
 def test_its_softmax_has_a_row_for_every_word_of_its_vocabulary():
-    config, params = elmo_jax.load("mini")
-    words = Vocabulary.read(FOLDER / "vocab.txt")
+    config, params, words = load_language_model("mini")
+    content = json.loads((FOLDER / "config.json").read_text("utf-8"))
+    assert content["vocabulary"] == {"size": len(words), "sha256": words.sha256}
     assert params["softmax"]["kernel"].shape == (len(words), config.projection_dim)
 
 

@@ -88,7 +88,9 @@ def test_the_file_tree_names_what_is_there():
         "errors.py",
         "files.py",
         "optional.py",
+        "ranges.py",
         "sharding.py",
+        "vocabulary.py",
     }
     assert there - listed <= internal
     assert {name for name in listed if not (package / name).exists()} <= {

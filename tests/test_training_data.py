@@ -21,8 +21,8 @@ from elmo_jax.training.corpus import Corpus, survey
 from elmo_jax.training.lanes import LanePair, Lanes
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
 from elmo_jax.training.streams import Place, ShuffledSentences, StreamPosition, TrainingStreams
-from elmo_jax.training.vocabulary import Vocabulary
 from elmo_jax.training.windows import assemble, bucket
+from elmo_jax.vocabulary import Vocabulary
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
 
@@ -87,33 +87,6 @@ def test_the_survey_counts(tmp_path):
     statistics = survey(Corpus.of(tmp_path / "t.txt"))
     assert (statistics.n_sentences, statistics.n_words, statistics.n_predictions) == (2, 5, 7)
     assert list(statistics.counts.items()) == [("a", 2), ("b", 2), ("c", 1)]
-
-
-def test_vocabulary_order_size_and_minimum(tmp_path):
-    counts = {"rare": 1, "b": 3, "a": 3, "the": 9, "<S>": 4}
-    vocabulary = Vocabulary.from_counts(counts)
-    assert vocabulary.words == ("<S>", "</S>", "<UNK>", "the", "b", "a", "rare")
-    assert Vocabulary.from_counts(counts, min_count=2).words[3:] == ("the", "b", "a")
-    assert Vocabulary.from_counts(counts, size=5).words[3:] == ("the", "b")
-    assert vocabulary.ids(["the", "new", "</S>"]).tolist() == [3, 2, 1]
-    vocabulary.write(tmp_path / "vocab.txt")
-    assert Vocabulary.read(tmp_path / "vocab.txt").words == vocabulary.words
-
-
-def test_a_vocabulary_may_hold_unusual_line_separators(tmp_path):
-    vocabulary = Vocabulary(["<S>", "</S>", "<UNK>", "a\u2028b", "c\x0bd"])
-    vocabulary.write(tmp_path / "v.txt")
-    assert Vocabulary.read(tmp_path / "v.txt").words == vocabulary.words
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [("<S>\n</S>\nword\n", "lacks <UNK>"), ("<S>\n</S>\n<UNK>\na\na\n", "'a' more than once")],
-)
-def test_a_bad_vocabulary_file_is_refused(tmp_path, content, said):
-    (tmp_path / "v.txt").write_text(content)
-    with pytest.raises(ElmoError, match=said):
-        Vocabulary.read(tmp_path / "v.txt")
 
 
 @pytest.mark.parametrize("buffer_size", [7, 1000])

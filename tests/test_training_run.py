@@ -2,10 +2,12 @@
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import logging
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,10 +18,11 @@ import jax
 import numpy as np
 import pytest
 import training_run
+from checkpoint_files import files_of
 
 import elmo_jax
 from benchmarks.own_training import OwnTraining
-from elmo_jax import ElmoConfig, ElmoError
+from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
 from elmo_jax.parameters import flatten
@@ -88,6 +91,7 @@ def wait_for_step(output, step, process, timeout=120):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::elmo_jax.UnknownWordsWarning")  # its vocabulary is that small
 @pytest.mark.parametrize("recipe", ["original", "modern"])
 def test_it_learns_as_the_original_did(bilm_tf, tmp_path, recipe):
     """The smoke test of bilm-tf: 4 lines, 32 words, 50 epochs, test perplexity below 20."""
@@ -177,11 +181,96 @@ def test_a_signal_saves_and_leaves(trained, text, tmp_path, number):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_run_can_be_made_longer(text, tmp_path, precision):
     choices = {"recipe": "original", "precision": precision}
-    training_run.run(tmp_path / "run", text, n_steps=6, **choices)
+    training_run.run(tmp_path / "run", text, ("native", "hdf5"), n_steps=6, **choices)
     longer = training_run.run(tmp_path / "run", text, n_steps=10, **choices)
+    np.testing.assert_array_equal(  # what is there in another format is not left behind
+        *(
+            elmo_jax.load(tmp_path / "run" / name)[1]["softmax"]["kernel"]
+            for name in ("model", "hdf5")
+        )
+    )
     assert longer["step"] == 10 and longer["tokens"] == 4 * 40
+    assert longer["total_tokens"] == 10 * 40
     training_run.run(tmp_path / "whole", text, n_steps=10, **choices)
     assert same_params(tmp_path / "run", tmp_path / "whole")
+
+
+def copy_of(trained, tmp_path):
+    """The folder of the unbroken run, to change."""
+    return shutil.copytree(trained[0], tmp_path / "copy")
+
+
+def test_a_run_that_has_ended_stays_as_it_is(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    before = files_of(output)
+    again = training_run.run(output, text)
+    assert files_of(output) == before
+    assert {**again, "model": {}} == {**trained[1], "model": {}}
+    assert again["model"] == {"native": str(output / "model")}
+    content = json.loads(before["model/config.json"])["metadata"]["training"]
+    assert content["tokens"] == 24 * 40 and content["train_sampled_loss"] is not None
+
+
+def test_fewer_steps_than_were_taken_are_refused(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    before = files_of(output)
+    with pytest.raises(ElmoError, match="has taken 24 steps already, more than the 8"):
+        training_run.run(output, text, n_steps=8)
+    assert files_of(output) == before
+
+
+def test_another_format_of_a_run_that_has_ended_is_all_that_is_written(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    shutil.rmtree(output / "checkpoints")  # as the user may
+    before = files_of(output)
+    summary = training_run.run(output, text, formats="hdf5")
+    assert summary["model"] == {"hdf5": str(output / "hdf5")}
+    after = files_of(output)
+    assert {name: after[name] for name in before} == before
+    assert {name for name in after if name not in before} == {
+        "hdf5/options.json", "hdf5/weights.hdf5", "hdf5/vocab.txt"
+    }  # fmt: skip
+    left, right = (flatten(elmo_jax.load(output / name)[1]) for name in ("model", "hdf5"))
+    assert all(np.array_equal(left[path], right[path]) for path in left)
+
+
+def test_a_run_without_checkpoints_cannot_be_made_longer(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    shutil.rmtree(output / "checkpoints")
+    with pytest.raises(ElmoError, match="ended after 24 steps, and its checkpoints are gone"):
+        training_run.run(output, text, n_steps=30)
+
+
+def test_a_run_that_was_killed_before_its_model_was_written_writes_it(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    before = files_of(output)
+    shutil.rmtree(output / "model")
+    (output / "summary.json").unlink()
+    summary = training_run.run(output, text)
+    assert summary["tokens"] == 0 and summary["total_tokens"] == 24 * 40
+    assert summary["train_sampled_loss"] == trained[1]["train_sampled_loss"]
+    after = files_of(output)
+    for name in ("model/config.json", "model/model.safetensors", "model/vocab.txt"):
+        assert after[name] == before[name]
+
+
+def test_a_run_does_not_go_on_with_other_words(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    words = Vocabulary.read(output / "vocab.txt").words
+    Vocabulary([*words[:-2], words[-1], words[-2]]).write(output / "vocab.txt")
+    with pytest.raises(ElmoError, match=r"vocab\.txt is not what the run was started with"):
+        training_run.run(output, text, n_steps=30)
+
+
+def test_a_model_that_is_gone_is_written_again(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    before = files_of(output)
+    shutil.rmtree(output / "model")
+    training_run.run(output, text)
+    after = files_of(output)
+    assert {name: after[name] for name in before if name != "loss.png"} == {
+        name: content for name, content in before.items() if name != "loss.png"
+    }
 
 
 def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
@@ -286,7 +375,8 @@ def test_validation_is_reported_beside_the_loss(text, tmp_path, caplog):
     lines = [x for x in read_metrics(tmp_path / "run" / "metrics.jsonl") if "valid_perplexity" in x]
     assert [line["step"] for line in lines] == [3, 6]
     assert lines[-1]["valid_perplexity"] == summary["valid_perplexity"]
-    assert summary["valid_tokens"] >= 1000
+    assert summary["valid_tokens"] == tokens_to_the_end_of_a_sentence(text, 1000)
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["valid_oov_rate"] == 0
     assert (tmp_path / "run" / "loss.png").exists() == pictured
     assert pictured or any("matplotlib" in r.getMessage() for r in caplog.records)
 
@@ -375,6 +465,60 @@ def test_perplexity_does_not_depend_on_the_cut(model, text):
     assert results[0].perplexity == pytest.approx(both)
 
 
+def tokens_to_the_end_of_a_sentence(text, least):
+    n_tokens = 0
+    for line in text.read_text().splitlines():
+        n_tokens += len(line.split()) + 1
+        if n_tokens >= least:
+            break
+    return n_tokens
+
+
+@pytest.mark.parametrize("max_tokens", [1, 7, 500])
+def test_the_tokens_that_are_measured_end_with_a_sentence(model, text, tmp_path, max_tokens):
+    """Both directions predict the same sentences, whatever the window."""
+    result = evaluate(*model, text, max_tokens=max_tokens)
+    assert result.tokens == tokens_to_the_end_of_a_sentence(text, max_tokens)
+    lines, n_tokens = [], 0
+    for line in text.read_text().splitlines():
+        lines.append(line)
+        n_tokens += len(line.split()) + 1
+        if n_tokens >= max_tokens:
+            break
+    (tmp_path / "beginning.txt").write_text("\n".join(lines))
+    assert evaluate(*model, tmp_path / "beginning.txt") == result
+
+
+def test_a_text_of_unknown_words_is_warned_of(model, tmp_path, text):
+    (tmp_path / "other.txt").write_text("w1 Haus Garten w2\n" * 5)
+    with pytest.warns(UnknownWordsWarning, match="50% of the words of the text") as warned:
+        result = evaluate(*model, tmp_path / "other.txt")
+    assert result.oov_rate == 0.5 and warned[0].filename == __file__
+    (tmp_path / "fifth.txt").write_text("w1 w2 w3 w4 Haus\n" * 5)
+    assert evaluate(*model, tmp_path / "fifth.txt").oov_rate == 0.2  # and no warning
+
+
+def test_training_on_unknown_words_is_warned_of(trained, tmp_path, text):
+    """On both texts, once each, though there are several validations."""
+    (tmp_path / "text.txt").write_text("Haus Garten Baum\n" * 20)
+    with pytest.warns(UnknownWordsWarning) as warned:
+        summary = train(
+            tmp_path / "run",
+            tmp_path / "text.txt",
+            config=training_run.CONFIG,
+            vocabulary=trained[0] / "vocab.txt",
+            valid_files=tmp_path / "text.txt",
+            settings=TrainingSettings(**{**training_run.SETTINGS, "eval_every": 12}),
+        )
+    assert [str(one.message)[:43] for one in warned] == [
+        "100% of the words of the training text are ",
+        "100% of the words of the validation text ar",
+    ]
+    assert {one.filename for one in warned} == {__file__}
+    assert summary["train_oov_rate"] == summary["valid_oov_rate"] == 1
+    assert "100.00% of the words out of the vocabulary" in train_command.text(summary)
+
+
 def test_scores_add_up_to_the_perplexity_of_a_reset_state(model, text):
     sentences = [line.split() for line in text.read_text().splitlines()]
     scores = score(*model, sentences)
@@ -416,6 +560,35 @@ def test_scores_come_from_the_layers_of_inference(model):
     assert found.known.tolist() == [True, True, False, True]
 
 
+def test_unknown_words_can_be_left_out_of_a_score(model):
+    """By default they score as <UNK>, which is likelier than many a word."""
+    words = ["w1", "unheard-of", "w2", "so-is-this"]
+    scored, skipped = (score(*model, [words], unknown=choice)[0] for choice in ("as_unk", "skip"))
+    assert scored.n_unknown == skipped.n_unknown == 2
+    for name in ("forward", "backward"):
+        before, after = getattr(scored, name), getattr(skipped, name)
+        assert (before < 0).all() and after[[1, 3]].tolist() == [0, 0]
+        np.testing.assert_array_equal(after[[0, 2]], before[[0, 2]])
+    total = skipped.forward.sum() + skipped.backward.sum()
+    total += skipped.forward_end + skipped.backward_end
+    assert skipped.perplexity == pytest.approx(math.exp(-total / (2 * 3)))
+    known = ["w1", "w7", "w2", "w3"]
+    assert score(*model, [known], unknown="skip")[0].perplexity == pytest.approx(
+        score(*model, [known])[0].perplexity
+    )
+    with pytest.raises(ElmoError, match="unknown='ignore': expected as_unk or skip"):
+        score(*model, [words], unknown="ignore")
+
+
+def test_a_blank_line_and_the_first_of_equal_words_are_no_substitutes(model):
+    config, params, vocabulary = model
+    words = [*vocabulary.words[:-2], "", vocabulary.words[5]]
+    found = substitutes(config, params, Vocabulary(words), ["w1", "w2"], 0, n=1000)
+    names = [word for word, _ in found]
+    assert len(names) == len(set(names)) == len(words) - 5
+    assert set(names) == {*words} - {"<S>", "</S>", "<UNK>", ""}
+
+
 def test_substitutes_are_the_likeliest_words(model):
     _, _, vocabulary = model
     words = ["w1", "w7", "w3", "w2", "w5"]
@@ -453,6 +626,37 @@ def test_clear_errors(model, text, tmp_path):
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ElmoError, match="No sentence"):
         train(tmp_path / "run", tmp_path / "empty.txt", config=config)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, True, "8"])
+def test_numbers_out_of_range_are_told(model, text, tmp_path, wrong):
+    config = model[0]
+    calls = {
+        "batch_size": lambda: evaluate(*model, text, batch_size=wrong),
+        "unroll_steps": lambda: evaluate(*model, text, unroll_steps=wrong),
+        "max_tokens": lambda: evaluate(*model, text, max_tokens=wrong),
+        "n": lambda: substitutes(*model, ["w1"], 0, n=wrong),
+        "max_valid_tokens": lambda: train("run", text, config=config, max_valid_tokens=wrong),
+        "vocabulary_size": lambda: train("run", text, config=config, vocabulary_size=wrong),
+        "min_count": lambda: train("run", text, config=config, min_count=wrong),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ElmoError, match=rf"^{name}.* is {wrong!r}, expected a whole number of"):
+            call()
+    for position in (-2, 0.5):
+        with pytest.raises(ElmoError, match=f"position is {position}, expected a whole number of"):
+            substitutes(*model, ["w1"], position)
+    with pytest.raises(ElmoError) as error:
+        TrainingSettings(
+            batch_size=wrong, n_steps=wrong, seed=-1, dropout=1, epochs=math.inf, weight_decay="0"
+        )
+    for name in ("batch_size", "n_steps", "seed", "dropout", "epochs", "weight_decay"):
+        assert f"{name} is " in str(error.value)
+
+
+def test_settings_may_be_numpys_numbers():
+    settings = TrainingSettings(batch_size=np.int64(8), learning_rate=np.float32(0.5))
+    assert json.loads(json.dumps(dataclasses.asdict(settings)))["batch_size"] == 8
 
 
 # The commands

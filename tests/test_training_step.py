@@ -18,8 +18,8 @@ from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.optimizers import learning_rate, make_optimizer
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.step import make_train_step, new_state, window_loss
-from elmo_jax.training.vocabulary import Vocabulary
 from elmo_jax.training.windows import assemble
+from elmo_jax.vocabulary import Vocabulary
 
 CONFIG = ElmoConfig(
     filters=((1, 3), (2, 4)),

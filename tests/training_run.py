@@ -29,9 +29,11 @@ SETTINGS = {
 }
 
 
-def run(output, text, **changes):
+def run(output, text, formats=("native",), **changes):
     settings = TrainingSettings(**{**SETTINGS, **changes})
-    return train(output, text, config=CONFIG, vocabulary_size=200, settings=settings)
+    return train(
+        output, text, config=CONFIG, vocabulary_size=200, settings=settings, formats=formats
+    )
 
 
 if __name__ == "__main__":

@@ -2,20 +2,25 @@
 
 from .native import is_native, read_metadata, read_native
 from .published import read_options, read_published
-from .sources import open_files, open_model
-from .writing import DTYPES, FILES, FORMATS, VOCABULARY_FILE, save
+from .sources import open_files, open_model, open_vocabulary
+from .words import VOCABULARY_FILE, check_vocabulary, softmax_size, vocabulary_record
+from .writing import DTYPES, FILES, FORMATS, save
 
 __all__ = [
     "DTYPES",
     "FILES",
     "FORMATS",
     "VOCABULARY_FILE",
+    "check_vocabulary",
     "is_native",
     "open_files",
     "open_model",
+    "open_vocabulary",
     "read_metadata",
     "read_native",
     "read_options",
     "read_published",
     "save",
+    "softmax_size",
+    "vocabulary_record",
 ]

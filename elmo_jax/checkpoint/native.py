@@ -60,14 +60,26 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return dict(_read_json(folder / CONFIG_FILE).get("metadata", {}))
 
 
+def read_vocabulary_record(folder: Path) -> dict[str, Any] | None:
+    """What config.json says about the vocabulary of the softmax: its size and hash."""
+    path = folder / CONFIG_FILE
+    record = _read_json(path).get("vocabulary")
+    if record is not None and not (isinstance(record, dict) and {"size", "sha256"} <= set(record)):
+        raise ElmoError(f"{path}: expected 'vocabulary' with size and sha256, got {record!r:.80}.")
+    return record
+
+
 def write_native(
     folder: Path,
     config: ElmoConfig,
     params: dict[str, Any],
     metadata: dict[str, Any],
     dtype: str | None = None,
+    vocabulary: dict[str, Any] | None = None,
 ) -> None:
     """Write the two files of the native format into an existing folder.
+
+    ``vocabulary`` says which one the softmax has, see ``checkpoint.words``.
 
     Raises:
         ElmoError: for numbers that ``dtype`` cannot hold.
@@ -77,6 +89,7 @@ def write_native(
         "version": _VERSION,
         "config": dataclasses.asdict(config),
         "metadata": metadata,
+        "vocabulary": vocabulary,
     }
     (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     arrays = {".".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(params).items()}

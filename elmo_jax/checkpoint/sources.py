@@ -13,8 +13,11 @@ import h5py
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
+from ..parameters import Params
+from ..vocabulary import Vocabulary
 from .native import is_native, read_native
 from .published import DAMAGE, read_published
+from .words import VOCABULARY_NAMES, check_vocabulary
 
 _WEIGHT_NAMES = ("weights.hdf5", "model.hdf5")
 _SUFFIXES = (".hdf5", ".h5")
@@ -59,6 +62,56 @@ def open_files(options: Path, weights: Path) -> tuple[ElmoConfig, dict[str, Any]
     if not options.is_file():
         raise ElmoError(f"Options file {options} does not exist.")
     return read_published(options.read_bytes(), weights, str(options), str(weights))
+
+
+def open_vocabulary(source: Path, params: Params) -> Vocabulary | None:
+    """The words of a model's softmax, from vocab.txt or vocab.txt.gz in its folder or zip.
+
+    Args:
+        source: the folder or zip of the model; of a weight file, those beside it.
+        params: of the model.
+
+    Returns:
+        None for a model without a softmax, or where there is no such file.
+
+    Raises:
+        ElmoError: for a file that is no vocabulary, or not that of this softmax.
+    """
+    if "softmax" not in params:
+        return None
+    is_zip = source.is_file() and zipfile.is_zipfile(source)
+    folder = source if source.is_dir() else source.parent
+    name, content = _words_in_zip(source) if is_zip else _words_in_folder(folder)
+    if content is None:
+        return None
+    vocabulary = Vocabulary.from_bytes(content, name)
+    check_vocabulary(params, vocabulary, source, name)
+    return vocabulary
+
+
+def _words_in_folder(folder: Path) -> tuple[str, bytes | None]:
+    for path in (folder / name for name in VOCABULARY_NAMES):
+        if path.is_file():
+            try:
+                return str(path), path.read_bytes()
+            except OSError as error:
+                raise ElmoError(f"Cannot read the vocabulary {path}: {error}") from None
+    return "", None
+
+
+def _words_in_zip(path: Path) -> tuple[str, bytes | None]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            options = next(name for name in names if PurePosixPath(name).name == "options.json")
+            for name in (str(PurePosixPath(options).with_name(n)) for n in VOCABULARY_NAMES):
+                if name in names:
+                    return f"{path}:{name}", archive.read(name)
+    except _ZIP_ERRORS as error:
+        raise ElmoError(
+            f"Cannot read the zip {path}: {error}. If it is damaged, download it again."
+        ) from None
+    return "", None
 
 
 def _open_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:

@@ -9,18 +9,20 @@ from typing import Any
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..files import atomic_folder
+from ..files import atomic_folder, standing_folder
 from ..parameters import Params, check_params
+from ..vocabulary import Vocabulary, Words
 from .native import CONFIG_FILE, WEIGHT_FILE, write_native
 from .published import write_weights
+from .words import VOCABULARY_FILE, VOCABULARY_NAMES, check_vocabulary, vocabulary_record
 
 FILES = {"native": (CONFIG_FILE, WEIGHT_FILE), "hdf5": ("options.json", "weights.hdf5")}
 """The formats, and the files that each of them has."""
 
 FORMATS = tuple(FILES)
 
-VOCABULARY_FILE = "vocab.txt"
-"""Beside a model that has its softmax: the words of it, in the vocabulary format of bilm-tf."""
+# A vocabulary of a model that is gone would belong to no softmax.
+_REPLACED = (*FILES["native"], *FILES["hdf5"], *VOCABULARY_NAMES)
 
 DTYPES = ("float32", "float16")
 """What a native file may store; opened, a model is float32."""
@@ -32,6 +34,7 @@ def save(
     params: Params,
     format: str = "native",
     *,
+    vocabulary: Words | None = None,
     dtype: str | None = None,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
@@ -44,15 +47,18 @@ def save(
         params: the parameter tree, float32.
         format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
             weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
+        vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
+            A native model keeps its hash, and is not evaluated or trained on with other words.
         dtype: of the numbers in a native file: "float16" takes half the room and rounds each to
             11 bits; None writes them as they are.
         metadata: JSON-ready remarks to keep in a native config.json, such as the origin.
-        overwrite: replace files of those names in an existing folder.
+        overwrite: replace the model in an existing folder, vocab.txt included. Other files in it
+            stay.
 
     Raises:
         ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
-            that do not fit ``config``, a folder that has files already, or a disk that cannot
-            take it.
+            that do not fit ``config``, a vocabulary that does not fit the softmax, a folder that
+            has files already, or a disk that cannot take it.
 
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
@@ -66,10 +72,16 @@ def save(
             f"{' or '.join(possible)}."
         )
     check_params(config, params)
+    words = None if vocabulary is None else Vocabulary.of(vocabulary)
+    if words is not None:
+        check_vocabulary(params, words)
     _refuse_other_format(Path(path), format)
-    with atomic_folder(Path(path), overwrite=overwrite) as folder:
+    with atomic_folder(Path(path), overwrite=overwrite, replaced=_REPLACED) as folder:
+        if words is not None:
+            words.write(folder / VOCABULARY_FILE)
         if format == "native":
-            write_native(folder, config, dict(params), metadata or {}, dtype)
+            record = None if words is None else vocabulary_record(words)
+            write_native(folder, config, dict(params), metadata or {}, dtype, record)
         else:
             options = json.dumps(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])
@@ -80,7 +92,7 @@ def save(
 def _refuse_other_format(folder: Path, format: str) -> None:
     """Two models in one folder would be a trap: which of them opens depends on the reader."""
     for name in (name for other in FORMATS if other != format for name in FILES[other]):
-        if (folder / name).exists():
+        if (standing_folder(folder) / name).exists():
             raise ElmoError(
                 f"{folder} holds a model in the other format ({name}). Choose another folder."
             )

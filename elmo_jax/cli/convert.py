@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,10 @@ from ..checkpoint import (
     DTYPES,
     FILES,
     FORMATS,
-    VOCABULARY_FILE,
     is_native,
     open_files,
     open_model,
+    open_vocabulary,
     read_metadata,
     save,
 )
@@ -64,13 +63,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         config, params = open_files(Path(args.source), source)
     else:
         config, params = open_model(source)
-    metadata = read_metadata(source) if is_native(source) else {}
-    format = args.to or ("hdf5" if is_native(source) else "native")
-    out = Path(args.out)
-    save(out, config, params, format, dtype=args.dtype, metadata=metadata, overwrite=args.overwrite)
-    words = source / VOCABULARY_FILE
-    if "softmax" in params and words.is_file():
-        shutil.copyfile(words, out / VOCABULARY_FILE)
+    native = is_native(source)
+    format, out = args.to or ("hdf5" if native else "native"), Path(args.out)
+    save(
+        out,
+        config,
+        params,
+        format,
+        vocabulary=open_vocabulary(source, params),
+        dtype=args.dtype,
+        metadata=read_metadata(source) if native else {},
+        overwrite=args.overwrite,
+    )
     return {
         "source": str(source),
         "out": str(out),

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import VOCABULARY_FILE, is_native, open_model, read_metadata
-from ..errors import ElmoError
+from ..checkpoint import is_native, read_metadata
 from ..loading import model_folder
 from ..model import PRECISIONS
 
@@ -19,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
     add("--vocabulary", help="words of the softmax; default: vocab.txt in the model's folder")
     add("--batch-size", type=int, default=32, help="rows of text (default: %(default)s)")
-    add("--max-tokens", type=int, help="stop after about as many (default: all)")
+    add("--max-tokens", type=int, help="measure so many, to the end of a sentence (default: all)")
     add(
         "--reset-state",
         action=argparse.BooleanOptionalAction,
@@ -37,20 +36,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for anything that cannot be used.
     """
-    from ..training import Corpus, Vocabulary, evaluate
+    from ..training import Corpus, evaluate, load_language_model
 
     model = model_folder(args.model)
-    config, params = open_model(model)
-    path = Path(args.vocabulary or model / VOCABULARY_FILE)
-    if not path.is_file():
-        raise ElmoError(
-            f"There is no vocabulary at {path}. Expected the vocab.txt with which the model's "
-            "softmax was trained; --vocabulary names it."
-        )
     result = evaluate(
-        config,
-        params,
-        Vocabulary.read(path),
+        *load_language_model(model, args.vocabulary),
         Corpus.of(args.files, args.strict),
         batch_size=args.batch_size,
         max_tokens=args.max_tokens,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--preset", help="architecture of a new model: tiny, small, medium, original"
     )
-    model.add_argument("--options-file", type=Path, help="options.json with that architecture")
+    model.add_argument(
+        "--options-file",
+        type=Path,
+        help="options.json with that architecture; training options of bilm-tf in it are defaults",
+    )
     model.add_argument(
         "--init", metavar="MODEL", help="model to fine-tune: folder, zip or published name"
     )
@@ -67,16 +72,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
-    flag, text = "--" + field.name.replace("_", "-"), _HELP[field.name]
+    # An argument that is not there is not in the result: it may come from --options-file.
+    default, text = argparse.SUPPRESS, _HELP[field.name]
+    flag = "--" + field.name.replace("_", "-")
     if str(field.type).startswith("bool"):
-        group.add_argument(
-            flag, action=argparse.BooleanOptionalAction, default=field.default, help=text
-        )
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
         return
     kind = {"str": str, "int": int, "float": float}[str(field.type).split(" | ")[0]]
-    shown = "" if field.default is None else " (default: %(default)s)"
+    shown = "" if field.default is None else f" (default: {field.default})"
     choices = _CHOICES.get(field.name)
-    group.add_argument(flag, type=kind, default=field.default, choices=choices, help=text + shown)
+    group.add_argument(flag, type=kind, default=default, choices=choices, help=text + shown)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -87,34 +92,44 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from ..training import train
 
-    names = [field.name for field in dataclasses.fields(TrainingSettings)]
+    options = None if args.options_file is None else _read_options(args.options_file)
     return train(
         args.output,
         args.files,
-        config=_config(args),
+        config=_config(args, options),
         start_from=args.init,
         vocabulary=args.vocabulary,
         vocabulary_size=args.vocabulary_size,
         min_count=args.min_count,
         valid_files=args.valid,
         max_valid_tokens=args.max_valid_tokens,
-        settings=TrainingSettings(**{name: getattr(args, name) for name in names}),
+        settings=_settings(args, options),
         formats=FORMATS if args.format == "both" else (args.format,),
         strict=args.strict,
         progress=not args.quiet,
     )
 
 
-def _config(args: argparse.Namespace) -> ElmoConfig | None:
+def _read_options(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ElmoError(f"Cannot read the options {path}: {error}") from None
+
+
+def _config(args: argparse.Namespace, options: Any) -> ElmoConfig | None:
     if args.preset is not None:
         return ElmoConfig.preset(args.preset)
-    if args.options_file is None:
-        return None
-    try:
-        options = json.loads(args.options_file.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ElmoError(f"Cannot read the options {args.options_file}: {error}") from None
-    return ElmoConfig.from_options(options, str(args.options_file))
+    return None if options is None else ElmoConfig.from_options(options, str(args.options_file))
+
+
+def _settings(args: argparse.Namespace, options: Any) -> TrainingSettings:
+    """What the user chose, then what the options say, then the defaults."""
+    names = [field.name for field in dataclasses.fields(TrainingSettings)]
+    chosen = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    if options is None:
+        return TrainingSettings(**chosen)
+    return TrainingSettings.from_options(options, str(args.options_file), **chosen)
 
 
 def text(summary: dict[str, Any]) -> str:
@@ -125,6 +140,11 @@ def text(summary: dict[str, Any]) -> str:
         f" in this call, {summary['tokens_per_second']:,.0f} tokens/s"
     ]
     if "valid_perplexity" in summary:
-        lines.append(f"validation perplexity, full softmax: {summary['valid_perplexity']:.2f}")
+        lines.append(
+            f"validation perplexity, full softmax: {summary['valid_perplexity'] or math.inf:.2f}, "
+            f"{summary['valid_oov_rate']:.2%} of the words out of the vocabulary"
+        )
+    else:
+        lines.append(f"{summary['train_oov_rate']:.2%} of the words out of the vocabulary")
     lines += [f"{format} model: {path}" for format, path in summary["model"].items()]
     return "\n".join(lines)

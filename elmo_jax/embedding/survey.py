@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ..errors import ElmoError
+from ..ranges import check_count
 from ..readers import Record
 from ..sentences import check_sentence
 
@@ -75,8 +76,7 @@ def survey(
     Raises:
         ElmoError: if there is no record, one is no sentence, or, with ``strict``, is blank.
     """
-    if part_tokens < 1:
-        raise ElmoError(f"A part has {part_tokens} tokens: expected at least 1.")
+    check_count(part_tokens, "part_tokens")
     parts: list[Part] = []
     text_bytes = longest_key = 0
     blank: list[tuple[str, int]] = []

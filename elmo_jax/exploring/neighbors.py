@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..embedder import Elmo
-from ..errors import ElmoError
+from ..ranges import check_count
 from .occurrences import Labelled, Occurrence, embed_occurrences, labelled
 
 
@@ -77,8 +77,7 @@ def neighbors(
     Raises:
         ElmoError: if ``n`` is not positive, or a sentence is none.
     """
-    if n < 1:
-        raise ElmoError(f"Expected n of at least 1, got {n}.")
+    check_count(n, "n")
     queries_QLD = _unit(embed_occurrences(elmo, queries))
     best = [[_Best(n) for _ in range(queries_QLD.shape[1])] for _ in queries]
     own = [(query.words, query.position) for query in queries]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..embedder import Elmo
 from ..errors import ElmoError
+from ..ranges import check_count
 from ..sentences import check_not_a_string, check_sentence
 
 
@@ -74,8 +75,10 @@ def find_occurrences(
         exact: tell upper from lower case.
 
     Raises:
-        ElmoError: if the word does not occur, or a sentence is none.
+        ElmoError: if ``most`` is not positive, the word does not occur, or a sentence is none.
     """
+    if most is not None:
+        check_count(most, "most")
     found, step = Found(), 1
     for occurrence in occurrences(word, sentences, exact=exact):
         if found.total % step == 0:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..characters import boundary_ids
 from ..config import ElmoConfig
+from ..ranges import check_seed
 from .char_encoder import CharEncoder
 from .lstm import LanguageModelStack, LSTMState
 
@@ -34,7 +35,11 @@ def init_params(config: ElmoConfig, seed: int) -> dict[str, Any]:
     Args:
         config: the architecture.
         seed: the same seed gives the same parameters.
+
+    Raises:
+        ElmoError: for a seed that is not from 0 to 4,294,967,295.
     """
+    check_seed(seed)
     word_TC = np.ones((1, config.max_characters_per_token), np.int32)
     variables: Any = jax.jit(BiLM(config).init)(jax.random.key(seed), word_TC)
     return dict(variables["params"])

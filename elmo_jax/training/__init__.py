@@ -1,12 +1,13 @@
 """Training, fine-tuning and evaluating biLMs, and using them as language models."""
 
+from ..vocabulary import Vocabulary
 from .corpus import Corpus, CorpusStatistics, survey
 from .evaluation import Perplexity, evaluate
 from .loop import TrainingDiverged
 from .scoring import SentenceScores, score, substitutes
 from .settings import RECIPES, TrainingSettings
+from .starting import load_language_model
 from .training import train
-from .vocabulary import Vocabulary
 
 __all__ = [
     "RECIPES",
@@ -18,6 +19,7 @@ __all__ = [
     "TrainingSettings",
     "Vocabulary",
     "evaluate",
+    "load_language_model",
     "score",
     "substitutes",
     "survey",

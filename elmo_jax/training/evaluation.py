@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,19 +15,23 @@ import numpy as np
 from tqdm import tqdm
 
 from ..characters import EOS
+from ..checkpoint import check_vocabulary
 from ..config import ElmoConfig
-from ..errors import ElmoError
+from ..errors import ElmoError, UnknownWordsWarning
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
+from ..ranges import check_count
 from ..readers import Files
+from ..vocabulary import Vocabulary
 from .corpus import Corpus
 from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
 from .placement import Placement
-from .vocabulary import Vocabulary
 from .windows import Window, assemble
+
+_MOST_UNKNOWN = 0.2
 
 
 class Perplexity(NamedTuple):
@@ -74,23 +79,60 @@ def evaluate(
         files: paths or patterns, or a Corpus.
         batch_size: rows.
         unroll_steps: steps that are computed at once; without influence on the result.
-        max_tokens: stop after about as many tokens; all if None.
+        max_tokens: measure the sentences from the start until they have so many tokens to
+            predict, the last one as a whole; all if None.
         reset_state: start each sentence from zeros, as a model of the "modern" recipe was
             trained; otherwise the state is carried on, as bilm-tf does.
         precision: of the matrix products.
         progress: show a progress bar on stderr, if that is a terminal.
 
+    Warns:
+        UnknownWordsWarning: if more than a fifth of the words are not in the vocabulary.
+
     Raises:
-        ElmoError: for a model without a softmax or with one of another vocabulary, or a text
-            without a sentence.
+        ElmoError: for numbers out of range, a model without a softmax or with one of another
+            vocabulary, or a text without a sentence.
 
     Example:
-        >>> config, params = elmo_jax.load("run/model")
-        >>> vocabulary = Vocabulary.read("run/model/vocab.txt")
-        >>> evaluate(config, params, vocabulary, "valid.txt").perplexity
+        >>> model = load_language_model("run/model")
+        >>> evaluate(*model, "valid.txt").perplexity
     """
-    check_head(config, params, vocabulary)
+    result = measure(
+        config,
+        params,
+        vocabulary,
+        files,
+        batch_size=batch_size,
+        unroll_steps=unroll_steps,
+        max_tokens=max_tokens,
+        reset_state=reset_state,
+        precision=precision,
+        progress=progress,
+    )
+    warn_of_unknown_words(result.oov_rate, "the text", stacklevel=3)
+    return result
+
+
+def measure(
+    config: ElmoConfig,
+    params: Params,
+    vocabulary: Vocabulary,
+    files: Files | Corpus,
+    *,
+    batch_size: int = 32,
+    unroll_steps: int = 64,
+    max_tokens: int | None = None,
+    reset_state: bool = False,
+    precision: str = "float32",
+    progress: bool = False,
+) -> Perplexity:
+    """What ``evaluate`` does, without a warning: for texts that have been warned of."""
     check_precision(precision)
+    check_count(batch_size, "batch_size")
+    check_count(unroll_steps, "unroll_steps")
+    if max_tokens is not None:
+        check_count(max_tokens, "max_tokens")
+    check_head(config, params, vocabulary)
     corpus = files if isinstance(files, Corpus) else Corpus.of(files)
     placement = _placement(batch_size)
     reading = Reading(reset_state=reset_state, precision=precision)
@@ -100,7 +142,7 @@ def evaluate(
     sums, counts = np.zeros(2), np.zeros(3, np.int64)
     hidden = None if progress else True  # None: if this is no terminal
     with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:
-        for taken in _windows(corpus, batch_size, unroll_steps, lexicon):
+        for taken in _windows(_first_tokens(corpus, max_tokens), batch_size, unroll_steps, lexicon):
             window = assemble(taken, lexicon, placement.n_devices)
             window_sums, rows = _sum_losses(
                 params, rows, placement.place_window(window), config, reading
@@ -109,8 +151,6 @@ def evaluate(
             sums += np.asarray(window_sums, np.float64)
             counts += _counts(window, vocabulary)
             bar.update(int(counts[0]) - bar.n)
-            if max_tokens is not None and counts[0] >= max_tokens:
-                break
     n_tokens, n_words, n_unknown = map(int, counts)
     if not n_tokens:
         raise ElmoError(f"No sentence to evaluate in {corpus.files[0]}.")
@@ -124,20 +164,23 @@ def evaluate(
     )
 
 
+def warn_of_unknown_words(share: float, text: str, stacklevel: int) -> None:
+    """Warn if more than a fifth of the words of ``text`` are not in the vocabulary."""
+    if share > _MOST_UNKNOWN:
+        warnings.warn(
+            f"{share:.0%} of the words of {text} are not in the vocabulary of the softmax. They "
+            "count as <UNK>, which is easily predicted, so that a perplexity says little. "
+            "Expected a vocabulary of words as the text has them: of its language, its "
+            "tokenisation, its upper and lower case.",
+            UnknownWordsWarning,
+            stacklevel=stacklevel,
+        )
+
+
 def check_head(config: ElmoConfig, params: Params, vocabulary: Vocabulary) -> None:
     """Raise ElmoError unless the model has a softmax over this vocabulary."""
     check_params(config, params)
-    if "softmax" not in params:
-        raise ElmoError(
-            "This model has no softmax (softmax/W and softmax/b), which the published models "
-            "were given out without. Train or fine-tune it first: that gives it one."
-        )
-    n_words = np.shape(params["softmax"]["bias"])[0]
-    if n_words != len(vocabulary):
-        raise ElmoError(
-            f"The vocabulary has {len(vocabulary)} words, but the model's softmax has {n_words}. "
-            "Expected the vocab.txt that was written beside the model."
-        )
+    check_vocabulary(params, vocabulary)
 
 
 def _placement(n_rows: int) -> Placement:
@@ -150,11 +193,21 @@ def _trained_parts(params: Params) -> dict[str, Any]:
     return {name: part for name, part in params.items() if name != "word_embedding"}
 
 
+def _first_tokens(corpus: Corpus, max_tokens: int | None) -> Iterator[list[str]]:
+    """Whole sentences, until they have ``max_tokens`` to predict; all if None."""
+    n_tokens = 0
+    for words in corpus.sentences():
+        yield words
+        n_tokens += len(words) + 1
+        if max_tokens is not None and n_tokens >= max_tokens:
+            return
+
+
 def _windows(
-    corpus: Corpus, n_rows: int, n_steps: int, lexicon: Lexicon
+    sentences: Iterator[list[str]], n_rows: int, n_steps: int, lexicon: Lexicon
 ) -> Iterator[tuple[Taken, Taken]]:
     # Sentences of one length each way: both directions take them in the same order.
-    forward, backward = itertools.tee(corpus.sentences())
+    forward, backward = itertools.tee(sentences)
     lanes = LanePair((forward, backward), n_rows, lexicon)
     while taken := lanes.take(n_steps):
         yield taken

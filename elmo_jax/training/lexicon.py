@@ -8,7 +8,7 @@ import numpy as np
 
 from ..characters import BOS, EOS, encode_words, spelled_lengths
 from ..config import ElmoConfig
-from .vocabulary import Vocabulary
+from ..vocabulary import Vocabulary
 
 BEGIN, END = range(2)
 """The numbers of the two sentence markers. A word of the text that looks like one has its own."""

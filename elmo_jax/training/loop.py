@@ -11,6 +11,7 @@ import jax
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
+from ..vocabulary import Vocabulary
 from .candidates import sample_both
 from .checkpoints import Checkpoints
 from .evaluation import Perplexity
@@ -22,7 +23,6 @@ from .reporting import Reporter
 from .settings import TrainingSettings
 from .step import StepMetrics, TrainState, all_finite, make_train_step
 from .streams import TrainingStreams
-from .vocabulary import Vocabulary
 from .windows import assemble
 
 # Steps that may be under way at once: the next window is prepared while the devices compute.
@@ -61,7 +61,6 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._pending: collections.deque[tuple[int, StepMetrics]] = collections.deque()
-        self.validations: list[tuple[int, Perplexity]] = []
 
     def run(self, state: TrainState) -> tuple[TrainState, str | None]:
         """Train to the end, or until a signal comes.
@@ -99,10 +98,13 @@ class Loop:
                 step += 1
                 self._pending.append((step, metrics))
                 self._settle(_STEPS_IN_FLIGHT)
-                if step % save_every == 0:
-                    self._save(step, state)
-                if step % eval_every == 0 or step == self.n_steps:
+                # What is saved has been validated: a run that is killed in between does it again.
+                if step % eval_every == 0:
                     self._validate(step, state)
+                if step % save_every == 0 and step < self.n_steps:
+                    self._save(step, state)
+            if step == self.n_steps and self.reporter.validated_step != step:
+                self._validate(step, state)
             self._save(step, state)
         return state, interrupt.name if step < self.n_steps else None
 
@@ -141,6 +143,5 @@ class Loop:
             return
         self.reporter.pause()
         result = self.validate(state)
-        self.validations.append((step, result))
         self.reporter.validation(step, result)
         self.reporter.resume()

@@ -12,6 +12,7 @@ from typing import Any
 import optax
 from tqdm import tqdm
 
+from ..files import atomic_file
 from .evaluation import Perplexity
 
 _logger = logging.getLogger(__name__)
@@ -46,10 +47,11 @@ class Reporter:
         log_every: int,
         progress: bool,
     ) -> None:
-        self._path, self._kind, self._log_every = path, kind, log_every
+        self.kind, self._path, self._log_every = kind, path, log_every
         self._tokens_per_step, self._learning_rate = tokens_per_step, learning_rate
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+        with atomic_file(path, overwrite=True) as temporary:
+            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
         self._bar = tqdm(
             total=n_steps * tokens_per_step,
             initial=first_step * tokens_per_step,
@@ -63,8 +65,9 @@ class Reporter:
         self._started, self._interval = time.perf_counter(), 0.0
         self.seconds = 0.0
         self.n_steps = 0
-        self._logged_loss: float | None = None
         self._mean_loss: float | None = None
+        self._logged_loss = _last(kept, f"train_{kind}_loss").get(f"train_{kind}_loss")
+        self._validation = _last(kept, "valid_perplexity")
 
     def step(self, step: int, loss: float, gradient_norm: float) -> None:
         """Note a step that is done."""
@@ -80,14 +83,14 @@ class Reporter:
         self._write(
             {
                 "step": step,
-                f"train_{self._kind}_loss": self._mean_loss,
+                f"train_{self.kind}_loss": self._mean_loss,
                 "gradient_norm": gradient_norm,
                 "learning_rate": float(self._learning_rate(step - 1)),
                 "tokens": step * self._tokens_per_step,
                 "tokens_per_second": len(self._losses) * self._tokens_per_step / elapsed,
             }
         )
-        self._show(f"{self._kind}_loss", f"{self._mean_loss:.3f}")
+        self._show(f"{self.kind}_loss", f"{self._mean_loss:.3f}")
         self._logged_loss, self._losses = self._mean_loss, []
 
     @property
@@ -95,11 +98,22 @@ class Reporter:
         """Of the last line of the metrics, or of the steps since the start if there is none."""
         return self._mean_loss if self._logged_loss is None else self._logged_loss
 
+    @property
+    def validated_step(self) -> int | None:
+        """The step of the last validation, in this call or an earlier one."""
+        return self._validation.get("step")
+
+    @property
+    def validation_result(self) -> dict[str, Any]:
+        """The fields of the last validation, in this call or an earlier one; none without one."""
+        return {name: value for name, value in self._validation.items() if name != "step"}
+
     def validation(self, step: int, result: Perplexity) -> None:
         """Note a validation."""
         named = {f"valid_{name}": value for name, value in result._asdict().items()}
-        self._write({"step": step, **named})
-        self._show("valid_ppl", f"{result.perplexity:.2f}")
+        self._validation = {"step": step, **named}
+        self._write(self._validation)
+        self._show("valid_ppl", f"{result.perplexity:.2f} ({result.oov_rate:.0%} unknown)")
 
     def pause(self) -> None:
         """Leave out of the training time what comes until ``resume``."""
@@ -123,6 +137,11 @@ class Reporter:
         finite = {k: v if math.isfinite(v) else None for k, v in line.items()}  # JSON has no NaN
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(finite) + "\n")
+
+
+def _last(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The last of the lines that have this field; nothing if none has."""
+    return next((line for line in reversed(lines) if name in line), {})
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

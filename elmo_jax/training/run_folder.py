@@ -7,6 +7,7 @@ loss.png        the same as a picture (with matplotlib)
 checkpoints/    the latest, from which a run goes on
 model/          the result: config.json, model.safetensors, vocab.txt
 hdf5/           the result in the published format, on request
+summary.json    of a run that has ended: what it came to
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ..checkpoint import FILES
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..files import atomic_file
@@ -59,24 +61,74 @@ class RunFolder:
         """checkpoints/."""
         return self.path / "checkpoints"
 
+    @property
+    def summary(self) -> Path:
+        """summary.json."""
+        return self.path / "summary.json"
+
     def model(self, format: str) -> Path:
         """The folder of the result in a format of ``elmo_jax.save``."""
         return self.path / {"native": "model", "hdf5": "hdf5"}[format]
 
+    def has_model(self, format: str) -> bool:
+        """Whether the result is there in a format."""
+        return all((self.model(format) / name).is_file() for name in FILES[format])
+
     def read(self) -> dict[str, Any] | None:
         """The record of the run that was started here, if one was."""
-        if not self.record.exists():
-            return None
-        try:
-            content: dict[str, Any] = json.loads(self.record.read_bytes())
-        except ValueError as error:
-            raise ElmoError(f"{self.record} is not JSON: {error}") from None
-        return content
+        return _read(self.record)
 
     def write(self, record: dict[str, Any]) -> None:
         """Write the record."""
-        with atomic_file(self.record, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        _write(self.record, record)
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """Write down that the run has ended, and what it came to."""
+        _write(self.summary, summary)
+
+    def ended(self, n_steps: int) -> dict[str, Any] | None:
+        """The summary of the run, if it has ended after ``n_steps``; None if it has to go on.
+
+        Raises:
+            ElmoError: if it has taken more steps already, or has ended after fewer and has no
+                checkpoint left to go on from.
+        """
+        summary, checkpoint = _read(self.summary), self._last_checkpoint()
+        n_taken = max(checkpoint or 0, summary["step"] if summary else 0)
+        if n_taken > n_steps:
+            raise ElmoError(
+                f"The run in {self.path} has taken {n_taken:,} steps already, more than the "
+                f"{n_steps:,} that are asked for. Ask for as many or more, or start another run in "
+                "another folder."
+            )
+        if summary is None or checkpoint not in (None, summary["step"]):
+            return None
+        if checkpoint is None and n_steps > n_taken:
+            raise ElmoError(
+                f"The run in {self.path} ended after {n_taken:,} steps, and its checkpoints are "
+                f"gone, so that it cannot go on to {n_steps:,}. Train its model on in another "
+                "folder: start_from, in a command --init."
+            )
+        return summary if summary["step"] == n_steps else None
+
+    def _last_checkpoint(self) -> int | None:
+        names = [path.name for path in self.checkpoints.glob("*")]
+        return max((int(name) for name in names if name.isdecimal()), default=None)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ElmoError(f"{path} is not JSON: {error}") from None
+    return content
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with atomic_file(path, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def describe(settings: TrainingSettings, config: ElmoConfig, corpus: Corpus) -> dict[str, Any]:

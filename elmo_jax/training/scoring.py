@@ -15,16 +15,20 @@ from ..errors import ElmoError
 from ..model import check_precision
 from ..model.precision import linear
 from ..parameters import Params
+from ..ranges import check_count
 from ..sentences import check_sentence, check_sentences
+from ..vocabulary import Vocabulary
 from .evaluation import check_head
 from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
-from .vocabulary import MARKERS, Vocabulary
 from .windows import Window, assemble, bucket
 
 DIRECTIONS = ("both", "forward", "backward")
+
+UNKNOWN = ("as_unk", "skip")
+"""What a word that is not in the vocabulary counts as: ``<UNK>``, or nothing."""
 
 _BATCH_TOKENS = 4096
 
@@ -38,7 +42,9 @@ class SentenceScores(NamedTuple):
         forward_end: log p(EOS | BOS and all words).
         backward_end: log p(BOS | all words and EOS).
         known: bool [n]; where it is False the word is not in the vocabulary, and its
-            numbers are those of ``<UNK>``: of any unknown word.
+            numbers are those of ``<UNK>``, of any unknown word: often high, so that nonsense may
+            score better than words. With ``unknown="skip"`` they are 0, which no sum sees.
+        unknown: "as_unk" or "skip", as ``score`` was told.
     """
 
     forward: np.ndarray
@@ -46,12 +52,22 @@ class SentenceScores(NamedTuple):
     forward_end: float
     backward_end: float
     known: np.ndarray
+    unknown: str = UNKNOWN[0]
+
+    @property
+    def n_unknown(self) -> int:
+        """How many words are not in the vocabulary."""
+        return len(self.known) - int(self.known.sum())
 
     @property
     def perplexity(self) -> float:
-        """The exp of the mean loss of both directions, sentence markers included."""
+        """The exp of the mean loss of both directions, sentence markers included.
+
+        Unknown words count as ``<UNK>``, or, with ``unknown="skip"``, not at all.
+        """
         total = self.forward.sum() + self.backward.sum() + self.forward_end + self.backward_end
-        return float(np.exp(-total / (2 * (len(self.forward) + 1))))
+        n_words = len(self.forward) - (self.n_unknown if self.unknown == "skip" else 0)
+        return float(np.exp(-total / (2 * (n_words + 1))))
 
 
 def score(
@@ -60,6 +76,7 @@ def score(
     vocabulary: Vocabulary,
     sentences: Iterable[Sequence[str]],
     *,
+    unknown: str = UNKNOWN[0],
     precision: str = "float32",
 ) -> list[SentenceScores]:
     """Score each sentence by itself: from a zero state, full softmax, both directions.
@@ -70,19 +87,24 @@ def score(
         vocabulary: of the softmax.
         sentences: lists of words. Sentences of like length are computed together, about 4,096
             words at a time; the order of the results is that of the sentences.
+        unknown: what a word counts as that is not in the vocabulary: "as_unk", which is any
+            unknown word and often likely, or "skip": it is read, but left out of sums and
+            perplexity. Only sentences with the same unknown words compare well either way.
         precision: of the matrix products.
 
     Raises:
-        ElmoError: for a model without a softmax or with one of another vocabulary, or
-            sentences that are no lists of words.
+        ElmoError: for a model without a softmax or with one of another vocabulary, another
+            ``unknown``, or sentences that are no lists of words.
 
     Example:
         >>> scores = score(config, params, vocabulary, [["It", "works", "."]])
-        >>> scores[0].forward.shape
-        (3,)
+        >>> scores[0].forward.shape, scores[0].n_unknown
+        ((3,), 0)
     """
     check_head(config, params, vocabulary)
     check_precision(precision)
+    if unknown not in UNKNOWN:
+        raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)
@@ -94,13 +116,15 @@ def score(
             n_words = len(sentences[index])
             forward = -losses[0, row, : n_words + 1]
             backward = -losses[1, row, losses.shape[2] - n_words - 1 :]
-            ids = vocabulary.ids(sentences[index])
+            known = vocabulary.ids(sentences[index]) != vocabulary.unknown
+            counted = known | (unknown != "skip")
             results[index] = SentenceScores(
-                forward[:-1],
-                backward[1:],
+                np.where(counted, forward[:-1], np.float32(0)),
+                np.where(counted, backward[1:], np.float32(0)),
                 float(forward[-1]),
                 float(backward[0]),
-                ids != vocabulary.unknown,
+                known,
+                unknown,
             )
     return [result for result in results if result is not None]
 
@@ -131,7 +155,8 @@ def substitutes(
 
     Returns:
         Words of the vocabulary, markers left out, with their log-probabilities in nats; the
-        likeliest first.
+        likeliest first. What they lack of a probability of 1 is that of the markers and of
+        ``<UNK>``, which stands for all words that the vocabulary does not have.
 
     Raises:
         ElmoError: for an unknown direction or position, or as ``score``.
@@ -144,11 +169,13 @@ def substitutes(
     check_sentence(sentence)
     if direction not in DIRECTIONS:
         raise ElmoError(f"Unknown direction {direction!r}: expected {', '.join(DIRECTIONS)}.")
+    check_count(position, "position", -len(sentence))
     if not -len(sentence) <= position < len(sentence):
         raise ElmoError(
             f"There is no word {position} in a sentence of {len(sentence)} words; expected "
             f"a position below {len(sentence)}."
         )
+    check_count(n, "n")
     position %= len(sentence)
     window = _one_sentence_a_row([sentence], Lexicon(vocabulary, config))
     # The backward row ends with the step that reads the second word and predicts the first,
@@ -156,8 +183,8 @@ def substitutes(
     n_steps = window.slots.shape[2]
     steps = np.array([position, n_steps - len(sentence) + position])
     log_V = _distribution(params, window, steps, config, Reading(precision=precision), direction)
-    log_V = log_V.at[vocabulary.ids(MARKERS)].set(-jnp.inf)
-    values, indices = jax.lax.top_k(log_V, min(n, len(vocabulary) - len(MARKERS)))
+    log_V = log_V.at[vocabulary.no_words].set(-jnp.inf)
+    values, indices = jax.lax.top_k(log_V, min(n, len(vocabulary) - len(vocabulary.no_words)))
     return [
         (vocabulary.words[index], float(value))
         for value, index in zip(np.asarray(values), np.asarray(indices), strict=True)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from ..errors import ElmoError
+import numpy as np
+
+from ..errors import ElmoError, UnusedOptionsWarning
 from ..model import check_precision
+from ..ranges import MOST_SEED, count_problem, number_problem
+from .bilm_options import read_settings
 
 RECIPES = ("modern", "original")
+
+_COUNTS = {
+    "batch_size", "unroll_steps", "n_steps", "shuffle_buffer", "eval_every", "checkpoint_every",
+    "keep_checkpoints", "log_every",
+}  # fmt: skip
+_POSITIVE = {"epochs", "learning_rate", "clip_norm"}
+_SHARES = {"dropout", "warmup_share"}
+_OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
 
 _LEARNING_RATES = {"modern": 4e-3, "original": 0.2}
 _CLIPS = {"modern": 1.0, "original": 10.0}
@@ -70,10 +84,55 @@ class TrainingSettings:
     log_every: int = 10
 
     def __post_init__(self) -> None:
-        problems = list(_problems(self))
+        problems = list(filter(None, _problems(self)))
         if problems:
             raise ElmoError("These training settings cannot be used: " + "; ".join(problems))
         check_precision(self.precision)
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, np.generic):  # no JSON
+                object.__setattr__(self, name, value.item())
+
+    @classmethod
+    def from_options(
+        cls, options: Mapping[str, Any], source: str = "options", **choices: Any
+    ) -> TrainingSettings:
+        """The settings in the ``options.json`` that bilm-tf trained with, already parsed.
+
+        Taken are ``dropout``, ``batch_size``, ``unroll_steps``, ``n_epochs`` (``epochs``),
+        ``n_negative_samples_batch`` (``n_negative_samples``; 0 where ``sample_softmax`` is false),
+        and, as Adagrad's, ``learning_rate`` and ``all_clip_norm_val`` (``clip_norm``): with one of
+        these the recipe is "original", unless ``choices`` has another, which leaves them out.
+
+        bilm-tf's ``batch_size`` is that of one GPU, here it is that of all devices together.
+        ``n_train_tokens`` and ``n_tokens_vocab`` are not needed: both are counted.
+
+        Args:
+            options: the parsed JSON object.
+            source: what to call the object in errors.
+            **choices: settings that win over those of the options.
+
+        Warns:
+            UnusedOptionsWarning: naming the keys that change nothing.
+
+        Raises:
+            ElmoError: for values that cannot be used.
+
+        Example:
+            >>> settings = TrainingSettings.from_options({"n_epochs": 3, "dropout": 0.2}, epochs=5)
+            >>> settings.epochs, settings.dropout
+            (5, 0.2)
+        """
+        fields, unused = read_settings(options, source, choices.get("recipe"))
+        if unused:
+            warnings.warn(
+                f"{source}: training does not use {', '.join(unused)}.",
+                UnusedOptionsWarning,
+                stacklevel=2,
+            )
+        try:
+            return cls(**{**fields, **choices})
+        except ElmoError as error:
+            raise ElmoError(f"{source}: {error}") from None
 
     @property
     def rate(self) -> float:
@@ -90,6 +149,11 @@ class TrainingSettings:
         """Whether every sentence starts from zeros."""
         return self.recipe == "modern" if self.reset_state is None else self.reset_state
 
+    @property
+    def tokens_per_step(self) -> int:
+        """N · T. Each token counts once, though both directions predict one."""
+        return self.batch_size * self.unroll_steps
+
     def samples(self, n_words: int) -> int:
         """K for a vocabulary of V words, 0 for the full softmax."""
         return self.n_negative_samples if self.n_negative_samples < n_words else 0
@@ -98,34 +162,23 @@ class TrainingSettings:
         """How many windows the run has, from the number of tokens of the corpus."""
         if self.n_steps is not None:
             return self.n_steps
-        return max(1, round(self.epochs * n_predictions / (self.batch_size * self.unroll_steps)))
+        return max(1, round(self.epochs * n_predictions / self.tokens_per_step))
 
 
-def _problems(settings: TrainingSettings) -> Iterator[str]:
+def _problems(settings: TrainingSettings) -> Iterator[str | None]:
     if settings.recipe not in RECIPES:
         yield f"recipe is {settings.recipe!r}, expected one of {', '.join(RECIPES)}"
-    for name in (
-        "batch_size",
-        "unroll_steps",
-        "shuffle_buffer",
-        "keep_checkpoints",
-        "log_every",
-        "n_steps",
-        "eval_every",
-        "checkpoint_every",
-    ):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            yield f"{name} is {value!r}, expected at least 1"
-    for name in ("epochs", "learning_rate", "clip_norm"):
-        value = getattr(settings, name)
-        if value is not None and not value > 0:
-            yield f"{name} is {value!r}, expected more than 0"
-    for name in ("dropout", "warmup_share"):
-        value = getattr(settings, name)
-        if not 0 <= value < 1:
-            yield f"{name} is {value!r}, expected at least 0 and below 1"
-    for name in ("n_negative_samples", "weight_decay", "seed"):
-        value = getattr(settings, name)
-        if value < 0:
-            yield f"{name} is {value!r}, expected at least 0"
+    if settings.reset_state not in (None, True, False):
+        yield f"reset_state is {settings.reset_state!r}, expected True, False or None"
+    for name, value in dataclasses.asdict(settings).items():
+        if value is None and name in _OPTIONAL:
+            continue
+        if name in _COUNTS:
+            yield count_problem(value, name)
+        elif name in _POSITIVE:
+            yield number_problem(value, name, positive=True)
+        elif name in _SHARES:
+            yield number_problem(value, name, positive=False, below=1)
+    yield count_problem(settings.n_negative_samples, "n_negative_samples", 0)
+    yield count_problem(settings.seed, "seed", 0, MOST_SEED)
+    yield number_problem(settings.weight_decay, "weight_decay", positive=False)

@@ -14,26 +14,27 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checkpoint import FORMATS, VOCABULARY_FILE, save
+from ..checkpoint import FORMATS, vocabulary_record
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..parameters import check_params
+from ..ranges import check_count
 from ..readers import Files
+from ..vocabulary import Vocabulary, Words, check_vocabulary_choice
 from .checkpoints import Checkpoints
-from .corpus import Corpus, survey
-from .evaluation import Perplexity, evaluate
+from .corpus import Corpus, CorpusStatistics, survey
+from .evaluation import Perplexity, measure, warn_of_unknown_words
 from .language_model import init_language_model
 from .lexicon import Lexicon
 from .loop import Loop
 from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter, plot_metrics
+from .result import as_it_ended, model_paths, summarise, write_models
 from .run_folder import RunFolder, check_same, describe
 from .settings import TrainingSettings
 from .starting import Source, fit_softmax, open_start
 from .step import TrainState, new_state
-from .streams import TrainingStreams
-from .vocabulary import Vocabulary
+from .streams import StreamPosition, TrainingStreams
 
 _logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def train(
     *,
     config: ElmoConfig | None = None,
     start_from: Source | None = None,
-    vocabulary: Vocabulary | str | os.PathLike[str] | None = None,
+    vocabulary: Words | None = None,
     vocabulary_size: int | None = None,
     min_count: int = 1,
     valid_files: Files | None = None,
@@ -58,21 +59,23 @@ def train(
 
     The folder is described in ``elmo_jax.training.run_folder``; the result is in
     ``output/model``. Run again with the same arguments, a run that was killed ends with the
-    parameters that it would have had; one that has ended can be made longer with more epochs.
+    parameters that it would have had. One that has ended stays as it is, but for formats that
+    are missing, unless it is made longer with more epochs or steps.
 
     Args:
         output: the folder of the run.
         files: text files, paths or patterns: one tokenised sentence a line, UTF-8, plain or
             ``.gz``, ``.xz``, ``.bz2``.
         config: the architecture of a new model.
-        start_from: the model to fine-tune, all that ``elmo_jax.load`` opens, or
-            (config, params). One of ``config`` and ``start_from``.
-        vocabulary: the words to predict, or a file of them. If None, that of the model to
-            fine-tune, if it has one, or the most frequent words of ``files``.
+        start_from: the model to fine-tune: all that ``elmo_jax.load`` opens, or
+            (config, params, vocabulary); (config, params) if it has no softmax. One of
+            ``config`` and ``start_from``.
+        vocabulary: the words to predict: a Vocabulary, a list, or a file of them. If None, that
+            of the model to fine-tune, if it has one, or the most frequent words of ``files``.
         vocabulary_size: of a vocabulary made from ``files``.
         min_count: least count of a word in a vocabulary made from ``files``.
         valid_files: text to measure the perplexity on, with the full softmax.
-        max_valid_tokens: how much of it; all if None.
+        max_valid_tokens: how much of it, as ``max_tokens`` of ``evaluate``; all if None.
         settings: everything else; ``TrainingSettings()`` if None.
         formats: of the result: "native", "hdf5" or both.
         strict: raise for faults of the text that are otherwise reported and passed over.
@@ -81,9 +84,15 @@ def train(
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
         early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``, ``seconds`` and
-        ``tokens_per_second`` of this call; ``train_sampled_loss`` or ``train_full_loss``;
-        ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the
-        folders of the result.
+        ``tokens_per_second`` of this call; ``total_tokens`` of the run; ``train_sampled_loss`` or
+        ``train_full_loss``; ``train_oov_rate``, the share of the words of ``files`` that are not
+        in the vocabulary; ``valid_perplexity`` and its companions, if there are ``valid_files``,
+        ``valid_oov_rate`` among them; ``model``, the folders of the result. Of a run that has
+        ended, the summary that it ended with.
+
+    Warns:
+        UnknownWordsWarning: if more than a fifth of the words of a text are not in the
+            vocabulary.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
@@ -95,28 +104,26 @@ def train(
         >>> elmo = elmo_jax.Elmo("run/model")
     """
     settings = settings or TrainingSettings()
-    if (config is None) == (start_from is None):
-        raise ElmoError("Expected one of config (a new model) and start_from (a model to tune).")
-    for format in formats:
-        if format not in FORMATS:
-            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    formats = (formats,) if isinstance(formats, str) else formats
+    _check_choices(config, start_from, formats, vocabulary_size, min_count, max_valid_tokens)
     corpus = Corpus.of(files, strict)
-    valid = None
-    if valid_files is not None:
-        valid = Corpus.of(valid_files, strict)
-        survey(valid)  # so that its faults are known now, and reported once
-        valid = dataclasses.replace(valid, quiet=True, strict=False)
+    valid = None if valid_files is None else _open_valid(valid_files, strict)
     placement = Placement(settings.batch_size)
     params, known = None, None
     if start_from is not None:
         config, params, known = open_start(start_from)
-        check_params(config, params)
     assert config is not None
 
     folder = RunFolder(Path(output))
-    chosen = _chosen(vocabulary) or known
+    chosen = known if vocabulary is None else Vocabulary.of(vocabulary)
     record, words = _open_run(folder, settings, config, corpus, chosen, vocabulary_size, min_count)
     n_steps = settings.steps(record["n_predictions"])
+    ended = folder.ended(n_steps)
+    if ended is not None and any(map(folder.has_model, FORMATS)):
+        return as_it_ended(folder, ended, words, formats)
+    warn_of_unknown_words(record["oov_rate"], "the training text", stacklevel=3)
+    if valid is not None:
+        warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text", stacklevel=3)
     if params is None:
         params = init_language_model(config, len(words), settings.seed)
     else:
@@ -131,61 +138,80 @@ def train(
             restored, position = saved.restore(first, state)
             state = placement.place_state(restored)
             _logger.info("Going on from the checkpoint of step %d.", first)
-        streams = TrainingStreams(
-            dataclasses.replace(corpus, quiet=True, strict=False),  # the survey has reported
-            Lexicon(words, config),
-            settings.batch_size,
-            settings.unroll_steps,
-            settings.seed,
-            settings.shuffle_buffer,
-            position,
-        )
-        kind = "sampled" if settings.samples(len(words)) else "full"
-        tokens_per_step = settings.batch_size * settings.unroll_steps
+        streams = _open_streams(settings, corpus, Lexicon(words, config), position)
         reporter = Reporter(
             folder.metrics,
             first,
             n_steps,
-            tokens_per_step,
+            settings.tokens_per_step,
             learning_rate(settings, n_steps),
-            kind,
+            "sampled" if settings.samples(len(words)) else "full",
             settings.log_every,
             progress,
         )
         validate = None
         if valid is not None:
             validate = functools.partial(
-                _validate, config, words, valid, settings, max_valid_tokens
+                _validate, config, words, valid[0], settings, max_valid_tokens
             )
         loop = Loop(config, settings, n_steps, words, streams, placement, saved, reporter, validate)
         with contextlib.closing(reporter):
             state, signal = loop.run(state)
 
-    summary: dict[str, Any] = {
-        "finished": signal is None,
-        "stopped_by": signal,
-        "step": int(state.step),
-        "n_steps": n_steps,
-        "reset_state": settings.resets,
-        "tokens": reporter.n_steps * tokens_per_step,
-        "seconds": round(reporter.seconds, 3),
-        "tokens_per_second": round(
-            reporter.n_steps * tokens_per_step / max(reporter.seconds, 1e-9), 1
-        ),
-        f"train_{kind}_loss": reporter.loss,
-    }
-    if loop.validations:
-        result = loop.validations[-1][1]
-        summary.update({f"valid_{name}": value for name, value in result._asdict().items()})
+    step = int(state.step)
+    summary = ended or summarise(settings, record, n_steps, step, signal, reporter)
     plot_metrics(folder.metrics, folder.picture)
-    summary["model"] = _write_model(folder, config, state, words, formats, summary)
-    return summary
+    params = jax.tree.map(np.asarray, state.params)
+    # Those of an earlier call, too: they would not be the model of this summary.
+    written = [f for f in FORMATS if f in formats or folder.has_model(f)]
+    write_models(folder, config, params, words, written, summary)
+    if summary["finished"]:
+        folder.write_summary(summary)  # last: its presence says that the run has ended
+    return {**summary, "model": model_paths(folder, formats)}
 
 
-def _chosen(vocabulary: Vocabulary | str | os.PathLike[str] | None) -> Vocabulary | None:
-    if vocabulary is None or isinstance(vocabulary, Vocabulary):
-        return vocabulary
-    return Vocabulary.read(vocabulary)
+def _check_choices(
+    config: ElmoConfig | None,
+    start_from: Source | None,
+    formats: Sequence[str],
+    vocabulary_size: int | None,
+    min_count: int,
+    max_valid_tokens: int | None,
+) -> None:
+    if (config is None) == (start_from is None):
+        raise ElmoError("Expected one of config (a new model) and start_from (a model to tune).")
+    for format in formats:
+        if format not in FORMATS:
+            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    check_vocabulary_choice(vocabulary_size, min_count)
+    if max_valid_tokens is not None:
+        check_count(max_valid_tokens, "max_valid_tokens")
+
+
+def _open_valid(files: Files, strict: bool) -> tuple[Corpus, CorpusStatistics]:
+    """The text, and what is in it: so its faults are known now, and reported once."""
+    valid = Corpus.of(files, strict)
+    statistics = survey(valid)
+    return dataclasses.replace(valid, quiet=True, strict=False), statistics
+
+
+def _open_streams(
+    settings: TrainingSettings, corpus: Corpus, lexicon: Lexicon, position: StreamPosition | None
+) -> TrainingStreams:
+    return TrainingStreams(
+        dataclasses.replace(corpus, quiet=True, strict=False),  # the survey has reported
+        lexicon,
+        settings.batch_size,
+        settings.unroll_steps,
+        settings.seed,
+        settings.shuffle_buffer,
+        position,
+    )
+
+
+def _unknown_share(statistics: CorpusStatistics, vocabulary: Vocabulary) -> float:
+    n_known = sum(n for word, n in statistics.counts.items() if word in vocabulary)
+    return 1 - n_known / max(1, statistics.n_words)
 
 
 def _open_run(
@@ -203,6 +229,11 @@ def _open_run(
     if record is not None:
         check_same(record, description, folder.path)
         words = Vocabulary.read(folder.vocabulary)
+        if record.get("vocabulary") not in (None, vocabulary_record(words)):
+            raise ElmoError(
+                f"{folder.vocabulary} is not what the run was started with; its softmax belongs to "
+                "other words. Put the file back, or start another run in another folder."
+            )
         if chosen is not None and chosen.words != words.words:
             raise ElmoError(
                 f"The run in {folder.path} was started with another vocabulary, that in "
@@ -216,14 +247,13 @@ def _open_run(
         )
     statistics = survey(corpus)
     words = chosen or Vocabulary.from_counts(statistics.counts, vocabulary_size, min_count)
-    covered = sum(n for word, n in statistics.counts.items() if word in words)
     record = {
         **description,
         "n_sentences": statistics.n_sentences,
         "n_words": statistics.n_words,
         "n_predictions": statistics.n_predictions,
-        "n_vocabulary": len(words),
-        "oov_rate": 1 - covered / statistics.n_words,
+        "vocabulary": vocabulary_record(words),
+        "oov_rate": _unknown_share(statistics, words),
     }
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -242,7 +272,7 @@ def _validate(
     max_tokens: int | None,
     state: TrainState,
 ) -> Perplexity:
-    return evaluate(
+    return measure(
         config,
         state.params,
         vocabulary,
@@ -251,21 +281,3 @@ def _validate(
         reset_state=settings.resets,
         precision=settings.precision,
     )
-
-
-def _write_model(
-    folder: RunFolder,
-    config: ElmoConfig,
-    state: TrainState,
-    vocabulary: Vocabulary,
-    formats: Sequence[str],
-    summary: dict[str, Any],
-) -> dict[str, str]:
-    params = jax.tree.map(np.asarray, state.params)
-    written = {}
-    for format in formats:
-        path = folder.model(format)
-        save(path, config, params, format, metadata={"training": summary}, overwrite=True)
-        vocabulary.write(path / VOCABULARY_FILE)
-        written[format] = str(path)
-    return written
