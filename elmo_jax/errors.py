@@ -25,4 +25,4 @@ class UnknownWordsWarning(ElmoWarning):
 
 
 class WhitespaceWarning(ElmoWarning):
-    """Something that looks like one word holds whitespace, or was split at an unusual kind of it."""
+    """What looks like one word holds whitespace, or was split at an unusual kind of it."""

@@ -82,6 +82,8 @@ def test_conllu_gives_the_annotated_words_and_keys(tmp_path):
         ("1\tDo", "line 2: 2 columns"),
         ("2\tDo" + "\t_" * 8, "line 2: the ID is '2', expected 1"),
         ("x\tDo" + "\t_" * 8, "line 2: the ID is 'x'"),
+        ("1\t" + "\t_" * 8, "line 2: the FORM, column 2, is empty"),
+        ("1\tDo" + "\t_" * 8 + "\n# sent_id = 2", "line 3: a comment inside a sentence"),
     ],
 )
 def test_conllu_errors_name_the_line(tmp_path, line, said):
@@ -90,8 +92,24 @@ def test_conllu_errors_name_the_line(tmp_path, line, said):
         list(Records.of(path))
 
 
+def test_comments_of_a_conllu_block_without_words_belong_to_no_sentence(tmp_path):
+    word = "1\t{}" + "\t_" * 8
+    blocks = [
+        "# sent_id = gone\n# text = Gone.",
+        word.format("One"),
+        "# text = Nothing but an empty node\n0.1\tx" + "\t_" * 8,
+        "# global.columns = ID FORM\n" + word.format("Two"),
+        "# sent_id = last",
+    ]
+    path = write(tmp_path / "a.conllu", "\n\n".join(blocks))
+    assert read(path) == [(["One"], "One", None), (["Two"], "Two", None)]
+    assert [r.number for r in Records.of(path)] == [4, 9]
+
+
 def test_fasta_gives_residues_and_identifiers(tmp_path):
-    path = write(tmp_path / "a.fasta", ">sp|P1|X first\nMK V\nLA*\n\n>two\n>three x\r\nac-\r\n")
+    path = write(
+        tmp_path / "a.fasta", ">sp|P1|X first\n; a comment\nMK V\nLA*\n\n>two\n>three x\r\nac-\r\n"
+    )
     assert read(path) == [
         (list("MKVLA*"), "MKVLA*", "sp|P1|X"),
         ([], "", "two"),
