@@ -28,11 +28,12 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         metavar="INPUT",
         nargs="+",
         help="files or patterns, or - for standard input: UTF-8 text, one sentence a line; "
-        ".conllu, .jsonl, .parquet, .fasta; each also as .gz, .xz, .bz2 or .zst",
+        ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst",
     )
     add("--input-format", choices=FORMATS, help="of all files (default: by their suffixes)")
-    add("--column", metavar="NAME", help="of JSON lines and Parquet: that with the sentences")
-    add("--key-column", metavar="NAME", help="of JSON lines and Parquet: that with their keys")
+    tables = "of JSON lines, Parquet, CSV and TSV"
+    add("--column", metavar="NAME", help=f"{tables}: that with the sentences")
+    add("--key-column", metavar="NAME", help=f"{tables}: that with their keys")
     add_tokenizer_arguments(group)
     add("--strict", action="store_true", help="refuse blank lines; else they are empty sentences")
 
@@ -44,7 +45,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--output",
         metavar="OUT",
         required=True,
-        help="the file to write: .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, or, "
+        help="the file to write: .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv, or, "
         "with --pooling, .npy",
     )
     add(

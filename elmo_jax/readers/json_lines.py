@@ -9,6 +9,8 @@ from typing import IO
 from .lines import decoded_lines
 from .record import Record, Source
 
+_ARRAY = "Write its items as lines: jq -c '.[]' FILE > NEW.jsonl."
+
 
 def read_json_lines(file: IO[bytes], source: Source) -> Iterator[Record]:
     """A record a line; blank lines are passed over.
@@ -19,8 +21,10 @@ def read_json_lines(file: IO[bytes], source: Source) -> Iterator[Record]:
     for number, line in decoded_lines(file, source):
         if not line.strip():
             continue
+        if number == 1 and line.lstrip().startswith("["):
+            raise source.error(number, f"a JSON array, expected an object a line. {_ARRAY}")
         try:
-            found = json.loads(line)
+            found = json.loads(line, object_pairs_hook=_members)
         except ValueError as error:
             raise source.error(number, f"not JSON: {error}.") from None
         if not isinstance(found, dict):
@@ -33,6 +37,15 @@ def read_json_lines(file: IO[bytes], source: Source) -> Iterator[Record]:
         record = source.of_value(found[source.column], key, number, "line")
         _check_unicode(record, number, source)
         yield record
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the member {twice!r} comes twice")
+    return members
 
 
 def _check_unicode(record: Record, number: int, source: Source) -> None:

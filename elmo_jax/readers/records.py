@@ -17,10 +17,11 @@ from ..errors import ElmoError
 from ..splitting import check_language
 from ..tokenizers import Tokenizer, resolve_tokenizer
 from .conllu import read_conllu
+from .delimited import read_csv, read_tsv
 from .fasta import read_fasta
 from .files import Files, find_files, open_file, reading, without_compression
 from .json_lines import read_json_lines
-from .lines import read_text
+from .lines import decoded_lines, read_text
 from .parquet import read_parquet
 from .record import Record, Source
 
@@ -29,6 +30,8 @@ FORMATS: dict[str, Callable[[IO[bytes], Source], Iterator[Record]]] = {
     "conllu": read_conllu,
     "jsonl": read_json_lines,
     "parquet": read_parquet,
+    "csv": read_csv,
+    "tsv": read_tsv,
     "fasta": read_fasta,
 }
 """Formats -> their readers, which get a file at its beginning."""
@@ -37,15 +40,19 @@ _SUFFIXES = {
     ".conllu": "conllu",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
     ".fasta": "fasta",
     ".fa": "fasta",
     ".faa": "fasta",
     ".fas": "fasta",
     ".fna": "fasta",
 }
-_WITH_COLUMNS = ("jsonl", "parquet")
+_WITH_COLUMNS = ("jsonl", "parquet", "csv", "tsv")
+_TABLES = ("csv", "tsv")
 _STDIN = Path("-")
 
 
@@ -61,8 +68,8 @@ class Records:
     Attributes:
         files: in their order; "-" is standard input, kept as ``stdin``.
         format: one of FORMATS for all files, or None: by each file's suffix.
-        column: of JSON lines and Parquet, the column with the sentences.
-        key_column: of JSON lines and Parquet, the column with their keys, if any.
+        column: of JSON lines, Parquet, CSV and TSV, the column with the sentences.
+        key_column: of the same, the column with their keys, if any.
         split: from a string to words.
         running_text: of plain text, the language in which lines are split into sentences, if any.
         stdin: a copy of what standard input gave.
@@ -98,9 +105,9 @@ class Records:
                 a temporary file, since a corpus is read more than once.
             format: one of FORMATS for all of them; None tells it by each file's suffix, without
                 ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
-            column: of JSON lines and Parquet, the column with the sentences: strings, which are
-                split, or lists of words.
-            key_column: of JSON lines and Parquet, the column with their keys.
+            column: of JSON lines, Parquet, CSV and TSV, the column with the sentences: strings,
+                which are split, or lists of words.
+            key_column: of the same, the column with their keys.
             tokenizer: string to words, or a name, see ``tokenizer_named``; splits on whitespace
                 if None.
             running_text: the code of a language ("en"): plain text is no sentence a line, but is
@@ -136,11 +143,32 @@ class Records:
             ElmoError: at a line or row that cannot be read, naming it.
         """
         for path in self.files:
-            name = "standard input" if path == _STDIN else str(path)
+            source = self._source(path)
             read = FORMATS[self.format or format_of(path.name)]
-            source = Source(name, self.column, self.key_column, self.split, self.running_text)
-            with self._opened(path) as file, reading(name):
+            with self._opened(path) as file, reading(source.file):
                 yield from read(file, source)
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Every line of files of text, without its end, after its place ("a.txt, line 1").
+
+        Raises:
+            ElmoError: at a line that is not UTF-8, naming it.
+        """
+        for path in self.files:
+            source = self._source(path)
+            with self._opened(path) as file, reading(source.file):
+                for number, line in decoded_lines(file, source):
+                    yield f"{source.file}, line {number}", line.rstrip("\r\n")
+
+    def _source(self, path: Path) -> Source:
+        return Source(
+            "standard input" if path == _STDIN else str(path),
+            self.column,
+            self.key_column,
+            self.split,
+            self.running_text,
+            may_be_another_format=self.format is None and format_of(path.name) == "text",
+        )
 
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[IO[bytes]]:
@@ -154,11 +182,15 @@ class Records:
 
 def _check_columns(file: Path, format: str, column: str | None, key_column: str | None) -> None:
     if format in _WITH_COLUMNS and column is None:
-        raise ElmoError(f"{file}: which column holds the sentences? Name it with --column.")
+        raise ElmoError(
+            f"{file} is read as {format}: which column holds the sentences? Name it with --column."
+            + (" For lines without columns: --input-format text." if format in _TABLES else "")
+        )
     if format not in _WITH_COLUMNS and (column or key_column):
         raise ElmoError(
             f"{file} is read as {format}, which has no columns to name. --column and "
-            "--key-column are for JSON lines and Parquet; --input-format names the format."
+            "--key-column are for JSON lines, Parquet, CSV and TSV; --input-format names the "
+            "format."
         )
 
 
