@@ -17,7 +17,7 @@ from .model import check_precision
 from .parameters import Params, check_params
 from .pooling import check_pooling
 from .selection import Layers, select_layers
-from .sentences import check_not_a_string, check_sentence, check_sentences, tokenize
+from .sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
 from .sharding import check_devices
 from .tokenizers import Tokenizer
 
@@ -134,7 +134,7 @@ class Elmo:
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_not_a_string(sentences)
-        return self._engine.run(_checked(sentences), request)
+        return self._engine.run(checked(sentences), request)
 
     def embed(
         self,
@@ -230,9 +230,9 @@ class Elmo:
             >>> elmo.get_word_embeddings(["The quick fox"])[0].shape
             (3, 3, 1024)
         """
-        check_sentence(items, "the words")
+        check_strings(items, "the words")
         if any(character.isspace() for item in items for character in item):
-            return self.embed([item.split() for item in items])
+            return self.embed(list(tokenize(items)))
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
 
     def forget_words(self) -> None:
@@ -260,9 +260,3 @@ def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
     listed = list(sentences)
     check_sentences(listed)
     return listed
-
-
-def _checked(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    for index, sentence in enumerate(sentences):
-        check_sentence(sentence, f"sentence {index}")
-        yield sentence

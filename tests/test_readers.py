@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elmo_jax import ElmoError
+from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.readers import Record, Records, format_of
 
 CONLLU = """\
@@ -47,16 +48,36 @@ def read(path, *args, **kwargs):
 
 
 def test_text_is_a_sentence_a_line_and_blank_lines_are_sentences(tmp_path):
-    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfone two\r\n\n  three\xc2\xa0x  \n\t\nlast")
+    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfone two\r\n\n  three x  \n\t\nlast")
     assert [r.words for r in Records.of(path)] == [["one", "two"], [], ["three", "x"], [], ["last"]]
-    assert [r.text for r in Records.of(path)] == ["one two", "", "three\xa0x", "", "last"]
+    assert [r.text for r in Records.of(path)] == ["one two", "", "three x", "", "last"]
     assert [r.number for r in Records.of(path)] == [1, 2, 3, 4, 5]
 
 
 def test_only_line_feeds_end_a_line(tmp_path):
     """As in the tools that count lines; a form feed or U+2028 is whitespace within one."""
     path = write(tmp_path / "a.txt", "a\u2028b\x0cc\nd")
-    assert [r.words for r in Records.of(path)] == [["a", "b", "c"], ["d"]]
+    with pytest.warns(WhitespaceWarning, match=r"a\.txt, line 1: 'a\\u2028b' is split at U\+2028"):
+        assert [r.words for r in Records.of(path)] == [["a", "b", "c"], ["d"]]
+    assert [r.words for r in Records.of(path, tokenizer="spaces")] == [["a\u2028b\x0cc"], ["d"]]
+
+
+@pytest.mark.parametrize("space", "\xa0\u202f\u3000\u2009\x85\x1c")
+def test_a_word_that_is_split_at_an_unusual_space_is_warned_of_once_a_file(tmp_path, space):
+    text = write(tmp_path / "a.txt", f"t\n 1{space}000 km\n2{space}000\n")
+    table = write(tmp_path / "b.csv", text.read_bytes())
+    for records in (Records.of(text), Records.of(table, column="t")):
+        with pytest.warns(WhitespaceWarning, match=f"{records.files[0]}, line 2: .*spaces") as told:
+            assert [r.words for r in records][-2:] == [["1", "000", "km"], ["2", "000"]]
+            list(records)
+        assert len(told) == 1
+
+
+def test_unusual_spaces_between_words_are_no_fault(tmp_path):
+    path = write(tmp_path / "a.txt", "\u3000a b\xa0\nc \xa0 d\n")
+    assert [r.words for r in Records.of(path)] == [["a", "b"], ["c", "d"]]
+    found = [r.words for r in Records.of(path, tokenizer="spaces")]
+    assert found == [["\u3000a", "b\xa0"], ["c", "\xa0", "d"]]
 
 
 def test_a_tokenizer_splits_strings_of_every_format(tmp_path):

@@ -14,6 +14,7 @@ from ..files import check_space, shown_size
 from ..pooling import check_pooling
 from ..readers import Record
 from ..selection import Layers
+from ..sentences import CheckedWords
 from ..writers import Results, writer_for
 from .finishing import check_target, finish, join, kept, summary
 from .job import Choice, Job
@@ -138,7 +139,7 @@ def _embedded(elmo: Elmo, records: Iterator[Record], choice: Choice) -> Results:
     def sentences() -> Iterator[Sequence[str]]:
         for record in records:
             waiting.append(record)
-            yield record.words
+            yield CheckedWords(record.words)  # by the survey
 
     elmo.forget_words()
     for vectors in elmo.stream(

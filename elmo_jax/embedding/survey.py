@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..errors import ElmoError
 from ..readers import Record
-from ..sentences import check_sentence
+from ..sentences import checked_word, warn_of_space
 
 PART_TOKENS = 1 << 18
 """Tokens of a part: what is lost at most when a process is killed. Each part fills the lanes and
@@ -81,12 +81,15 @@ def survey(
     text_bytes = longest_key = 0
     blank: list[tuple[str, int]] = []
     cutter = _Cutter(part_tokens)
+    warned = False
     for record in records:
-        check_sentence(record.words, f"{record.file}, line {record.number}")
+        where = f"{record.file}, line {record.number}"
+        spaced = checked_word(record.words, where)
+        if spaced and not warned:
+            warned = warn_of_space(spaced, where)
         if record.key is not None and "\0" in record.key:
             raise ElmoError(
-                f"{record.file}, line {record.number}: the key {record.key!r} has a NUL "
-                "character, which no format can hold."
+                f"{where}: the key {record.key!r} has a NUL character, which no format can hold."
             )
         parts += cutter.add(record)
         text_bytes += len(record.text.encode("utf-8"))

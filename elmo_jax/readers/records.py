@@ -73,6 +73,7 @@ class Records:
         split: from a string to words.
         running_text: of plain text, the language in which lines are split into sentences, if any.
         stdin: a copy of what standard input gave.
+        warned: files that were warned of.
 
     Example:
         >>> for record in Records.of("corpus/*.conllu.gz"):
@@ -86,6 +87,7 @@ class Records:
     split: Tokenizer
     running_text: str | None = None
     stdin: IO[bytes] | None = None
+    warned: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -168,6 +170,7 @@ class Records:
             self.split,
             self.running_text,
             may_be_another_format=self.format is None and format_of(path.name) == "text",
+            warned=self.warned,
         )
 
     @contextlib.contextmanager

@@ -15,7 +15,7 @@ from ..errors import ElmoError
 from ..model import check_precision
 from ..model.precision import linear
 from ..parameters import Params
-from ..sentences import check_sentence, check_sentences
+from ..sentences import check_not_a_string, check_sentence, check_sentences
 from .evaluation import check_head
 from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
@@ -83,6 +83,7 @@ def score(
     """
     check_head(config, params, vocabulary)
     check_precision(precision)
+    check_not_a_string(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)
