@@ -187,6 +187,8 @@ def test_a_run_can_be_made_longer(text, tmp_path, precision):
 def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
     with pytest.raises(ElmoError, match=r"dropout was 0\.1, is 0\.2"):
         training_run.run(trained[0], text, dropout=0.2)
+    with pytest.raises(ElmoError, match="tokenizer was 'whitespace', is 'spaces'"):
+        training_run.run(trained[0], text, tokenizer="spaces")
     (tmp_path / "other.txt").write_text("a b c\n")
     with pytest.raises(ElmoError, match="text files"):
         training_run.run(trained[0], tmp_path / "other.txt")

@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where the model says so, otherwise carried on",
     )
     add("--precision", choices=PRECISIONS, default="float32", help="of the matrix products")
+    add(
+        "--tokenizer",
+        metavar="NAME",
+        help="lines to words: whitespace, spaces, …; default: as in training, where the model says "
+        "so, otherwise whitespace",
+    )
+    add("--input-format", choices=("text",), help="read as plain text, whatever it looks like")
     add("--strict", action="store_true", help="stop at faults of the text")
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -51,7 +58,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         config,
         params,
         Vocabulary.read(path),
-        Corpus.of(args.files, args.strict),
+        Corpus.of(
+            args.files,
+            args.strict,
+            tokenizer=args.tokenizer or _training(model).get("tokenizer", "whitespace"),
+            format=args.input_format,
+        ),
         batch_size=args.batch_size,
         max_tokens=args.max_tokens,
         reset_state=_resets(args, model),
@@ -73,5 +85,9 @@ def text(summary: dict[str, Any]) -> str:
 def _resets(args: argparse.Namespace, model: Path) -> bool:
     if args.reset_state is not None:
         return bool(args.reset_state)
-    training = read_metadata(model).get("training", {}) if is_native(model) else {}
-    return bool(training.get("reset_state", False))
+    return bool(_training(model).get("reset_state", False))
+
+
+def _training(model: Path) -> dict[str, Any]:
+    """What the model says of its training."""
+    return read_metadata(model).get("training", {}) if is_native(model) else {}

@@ -27,6 +27,7 @@ _HELP = {
     "weight_decay": "of AdamW (modern)",
     "dropout": "share dropped of each LSTM layer's input, and of the output",
     "reset_state": "start every sentence from a zero state, or carry it on; default: as the recipe",
+    "tokenizer": "lines to words: whitespace, spaces, words, spacy…, nltk…",
     "precision": "of the matrix products",
     "seed": "of weights, order, dropout and samples",
     "shuffle_buffer": "sentences in memory to shuffle, a direction",
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--valid", nargs="+", help="text to measure the perplexity on")
     add("--max-valid-tokens", type=int, help="how much of it (default: all)")
     add("--format", choices=[*FORMATS, "both"], default="native", help="of the result")
+    add("--input-format", choices=("text",), help="read as plain text, whatever it looks like")
     add("--strict", action="store_true", help="stop at faults of the text")
     add("--quiet", action="store_true", help="no progress bar")
     settings = parser.add_argument_group("settings")
@@ -101,6 +103,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         settings=TrainingSettings(**{name: getattr(args, name) for name in names}),
         formats=FORMATS if args.format == "both" else (args.format,),
         strict=args.strict,
+        input_format=args.input_format,
         progress=not args.quiet,
     )
 

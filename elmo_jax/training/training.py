@@ -52,6 +52,7 @@ def train(
     settings: TrainingSettings | None = None,
     formats: Sequence[str] = ("native",),
     strict: bool = False,
+    input_format: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Train a new biLM, or fine-tune one; goes on where a run in ``output`` was broken off.
@@ -76,14 +77,15 @@ def train(
         settings: everything else; ``TrainingSettings()`` if None.
         formats: of the result: "native", "hdf5" or both.
         strict: raise for faults of the text that are otherwise reported and passed over.
+        input_format: "text" for plain text, whatever the files look like; None refuses others.
         progress: show a progress bar on stderr.
 
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
-        early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``, ``seconds`` and
-        ``tokens_per_second`` of this call; ``train_sampled_loss`` or ``train_full_loss``;
-        ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the
-        folders of the result.
+        early, or None; ``step``, ``n_steps``, ``reset_state``, ``tokenizer``; ``tokens``,
+        ``seconds`` and ``tokens_per_second`` of this call; ``train_sampled_loss`` or
+        ``train_full_loss``; ``valid_perplexity`` and its companions, if there are
+        ``valid_files``; ``model``, the folders of the result.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
@@ -100,10 +102,13 @@ def train(
     for format in formats:
         if format not in FORMATS:
             raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
-    corpus = Corpus.of(files, strict)
+    open_corpus = functools.partial(
+        Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
+    )
+    corpus = open_corpus(files)
     valid = None
     if valid_files is not None:
-        valid = Corpus.of(valid_files, strict)
+        valid = open_corpus(valid_files)
         survey(valid)  # so that its faults are known now, and reported once
         valid = dataclasses.replace(valid, quiet=True, strict=False)
     placement = Placement(settings.batch_size)
@@ -167,6 +172,7 @@ def train(
         "step": int(state.step),
         "n_steps": n_steps,
         "reset_state": settings.resets,
+        "tokenizer": settings.tokenizer,
         "tokens": reporter.n_steps * tokens_per_step,
         "seconds": round(reporter.seconds, 3),
         "tokens_per_second": round(
