@@ -26,3 +26,7 @@ class UnknownWordsWarning(ElmoWarning):
 
 class WhitespaceWarning(ElmoWarning):
     """What looks like one word holds whitespace, or was split at an unusual kind of it."""
+
+
+class DuplicateKeysWarning(ElmoWarning):
+    """Records of a corpus share a key, which should name one of them."""

@@ -307,6 +307,24 @@ def test_many_files_patterns_and_formats_make_one_corpus(tmp_path):
     assert [r.text for r in Records.of(tmp_path / "c.fasta", "text")] == [">c", "C"]
 
 
+def test_a_file_is_read_as_often_as_it_is_named_and_patterns_add_the_others(tmp_path, monkeypatch):
+    for name in "abc":
+        write(tmp_path / f"{name}.txt", f"{name}\n")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / "z.txt").hardlink_to(tmp_path / "b.txt")
+    monkeypatch.chdir(tmp_path)
+    for named, expected in [
+        (["a.txt", "a.txt"], "aa"),
+        (["a.txt", tmp_path / "link.txt"], "aa"),
+        (["*.txt"], "abc"),
+        (["*.txt", "b.txt"], "acb"),
+        (["b.txt", "[ab].txt", "*.txt"], "bac"),
+        (["link.txt", "*.txt"], "abc"),
+        (["a.txt", "?.txt", "a.txt"], "abca"),
+    ]:
+        assert "".join(record.text for record in Records.of(named)) == expected, named
+
+
 def test_standard_input_can_be_read_twice(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b">x\nMK\n")))
     records = Records.of("-", "fasta")

@@ -54,7 +54,7 @@ def test_plain_and_compressed_files_read_alike(tmp_path):
         assert list(corpus.sentences()) == [["Ein", "Häuschen", "."], ["zwei", "Wörter"]]
 
 
-def test_a_glob_is_sorted_and_a_file_comes_once(tmp_path):
+def test_a_glob_is_sorted_and_adds_what_is_not_named(tmp_path):
     for name in ("b.txt", "a.txt", "c.txt"):
         (tmp_path / name).write_text("x\n")
     corpus = Corpus.of([tmp_path / "b.txt", str(tmp_path / "*.txt")])

@@ -452,6 +452,13 @@ def test_clear_errors(model, text, tmp_path):
         train(tmp_path / "run", text)
     with pytest.raises(ElmoError, match=r"recipe is 'sgd'.*batch_size is 0"):
         TrainingSettings(recipe="sgd", batch_size=0)
+    with pytest.raises(ElmoError, match="where the run writes"):
+        (tmp_path / "in" / "model").mkdir(parents=True)
+        (tmp_path / "in" / "model" / "a.txt").write_text("a b\n")
+        train(tmp_path / "in", tmp_path / "in" / "model" / "a.txt", config=config)
+    with pytest.raises(ElmoError, match="would be lost"):
+        (tmp_path / "in" / "vocab.txt").write_text("a b\n")
+        train(tmp_path / "in", text, config=config, valid_files=tmp_path / "in" / "vocab.txt")
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ElmoError, match="No sentence"):
         train(tmp_path / "run", tmp_path / "empty.txt", config=config)

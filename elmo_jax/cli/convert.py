@@ -18,8 +18,10 @@ from ..checkpoint import (
     read_metadata,
     save,
 )
+from ..files import refuse_input
 from ..loading import model_folder
 from ..parameters import count_parameters
+from .model import files_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,9 +69,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     metadata = read_metadata(source) if is_native(source) else {}
     format = args.to or ("hdf5" if is_native(source) else "native")
     out = Path(args.out)
+    sources = [Path(args.source), source] if args.weights else files_of(source)
+    for name in FILES[format]:
+        refuse_input(out / name, sources)
     save(out, config, params, format, dtype=args.dtype, metadata=metadata, overwrite=args.overwrite)
     words = source / VOCABULARY_FILE
-    if "softmax" in params and words.is_file():
+    if "softmax" in params and words.is_file() and not out.samefile(source):
         shutil.copyfile(words, out / VOCABULARY_FILE)
     return {
         "source": str(source),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..readers import FORMATS
-from .model import add_model_arguments, layers_argument, note, open_elmo
+from .model import add_model_arguments, layers_argument, model_files, note, open_elmo
 from .words import add_tokenizer_arguments, tokenizer_of
 
 
@@ -27,7 +27,8 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "input",
         metavar="INPUT",
         nargs="+",
-        help="files or patterns, or - for standard input: UTF-8 text, one sentence a line; "
+        help="files or patterns, or - for standard input: UTF-8 text, one sentence a line; a file "
+        "is read as often as it is named, a pattern adds those that are not named; "
         ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst",
     )
     add("--input-format", choices=FORMATS, help="of all files (default: by their suffixes)")
@@ -92,8 +93,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from ..embedding import PART_TOKENS, embed_corpus
     from ..embedding.finishing import check_target
+    from ..files import refuse_input
     from ..readers import Records
 
+    refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = Records.of(
         args.input,

@@ -16,7 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder, zip or name (mini) of a model with its softmax")
-    add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
+    add(
+        "files",
+        nargs="+",
+        help="text, one tokenised sentence a line; .gz, .xz, .bz2, .zst; a file is read as often "
+        "as it is named, a pattern adds those that are not named",
+    )
     add("--vocabulary", help="words of the softmax; default: vocab.txt in the model's folder")
     add("--batch-size", type=int, default=32, help="rows of text (default: %(default)s)")
     add("--max-tokens", type=int, help="stop after about as many (default: all)")

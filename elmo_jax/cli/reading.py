@@ -54,6 +54,14 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     add("--column", metavar="NAME", help="of a table (CSV, JSON lines, …): that with the sentences")
 
 
+def input_files(args: argparse.Namespace) -> list[Path]:
+    """The files that ``reading`` reads, which no output may replace."""
+    from ..readers import find_files
+
+    named = [name for name in (args.input, getattr(args, "labels", None)) if name is not None]
+    return list(find_files(named, or_stdin=True)) if named else []
+
+
 def reading(args: argparse.Namespace) -> Read:
     """Find the text; gives a function that reads its sentences from the start, with labels.
 

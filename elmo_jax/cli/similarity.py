@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError
 from ..sentences import tokenize
-from .model import add_model_arguments, layers_argument, open_elmo
-from .reading import add_format_arguments
+from .model import add_model_arguments, layers_argument, model_files, open_elmo
+from .reading import add_format_arguments, input_files
 from .words import add_tokenizer_arguments, tokenizer_of
 
 if TYPE_CHECKING:
@@ -42,9 +42,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: for sentences, a model or an output that cannot be used.
     """
     from ..exploring import write_heatmap
-    from ..files import refuse_existing
+    from ..files import refuse_existing, refuse_input
 
     if args.output:
+        refuse_input(Path(args.output), [*input_files(args), *model_files(args)])
         refuse_existing(Path(args.output), args.overwrite)
     sentences = _sentences(args)
     heatmap = _compare(args, sentences)

@@ -42,7 +42,12 @@ _CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
-    add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
+    add(
+        "files",
+        nargs="+",
+        help="text, one tokenised sentence a line; .gz, .xz, .bz2, .zst; a file is read as often "
+        "as it is named, a pattern adds those that are not named",
+    )
     add(
         "-o", "--output", required=True, help="folder of the run; an unfinished one is gone on with"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..embedder import Elmo
-from ..files import check_space, shown_size
+from ..files import check_space, refuse_input, shown_size
 from ..pooling import check_pooling
 from ..readers import Record
 from ..selection import Layers
@@ -73,9 +73,10 @@ def embed_corpus(
 
     Returns:
         The counts, sizes and times of this run, ready for JSON: ``output``, ``sentences``,
-        ``tokens``, ``blank_lines``, ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``,
-        ``parts_found`` (finished before), ``shard``, ``finished`` (whether the output is there),
-        ``bytes`` (of the output; of the parts if it is not), ``seconds``, ``tokens_per_second``.
+        ``tokens``, ``blank_lines``, ``duplicate_keys`` (records with a key that an earlier one
+        has), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found`` (finished
+        before), ``shard``, ``finished`` (whether the output is there), ``bytes`` (of the output; of
+        the parts if it is not), ``seconds``, ``tokens_per_second``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used. What is finished stays.
@@ -87,6 +88,7 @@ def embed_corpus(
     """
     target = Path(output)
     writer, folder = writer_for(target), PartsFolder.beside(target)
+    refuse_input(target, getattr(records, "files", ()))
     check_target(target, overwrite)
     if pooling is not None:
         check_pooling(pooling)
@@ -122,6 +124,7 @@ def embed_corpus(
     tokens = sum(job.parts[number].tokens for number in missing)
     return {
         **summary(job, target),
+        "duplicate_keys": found.duplicate_keys,
         "shard": None if shard is None else f"{shard[0]}/{shard[1]}",
         "parts_found": len(chosen) - len(missing),
         "finished": shard is None,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..errors import ElmoError
+from ..errors import DuplicateKeysWarning, ElmoError
 from ..readers import Record
 from ..sentences import checked_word, warn_of_space
 
 PART_TOKENS = 1 << 18
 """Tokens of a part: what is lost at most when a process is killed. Each part fills the lanes and
 the word table anew, which costs the less the longer it is."""
+
+_MOST_KEYS = 1 << 20
+"""Keys that are compared with later ones, so that memory stays bounded."""
 
 _SHOWN = 10
 
@@ -42,12 +46,14 @@ class Survey:
         text_bytes: size of the texts.
         longest_key: characters of the longest key; 0 if no record has one.
         blank: records without a word.
+        duplicate_keys: records with a key that an earlier one has, among the first million keys.
     """
 
     parts: tuple[Part, ...]
     text_bytes: int
     longest_key: int
     blank: int
+    duplicate_keys: int = 0
 
     @property
     def sentences(self) -> int:
@@ -81,6 +87,7 @@ def survey(
     text_bytes = longest_key = 0
     blank: list[tuple[str, int]] = []
     cutter = _Cutter(part_tokens)
+    keys = _Keys()
     warned = False
     for record in records:
         where = f"{record.file}, line {record.number}"
@@ -91,6 +98,7 @@ def survey(
             raise ElmoError(
                 f"{where}: the key {record.key!r} has a NUL character, which no format can hold."
             )
+        keys.add(record, where)
         parts += cutter.add(record)
         text_bytes += len(record.text.encode("utf-8"))
         longest_key = max(longest_key, len(record.key or ""))
@@ -101,7 +109,8 @@ def survey(
         raise ElmoError("The input is empty: expected at least one sentence.")
     if strict and blank:
         raise ElmoError(_blank_lines(blank))
-    return Survey(tuple(parts), text_bytes, longest_key, len(blank))
+    keys.warn()
+    return Survey(tuple(parts), text_bytes, longest_key, len(blank), keys.n_duplicates)
 
 
 def check_repeatable(records: Iterable[Record]) -> None:
@@ -111,6 +120,36 @@ def check_repeatable(records: Iterable[Record]) -> None:
             f"Expected records that can be read more than once, got {type(records).__name__}, "
             "which can be read once. Pass a list, or what Records.of gives."
         )
+
+
+class _Keys:
+    """Counts records with a key that an earlier one has."""
+
+    def __init__(self) -> None:
+        self._hashes: set[int] = set()
+        self._first = ""
+        self.n_duplicates = 0
+
+    def add(self, record: Record, where: str) -> None:
+        """Count a record."""
+        if not record.key or record.key == record.text:  # CoNLL-U without sent_id
+            return
+        number = hash(record.key)
+        if number in self._hashes:
+            self._first = self._first or f"{record.key!r} ({where})"
+            self.n_duplicates += 1
+        elif len(self._hashes) < _MOST_KEYS:
+            self._hashes.add(number)
+
+    def warn(self) -> None:
+        """Warn if there was one."""
+        if self.n_duplicates:
+            warnings.warn(
+                f"{self.n_duplicates:,} records have a key that an earlier one has, the first of "
+                f"them {self._first}. All are embedded; only their numbers tell them apart.",
+                DuplicateKeysWarning,
+                stacklevel=4,
+            )
 
 
 class _Cutter:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from ..tokenizers import Tokenizer, resolve_tokenizer
 from .conllu import read_conllu
 from .delimited import read_csv, read_tsv
 from .fasta import read_fasta
-from .files import Files, find_files, open_file, reading, without_compression
+from .files import STDIN, Files, find_files, open_file, reading, without_compression
 from .json_lines import read_json_lines
 from .lines import decoded_lines, read_text
 from .parquet import read_parquet
@@ -53,7 +52,6 @@ _SUFFIXES = {
 }
 _WITH_COLUMNS = ("jsonl", "parquet", "csv", "tsv")
 _TABLES = ("csv", "tsv")
-_STDIN = Path("-")
 
 
 def format_of(name: str) -> str:
@@ -103,8 +101,9 @@ class Records:
         """Find the files, and see that what their formats need is named.
 
         Args:
-            files: a path or glob pattern, or several; "-" is standard input, which is copied to
-                a temporary file, since a corpus is read more than once.
+            files: a path or glob pattern, or several. A path is read as often as it is named, a
+                pattern adds its matches that are not named. "-" is standard input, which is copied
+                to a temporary file, since a corpus is read more than once.
             format: one of FORMATS for all of them; None tells it by each file's suffix, without
                 ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
             column: of JSON lines, Parquet, CSV and TSV, the column with the sentences: strings,
@@ -119,19 +118,15 @@ class Records:
             ElmoError: if there is no such file, format or tokenizer, ``column`` is missing or too
                 much, or text that is not plain is to be split into sentences.
         """
-        named = [files] if isinstance(files, str | os.PathLike) else list(files)
         if format is not None and format not in FORMATS:
             raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
-        found: list[Path] = []
-        for name in [os.fspath(item) for item in named]:
-            found += [_STDIN] if name == "-" else find_files(name)
-        found = list(dict.fromkeys(found)) or list(find_files(named))
+        found = find_files(files, or_stdin=True)
         for file in found:
             _check_columns(file, format or format_of(file.name), column, key_column)
             _check_running_text(file, format or format_of(file.name), running_text)
         split = resolve_tokenizer(tokenizer)
-        records = cls(tuple(found), format, column, key_column, split, running_text)
-        if _STDIN in found:
+        records = cls(found, format, column, key_column, split, running_text)
+        if STDIN in found:
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
             weakref.finalize(records, copy.close)
             shutil.copyfileobj(sys.stdin.buffer, copy)
@@ -164,7 +159,7 @@ class Records:
 
     def _source(self, path: Path) -> Source:
         return Source(
-            "standard input" if path == _STDIN else str(path),
+            "standard input" if path == STDIN else str(path),
             self.column,
             self.key_column,
             self.split,
@@ -175,7 +170,7 @@ class Records:
 
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[IO[bytes]]:
-        if path == _STDIN and self.stdin is not None:
+        if path == STDIN and self.stdin is not None:
             self.stdin.seek(0)
             yield self.stdin
             return

@@ -119,6 +119,7 @@ def train(
     assert config is not None
 
     folder = RunFolder(Path(output))
+    folder.refuse_inputs([*corpus.files, *(valid.files if valid else ())])
     chosen = _chosen(vocabulary) or known
     record, words = _open_run(folder, settings, config, corpus, chosen, vocabulary_size, min_count)
     n_steps = settings.steps(record["n_predictions"])
