@@ -86,9 +86,10 @@ def check_not_a_string(sentences: Any) -> None:
     """
     kind = type(sentences).__name__
     if isinstance(sentences, str | bytes | bytearray | memoryview):
+        decode = "" if isinstance(sentences, str) else ".decode()"
         raise ElmoError(
             f"Expected a list of sentences, got one {kind} {_shown(sentences)}. "
-            "For one sentence, write [sentence.split()]."
+            f"For one sentence, write [sentence{decode}.split()]."
         )
     names = _column_names(sentences)
     if names is not None:
@@ -146,9 +147,10 @@ def warn_of_space(word: str, where: str) -> bool:
 
 def _check_sequence(sentence: Any, where: str) -> None:
     if isinstance(sentence, str | bytes):
+        decode = "" if isinstance(sentence, str) else ".decode()"
         raise ElmoError(
             f"Expected {where} as a list of words, got the {type(sentence).__name__} "
-            f"{_shown(sentence)}. Split it first: sentence.split()."
+            f"{_shown(sentence)}. Split it first: sentence{decode}.split()."
         )
     if not isinstance(sentence, Sequence) and getattr(sentence, "ndim", 0) != 1:
         raise ElmoError(

@@ -126,6 +126,8 @@ def test_what_is_no_corpus_is_refused(tmp_path):
     for records, said in [
         ([], "is empty"),
         (iter(RECORDS), "more than once, got list_iterator"),
+        (["a text"], "Expected records, got str"),
+        ({"text": ["a b"]}, "Expected records, got str"),
         ([Record(["a", 1], "", None, "f", 7)], "f, line 7"),
         ([Record(["a"], "a", "k\0", "f", 7)], "f, line 7: the key .* NUL"),
     ]:

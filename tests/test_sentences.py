@@ -46,7 +46,7 @@ def test_sentences_may_be_any_iterable():
         (
             b"The bank .",
             "Expected a list of sentences, got one bytes b'The bank .'. "
-            "For one sentence, write [sentence.split()].",
+            "For one sentence, write [sentence.decode().split()].",
         ),
         (7, "Expected a list of sentences, got int 7."),
         (None, "Expected a list of sentences, got NoneType None."),
@@ -63,7 +63,7 @@ def test_sentences_may_be_any_iterable():
         (
             [b"The bank ."],
             "Expected sentence 0 as a list of words, got the bytes b'The bank .'. "
-            "Split it first: sentence.split().",
+            "Split it first: sentence.decode().split().",
         ),
         ([["a"], 7], "Expected sentence 1 as a list of words, got int 7."),
         ([None], "Expected sentence 0 as a list of words, got NoneType None."),

@@ -90,6 +90,11 @@ def survey(
     keys = _Keys()
     warned = False
     for record in records:
+        if not isinstance(record, Record):
+            raise ElmoError(
+                f"Expected records, got {type(record).__name__}. elmo_jax.readers.Records.of opens "
+                "files as such; Elmo.stream takes sentences that are in memory."
+            )
         where = f"{record.file}, line {record.number}"
         spaced = checked_word(record.words, where)
         if spaced and not warned:
