@@ -92,7 +92,7 @@ def test_refused_blank_lines_are_listed():
 def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
     keys = ["a", "b", "a", None, "", "b", "", "text", "text"]
     records = [Record(["w"], "text", key, "f.fa", n) for n, key in enumerate(keys, start=1)]
-    said = r"^2 records have a key .* first of them 'a' \(f\.fa, line 3\)"
+    said = r"^Records with a key that .*: 2, the first of them 'a' \(f\.fa, line 3\)"
     with pytest.warns(DuplicateKeysWarning, match=said) as told:
         assert embed(tmp_path / "a.npz", records)["duplicate_keys"] == 2
     assert len(told) == 1

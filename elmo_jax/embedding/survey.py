@@ -150,7 +150,7 @@ class _Keys:
         """Warn if there was one."""
         if self.n_duplicates:
             warnings.warn(
-                f"{self.n_duplicates:,} records have a key that an earlier one has, the first of "
+                f"Records with a key that an earlier one has: {self.n_duplicates:,}, the first of "
                 f"them {self._first}. All are embedded; only their numbers tell them apart.",
                 DuplicateKeysWarning,
                 stacklevel=4,

@@ -17,7 +17,7 @@ from ..errors import ElmoError
 _HEAD_BYTES = 4096
 
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
-_DOCUMENT = "Save the document as plain text in UTF-8."
+_DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
 _VECTORS = "Expected the text, not a file of numbers."
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (

@@ -50,7 +50,9 @@ _SUFFIXES = {
     ".fas": "fasta",
     ".fna": "fasta",
 }
-_WITH_COLUMNS = ("jsonl", "parquet", "csv", "tsv")
+WITH_COLUMNS = ("jsonl", "parquet", "csv", "tsv")
+"""Formats of tables, of which a column has to be named."""
+
 _TABLES = ("csv", "tsv")
 
 
@@ -179,12 +181,12 @@ class Records:
 
 
 def _check_columns(file: Path, format: str, column: str | None, key_column: str | None) -> None:
-    if format in _WITH_COLUMNS and column is None:
+    if format in WITH_COLUMNS and column is None:
         raise ElmoError(
             f"{file} is read as {format}: which column holds the sentences? Name it with --column."
             + (" For lines without columns: --input-format text." if format in _TABLES else "")
         )
-    if format not in _WITH_COLUMNS and (column or key_column):
+    if format not in WITH_COLUMNS and (column or key_column):
         raise ElmoError(
             f"{file} is read as {format}, which has no columns to name. --column and "
             "--key-column are for JSON lines, Parquet, CSV and TSV; --input-format names the "

@@ -18,6 +18,7 @@ from ..errors import ElmoError
 from ..readers import READ_ERRORS, Files, find_files, format_of, open_file
 from ..readers.contents import check_is_plain, check_is_text, head_of
 from ..readers.lines import CONVERT
+from ..readers.records import WITH_COLUMNS
 from ..tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _REPORTS_A_FILE = 5
@@ -78,10 +79,12 @@ class Corpus:
         for path in corpus.files:
             other = format_of(path.name)
             if format is None and other != "text":
+                column = ", column=NAME" if other in WITH_COLUMNS else ""
                 raise ElmoError(
                     f"{path} is read as {other}, but training and evaluation read plain text, one "
                     "sentence a line. Write its sentences to such a file: "
-                    f"elmo_jax.readers.Records.of({path.name!r}) gives their words; or {_AS_TEXT}."
+                    f"elmo_jax.readers.Records.of({path.name!r}{column}) gives their words; or "
+                    f"{_AS_TEXT}."
                 )
         return corpus
 
@@ -116,7 +119,7 @@ class Corpus:
         Raises:
             ElmoError: if the file is no text, in another encoding, or of another format.
         """
-        number, n_found, n_bad, n_beyond_ascii = 0, 0, 0, 0
+        name, number, n_found, n_bad, n_beyond_ascii = str(path), 0, 0, 0, 0
         warned = self.quiet or self.tokenizer != "whitespace"
         try:
             with open_file(path) as file:
@@ -131,7 +134,7 @@ class Corpus:
                         self._report_byte(path, number, raw[wrong], wrong, n_bad)
                     else:
                         n_beyond_ascii += not raw.isascii()
-                    warned = warned or warn_of_other_spaces(line, f"{path}, line {number}")
+                    warned = warned or warn_of_other_spaces(line, f"{name}, line {number}")
                     if not line.isspace() and line:
                         n_found += 1
                         yield number, line
@@ -170,7 +173,10 @@ class Corpus:
 def _decoded(raw: bytes) -> tuple[str, int]:
     """A line with U+FFFD for bytes that no text has, and the place of the first one, or -1."""
     try:
-        line, wrong = raw.decode("utf-8"), raw.find(0)
+        line = raw.decode("utf-8")
+        if "\0" not in line:
+            return line, -1
+        wrong = raw.index(0)
     except UnicodeDecodeError as error:
         line, wrong = raw.decode("utf-8", "replace"), error.start
     return line.replace("\0", "\ufffd"), wrong
