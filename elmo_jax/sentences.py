@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from .errors import ElmoError, WhitespaceWarning
+from .errors import ElmoError, WhitespaceWarning, warn_caller
 from .tokenizers import ASCII_SPACES, Tokenizer, resolve_tokenizer, warn_of_other_spaces
 
 _find_space = re.compile(f"[{ASCII_SPACES}]").search
@@ -136,11 +135,10 @@ def _words_of_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[
 
 def warn_of_space(word: str, where: str) -> bool:
     """Warn that a word holds a space; gives True."""
-    warnings.warn(
+    warn_caller(
         f"The word {word!r} of {where} holds whitespace, and is embedded as one word. If it is "
         "text, split it first: text.split().",
         WhitespaceWarning,
-        stacklevel=4,
     )
     return True
 

@@ -20,10 +20,9 @@ import functools
 import re
 import sys
 import unicodedata
-import warnings
 from collections.abc import Callable, Sequence
 
-from .errors import ElmoError, WhitespaceWarning
+from .errors import ElmoError, WhitespaceWarning, warn_caller
 from .optional import optional_module
 
 Tokenizer = Callable[[str], Sequence[str]]
@@ -109,11 +108,10 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
         return False
     space = example[1]
     name = unicodedata.name(space, "a control character")
-    warnings.warn(
+    warn_caller(
         f"{where}: {example[0]!r} is split at U+{ord(space):04X} ({name}); more may follow. "
         'The tokenizer "spaces" splits at spaces and tabs only.',
         WhitespaceWarning,
-        stacklevel=4,
     )
     return True
 

@@ -22,6 +22,7 @@ from benchmarks.own_training import OwnTraining
 from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
+from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.parameters import flatten
 from elmo_jax.training import (
     TrainingDiverged,
@@ -486,6 +487,15 @@ def test_the_commands(text, tmp_path):
         reset = "" if form == "native" else " --reset-state"
         result = evaluate_command.run(parser.parse_args((arguments + reset).split()))
         assert result["perplexity"] == pytest.approx(summary["valid_perplexity"], rel=1e-4)
+    (tmp_path / "line.txt").write_text("w1\xa0w2 w3\n", encoding="utf-8")
+    native = f"{summary['model']['native']} {tmp_path}/line.txt --quiet"
+    with pytest.warns(WhitespaceWarning):
+        assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 4
+    config = Path(summary["model"]["native"]) / "config.json"
+    recorded = config.read_text(encoding="utf-8")
+    assert '"tokenizer": "whitespace"' in recorded
+    config.write_text(recorded.replace("whitespace", "spaces"), encoding="utf-8")
+    assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 3
     with pytest.raises(ElmoError, match="no vocabulary"):
         arguments = f"{summary['model']['native']} {text} --vocabulary {tmp_path}/none.txt"
         evaluate_command.run(parser.parse_args(arguments.split()))

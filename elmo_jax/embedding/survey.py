@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..errors import DuplicateKeysWarning, ElmoError
+from ..errors import DuplicateKeysWarning, ElmoError, warn_caller
 from ..readers import Record
 from ..sentences import checked_word, warn_of_space
 
@@ -149,11 +148,10 @@ class _Keys:
     def warn(self) -> None:
         """Warn if there was one."""
         if self.n_duplicates:
-            warnings.warn(
+            warn_caller(
                 f"Records with a key that an earlier one has: {self.n_duplicates:,}, the first of "
                 f"them {self._first}. All are embedded; only their numbers tell them apart.",
                 DuplicateKeysWarning,
-                stacklevel=4,
             )
 
 
