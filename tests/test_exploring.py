@@ -357,6 +357,8 @@ def test_labels_may_be_empty_and_come_from_a_named_column(corpus, tmp_path, caps
     arguments = "explore", "play", "-o", out, "--overwrite", "--in", corpus
     told = failing(capsys, *arguments, "--label-column", "name")
     assert "which column holds the sentences?" in told
+    told = failing(capsys, *arguments, "--label-column", 1, "--input-format", "tsv")
+    assert "read as tsv: which column holds the sentences?" in told
 
 
 def test_what_is_no_text_is_refused_by_every_command_that_reads_text(plain, tmp_path, capsys):

@@ -74,11 +74,11 @@ def reading(args: argparse.Namespace) -> Read:
     if args.split_sentences and (labels_file or label_column):
         raise ElmoError("Labels belong to lines; --split-sentences gives up the lines. Leave one.")
     tokenizer = tokenizer_of(args)
-    if label_column is not None and args.column is None:
+    format = args.input_format
+    if label_column is not None and args.column is None and format in (None, "text"):
         return functools.partial(
             _with_label_column, Records.of(args.input, "text"), _number(label_column), tokenizer
         )
-    format = args.input_format
     if labels_file is not None and args.column is None and format_of(args.input) == "tsv":
         format = format or "text"  # each label is that of a line
     records = Records.of(
