@@ -143,6 +143,11 @@ def test_fasta_gives_residues_and_identifiers(tmp_path):
         list(Records.of(write(tmp_path / "c.faa", "> x\nMK\n".replace(" x", " "))))
 
 
+def test_a_member_that_comes_twice_elsewhere_is_nobodys_business(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"t": "a", "u": {"x": 1, "x": 2}, "v": 1, "v": 2}\n')
+    assert read(path, column="t") == [(["a"], "a", None)]
+
+
 def test_json_lines_take_strings_and_lists_of_words(tmp_path):
     lines = [{"t": " a b ", "id": 7}, {"t": ["c d", "e"], "id": "x"}, {"t": "", "id": None}]
     path = write(tmp_path / "a.jsonl", "\n\n".join(map(json.dumps, lines)))
@@ -156,7 +161,7 @@ def test_json_lines_take_strings_and_lists_of_words(tmp_path):
     [
         ("{", "not JSON"),
         ("[1]", "expected a JSON object, got list"),
-        ('{"t": "a", "t": "b"}', "the member 't' comes twice"),
+        ('{"t": "a", "t": "b"}', "the column 't' comes twice"),
         ('{"u": "a"}', "no column 't'; those there: 'u'"),
         ('{"t": null}', "'t' is null, expected a string or a list of words"),
         ('{"t": ["a", 1]}', r"'t' is \['a', 1\]"),
@@ -269,6 +274,20 @@ def test_parquet_is_read_when_it_is_compressed_as_a_whole(tmp_path, suffix):
     with OPENERS[suffix](path, "wb") as file:
         file.write((tmp_path / "a.parquet").read_bytes())
     assert [r.words for r in Records.of(path, column="t")] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("suffix", OPENERS)
+def test_what_follows_compressed_data_is_read_or_an_error_but_never_dropped(tmp_path, suffix):
+    parts = []
+    for text in ("a b\n", "c\n"):
+        with OPENERS[suffix](tmp_path / "part", "wb") as file:
+            file.write(text.encode())
+        parts.append((tmp_path / "part").read_bytes())
+    path = write(tmp_path / f"a.txt{suffix}", b"".join(parts))
+    assert [r.text for r in Records.of(path)] == ["a b", "c"]
+    write(path, parts[0] + b"plain\n")
+    with pytest.raises(ElmoError, match=r"a\.txt\.\w+ to its end"):
+        list(Records.of(path))
 
 
 def test_zst_files_of_several_frames_are_read_to_their_end(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import glob
 import gzip
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ElmoError
-from .zstd import open_zstd
+from .unpacking import open_bz2, open_xz, open_zstd
 
 READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged file raises, compressed or not."""
@@ -110,7 +109,7 @@ def reading(name: str) -> Iterator[None]:
 
 _OPENERS: dict[str, Any] = {
     ".gz": gzip.open,
-    ".xz": lzma.open,
-    ".bz2": bz2.open,
+    ".xz": open_xz,
+    ".bz2": open_bz2,
     ".zst": open_zstd,
 }

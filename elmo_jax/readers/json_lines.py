@@ -9,6 +9,9 @@ from typing import IO
 from .lines import decoded_lines
 from .record import Record, Source
 
+_TWICE = object()
+"""Stands for the value of a member that comes twice in its object."""
+
 _ARRAY = "Write its items as lines: jq -c '.[]' FILE > NEW.jsonl."
 
 
@@ -33,6 +36,8 @@ def read_json_lines(file: IO[bytes], source: Source) -> Iterator[Record]:
             if name not in found:
                 there = ", ".join(map(repr, found)) or "none"
                 raise source.error(number, f"no column {name!r}; those there: {there}.")
+            if found[name] is _TWICE:
+                raise source.error(number, f"the column {name!r} comes twice.")
         key = found[source.key_column] if source.key_column else None
         record = source.of_value(found[source.column], key, number, "line")
         _check_unicode(record, number, source)
@@ -43,8 +48,7 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the member {twice!r} comes twice")
+        members.update((name, _TWICE) for name in names if names.count(name) > 1)
     return members
 
 
