@@ -61,7 +61,7 @@ def encode_batch(
     """Sentences to the two arrays that the functions take. Each distinct word is spelled once.
 
     Args:
-        sentences: B lists of words, which are taken as they are.
+        sentences: B lists of words, which are taken as they are; an empty string is no word.
         config: of the model; decides C.
 
     Returns:

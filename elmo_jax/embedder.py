@@ -17,7 +17,7 @@ from .model import check_precision
 from .parameters import Params, check_params
 from .pooling import check_pooling
 from .selection import Layers, select_layers
-from .sentences import check_not_a_string, check_sentence, check_sentences, tokenize
+from .sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
 from .sharding import check_devices
 from .tokenizers import Tokenizer
 
@@ -117,7 +117,8 @@ class Elmo:
         """Embed any number of sentences, one result after the other, in bounded memory.
 
         Args:
-            sentences: an iterable of lists of words; it is read as results are taken.
+            sentences: an iterable of lists of words, of which none is an empty string; it is read
+                as results are taken.
             layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
                 Layers above the highest that is needed are not computed.
             pooling: None for a vector a token; "mean" or "max" for one a sentence.
@@ -134,7 +135,7 @@ class Elmo:
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_not_a_string(sentences)
-        return self._engine.run(_checked(sentences), request)
+        return self._engine.run(checked(sentences), request)
 
     def embed(
         self,
@@ -148,7 +149,7 @@ class Elmo:
         """Embed sentences, a vector for each token.
 
         Args:
-            sentences: lists of words, which are taken as they are.
+            sentences: lists of words, which are taken as they are; an empty string is no word.
             layers: as in ``stream``.
             mix_weights: as in ``stream``.
             mix_gamma: as in ``stream``.
@@ -230,9 +231,9 @@ class Elmo:
             >>> elmo.get_word_embeddings(["The quick fox"])[0].shape
             (3, 3, 1024)
         """
-        check_sentence(items, "the words")
+        check_strings(items, "the words")
         if any(character.isspace() for item in items for character in item):
-            return self.embed([item.split() for item in items])
+            return self.embed(list(tokenize(items)))
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
 
     def forget_words(self) -> None:
@@ -260,9 +261,3 @@ def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
     listed = list(sentences)
     check_sentences(listed)
     return listed
-
-
-def _checked(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    for index, sentence in enumerate(sentences):
-        check_sentence(sentence, f"sentence {index}")
-        yield sentence

@@ -1,5 +1,11 @@
 """The errors and warnings of this library: what was expected, what came, where, and what to do."""
 
+from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
+
 
 class ElmoError(ValueError):
     """Base of every error that this library raises on purpose.
@@ -30,3 +36,16 @@ class UnusedOptionsWarning(ElmoWarning):
 
 class WhitespaceWarning(ElmoWarning):
     """What looks like one word holds whitespace, or was split at an unusual kind of it."""
+
+
+class DuplicateKeysWarning(ElmoWarning):
+    """Records of a corpus share a key, which should name one of them."""
+
+
+def warn_caller(message: str, category: type[ElmoWarning]) -> None:
+    """Warn at the line that called this library, however deep inside it the fault is found."""
+    level = 1
+    caller: FrameType | None = sys._getframe()
+    while caller is not None and caller.f_globals.get("__name__", "").split(".")[0] == "elmo_jax":
+        level, caller = level + 1, caller.f_back
+    warnings.warn(message, category, stacklevel=level)

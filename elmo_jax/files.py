@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from .errors import ElmoError
@@ -149,6 +149,18 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
             f"{target} exists already. Choose another name, or replace it: overwrite=True, "
             "in a command --overwrite."
         )
+
+
+def refuse_input(target: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise ElmoError if ``target`` is one of the inputs, under this or another name."""
+    if not target.exists():
+        return
+    for path in map(Path, inputs):
+        if path.exists() and target.samefile(path):
+            raise ElmoError(
+                f"Cannot write {target}: it is the input {path}, which would be lost. Choose "
+                "another name."
+            )
 
 
 def check_space(target: Path, needed: int) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 from .embedder import Elmo
 from .errors import ElmoError
 from .selection import Layers
+from .sentences import check_not_a_string
 from .tokenizers import Tokenizer
 
 try:  # absolute: scikit-learn, not this module
@@ -132,14 +133,18 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
 
 def _check_texts(texts: Any) -> None:
-    """Refuse a table, whose rows would not be what iterating over it gives."""
+    """Refuse what is no column of texts, above all a table."""
     if hasattr(texts, "columns"):
         raise ElmoError(
             f"Expected texts, got a table with the columns {', '.join(map(str, texts.columns))}. "
             "Choose one: table['text'], or ColumnTransformer([('elmo', ElmoTransformer(), 'text')])"
         )
-    if hasattr(texts, "shape") and len(texts.shape) == 0:
-        raise ElmoError(f"Expected a list of texts, got a single value: {texts!r}.")
+    if len(getattr(texts, "shape", (0,))) == 2:
+        raise ElmoError(
+            f"Expected texts, got an array of shape {texts.shape}. Pass one column of it: X[:, 0]; "
+            "to a ColumnTransformer give the column's name as 'text', not as ['text']."
+        )
+    check_not_a_string(texts)
 
 
 def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:

@@ -17,6 +17,9 @@ from .optional import optional_module
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w+)*", re.IGNORECASE)
 
+_SPACES = re.compile(r"[\t-\r\x1c-\x20\x85\u2028\u2029]+")
+"""Spaces and line ends; no-break spaces and their like stay for the tokenizer."""
+
 _PIECE = 20_000
 """Characters that are split at once: the time that sentencex takes grows faster than a text."""
 
@@ -29,7 +32,7 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
         language: the code of its language ("en", "de", "hi").
 
     Returns:
-        The sentences in order, whitespace inside them made single spaces; none is empty.
+        The sentences in order, spaces and line ends inside them made single spaces; none is empty.
 
     Raises:
         ElmoError: if ``language`` is no language's code, or sentencex is not installed.
@@ -64,7 +67,7 @@ def _stream(
 ) -> Iterator[str]:
     pending = ""
     for line in lines:
-        line = " ".join(line.split())
+        line = _SPACES.sub(" ", line).strip(" ")
         if not line:
             yield from _clean(segment(language, pending))
             pending = ""

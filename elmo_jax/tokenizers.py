@@ -2,7 +2,10 @@
 
 ``tokenizer=`` takes a callable, or one of these names:
 
-* ``"whitespace"``: ``str.split``, for text that is tokenised already. The default.
+* ``"whitespace"``: ``str.split``, for text that is tokenised already. The default, as in bilm-tf
+  and AllenNLP. It splits at any whitespace of Unicode, so also at a no-break space (``1 000``), at
+  the ideographic space U+3000 and at U+2028; a ``WhitespaceWarning`` says where it did.
+* ``"spaces"``: splits at spaces, tabs and line ends alone; any other whitespace is part of a word.
 * ``"words"``: a regular expression, see ``words``. For any language that puts spaces between words.
 * ``"spacy"``, ``"spacy:de"``, ``"spacy:en_core_web_sm"``: the rules of spaCy for English, for
   another language by its code, or those of an installed pipeline. Extra ``spacy``.
@@ -19,20 +22,30 @@ import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from .errors import ElmoError
+from .errors import ElmoError, WhitespaceWarning, warn_caller
 from .optional import optional_module
 
 Tokenizer = Callable[[str], Sequence[str]]
 
-NAMES = ("whitespace", "words", "spacy", "nltk")
+NAMES = ("whitespace", "spaces", "words", "spacy", "nltk")
+
+ASCII_SPACES = " \t\n\r\f\v"
+"""Whitespace that nobody takes for a part of a word."""
+
+_OTHER_SPACES = "\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_has_other_space = re.compile(f"[{_OTHER_SPACES}]").search
+_find_word_with_other_space = re.compile(  # from the word's start: else long words take long
+    rf"(?<!\S)\S++([{_OTHER_SPACES}])[{_OTHER_SPACES}]*+\S++"
+).search
+_split_at_spaces = re.compile(r"[^ \t\r\n]+").findall
 
 
 def tokenizer_named(name: str) -> Tokenizer:
     """The tokenizer of a name.
 
     Args:
-        name: "whitespace", "words", "spacy[:LANGUAGE or PIPELINE]" or "nltk[:KIND]", where KIND is
-            "treebank" (the default), "wordpunct" or "casual".
+        name: "whitespace", "spaces", "words", "spacy[:LANGUAGE or PIPELINE]" or "nltk[:KIND]",
+            where KIND is "treebank" (the default), "wordpunct" or "casual".
 
     Returns:
         A function from a text to its words.
@@ -51,6 +64,8 @@ def tokenizer_named(name: str) -> Tokenizer:
         return _nltk(choice or "treebank")
     if name == "whitespace":
         return str.split
+    if name == "spaces":
+        return _split_at_spaces
     if name == "words":
         return words
     raise ElmoError(
@@ -75,6 +90,30 @@ def resolve_tokenizer(tokenizer: Tokenizer | str | None) -> Tokenizer:
             f"{type(tokenizer).__name__}."
         )
     return tokenizer
+
+
+def warn_of_other_spaces(text: str, where: str) -> bool:
+    """Warn if ``str.split`` divides a text at whitespace that may belong to a word.
+
+    Returns:
+        Whether it does.
+    """
+    if text.isascii():  # the quick way, for every line of a corpus
+        if not ("\x1c" in text or "\x1d" in text or "\x1e" in text or "\x1f" in text):
+            return False
+    elif not _has_other_space(text):
+        return False
+    example = _find_word_with_other_space(text)
+    if example is None:
+        return False
+    space = example[1]
+    name = unicodedata.name(space, "a control character")
+    warn_caller(
+        f"{where}: {example[0]!r} is split at U+{ord(space):04X} ({name}); more may follow. "
+        'The tokenizer "spaces" splits at spaces and tabs only.',
+        WhitespaceWarning,
+    )
+    return True
 
 
 def words(text: str) -> list[str]:

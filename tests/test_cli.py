@@ -105,6 +105,30 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "tells no format")
 
 
+def test_no_command_writes_over_what_it_reads(folder, text_file, tmp_path, capsys):
+    options, weights = folder / "options.json", folder / "weights.hdf5"
+    files = ["--options-file", options, "--weight-file", weights, "--overwrite"]
+    before = {path: path.read_bytes() for path in (options, weights, text_file)}
+    for name in ("page.html", "link.npz"):
+        (tmp_path / name).symlink_to(text_file)
+    (tmp_path / "weights.npz").symlink_to(weights)
+    page, link, linked = (tmp_path / name for name in ("page.html", "link.npz", "weights.npz"))
+    for arguments in (
+        ["embed", text_file, "-o", link, "--model", folder, "--overwrite"],
+        ["embed", text_file, "-o", weights, *files],
+        ["embed", text_file, "-o", weights, "--model", folder, "--overwrite"],
+        ["explore", "bank", "--in", text_file, "-o", page, "--overwrite"],
+        ["explore", "bank", "--in", tmp_path / "*.txt", "-o", page, "--overwrite"],
+        ["explore", "bank", "--in", options, "--labels", text_file, "-o", page, "--overwrite"],
+        ["similarity", "--in", text_file, "-o", page, "--overwrite"],
+        ["convert", folder, folder, "--to", "hdf5", "--overwrite"],
+        ["convert", options, weights, folder, "--to", "hdf5", "--overwrite"],
+        ["export", folder, "-o", linked, "--overwrite"],
+    ):
+        failing(list(map(str, arguments)), capsys, "would be lost")
+    assert before == {path: path.read_bytes() for path in before}
+
+
 def test_shards_are_made_and_merged_to_what_one_run_writes(folder, text_file, tmp_path, capsys):
     out, one = tmp_path / "out.h5", tmp_path / "one.h5"
     options = ["--model", folder, "--part-tokens", "7"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax.engine import lanes, plan, word_table
+from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model import init_params
 
 # Float32 against float64; the oracle's values are of order 1 (a few reach 6).
@@ -116,6 +117,16 @@ def test_strings_with_whitespace_are_sentences_of_their_own(model):
     close(result[1], truth.layers(["Hi"]))
 
 
+def test_a_strange_space_in_a_word_is_warned_of(model):
+    elmo, _ = model
+    with pytest.warns(WhitespaceWarning, match=r"'The\\xa0quick' is split at U\+00A0"):
+        result = elmo.get_word_embeddings(["The\xa0quick", "Hi"])
+    assert [vectors.shape[1] for vectors in result] == [2, 1]
+    with pytest.warns(WhitespaceWarning, match="'New York' of sentence 1 holds whitespace"):
+        result = elmo.embed([["Hi"], ["The", "New York"], ["New York"]])
+    assert [vectors.shape[1] for vectors in result] == [1, 2, 1]
+
+
 def test_half_precision_is_rounded_once(model):
     elmo, _ = model
     full, half = elmo.embed(SENTENCES), elmo.embed(SENTENCES, dtype="float16")
@@ -187,7 +198,7 @@ def test_a_few_compiled_shapes_take_whatever_comes(real_sentences):
         first = rng.integers(0, 15_000)
         elmo.embed(real_sentences[first : first + n_sentences], "top")
     for length in (1, 7, 64, 65, 300, 3000):
-        elmo.embed([["x" * (length % 60)] * length], "top")
+        elmo.embed([["x" * (1 + length % 60)] * length], "top")
     new = {name: f._cache_size() - before[name] for name, f in traced.items()}
     # Each for a new word table and for one that has grown.
     assert 0 < new["lanes"] <= 2 * len(plan.CPU.lane_shapes)
@@ -253,6 +264,14 @@ def test_from_params_refuses_parameters_of_another_config(model):
         (lambda e: e.embed_sentences("text"), "list of sentences, got one str"),
         (lambda e: e.embed_sentences(["a"], pooling="sum"), "Unknown pooling='sum'"),
         (lambda e: e.embed_sentences([3]), "sentence 0 as a list of words, got int 3"),
+        (lambda e: e.embed_sentences({"text": ["a b"]}), "dict with the columns or keys 'text'"),
+        (lambda e: e.stream({"a b"}), "the set {'a b'}, which has no order"),
+        (lambda e: e.embed([["a", ""]]), "position 1 of sentence 0 is an empty string"),
+        (lambda e: list(e.stream([[""]])), "position 0 of sentence 0 is an empty string"),
+        (
+            lambda e: e.get_word_embeddings(["The", ""]),
+            "position 1 of sentence 0 is an empty string",
+        ),
         (lambda e: e.get_word_embeddings("words"), "list of words, got the str 'words'"),
         (lambda e: e.get_word_embeddings([["a"]]), "str at position 0 of the words, got list"),
     ],

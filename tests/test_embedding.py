@@ -16,6 +16,7 @@ import elmo_jax
 from elmo_jax import ElmoError
 from elmo_jax.embedding import embed_corpus, merge_parts, part_files
 from elmo_jax.embedding.survey import chosen_parts, survey
+from elmo_jax.errors import DuplicateKeysWarning, WhitespaceWarning
 from elmo_jax.readers import Record, Records
 
 RECORDS = list(sentences(40))
@@ -88,10 +89,45 @@ def test_refused_blank_lines_are_listed():
         survey(blank, strict=True)
 
 
+def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
+    keys = ["a", "b", "a", None, "", "b", "", "text", "text"]
+    records = [Record(["w"], "text", key, "f.fa", n) for n, key in enumerate(keys, start=1)]
+    said = r"^Records with a key that .*: 2, the first of them 'a' \(f\.fa, line 3\)"
+    with pytest.warns(DuplicateKeysWarning, match=said) as told:
+        assert embed(tmp_path / "a.npz", records)["duplicate_keys"] == 2
+    assert len(told) == 1
+    with np.load(tmp_path / "a.npz") as found:
+        assert found["keys"].tolist() == [key or "" for key in keys]
+    assert survey(RECORDS).duplicate_keys == 0
+
+
+def test_a_word_with_a_space_is_warned_of_once_a_corpus(tmp_path):
+    records = [Record(["New York"], "New York", None, "f", n) for n in range(1, 40)]
+    with pytest.warns(WhitespaceWarning, match="'New York' of f, line 1 ") as told:
+        embed_corpus(FakeElmo(), records, tmp_path / "a.npz", part_tokens=10)
+    assert len(told) == 1
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path):
+    text = tmp_path / "a.npz"
+    text.write_text("a b\n")
+    (tmp_path / "b.npz").symlink_to(text)
+    (tmp_path / "c.npz").hardlink_to(text)
+    for out in ("a.npz", "b.npz", "c.npz"):
+        with pytest.raises(ElmoError, match=r"it is the input .*a\.npz, which would be lost"):
+            embed(tmp_path / out, Records.of(text), overwrite=True)
+    assert text.read_text() == "a b\n"
+    embed(tmp_path / "e.npz", shard=(1, 1))
+    with pytest.raises(ElmoError, match="lie among the parts"):
+        merge_parts(tmp_path / "e.npz", tmp_path / "e.npz.parts" / "out.npz", overwrite=True)
+
+
 def test_what_is_no_corpus_is_refused(tmp_path):
     for records, said in [
         ([], "is empty"),
         (iter(RECORDS), "more than once, got list_iterator"),
+        (["a text"], "Expected records, got str"),
+        ({"text": ["a b"]}, "Expected records, got str"),
         ([Record(["a", 1], "", None, "f", 7)], "f, line 7"),
         ([Record(["a"], "a", "k\0", "f", 7)], "f, line 7: the key .* NUL"),
     ]:

@@ -275,6 +275,12 @@ def corpus(tmp_path, monkeypatch):
     return path
 
 
+@pytest.fixture
+def plain(corpus):
+    """The same as lines of text, of which the label is a word."""
+    return corpus.rename(corpus.with_suffix(".txt"))
+
+
 def summary(capsys, *arguments):
     assert main([*map(str, arguments), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
@@ -285,21 +291,21 @@ def failing(capsys, *arguments):
     return capsys.readouterr().err
 
 
-def test_neighbors_lists_the_nearest_in_each_layer(corpus, capsys):
-    told = summary(capsys, "neighbors", "play", "--in", corpus, "--occurrence", 2, "--layer", "all")
+def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
+    told = summary(capsys, "neighbors", "play", "--in", plain, "--occurrence", 2, "--layer", "all")
     (query,) = told["queries"]
     assert query["text"] == "B the [play] began" and list(query["layers"]) == ["0", "1"]
     best = query["layers"]["1"][0]
     assert (best["text"], best["score"]) == ("B Play the [play]", 1.0)
-    told = summary(capsys, "neighbors", "play", "--in", corpus, "--occurrence", "each", "-n", 1)
+    told = summary(capsys, "neighbors", "play", "--in", plain, "--occurrence", "each", "-n", 1)
     assert len(told["queries"]) == 6
     sentence = ["--sentence", "We saw the play", "--any-word", "-n", 3]
-    assert main(["neighbors", "play", "--in", str(corpus), *map(str, sentence)]) == 0
+    assert main(["neighbors", "play", "--in", str(plain), *map(str, sentence)]) == 0
     assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
 
 
-def test_neighbors_says_what_it_cannot_do(corpus, capsys):
-    common = ["neighbors", "play", "--in", corpus]
+def test_neighbors_says_what_it_cannot_do(plain, capsys):
+    common = ["neighbors", "play", "--in", plain]
     assert "has 6 occurrences" in failing(capsys, *common, "--occurrence", 7)
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "x")
     assert "Unknown --layer 2" in failing(capsys, *common, "--layer", 2)
@@ -329,10 +335,44 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
     told = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
     assert told["columns"] == ["the", "play", "."] and np.shape(told["cosines"]) == (2, 3)
-    assert summary(capsys, "similarity", "--in", corpus)["rows"][0] == "A a play"
+    told = summary(capsys, "similarity", "--in", corpus, "--input-format", "text")
+    assert told["rows"][0] == "A a play"
     assert "2 to 200 sentences" in failing(capsys, "similarity", "one")
     assert "or a text with --in" in failing(capsys, "similarity")
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
+
+
+def test_labels_may_be_empty_and_come_from_a_named_column(corpus, tmp_path, capsys):
+    out = tmp_path / "page.html"
+
+    def labels(content, *arguments):
+        corpus.write_text(content, encoding="utf-8")
+        summary(capsys, "explore", "play", "-o", out, "--overwrite", "--in", corpus, *arguments)
+        return [label["name"] for label in page_data(out.read_text("utf-8"))["labels"]]
+
+    expected = labels("A\ta play\n\tthe play\nB\tPlay\n", "--label-column", 1)
+    assert labels("a play\tA\nthe play\t\nPlay\tB\n", "--label-column", 2) == expected
+    table = "text\tn\tname\na play\t1\tA\nthe play\t2\t\nPlay\t3\tB\n"
+    assert labels(table, "--column", "text", "--label-column", "name") == expected
+    arguments = "explore", "play", "-o", out, "--overwrite", "--in", corpus
+    told = failing(capsys, *arguments, "--label-column", "name")
+    assert "which column holds the sentences?" in told
+    told = failing(capsys, *arguments, "--label-column", 1, "--input-format", "tsv")
+    assert "read as tsv: which column holds the sentences?" in told
+
+
+def test_what_is_no_text_is_refused_by_every_command_that_reads_text(plain, tmp_path, capsys):
+    wrong = tmp_path / "utf16.txt"
+    wrong.write_text("a play", encoding="utf-16")
+    out = tmp_path / "page.html"
+    for arguments in (
+        ["neighbors", "play", "--in", wrong],
+        ["similarity", "--in", wrong],
+        ["explore", "play", "-o", out, "--in", wrong],
+        ["explore", "play", "-o", out, "--in", wrong, "--label-column", 1],
+        ["explore", "play", "-o", out, "--in", plain, "--labels", wrong],
+    ):
+        assert "iconv -f UTF-16 -t UTF-8" in failing(capsys, *arguments)
 
 
 @pytest.mark.slow  # it compiles

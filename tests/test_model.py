@@ -33,7 +33,7 @@ SENTENCES = [
     ["The", "bank", "of", "the", "river", "."],
     [],
     ["alone"],
-    ["naïve", "日本語", "x" * 60, "", "<S>", "\N{GRINNING FACE}", "a", "bank", "bank", "!"],
+    ["naïve", "日本語", "x" * 60, "\ud800", "<S>", "\N{GRINNING FACE}", "a", "bank", "bank", "!"],
     ["Hi", "there"],
 ]
 

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import pickle
 import sys
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elmo_jax import ElmoError
+from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.readers import Record, Records, format_of
 
 CONLLU = """\
@@ -46,16 +48,36 @@ def read(path, *args, **kwargs):
 
 
 def test_text_is_a_sentence_a_line_and_blank_lines_are_sentences(tmp_path):
-    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfone two\r\n\n  three\xc2\xa0x  \n\t\nlast")
+    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfone two\r\n\n  three x  \n\t\nlast")
     assert [r.words for r in Records.of(path)] == [["one", "two"], [], ["three", "x"], [], ["last"]]
-    assert [r.text for r in Records.of(path)] == ["one two", "", "three\xa0x", "", "last"]
+    assert [r.text for r in Records.of(path)] == ["one two", "", "three x", "", "last"]
     assert [r.number for r in Records.of(path)] == [1, 2, 3, 4, 5]
 
 
 def test_only_line_feeds_end_a_line(tmp_path):
     """As in the tools that count lines; a form feed or U+2028 is whitespace within one."""
     path = write(tmp_path / "a.txt", "a\u2028b\x0cc\nd")
-    assert [r.words for r in Records.of(path)] == [["a", "b", "c"], ["d"]]
+    with pytest.warns(WhitespaceWarning, match=r"a\.txt, line 1: 'a\\u2028b' is split at U\+2028"):
+        assert [r.words for r in Records.of(path)] == [["a", "b", "c"], ["d"]]
+    assert [r.words for r in Records.of(path, tokenizer="spaces")] == [["a\u2028b\x0cc"], ["d"]]
+
+
+@pytest.mark.parametrize("space", "\xa0\u202f\u3000\u2009\x85\x1c")
+def test_a_word_that_is_split_at_an_unusual_space_is_warned_of_once_a_file(tmp_path, space):
+    text = write(tmp_path / "a.txt", f"t\n 1{space}000 km\n2{space}000\n")
+    table = write(tmp_path / "b.csv", text.read_bytes())
+    for records in (Records.of(text), Records.of(table, column="t")):
+        with pytest.warns(WhitespaceWarning, match=f"{records.files[0]}, line 2: .*spaces") as told:
+            assert [r.words for r in records][-2:] == [["1", "000", "km"], ["2", "000"]]
+            list(records)
+        assert len(told) == 1
+
+
+def test_unusual_spaces_between_words_are_no_fault(tmp_path):
+    path = write(tmp_path / "a.txt", "\u3000a b\xa0\nc \xa0 d\n")
+    assert [r.words for r in Records.of(path)] == [["a", "b"], ["c", "d"]]
+    found = [r.words for r in Records.of(path, tokenizer="spaces")]
+    assert found == [["\u3000a", "b\xa0"], ["c", "\xa0", "d"]]
 
 
 def test_a_tokenizer_splits_strings_of_every_format(tmp_path):
@@ -82,6 +104,8 @@ def test_conllu_gives_the_annotated_words_and_keys(tmp_path):
         ("1\tDo", "line 2: 2 columns"),
         ("2\tDo" + "\t_" * 8, "line 2: the ID is '2', expected 1"),
         ("x\tDo" + "\t_" * 8, "line 2: the ID is 'x'"),
+        ("1\t" + "\t_" * 8, "line 2: the FORM, column 2, is empty"),
+        ("1\tDo" + "\t_" * 8 + "\n# sent_id = 2", "line 3: a comment inside a sentence"),
     ],
 )
 def test_conllu_errors_name_the_line(tmp_path, line, said):
@@ -90,8 +114,24 @@ def test_conllu_errors_name_the_line(tmp_path, line, said):
         list(Records.of(path))
 
 
+def test_comments_of_a_conllu_block_without_words_belong_to_no_sentence(tmp_path):
+    word = "1\t{}" + "\t_" * 8
+    blocks = [
+        "# sent_id = gone\n# text = Gone.",
+        word.format("One"),
+        "# text = Nothing but an empty node\n0.1\tx" + "\t_" * 8,
+        "# global.columns = ID FORM\n" + word.format("Two"),
+        "# sent_id = last",
+    ]
+    path = write(tmp_path / "a.conllu", "\n\n".join(blocks))
+    assert read(path) == [(["One"], "One", None), (["Two"], "Two", None)]
+    assert [r.number for r in Records.of(path)] == [4, 9]
+
+
 def test_fasta_gives_residues_and_identifiers(tmp_path):
-    path = write(tmp_path / "a.fasta", ">sp|P1|X first\nMK V\nLA*\n\n>two\n>three x\r\nac-\r\n")
+    path = write(
+        tmp_path / "a.fasta", ">sp|P1|X first\n; a comment\nMK V\nLA*\n\n>two\n>three x\r\nac-\r\n"
+    )
     assert read(path) == [
         (list("MKVLA*"), "MKVLA*", "sp|P1|X"),
         ([], "", "two"),
@@ -101,6 +141,11 @@ def test_fasta_gives_residues_and_identifiers(tmp_path):
         list(Records.of(write(tmp_path / "b.fa", "\nMK\n")))
     with pytest.raises(ElmoError, match=r"c\.faa, line 1: a header without"):
         list(Records.of(write(tmp_path / "c.faa", "> x\nMK\n".replace(" x", " "))))
+
+
+def test_a_member_that_comes_twice_elsewhere_is_nobodys_business(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"t": "a", "u": {"x": 1, "x": 2}, "v": 1, "v": 2}\n')
+    assert read(path, column="t") == [(["a"], "a", None)]
 
 
 def test_json_lines_take_strings_and_lists_of_words(tmp_path):
@@ -116,6 +161,7 @@ def test_json_lines_take_strings_and_lists_of_words(tmp_path):
     [
         ("{", "not JSON"),
         ("[1]", "expected a JSON object, got list"),
+        ('{"t": "a", "t": "b"}', "the column 't' comes twice"),
         ('{"u": "a"}', "no column 't'; those there: 'u'"),
         ('{"t": null}', "'t' is null, expected a string or a list of words"),
         ('{"t": ["a", 1]}', r"'t' is \['a', 1\]"),
@@ -152,6 +198,57 @@ def test_parquet_takes_columns_of_strings_and_of_lists(tmp_path):
         list(Records.of(write(tmp_path / "b.parquet", "no table"), column="t"))
 
 
+ROWS = """\
+id,text,"n
+m"
+1,"The bank, he said
+, ""closed"" .",x
+
+b,Hi,
+,"",y
+"""
+
+
+@pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("csv", ";"), ("tsv", "\t")])
+def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter):
+    quoted = ROWS.replace(",", delimiter).replace(f"bank{delimiter} he", "bank, he")
+    path = write(tmp_path / f"a.{suffix}.gz", gzip.compress(b"\xef\xbb\xbf" + quoted.encode()))
+    found = list(Records.of(path, column="text", key_column="id"))
+    end = delimiter if delimiter != "\t" else ""
+    assert [r.words for r in found] == [
+        ["The", "bank,", "he", "said", *end, '"closed"', "."],
+        ["Hi"],
+        [],
+    ]
+    assert [(r.key, r.number) for r in found] == [("1", 3), ("b", 6), (None, 7)]
+    assert [r.text for r in Records.of(path, column="n\nm")] == ["x", "", "y"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("id,text\n1,a\n2,b,c\n", r"line 3: 3 cells, expected 2"),
+        ("id,text\n1\n", r"line 2: 1 cells, expected 2"),
+        ('id,text\n1,a\n2,"b\nc\n', r"line 3: cannot read the row: unexpected end"),
+        ('id,text\n1,"a" b\n', r"line 2: cannot read the row: .* quotes inside it are doubled"),
+        ("id,t\n", r"no column 'text'; its first line names: 'id', 't'"),
+        ("text,text\n", r"several columns 'text'"),
+        ("", r"is empty: expected a first line with names of columns"),
+    ],
+)
+def test_errors_of_a_table_name_the_line_and_the_columns(tmp_path, content, said):
+    with pytest.raises(ElmoError, match=rf"a\.csv.*{said}"):
+        list(Records.of(write(tmp_path / "a.csv", content), column="text"))
+
+
+def test_a_table_is_no_text_unless_the_format_says_so(tmp_path):
+    path = write(tmp_path / "a.tsv", "A\tthe play\n")
+    with pytest.raises(ElmoError, match=r"read as tsv: which column.*--input-format text"):
+        Records.of(path)
+    assert read(path, "text") == [(["A", "the", "play"], "A\tthe play", None)]
+    assert read(write(tmp_path / "a.txt", "A\tthe play\n"))[0][0] == ["A", "the", "play"]
+
+
 OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".zst": zstandard.open}
 
 
@@ -168,6 +265,29 @@ def test_compressed_files_read_alike_and_say_when_they_break_off(tmp_path, suffi
     bad = write(tmp_path / f"bad.txt{suffix}", b"not compressed at all")
     with pytest.raises(ElmoError, match=r"Cannot read .*bad\.txt"):
         list(Records.of(bad))
+
+
+@pytest.mark.parametrize("suffix", OPENERS)
+def test_parquet_is_read_when_it_is_compressed_as_a_whole(tmp_path, suffix):
+    pq.write_table(pa.table({"t": ["a b", "c"]}), tmp_path / "a.parquet")
+    path = tmp_path / f"a.parquet{suffix}"
+    with OPENERS[suffix](path, "wb") as file:
+        file.write((tmp_path / "a.parquet").read_bytes())
+    assert [r.words for r in Records.of(path, column="t")] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("suffix", OPENERS)
+def test_what_follows_compressed_data_is_read_or_an_error_but_never_dropped(tmp_path, suffix):
+    parts = []
+    for text in ("a b\n", "c\n"):
+        with OPENERS[suffix](tmp_path / "part", "wb") as file:
+            file.write(text.encode())
+        parts.append((tmp_path / "part").read_bytes())
+    path = write(tmp_path / f"a.txt{suffix}", b"".join(parts))
+    assert [r.text for r in Records.of(path)] == ["a b", "c"]
+    write(path, parts[0] + b"plain\n")
+    with pytest.raises(ElmoError, match=r"a\.txt\.\w+ to its end"):
+        list(Records.of(path))
 
 
 def test_zst_files_of_several_frames_are_read_to_their_end(tmp_path):
@@ -191,6 +311,8 @@ def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
 def test_formats_are_told_by_suffix_below_compression():
     names = ["a.CONLLU.gz", "a.ndjson.zst", "b.pq", "x.faa.xz", "x.txt", "no", "y.tokens.bz2"]
     expected = ["conllu", "jsonl", "parquet", "fasta", "text", "text", "text"]
+    names += ["a.json", "a.CSV.gz", "a.tsv"]
+    expected += ["jsonl", "csv", "tsv"]
     assert list(map(format_of, names)) == expected
 
 
@@ -204,10 +326,100 @@ def test_many_files_patterns_and_formats_make_one_corpus(tmp_path):
     assert [r.text for r in Records.of(tmp_path / "c.fasta", "text")] == [">c", "C"]
 
 
+def test_a_file_is_read_as_often_as_it_is_named_and_patterns_add_the_others(tmp_path, monkeypatch):
+    for name in "abc":
+        write(tmp_path / f"{name}.txt", f"{name}\n")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / "z.txt").hardlink_to(tmp_path / "b.txt")
+    monkeypatch.chdir(tmp_path)
+    for named, expected in [
+        (["a.txt", "a.txt"], "aa"),
+        (["a.txt", tmp_path / "link.txt"], "aa"),
+        (["*.txt"], "abc"),
+        (["*.txt", "b.txt"], "acb"),
+        (["b.txt", "[ab].txt", "*.txt"], "bac"),
+        (["link.txt", "*.txt"], "abc"),
+        (["a.txt", "?.txt", "a.txt"], "abca"),
+    ]:
+        assert "".join(record.text for record in Records.of(named)) == expected, named
+
+
 def test_standard_input_can_be_read_twice(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b">x\nMK\n")))
     records = Records.of("-", "fasta")
     assert list(records) == list(records) == [Record(["M", "K"], "MK", "x", "standard input", 1)]
+
+
+NO_TEXT = {
+    "UTF-16 with a mark": ("The bank .\n".encode("utf-16"), "is UTF-16.*iconv -f UTF-16 -t"),
+    "UTF-16 without": ("一个 bank\n".encode("utf-16-le"), "is UTF-16LE.*iconv -f UTF-16LE -t"),
+    "UTF-16, the other order": ("一个 bank\n".encode("utf-16-be"), "iconv -f UTF-16BE -t"),
+    "UTF-32": ("a\n".encode("utf-32"), "is UTF-32, expected"),
+    "UTF-32 without a mark": ("a\n".encode("utf-32-be"), "is UTF-32BE"),
+    "gzip": (gzip.compress(b"a b\n"), r"gzip data, not text.*suffix \.gz"),
+    "bzip2": (bz2.compress(b"a b\n"), r"bzip2 data.*suffix \.bz2"),
+    "xz": (lzma.compress(b"a b\n"), r"xz data.*suffix \.xz"),
+    "Zstandard": (zstandard.compress(b"a b\n"), r"Zstandard data.*suffix \.zst"),
+    "zip": (b"PK\x03\x04....", r"zip archive, as \.docx"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n", "an HDF5 file, not text"),
+    "NumPy": (b"\x93NUMPY\x01\x00", "a NumPy array"),
+    "pickle": (pickle.dumps(["a"]), "a pickle"),
+    "safetensors": ((80).to_bytes(8, "little") + b'{"a":', "a safetensors file"),
+    "SQLite": (b"SQLite format 3\0", "an SQLite database"),
+    "image": (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    "tar": (b"a.txt".ljust(257, b"\0") + b"ustar", "a tar archive"),
+    "NUL": (b"a b\n\x01\0\0\x02\x03\n", "is no text: byte 6 is NUL"),
+    "old Mac": (b"a b\rc d\r", r"CR without LF.*tr '\\r' '\\n'"),
+}
+OTHER_TEXT = {
+    "FASTA": (">x first\nMKV\n", "looks like FASTA.*--input-format fasta"),
+    "CoNLL-U": (CONLLU, "looks like CoNLL-U.*--input-format conllu"),
+    "JSON lines": ('{"t": "a"}\n', "looks like JSON.*--input-format jsonl"),
+    "JSON array": ('[\n {"t": "a"}]\n', "looks like JSON"),
+    "XML": ('<?xml version="1.0"?>\n', "looks like XML or HTML"),
+    "PDF": ("%PDF-1.7\n", "looks like a PDF document"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), NO_TEXT.values(), ids=NO_TEXT)
+def test_what_is_no_text_is_refused_whatever_it_is_called(tmp_path, content, said):
+    path = write(tmp_path / "a.txt", content)
+    for format, columns in [(None, {}), ("text", {}), ("conllu", {}), ("csv", {"column": "t"})]:
+        with pytest.raises(ElmoError, match=f"a.txt.*{said}"):
+            list(Records.of(path, format, **columns))
+
+
+@pytest.mark.parametrize(("content", "said"), OTHER_TEXT.values(), ids=OTHER_TEXT)
+def test_text_of_another_format_is_refused_unless_it_is_called_text(
+    tmp_path, monkeypatch, content, said
+):
+    path = write(tmp_path / "a.txt", content)
+    with pytest.raises(ElmoError, match=f"{said}.*--input-format text reads it as it is"):
+        list(Records.of(path))
+    assert read(path, "text")[0][1] == content.split("\n")[0]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    with pytest.raises(ElmoError, match=f"standard input {said}"):
+        list(Records.of("-"))
+
+
+def test_a_nul_byte_far_into_a_text_is_an_error_at_its_line(tmp_path):
+    with pytest.raises(ElmoError, match="line 2001: a NUL byte"):
+        list(Records.of(write(tmp_path / "a.txt", b"a b\n" * 2000 + b"c\0d\n")))
+
+
+def test_text_that_only_begins_like_another_format_is_text(tmp_path):
+    for line in ["> so he wrote\nhello", "{ brace }", "[ 1 ] note", "1\ta\tb", "<p> is a tag", "-"]:
+        assert read(write(tmp_path / "a.txt", line))[0][1] == line.split("\n")[0]
+
+
+def test_a_json_array_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(ElmoError, match=r"a\.json, line 1: a JSON array.*jq -c '\.\[\]' FILE"):
+        list(Records.of(write(tmp_path / "a.json", '[{"t": "a"}]'), column="t"))
+
+
+def test_a_mark_where_files_were_joined_is_no_part_of_a_word(tmp_path):
+    path = write(tmp_path / "a.txt", b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
+    assert [r.words for r in Records.of(path)] == [["a"], ["b"]]
 
 
 def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
@@ -222,7 +434,8 @@ def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
     ]:
         with pytest.raises(ElmoError, match=said):
             Records.of(**arguments)
-    with pytest.raises(ElmoError, match=r"a\.txt, line 1: not UTF-8 \(byte 0xe9 at column 4\)"):
+    said = r"a\.txt, line 1: not UTF-8 \(byte 0xe9 at column 4\).*iconv -f ENCODING.*WINDOWS-1252"
+    with pytest.raises(ElmoError, match=said):
         list(Records.of(text))
 
 

@@ -1,10 +1,19 @@
 """What counts as sentences, and what the errors say of everything else."""
 
+import types
+
 import numpy as np
 import pytest
 
 from elmo_jax import ElmoError
-from elmo_jax.sentences import check_not_a_string, check_sentence, check_sentences, tokenize
+from elmo_jax.errors import WhitespaceWarning
+from elmo_jax.sentences import (
+    CheckedWords,
+    check_not_a_string,
+    check_sentence,
+    check_sentences,
+    tokenize,
+)
 
 GOOD = [[], ["a"], ("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], object)]
 
@@ -37,7 +46,7 @@ def test_sentences_may_be_any_iterable():
         (
             b"The bank .",
             "Expected a list of sentences, got one bytes b'The bank .'. "
-            "For one sentence, write [sentence.split()].",
+            "For one sentence, write [sentence.decode().split()].",
         ),
         (7, "Expected a list of sentences, got int 7."),
         (None, "Expected a list of sentences, got NoneType None."),
@@ -54,7 +63,7 @@ def test_sentences_may_be_any_iterable():
         (
             [b"The bank ."],
             "Expected sentence 0 as a list of words, got the bytes b'The bank .'. "
-            "Split it first: sentence.split().",
+            "Split it first: sentence.decode().split().",
         ),
         ([["a"], 7], "Expected sentence 1 as a list of words, got int 7."),
         ([None], "Expected sentence 0 as a list of words, got NoneType None."),
@@ -124,3 +133,80 @@ def test_a_tokenizer_that_gives_no_words_is_found_by_the_check_of_sentences():
         "Expected sentence 0 as a list of words, got the str 'A B'. "
         "Split it first: sentence.split()."
     )
+
+
+# Spaces, empty strings, tables
+
+
+@pytest.mark.parametrize("sentence", [["The", ""], ("", "a"), np.array(["a", ""])], ids=repr)
+def test_an_empty_string_is_no_word_and_padding_is_not_needed(sentence):
+    position = list(sentence).index("")
+    text = message(check_sentences, [["a"], sentence])
+    assert f"position {position} of sentence 1 is an empty string" in text
+    assert "leave empty strings out" in text
+
+
+@pytest.mark.parametrize("word", ["New York", "a\tb", "a\n", " a"])
+def test_a_word_that_holds_a_space_is_warned_of_once(word):
+    with pytest.warns(WhitespaceWarning, match="of sentence 1 holds whitespace") as told:
+        check_sentences([["a"], ["b", word], [word]])
+    assert [warning.filename for warning in told] == [__file__], "and points at the caller"
+
+
+def test_no_break_spaces_in_a_word_are_its_own_and_checked_words_are_not_checked_again():
+    check_sentences([["1\xa0000"], CheckedWords(["New York"])])
+
+
+class Table:
+    """As a table of pandas, polars or pyarrow."""
+
+    def __init__(self, attribute):
+        setattr(self, attribute, ["text", "label"])
+
+    def __iter__(self):
+        yield from ["text", "label"]
+
+
+TABLES = [{"text": ["a b"]}, types.MappingProxyType({"text": 1}), Table("columns")]
+
+
+@pytest.mark.parametrize("table", [*TABLES, Table("column_names")], ids=lambda t: type(t).__name__)
+def test_a_table_or_mapping_is_an_error_that_says_what_to_pass(table):
+    for function in (check_not_a_string, check_sentences, tokenize):
+        text = message(function, table)
+        assert "keys 'text'" in text and "['text']" in text
+
+
+@pytest.mark.parametrize("items", [{"a b"}, frozenset(["a b"]), {"a": 1}.keys()], ids=repr)
+def test_a_set_is_refused_because_it_has_no_order(items):
+    assert "no order" in message(tokenize, items)
+
+
+@pytest.mark.parametrize("items", [bytearray(b"a"), memoryview(b"a"), np.array("a b")], ids=repr)
+def test_one_value_is_no_list_of_sentences(items):
+    assert message(tokenize, items).startswith("Expected a list of sentences, got")
+
+
+def test_a_column_of_a_table_is_a_list_of_texts():
+    class Series(list):
+        """As pandas has it: with keys, but without columns."""
+
+        ndim = 1
+
+        def keys(self):
+            return range(len(self))
+
+    assert list(tokenize(Series(["a b", "c"]))) == [["a", "b"], ["c"]]
+    assert list(tokenize(np.array(["a b", "c"]))) == [["a", "b"], ["c"]]
+
+
+def test_a_text_that_is_split_at_an_unusual_space_is_warned_of_once():
+    texts = ["a b", "1\xa0000 km", "2\xa0000"]
+    with pytest.warns(WhitespaceWarning, match=r"text 1: '1\\xa0000' is split at U\+00A0") as told:
+        assert list(tokenize(texts)) == [["a", "b"], ["1", "000", "km"], ["2", "000"]]
+    assert len(told) == 1
+    assert list(tokenize(texts, "spaces")) == [["a", "b"], ["1\xa0000", "km"], ["2\xa0000"]]
+
+
+def test_a_blank_text_has_no_words_whatever_the_tokenizer():
+    assert list(tokenize(["", " "], lambda text: text.split(" "))) == [[], []]

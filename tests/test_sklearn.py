@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -118,11 +119,14 @@ def test_set_output_makes_a_named_table(fake):
     [
         ("The bank", "one str 'The bank'"),
         ([["The"], [1]], "position 0 of sentence 1, got int 1"),
-        (np.array("The bank"), "got a single value"),
+        (np.array("The bank"), "list of sentences, got ndarray"),
+        (np.array([["The bank"]]), "got an array of shape (1, 1). Pass one column"),
+        ({"text": ["The bank"]}, "a dict with the columns or keys 'text'"),
+        ({"The bank"}, "the set {'The bank'}, which has no order"),
     ],
 )
 def test_bad_texts_are_refused(make_model, texts, told):
-    with pytest.raises(ElmoError, match=told):
+    with pytest.raises(ElmoError, match=re.escape(told)):
         ElmoTransformer(make_model(3)[0]).fit_transform(texts)
 
 

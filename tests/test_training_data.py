@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.characters import encode_words
+from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.training import lanes as lanes_module
 from elmo_jax.training.candidates import log_expected_count, sample, sample_both
 from elmo_jax.training.corpus import Corpus, survey
@@ -44,7 +45,7 @@ def shards(tmp_path):
 
 
 def test_plain_and_compressed_files_read_alike(tmp_path):
-    text = "Ein Häuschen .\n\n  zwei\u00a0Wörter  \n".encode()
+    text = "Ein Häuschen .\n\n  zwei Wörter  \n".encode()
     openers = {"p.txt": open, "g.txt.gz": gzip.open, "x.txt.xz": lzma.open, "b.txt.bz2": bz2.open}
     for name, opener in openers.items():
         with opener(tmp_path / name, "wb") as file:
@@ -53,7 +54,7 @@ def test_plain_and_compressed_files_read_alike(tmp_path):
         assert list(corpus.sentences()) == [["Ein", "Häuschen", "."], ["zwei", "Wörter"]]
 
 
-def test_a_glob_is_sorted_and_a_file_comes_once(tmp_path):
+def test_a_glob_is_sorted_and_adds_what_is_not_named(tmp_path):
     for name in ("b.txt", "a.txt", "c.txt"):
         (tmp_path / name).write_text("x\n")
     corpus = Corpus.of([tmp_path / "b.txt", str(tmp_path / "*.txt")])
@@ -80,6 +81,65 @@ def test_faults_are_reported_with_their_place_and_passed_over(tmp_path, caplog):
     for name in names:
         with pytest.raises(ElmoError, match=name):
             survey(Corpus.of(tmp_path / name, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("The bank .\n".encode("utf-16"), "is UTF-16, expected UTF-8.*iconv -f UTF-16"),
+        ("一个 bank\n".encode("utf-16-le"), "is UTF-16LE"),
+        (gzip.compress(b"a b\n"), r"gzip data, not text.*\.gz"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file"),
+        (b"\x01\x02\0\0\x09\n", "is no text: byte 3 is NUL"),
+        (">x\nMKV\n", "looks like FASTA.*--input-format text reads it as it is"),
+        ("déjà vu\n".encode("latin-1") * 3, "3 of its 3 lines are not, and 0 .*iconv -f ENCODING"),
+        (("a b\n" * 60 + "é\n").encode("latin-1") * 5, "5 of its 305 lines"),
+        (("a b\n" * 600 + "é\n").encode("latin-1") * 5, None),
+        ("é\n".encode() * 4 + b"\xe9\n" * 3, None),
+    ],
+)
+def test_what_is_no_text_or_in_another_encoding_is_never_trained_on(tmp_path, content, said):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if said is None:
+        assert survey(Corpus.of(path)).n_words
+        return
+    with pytest.raises(ElmoError, match=f"a.txt.*{said}"):
+        survey(Corpus.of(path))
+
+
+def test_files_of_other_formats_are_no_corpus_unless_they_are_called_text(tmp_path):
+    for name in ("a.csv", "a.tsv.gz", "a.conllu", "a.jsonl", "a.json", "a.fasta", "a.parquet"):
+        (tmp_path / name).write_bytes(b"")
+        with pytest.raises(
+            ElmoError, match=rf"{name} is read as .*Records\.of.*--input-format text"
+        ):
+            Corpus.of(tmp_path / name)
+    (tmp_path / "a.csv").write_text(">x\nMKV\n")
+    corpus = Corpus.of(tmp_path / "a.csv", format="text")
+    assert list(corpus.sentences()) == [[">x"], ["MKV"]]
+
+
+def test_a_nul_byte_in_a_text_is_reported_like_other_bytes(tmp_path, caplog):
+    (tmp_path / "a.txt").write_bytes(b"a b\n" * 2000 + b"c\0d\n")
+    corpus = Corpus.of(tmp_path / "a.txt")
+    assert survey(corpus).counts["c\ufffdd"] == 1
+    assert "line 2001, byte 2: 0x00" in caplog.text
+
+
+def test_a_corpus_is_split_by_a_named_tokenizer_and_warns_of_unusual_spaces_once(tmp_path):
+    (tmp_path / "a.txt").write_text("a\n1\xa0000 km\n2\xa0000\n", encoding="utf-8")
+    with pytest.warns(WhitespaceWarning, match=r"a\.txt, line 2: '1\\xa0000' is split") as told:
+        survey(Corpus.of(tmp_path / "a.txt"))
+    assert len(told) == 1
+    corpus = Corpus.of(tmp_path / "a.txt", tokenizer="spaces")
+    assert list(corpus.sentences()) == [["a"], ["1\xa0000", "km"], ["2\xa0000"]]
+    stream = ShuffledSentences(corpus, (0, 0), 10)
+    assert sorted(itertools.islice(stream, 3)) == sorted(corpus.sentences())
+    with pytest.raises(ElmoError, match="Unknown tokenizer 'no'"):
+        Corpus.of(tmp_path / "a.txt", tokenizer="no")
+    with pytest.raises(ElmoError, match="Expected the name of a tokenizer"):
+        Corpus.of(tmp_path / "a.txt", tokenizer=str.split)
 
 
 def test_the_survey_counts(tmp_path):

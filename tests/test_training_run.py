@@ -25,6 +25,7 @@ from benchmarks.own_training import OwnTraining
 from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
+from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.parameters import flatten
 from elmo_jax.training import (
     TrainingDiverged,
@@ -276,6 +277,8 @@ def test_a_model_that_is_gone_is_written_again(trained, text, tmp_path):
 def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
     with pytest.raises(ElmoError, match=r"dropout was 0\.1, is 0\.2"):
         training_run.run(trained[0], text, dropout=0.2)
+    with pytest.raises(ElmoError, match="tokenizer was 'whitespace', is 'spaces'"):
+        training_run.run(trained[0], text, tokenizer="spaces")
     (tmp_path / "other.txt").write_text("a b c\n")
     with pytest.raises(ElmoError, match="text files"):
         training_run.run(trained[0], tmp_path / "other.txt")
@@ -623,6 +626,13 @@ def test_clear_errors(model, text, tmp_path):
         train(tmp_path / "run", text)
     with pytest.raises(ElmoError, match=r"recipe is 'sgd'.*batch_size is 0"):
         TrainingSettings(recipe="sgd", batch_size=0)
+    with pytest.raises(ElmoError, match="where the run writes"):
+        (tmp_path / "in" / "model").mkdir(parents=True)
+        (tmp_path / "in" / "model" / "a.txt").write_text("a b\n")
+        train(tmp_path / "in", tmp_path / "in" / "model" / "a.txt", config=config)
+    with pytest.raises(ElmoError, match="would be lost"):
+        (tmp_path / "in" / "vocab.txt").write_text("a b\n")
+        train(tmp_path / "in", text, config=config, valid_files=tmp_path / "in" / "vocab.txt")
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ElmoError, match="No sentence"):
         train(tmp_path / "run", tmp_path / "empty.txt", config=config)
@@ -681,6 +691,15 @@ def test_the_commands(text, tmp_path):
         reset = "" if form == "native" else " --reset-state"
         result = evaluate_command.run(parser.parse_args((arguments + reset).split()))
         assert result["perplexity"] == pytest.approx(summary["valid_perplexity"], rel=1e-4)
+    (tmp_path / "line.txt").write_text("w1\xa0w2 w3\n", encoding="utf-8")
+    native = f"{summary['model']['native']} {tmp_path}/line.txt --quiet"
+    with pytest.warns(WhitespaceWarning):
+        assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 4
+    config = Path(summary["model"]["native"]) / "config.json"
+    recorded = config.read_text(encoding="utf-8")
+    assert '"tokenizer": "whitespace"' in recorded
+    config.write_text(recorded.replace("whitespace", "spaces"), encoding="utf-8")
+    assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 3
     with pytest.raises(ElmoError, match="no vocabulary"):
         arguments = f"{summary['model']['native']} {text} --vocabulary {tmp_path}/none.txt"
         evaluate_command.run(parser.parse_args(arguments.split()))

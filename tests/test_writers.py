@@ -1,5 +1,6 @@
 """Every output format: exact layout, round trips, equal bytes, clear refusals."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from elmo_jax import ElmoError
 from elmo_jax.files import check_space
-from elmo_jax.readers import Record
+from elmo_jax.readers import Record, Records
 from elmo_jax.writers import Layout, hdf5, npz, parquet, writer_for
 
 TEXTS = ["a / b", 'quo"te', "back\\slash naïve 😀", "", "a / b"]
@@ -143,6 +144,36 @@ def test_parquet_has_a_row_a_sentence_and_a_column_a_layer(tmp_path):
     layout, results = case(pooled=True, keys=False, with_text=False)
     table = pq.read_table(write(tmp_path / "b.parquet", layout, results))
     assert table.column_names == ["vector"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_csv_has_a_row_a_token_whose_numbers_read_the_same(tmp_path, dtype):
+    layout, results = case(dtype=dtype)
+    with write(tmp_path / "a.csv", layout, results).open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["key", "sentence", "position", "token", "v0", "v1"]
+    assert [row[:4] for row in rows] == [
+        [record.key or "", str(i), str(place), word]
+        for i, (record, _) in enumerate(results)
+        for place, word in enumerate(record.words)
+    ]
+    found = np.array([row[4:] for row in rows]).astype(dtype)
+    np.testing.assert_array_equal(found, np.concatenate([vector for _, vector in results]))
+
+
+def test_csv_has_a_row_a_sentence_that_the_reader_reads_back(tmp_path):
+    layout, results = case((3, 2), pooled=True)
+    path = write(tmp_path / "a.csv", layout, results)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["key", "text", *(f"layer_{i}_v{j}" for i in range(3) for j in (0, 1))]
+    found = [[float(row["layer_2_v0"]), float(row["layer_2_v1"])] for row in rows]
+    np.testing.assert_array_equal(np.float32(found), np.stack([vector[2] for _, vector in results]))
+    records = Records.of(path, column="text", key_column="key")
+    assert [(r.text, r.key) for r in records] == [(r.text, r.key) for r in RECORDS]
+    layout, results = case(pooled=True, keys=False, with_text=False)
+    path = write(tmp_path / "b.csv", layout, results)
+    assert path.read_text("utf-8").startswith("v0,v1\n")
 
 
 def test_parquet_without_a_token_is_an_empty_table(tmp_path):

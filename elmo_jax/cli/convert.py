@@ -17,8 +17,10 @@ from ..checkpoint import (
     read_metadata,
     save,
 )
+from ..files import refuse_input
 from ..loading import model_folder
 from ..parameters import count_parameters
+from .model import files_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +67,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         config, params = open_model(source)
     native = is_native(source)
     format, out = args.to or ("hdf5" if native else "native"), Path(args.out)
+    sources = [Path(args.source), source] if args.weights else files_of(source)
+    for name in FILES[format]:
+        refuse_input(out / name, sources)
     save(
         out,
         config,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..readers import FORMATS
-from .model import add_model_arguments, layers_argument, note, open_elmo
+from .model import add_model_arguments, layers_argument, model_files, note, open_elmo
 from .words import add_tokenizer_arguments, tokenizer_of
 
 
@@ -27,12 +27,14 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "input",
         metavar="INPUT",
         nargs="+",
-        help="files or patterns, or - for standard input: UTF-8 text, one sentence a line; "
-        ".conllu, .jsonl, .parquet, .fasta; each also as .gz, .xz, .bz2 or .zst",
+        help="files or patterns, or - for standard input: UTF-8 text, one sentence a line; a file "
+        "is read as often as it is named, a pattern adds those that are not named; "
+        ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst",
     )
     add("--input-format", choices=FORMATS, help="of all files (default: by their suffixes)")
-    add("--column", metavar="NAME", help="of JSON lines and Parquet: that with the sentences")
-    add("--key-column", metavar="NAME", help="of JSON lines and Parquet: that with their keys")
+    tables = "of JSON lines, Parquet, CSV and TSV"
+    add("--column", metavar="NAME", help=f"{tables}: that with the sentences")
+    add("--key-column", metavar="NAME", help=f"{tables}: that with their keys")
     add_tokenizer_arguments(group)
     add("--strict", action="store_true", help="refuse blank lines; else they are empty sentences")
 
@@ -44,7 +46,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--output",
         metavar="OUT",
         required=True,
-        help="the file to write: .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, or, "
+        help="the file to write: .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv, or, "
         "with --pooling, .npy",
     )
     add(
@@ -91,8 +93,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from ..embedding import PART_TOKENS, embed_corpus
     from ..embedding.finishing import check_target
+    from ..files import refuse_input
     from ..readers import Records
 
+    refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = Records.of(
         args.input,

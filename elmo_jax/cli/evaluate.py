@@ -15,7 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder, zip or name (mini) of a model with its softmax")
-    add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
+    add(
+        "files",
+        nargs="+",
+        help="text, one tokenised sentence a line; .gz, .xz, .bz2, .zst; a file is read as often "
+        "as it is named, a pattern adds those that are not named",
+    )
     add("--vocabulary", help="words of the softmax; default: vocab.txt in the model's folder")
     add("--batch-size", type=int, default=32, help="rows of text (default: %(default)s)")
     add("--max-tokens", type=int, help="measure so many, to the end of a sentence (default: all)")
@@ -26,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where the model says so, otherwise carried on",
     )
     add("--precision", choices=PRECISIONS, default="float32", help="of the matrix products")
+    add(
+        "--tokenizer",
+        metavar="NAME",
+        help="lines to words: whitespace, spaces, …; default: as in training, where the model says "
+        "so, otherwise whitespace",
+    )
+    add("--input-format", choices=("text",), help="read as plain text, whatever it looks like")
     add("--strict", action="store_true", help="stop at faults of the text")
     add("--quiet", action="store_true", help="no progress bar")
 
@@ -41,7 +53,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     model = model_folder(args.model)
     result = evaluate(
         *load_language_model(model, args.vocabulary),
-        Corpus.of(args.files, args.strict),
+        Corpus.of(
+            args.files,
+            args.strict,
+            tokenizer=args.tokenizer or _training(model).get("tokenizer", "whitespace"),
+            format=args.input_format,
+        ),
         batch_size=args.batch_size,
         max_tokens=args.max_tokens,
         reset_state=_resets(args, model),
@@ -63,5 +80,9 @@ def text(summary: dict[str, Any]) -> str:
 def _resets(args: argparse.Namespace, model: Path) -> bool:
     if args.reset_state is not None:
         return bool(args.reset_state)
-    training = read_metadata(model).get("training", {}) if is_native(model) else {}
-    return bool(training.get("reset_state", False))
+    return bool(_training(model).get("reset_state", False))
+
+
+def _training(model: Path) -> dict[str, Any]:
+    """What the model says of its training."""
+    return read_metadata(model).get("training", {}) if is_native(model) else {}

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError
-from .model import add_model_arguments, open_elmo
-from .reading import add_text_arguments, reading
+from .model import add_model_arguments, model_files, open_elmo
+from .reading import add_text_arguments, input_files, reading
 
 _PAGES = (".html", ".htm")
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..embedding.progress import progress_bar
     from ..exploring import embed_occurrences, find_occurrences, write_figure, write_page
     from ..exploring.figure import SUFFIXES
-    from ..files import refuse_existing
+    from ..files import refuse_existing, refuse_input
 
     target = Path(args.output)
     suffix = target.suffix.lower()
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ElmoError(
             f"Cannot draw {target}: expected a name that ends in .html, {', '.join(SUFFIXES)}."
         )
+    refuse_input(target, [*input_files(args), *model_files(args)])
     refuse_existing(target, args.overwrite)
     if args.max < 1:
         raise ElmoError(f"Expected --max of at least 1, got {args.max}.")

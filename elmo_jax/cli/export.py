@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from .model import files_of
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""
@@ -30,10 +32,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: for a model or choice that cannot be exported, or an output that exists.
     """
     from ..exporting import export_function
-    from ..files import refuse_existing
+    from ..files import refuse_existing, refuse_input
     from ..loading import load
 
     out = Path(args.output)
+    refuse_input(out, files_of(Path(args.model)) if args.model else ())
     refuse_existing(out, args.overwrite)
     config, params = load(args.model)
     export_function(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,17 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
 def layers_argument(text: str) -> str | int:
     """What ``--layers`` or ``--layer`` says: a number, or a name."""
     return int(text) if text.lstrip("-").isdigit() else text
+
+
+def model_files(args: argparse.Namespace) -> list[Path]:
+    """The files of the model, where the arguments name files, which no output may replace."""
+    named = [Path(name) for name in (args.model, args.options_file, args.weight_file) if name]
+    return [file for path in named for file in files_of(path)]
+
+
+def files_of(model: Path) -> list[Path]:
+    """A file, or the files of a folder; none of what is not there."""
+    return sorted(model.iterdir()) if model.is_dir() else [model]
 
 
 def open_elmo(args: argparse.Namespace) -> Elmo:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError
+from ..sentences import tokenize
 from .model import add_model_arguments, layers_argument, open_elmo
 from .reading import Read, add_text_arguments, reading
 from .words import tokenizer_of
@@ -75,7 +76,8 @@ def _queries(args: argparse.Namespace, read: Read) -> Sequence[Occurrence]:
     from ..exploring.occurrences import occurrences
 
     if args.sentence is not None:
-        return [occurrence_in(tokenizer_of(args)(args.sentence), args.word, exact=args.exact)]
+        (words,) = tokenize([args.sentence], tokenizer_of(args))
+        return [occurrence_in(words, args.word, exact=args.exact)]
     if args.occurrence == "each":
         return find_occurrences(args.word, read(), most=_EACH, exact=args.exact)
     if not args.occurrence.isdigit() or args.occurrence == "0":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ElmoError
+from ..tokenizers import Tokenizer, warn_of_other_spaces
 from .words import add_tokenizer_arguments, tokenizer_of
 
 if TYPE_CHECKING:
@@ -29,19 +31,35 @@ def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False)
         required=True,
         help="a file or pattern of a format that `elmo-jax embed` reads; - for standard input",
     )
-    add("--column", metavar="NAME", help="of JSON lines and Parquet: that with the sentences")
+    add_format_arguments(parser)
     if labels:
         either = parser.add_mutually_exclusive_group()
         either.add_argument("--labels", metavar="FILE", help="a label for each line, in a file")
         either.add_argument(
             "--label-column",
-            type=int,
             metavar="N",
             help="lines are columns between tabs: the label is in column N (from 1), the "
-            "sentence in the first of the others",
+            "sentence in the first of the others; with --column, the name of the label's column",
         )
     add_tokenizer_arguments(parser)
     add("--exact", action="store_true", help="tell upper from lower case in WORD")
+
+
+def add_format_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how the file is read."""
+    from ..readers import FORMATS
+
+    add = parser.add_argument
+    add("--input-format", choices=FORMATS, help="of the text (default: by its suffix)")
+    add("--column", metavar="NAME", help="of a table (CSV, JSON lines, …): that with the sentences")
+
+
+def input_files(args: argparse.Namespace) -> list[Path]:
+    """The files that ``reading`` reads, which no output may replace."""
+    from ..readers import find_files
+
+    named = [name for name in (args.input, getattr(args, "labels", None)) if name is not None]
+    return list(find_files(named, or_stdin=True)) if named else []
 
 
 def reading(args: argparse.Namespace) -> Read:
@@ -50,34 +68,47 @@ def reading(args: argparse.Namespace) -> Read:
     Raises:
         ElmoError: for a text, labels or a tokenizer that cannot be used.
     """
-    from ..readers import Records
+    from ..readers import Records, format_of
 
-    labels_file, column = getattr(args, "labels", None), getattr(args, "label_column", None)
-    if args.split_sentences and (labels_file or column):
+    labels_file, label_column = getattr(args, "labels", None), getattr(args, "label_column", None)
+    if args.split_sentences and (labels_file or label_column):
         raise ElmoError("Labels belong to lines; --split-sentences gives up the lines. Leave one.")
     tokenizer = tokenizer_of(args)
+    format = args.input_format
+    if label_column is not None and args.column is None and format in (None, "text"):
+        return functools.partial(
+            _with_label_column, Records.of(args.input, "text"), _number(label_column), tokenizer
+        )
+    if labels_file is not None and args.column is None and format_of(args.input) == "tsv":
+        format = format or "text"  # each label is that of a line
     records = Records.of(
-        args.input, column=args.column, tokenizer=tokenizer, running_text=args.split_sentences
+        args.input,
+        format,
+        column=args.column,
+        key_column=label_column,
+        tokenizer=tokenizer,
+        running_text=args.split_sentences,
     )
-    labels = Records.of(labels_file, "text") if labels_file else None
+    if labels_file is not None:
+        return functools.partial(_with_labels, args, records, Records.of(labels_file, "text"))
+    return functools.partial(_with_keys, records, labelled=label_column is not None)
 
-    def read() -> Iterator[Labelled]:
-        from ..exploring import Labelled
 
-        if labels is not None:
-            yield from _with_labels(args, records, labels)
-        elif column is not None:
-            for record in records:
-                where = f"{record.file}, line {record.number}"
-                sentence, label = (
-                    _columns(record.text, column, where) if record.text else ("", None)
-                )
-                yield Labelled(tokenizer(sentence), label)
-        else:
-            for record in records:
-                yield Labelled(record.words, None)
+def _with_keys(records: Records, *, labelled: bool) -> Iterator[Labelled]:
+    from ..exploring import Labelled
 
-    return read
+    for record in records:
+        yield Labelled(record.words, record.key if labelled else None)
+
+
+def _with_label_column(records: Records, column: int, split: Tokenizer) -> Iterator[Labelled]:
+    from ..exploring import Labelled
+
+    warned = split is not str.split
+    for where, line in records.lines():
+        sentence, label = _columns(line, column, where) if line.strip() else ("", None)
+        warned = warned or warn_of_other_spaces(sentence, where)
+        yield Labelled(split(sentence) if sentence else [], label)
 
 
 def _with_labels(args: argparse.Namespace, records: Records, labels: Records) -> Iterator[Labelled]:
@@ -92,6 +123,15 @@ def _with_labels(args: argparse.Namespace, records: Records, labels: Records) ->
                 f"before line {number}. Expected a label for each line."
             )
         yield Labelled(record.words, label.text or None)
+
+
+def _number(label_column: str) -> int:
+    if not label_column.isdecimal():
+        raise ElmoError(
+            f"--label-column {label_column} is a name, so which column holds the sentences? Name "
+            "it with --column; or give the number of a column between tabs."
+        )
+    return int(label_column)
 
 
 def _columns(line: str, column: int, where: str) -> tuple[str, str | None]:

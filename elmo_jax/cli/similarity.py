@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError
-from .model import add_model_arguments, layers_argument, open_elmo
+from ..sentences import tokenize
+from .model import add_model_arguments, layers_argument, model_files, open_elmo
+from .reading import add_format_arguments, input_files
 from .words import add_tokenizer_arguments, tokenizer_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sentences", metavar="SENTENCE", nargs="*", help="two or more sentences")
     add("--in", dest="input", metavar="FILE", help="or a text with them, one a line; - for stdin")
+    add_format_arguments(parser)
     add("--words", action="store_true", help="compare two sentences word by word")
     add("-o", "--output", metavar="OUT", help="draw: heat.html; or .png, .pdf, .svg (extra: plots)")
     add("--layer", type=layers_argument, default="average", help="average (default), top, a number")
@@ -39,9 +42,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: for sentences, a model or an output that cannot be used.
     """
     from ..exploring import write_heatmap
-    from ..files import refuse_existing
+    from ..files import refuse_existing, refuse_input
 
     if args.output:
+        refuse_input(Path(args.output), [*input_files(args), *model_files(args)])
         refuse_existing(Path(args.output), args.overwrite)
     sentences = _sentences(args)
     heatmap = _compare(args, sentences)
@@ -80,13 +84,19 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
         raise ElmoError("Expected sentences as arguments, or a text with --in FILE.")
     tokenizer, language = tokenizer_of(args), args.split_sentences
     if args.input:
-        records = Records.of(args.input, tokenizer=tokenizer, running_text=language)
+        records = Records.of(
+            args.input,
+            args.input_format,
+            column=args.column,
+            tokenizer=tokenizer,
+            running_text=language,
+        )
         sentences = [record.words for record in records if record.text]
     else:
         texts = args.sentences
         if language:
             texts = [sentence for text in texts for sentence in split_sentences(text, language)]
-        sentences = [tokenizer(text) for text in texts]
+        sentences = list(tokenize(texts, tokenizer))
     if not 2 <= len(sentences) <= _MOST:
         raise ElmoError(f"Expected 2 to {_MOST} sentences to compare, got {len(sentences):,}.")
     if not all(sentences):

@@ -28,6 +28,7 @@ _HELP = {
     "weight_decay": "of AdamW (modern)",
     "dropout": "share dropped of each LSTM layer's input, and of the output",
     "reset_state": "start every sentence from a zero state, or carry it on; default: as the recipe",
+    "tokenizer": "lines to words: whitespace, spaces, words, spacy…, nltk…",
     "precision": "of the matrix products",
     "seed": "of weights, order, dropout and samples",
     "shuffle_buffer": "sentences in memory to shuffle, a direction",
@@ -42,7 +43,12 @@ _CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
-    add("files", nargs="+", help="text, one tokenised sentence a line; .gz, .xz, .bz2; patterns")
+    add(
+        "files",
+        nargs="+",
+        help="text, one tokenised sentence a line; .gz, .xz, .bz2, .zst; a file is read as often "
+        "as it is named, a pattern adds those that are not named",
+    )
     add(
         "-o", "--output", required=True, help="folder of the run; an unfinished one is gone on with"
     )
@@ -64,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--valid", nargs="+", help="text to measure the perplexity on")
     add("--max-valid-tokens", type=int, help="how much of it (default: all)")
     add("--format", choices=[*FORMATS, "both"], default="native", help="of the result")
+    add("--input-format", choices=("text",), help="read as plain text, whatever it looks like")
     add("--strict", action="store_true", help="stop at faults of the text")
     add("--quiet", action="store_true", help="no progress bar")
     settings = parser.add_argument_group("settings")
@@ -106,6 +113,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         settings=_settings(args, options),
         formats=FORMATS if args.format == "both" else (args.format,),
         strict=args.strict,
+        input_format=args.input_format,
         progress=not args.quiet,
     )
 

@@ -15,7 +15,7 @@ def add_tokenizer_arguments(parser: argparse._ActionsContainer) -> None:
         "--tokenizer",
         metavar="NAME",
         default="whitespace",
-        help="lines to words: whitespace (default), words, spacy[:LANGUAGE or PIPELINE], "
+        help="lines to words: whitespace (default), spaces, words, spacy[:LANGUAGE or PIPELINE], "
         "nltk[:treebank|wordpunct|casual]",
     )
     parser.add_argument(

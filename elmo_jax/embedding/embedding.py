@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ..embedder import Elmo
-from ..files import check_space, shown_size
+from ..files import check_space, refuse_input, shown_size
 from ..pooling import check_pooling
 from ..readers import Record
 from ..selection import Layers
+from ..sentences import CheckedWords
 from ..writers import Results, writer_for
 from .finishing import check_target, finish, join, kept, summary
 from .job import Choice, Job
@@ -72,9 +73,10 @@ def embed_corpus(
 
     Returns:
         The counts, sizes and times of this run, ready for JSON: ``output``, ``sentences``,
-        ``tokens``, ``blank_lines``, ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``,
-        ``parts_found`` (finished before), ``shard``, ``finished`` (whether the output is there),
-        ``bytes`` (of the output; of the parts if it is not), ``seconds``, ``tokens_per_second``.
+        ``tokens``, ``blank_lines``, ``duplicate_keys`` (records with a key that an earlier one
+        has), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found`` (finished
+        before), ``shard``, ``finished`` (whether the output is there), ``bytes`` (of the output; of
+        the parts if it is not), ``seconds``, ``tokens_per_second``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used. What is finished stays.
@@ -86,6 +88,7 @@ def embed_corpus(
     """
     target = Path(output)
     writer, folder = writer_for(target), PartsFolder.beside(target)
+    refuse_input(target, getattr(records, "files", ()))
     check_target(target, overwrite)
     if pooling is not None:
         check_pooling(pooling)
@@ -121,6 +124,7 @@ def embed_corpus(
     tokens = sum(job.parts[number].tokens for number in missing)
     return {
         **summary(job, target),
+        "duplicate_keys": found.duplicate_keys,
         "shard": None if shard is None else f"{shard[0]}/{shard[1]}",
         "parts_found": len(chosen) - len(missing),
         "finished": shard is None,
@@ -138,7 +142,7 @@ def _embedded(elmo: Elmo, records: Iterator[Record], choice: Choice) -> Results:
     def sentences() -> Iterator[Sequence[str]]:
         for record in records:
             waiting.append(record)
-            yield record.words
+            yield CheckedWords(record.words)  # by the survey
 
     elmo.forget_words()
     for vectors in elmo.stream(

@@ -56,6 +56,9 @@ def merge_parts(
     writer, folder = writer_for(target), PartsFolder.beside(target)
     check_target(target, overwrite)
     folders = [_folder(Path(name)) for name in named]
+    for source in folders:
+        if target.absolute().parent.samefile(source.path):
+            raise ElmoError(f"Cannot write {target}: it would lie among the parts. Choose another.")
     job = _common_job(folders)
     writer.check(job.layout)
     with folder.opened(job), kept(target, folder, job):

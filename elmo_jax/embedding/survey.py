@@ -8,14 +8,17 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..errors import ElmoError
+from ..errors import DuplicateKeysWarning, ElmoError, warn_caller
 from ..ranges import check_count
 from ..readers import Record
-from ..sentences import check_sentence
+from ..sentences import checked_word, warn_of_space
 
 PART_TOKENS = 1 << 18
 """Tokens of a part: what is lost at most when a process is killed. Each part fills the lanes and
 the word table anew, which costs the less the longer it is."""
+
+_MOST_KEYS = 1 << 20
+"""Keys that are compared with later ones, so that memory stays bounded."""
 
 _SHOWN = 10
 
@@ -43,12 +46,14 @@ class Survey:
         text_bytes: size of the texts.
         longest_key: characters of the longest key; 0 if no record has one.
         blank: records without a word.
+        duplicate_keys: records with a key that an earlier one has, among the first million keys.
     """
 
     parts: tuple[Part, ...]
     text_bytes: int
     longest_key: int
     blank: int
+    duplicate_keys: int = 0
 
     @property
     def sentences(self) -> int:
@@ -81,13 +86,23 @@ def survey(
     text_bytes = longest_key = 0
     blank: list[tuple[str, int]] = []
     cutter = _Cutter(part_tokens)
+    keys = _Keys()
+    warned = False
     for record in records:
-        check_sentence(record.words, f"{record.file}, line {record.number}")
+        if not isinstance(record, Record):
+            raise ElmoError(
+                f"Expected records, got {type(record).__name__}. elmo_jax.readers.Records.of opens "
+                "files as such; Elmo.stream takes sentences that are in memory."
+            )
+        where = f"{record.file}, line {record.number}"
+        spaced = checked_word(record.words, where)
+        if spaced and not warned:
+            warned = warn_of_space(spaced, where)
         if record.key is not None and "\0" in record.key:
             raise ElmoError(
-                f"{record.file}, line {record.number}: the key {record.key!r} has a NUL "
-                "character, which no format can hold."
+                f"{where}: the key {record.key!r} has a NUL character, which no format can hold."
             )
+        keys.add(record, where)
         parts += cutter.add(record)
         text_bytes += len(record.text.encode("utf-8"))
         longest_key = max(longest_key, len(record.key or ""))
@@ -98,7 +113,8 @@ def survey(
         raise ElmoError("The input is empty: expected at least one sentence.")
     if strict and blank:
         raise ElmoError(_blank_lines(blank))
-    return Survey(tuple(parts), text_bytes, longest_key, len(blank))
+    keys.warn()
+    return Survey(tuple(parts), text_bytes, longest_key, len(blank), keys.n_duplicates)
 
 
 def check_repeatable(records: Iterable[Record]) -> None:
@@ -108,6 +124,35 @@ def check_repeatable(records: Iterable[Record]) -> None:
             f"Expected records that can be read more than once, got {type(records).__name__}, "
             "which can be read once. Pass a list, or what Records.of gives."
         )
+
+
+class _Keys:
+    """Counts records with a key that an earlier one has."""
+
+    def __init__(self) -> None:
+        self._hashes: set[int] = set()
+        self._first = ""
+        self.n_duplicates = 0
+
+    def add(self, record: Record, where: str) -> None:
+        """Count a record."""
+        if not record.key or record.key == record.text:  # CoNLL-U without sent_id
+            return
+        number = hash(record.key)
+        if number in self._hashes:
+            self._first = self._first or f"{record.key!r} ({where})"
+            self.n_duplicates += 1
+        elif len(self._hashes) < _MOST_KEYS:
+            self._hashes.add(number)
+
+    def warn(self) -> None:
+        """Warn if there was one."""
+        if self.n_duplicates:
+            warn_caller(
+                f"Records with a key that an earlier one has: {self.n_duplicates:,}, the first of "
+                f"them {self._first}. All are embedded; only their numbers tell them apart.",
+                DuplicateKeysWarning,
+            )
 
 
 class _Cutter:

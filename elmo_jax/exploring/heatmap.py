@@ -14,6 +14,7 @@ from ..embedder import Elmo
 from ..errors import ElmoError
 from ..files import atomic_file
 from ..selection import Layers
+from ..sentences import CheckedWords, check_not_a_string, check_sentences
 from .figure import SUFFIXES, new_figure, plain, save_figure
 
 _LONG = 24
@@ -59,6 +60,10 @@ def sentence_similarity(
         ElmoError: for an unknown layer or pooling, or bad sentences.
     """
     _one_layer(layer)
+    check_not_a_string(sentences)
+    sentences = list(sentences)
+    check_sentences(sentences)
+    sentences = [CheckedWords(words) for words in sentences]
     vectors_BD = _unit(elmo.embed_sentences(sentences, layer, pooling))
     names = [" ".join(words) for words in sentences]
     return Heatmap(names, names, vectors_BD @ vectors_BD.T)

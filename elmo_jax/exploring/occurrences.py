@@ -10,7 +10,7 @@ import numpy as np
 from ..embedder import Elmo
 from ..errors import ElmoError
 from ..ranges import check_count
-from ..sentences import check_not_a_string, check_sentence
+from ..sentences import CheckedWords, check_not_a_string, checked_word, warn_of_space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ def embed_occurrences(
     vectors = np.empty(
         (len(found), elmo.config.n_output_layers, elmo.config.output_dim), np.float32
     )
-    results = elmo.stream(occurrence.words for occurrence in found)
+    results = elmo.stream(CheckedWords(occurrence.words) for occurrence in found)
     for row, (occurrence, layers_LTD) in enumerate(zip(found, results, strict=True)):
         vectors[row] = layers_LTD[:, occurrence.position]
         if done is not None:
@@ -148,9 +148,12 @@ def labelled(
 ) -> Iterator[tuple[Sequence[str], str | None]]:
     """Sentences with their labels, checked."""
     check_not_a_string(sentences)
+    warned = False
     for number, sentence in enumerate(sentences):
         words, label = (
             (sentence.words, sentence.label) if isinstance(sentence, Labelled) else (sentence, None)
         )
-        check_sentence(words, f"sentence {number}")
-        yield words, label
+        spaced = checked_word(words, f"sentence {number}")
+        if spaced and not warned:
+            warned = warn_of_space(spaced, f"sentence {number}")
+        yield CheckedWords(words), label

@@ -3,6 +3,7 @@
 A record's words are the FORMs of the lines with a whole number as their ID: the words that carry
 the annotation. Of a multiword token (``1-2  don't``) its words are taken, not its own line; empty
 nodes (``8.1``) are no words of the text. The key is the sentence's ``sent_id``, or else its text.
+A block without words, such as a comment at the head of a file, is no sentence.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ def read_conllu(file: IO[bytes], source: Source) -> Iterator[Record]:
     """
     comments: dict[str, str] = {}
     words: list[str] = []
-    began = number = 0
+    began = 0
     for number, line in decoded_lines(file, source):
         line = line.rstrip("\r\n")
-        if line.strip() and not began:
-            began = number
-        if line.startswith("#"):
-            if found := _COMMENT.match(line):
-                comments[found[1]] = found[2].strip()
-        elif line.strip():
+        if not line.strip():
+            if words:
+                yield _record(words, comments, source, began)
+            comments, words, began = {}, [], 0
+            continue
+        began = began or number
+        if not line.startswith("#"):
             words += _word(line, number, len(words) + 1, source)
         elif words:
-            yield _record(words, comments, source, began)
-            comments, words, began = {}, [], 0
+            raise source.error(
+                number, "a comment inside a sentence. Sentences end with a blank line."
+            )
+        elif comment := _COMMENT.match(line):
+            comments[comment[1]] = comment[2].strip()
     if words:
         yield _record(words, comments, source, began)
 
@@ -54,6 +59,8 @@ def _word(line: str, number: int, expected: int, source: Source) -> list[str]:
             "Is it another format? --input-format names it.",
         )
     if columns[0] == str(expected):
+        if not columns[1]:
+            raise source.error(number, "the FORM, column 2, is empty.")
         return [columns[1]]
     if _OTHER_ID.fullmatch(columns[0]):
         return []

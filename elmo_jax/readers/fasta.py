@@ -22,6 +22,8 @@ def read_fasta(file: IO[bytes], source: Source) -> Iterator[Record]:
     key, parts, began = "", list[str](), 0
     for number, line in decoded_lines(file, source):
         line = line.strip()
+        if line.startswith(";"):  # a comment, in old files
+            continue
         if line.startswith(">"):
             if began:
                 yield _record(key, parts, source, began)

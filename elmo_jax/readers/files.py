@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import contextlib
 import glob
 import gzip
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ElmoError
-from .zstd import open_zstd
+from .unpacking import open_bz2, open_xz, open_zstd
 
 READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged file raises, compressed or not."""
@@ -22,30 +21,57 @@ READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
 
-def find_files(files: Files) -> tuple[Path, ...]:
-    """The files that paths and glob patterns name, each once; a pattern's matches sorted.
+STDIN = Path("-")
+"""What stands for standard input."""
+
+
+def find_files(files: Files, *, or_stdin: bool = False) -> tuple[Path, ...]:
+    """The files that paths and glob patterns name.
+
+    A path comes as often as it is named. A pattern stands for its matches in sorted order, without
+    files that are named themselves or were matched before, under whatever name.
+
+    Args:
+        files: a path or pattern, or several.
+        or_stdin: "-" stands for standard input.
 
     Raises:
         ElmoError: for a path that does not exist, a folder, or a pattern without a match.
     """
     named = [files] if isinstance(files, str | os.PathLike) else list(files)
+    names = [os.fspath(item) for item in named]
+    seen = {_identity(name) for name in names if Path(name).exists()}
     found: list[Path] = []
-    for name in [os.fspath(item) for item in named]:
-        # Path.glob takes no absolute pattern.
-        matches = [name] if Path(name).exists() else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+    for name in names:
+        if (or_stdin and name == "-") or Path(name).exists():
+            found.append(Path(name))
+            continue
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - takes absolute patterns
         if not matches:
             raise ElmoError(
                 f"No such file: {name!r}. There is no such file here ({Path.cwd()}), nor one "
                 "that matches it as a pattern."
             )
-        found += [path for path in map(Path, matches) if path not in found]
+        for match in matches:
+            if _identity(match) not in seen:
+                seen.add(_identity(match))
+                found.append(Path(match))
     folders = [str(path) for path in found if path.is_dir()]
-    if folders or not found:
+    if folders or not names:
         raise ElmoError(
             f"Expected text files, got {'the folder ' + folders[0] if folders else 'none'}. "
             "Name files, or a pattern such as 'corpus/*.txt.bz2'."
         )
     return tuple(found)
+
+
+def _identity(name: str) -> object:
+    """The same for all names of one file: links lead to it."""
+    try:
+        status = Path(name).stat()
+    except OSError:  # a link to nowhere, which is an error when it is opened
+        return name
+    return status.st_dev, status.st_ino
 
 
 def open_file(path: Path) -> IO[bytes]:
@@ -83,7 +109,7 @@ def reading(name: str) -> Iterator[None]:
 
 _OPENERS: dict[str, Any] = {
     ".gz": gzip.open,
-    ".xz": lzma.open,
-    ".bz2": bz2.open,
+    ".xz": open_xz,
+    ".bz2": open_bz2,
     ".zst": open_zstd,
 }

@@ -7,25 +7,37 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from ..splitting import stream_sentences
+from .contents import check_is_plain, check_is_text, head_of
 from .record import Record, Source
+
+CONVERT = (
+    "Convert the text from the encoding that it has: iconv -f ENCODING -t UTF-8 FILE > NEW, where "
+    "ENCODING is for instance WINDOWS-1252 (Western Europe), WINDOWS-1251 (Cyrillic) or GB18030 "
+    "(Chinese)."
+)
 
 
 def decoded_lines(file: IO[bytes], source: Source) -> Iterator[tuple[int, str]]:
     """Each line with its number, from 1. Only a line feed ends one.
 
     Raises:
-        ElmoError: at a line that is not UTF-8, naming it.
+        ElmoError: for a file that is no text, or at a line that is not UTF-8, naming it.
     """
+    head = head_of(file)
+    check_is_text(head, source.file)
+    if source.may_be_another_format:
+        check_is_plain(head, source.file, "--input-format text reads it as it is")
     for number, raw in enumerate(file, start=1):
-        if number == 1:
-            raw = raw.removeprefix(codecs.BOM_UTF8)
+        # Where files were joined, others than the first line may begin with a mark.
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+        if b"\0" in raw:
+            raise source.error(number, "a NUL byte, which no text has. Is the file damaged?")
         try:
             yield number, raw.decode("utf-8")
         except UnicodeDecodeError as error:
             raise source.error(
                 number,
-                f"not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1}). "
-                "Convert the text first: iconv -t UTF-8.",
+                f"not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1}). {CONVERT}",
             ) from None
 
 
@@ -39,5 +51,4 @@ def read_text(file: IO[bytes], source: Source) -> Iterator[Record]:
         lines = (line for _, line in numbered)
         numbered = enumerate(stream_sentences(lines, source.running_text), start=1)
     for number, line in numbered:
-        text = line.strip()
-        yield Record(source.split(text), text, None, source.file, number)
+        yield source.of_string(line, None, number)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..errors import ElmoError
-from ..tokenizers import Tokenizer
+from ..tokenizers import ASCII_SPACES, Tokenizer, warn_of_other_spaces
 
 
 class Record(NamedTuple):
@@ -48,6 +48,8 @@ class Source(NamedTuple):
         split: from a string to words.
         running_text: of plain text, the code of its language if its lines are to be split into
             sentences; None where each line is one.
+        may_be_another_format: whether nobody said, and no suffix says, that it is plain text.
+        warned: files that were warned of, of which one warning is enough.
     """
 
     file: str
@@ -55,10 +57,26 @@ class Source(NamedTuple):
     key_column: str | None
     split: Tokenizer
     running_text: str | None = None
+    may_be_another_format: bool = False
+    warned: set[str] | None = None
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
         """An error that names the place."""
         return ElmoError(f"{self.file}, {unit} {number}: {problem}")
+
+    def of_string(self, text: str, key: str | None, number: int) -> Record:
+        """A record from a string that is to be split into words."""
+        # Not strip() alone: an unusual space at an end is the tokenizer's to judge.
+        trimmed = text.strip(ASCII_SPACES)
+        words = self.split(trimmed) if trimmed else []
+        if (
+            self.split is str.split
+            and self.warned is not None
+            and self.file not in self.warned
+            and warn_of_other_spaces(trimmed, f"{self.file}, line {number}")
+        ):
+            self.warned.add(self.file)
+        return Record(words, text.strip(), key, self.file, number)
 
     def of_value(self, value: object, key: object, number: int, unit: str) -> Record:
         """A record from a column's value: a string, or a list of words.
@@ -68,7 +86,7 @@ class Source(NamedTuple):
         """
         key = self._checked_key(key, number, unit)
         if isinstance(value, str):
-            return Record(self.split(value), value.strip(), key, self.file, number)
+            return self.of_string(value, key, number)
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
             return Record(value, " ".join(value), key, self.file, number)
         raise self.error(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import sys
 import tempfile
@@ -17,10 +16,11 @@ from ..errors import ElmoError
 from ..splitting import check_language
 from ..tokenizers import Tokenizer, resolve_tokenizer
 from .conllu import read_conllu
+from .delimited import read_csv, read_tsv
 from .fasta import read_fasta
-from .files import Files, find_files, open_file, reading, without_compression
+from .files import STDIN, Files, find_files, open_file, reading, without_compression
 from .json_lines import read_json_lines
-from .lines import read_text
+from .lines import decoded_lines, read_text
 from .parquet import read_parquet
 from .record import Record, Source
 
@@ -29,6 +29,8 @@ FORMATS: dict[str, Callable[[IO[bytes], Source], Iterator[Record]]] = {
     "conllu": read_conllu,
     "jsonl": read_json_lines,
     "parquet": read_parquet,
+    "csv": read_csv,
+    "tsv": read_tsv,
     "fasta": read_fasta,
 }
 """Formats -> their readers, which get a file at its beginning."""
@@ -37,16 +39,21 @@ _SUFFIXES = {
     ".conllu": "conllu",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "tsv",
     ".fasta": "fasta",
     ".fa": "fasta",
     ".faa": "fasta",
     ".fas": "fasta",
     ".fna": "fasta",
 }
-_WITH_COLUMNS = ("jsonl", "parquet")
-_STDIN = Path("-")
+WITH_COLUMNS = ("jsonl", "parquet", "csv", "tsv")
+"""Formats of tables, of which a column has to be named."""
+
+_TABLES = ("csv", "tsv")
 
 
 def format_of(name: str) -> str:
@@ -61,11 +68,12 @@ class Records:
     Attributes:
         files: in their order; "-" is standard input, kept as ``stdin``.
         format: one of FORMATS for all files, or None: by each file's suffix.
-        column: of JSON lines and Parquet, the column with the sentences.
-        key_column: of JSON lines and Parquet, the column with their keys, if any.
+        column: of JSON lines, Parquet, CSV and TSV, the column with the sentences.
+        key_column: of the same, the column with their keys, if any.
         split: from a string to words.
         running_text: of plain text, the language in which lines are split into sentences, if any.
         stdin: a copy of what standard input gave.
+        warned: files that were warned of.
 
     Example:
         >>> for record in Records.of("corpus/*.conllu.gz"):
@@ -79,6 +87,7 @@ class Records:
     split: Tokenizer
     running_text: str | None = None
     stdin: IO[bytes] | None = None
+    warned: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -94,13 +103,14 @@ class Records:
         """Find the files, and see that what their formats need is named.
 
         Args:
-            files: a path or glob pattern, or several; "-" is standard input, which is copied to
-                a temporary file, since a corpus is read more than once.
+            files: a path or glob pattern, or several. A path is read as often as it is named, a
+                pattern adds its matches that are not named. "-" is standard input, which is copied
+                to a temporary file, since a corpus is read more than once.
             format: one of FORMATS for all of them; None tells it by each file's suffix, without
                 ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
-            column: of JSON lines and Parquet, the column with the sentences: strings, which are
-                split, or lists of words.
-            key_column: of JSON lines and Parquet, the column with their keys.
+            column: of JSON lines, Parquet, CSV and TSV, the column with the sentences: strings,
+                which are split, or lists of words.
+            key_column: of the same, the column with their keys.
             tokenizer: string to words, or a name, see ``tokenizer_named``; splits on whitespace
                 if None.
             running_text: the code of a language ("en"): plain text is no sentence a line, but is
@@ -110,19 +120,15 @@ class Records:
             ElmoError: if there is no such file, format or tokenizer, ``column`` is missing or too
                 much, or text that is not plain is to be split into sentences.
         """
-        named = [files] if isinstance(files, str | os.PathLike) else list(files)
         if format is not None and format not in FORMATS:
             raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
-        found: list[Path] = []
-        for name in [os.fspath(item) for item in named]:
-            found += [_STDIN] if name == "-" else find_files(name)
-        found = list(dict.fromkeys(found)) or list(find_files(named))
+        found = find_files(files, or_stdin=True)
         for file in found:
             _check_columns(file, format or format_of(file.name), column, key_column)
             _check_running_text(file, format or format_of(file.name), running_text)
         split = resolve_tokenizer(tokenizer)
-        records = cls(tuple(found), format, column, key_column, split, running_text)
-        if _STDIN in found:
+        records = cls(found, format, column, key_column, split, running_text)
+        if STDIN in found:
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
             weakref.finalize(records, copy.close)
             shutil.copyfileobj(sys.stdin.buffer, copy)
@@ -136,15 +142,37 @@ class Records:
             ElmoError: at a line or row that cannot be read, naming it.
         """
         for path in self.files:
-            name = "standard input" if path == _STDIN else str(path)
+            source = self._source(path)
             read = FORMATS[self.format or format_of(path.name)]
-            source = Source(name, self.column, self.key_column, self.split, self.running_text)
-            with self._opened(path) as file, reading(name):
+            with self._opened(path) as file, reading(source.file):
                 yield from read(file, source)
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Every line of files of text, without its end, after its place ("a.txt, line 1").
+
+        Raises:
+            ElmoError: at a line that is not UTF-8, naming it.
+        """
+        for path in self.files:
+            source = self._source(path)
+            with self._opened(path) as file, reading(source.file):
+                for number, line in decoded_lines(file, source):
+                    yield f"{source.file}, line {number}", line.rstrip("\r\n")
+
+    def _source(self, path: Path) -> Source:
+        return Source(
+            "standard input" if path == STDIN else str(path),
+            self.column,
+            self.key_column,
+            self.split,
+            self.running_text,
+            may_be_another_format=self.format is None and format_of(path.name) == "text",
+            warned=self.warned,
+        )
 
     @contextlib.contextmanager
     def _opened(self, path: Path) -> Iterator[IO[bytes]]:
-        if path == _STDIN and self.stdin is not None:
+        if path == STDIN and self.stdin is not None:
             self.stdin.seek(0)
             yield self.stdin
             return
@@ -153,12 +181,16 @@ class Records:
 
 
 def _check_columns(file: Path, format: str, column: str | None, key_column: str | None) -> None:
-    if format in _WITH_COLUMNS and column is None:
-        raise ElmoError(f"{file}: which column holds the sentences? Name it with --column.")
-    if format not in _WITH_COLUMNS and (column or key_column):
+    if format in WITH_COLUMNS and column is None:
+        raise ElmoError(
+            f"{file} is read as {format}: which column holds the sentences? Name it with --column."
+            + (" For lines without columns: --input-format text." if format in _TABLES else "")
+        )
+    if format not in WITH_COLUMNS and (column or key_column):
         raise ElmoError(
             f"{file} is read as {format}, which has no columns to name. --column and "
-            "--key-column are for JSON lines and Parquet; --input-format names the format."
+            "--key-column are for JSON lines, Parquet, CSV and TSV; --input-format names the "
+            "format."
         )
 
 

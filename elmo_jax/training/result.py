@@ -31,6 +31,7 @@ def summarise(
         "step": step,
         "n_steps": n_steps,
         "reset_state": settings.resets,
+        "tokenizer": settings.tokenizer,
         "tokens": tokens,
         "total_tokens": step * settings.tokens_per_step,
         "seconds": round(reporter.seconds, 3),

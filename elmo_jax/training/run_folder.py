@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..checkpoint import FILES
 from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..files import atomic_file
+from ..files import atomic_file, refuse_input
 from .corpus import Corpus
 from .settings import TrainingSettings
 
@@ -73,6 +74,18 @@ class RunFolder:
     def has_model(self, format: str) -> bool:
         """Whether the result is there in a format."""
         return all((self.model(format) / name).is_file() for name in FILES[format])
+
+    def refuse_inputs(self, files: Iterable[Path]) -> None:
+        """Raise ElmoError for a text that the run would overwrite."""
+        written = (self.record, self.vocabulary, self.metrics, self.picture)
+        folders = (self.checkpoints, self.model("native"), self.model("hdf5"))
+        for path in files:
+            for target in written:
+                refuse_input(target, [path])
+            if any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
+                raise ElmoError(
+                    f"The text {path} lies in {self.path}, where the run writes its own."
+                )
 
     def read(self) -> dict[str, Any] | None:
         """The record of the run that was started here, if one was."""

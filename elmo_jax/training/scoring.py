@@ -16,7 +16,7 @@ from ..model import check_precision
 from ..model.precision import linear
 from ..parameters import Params
 from ..ranges import check_count
-from ..sentences import check_sentence, check_sentences
+from ..sentences import check_not_a_string, check_sentence, check_sentences
 from ..vocabulary import Vocabulary
 from .evaluation import check_head
 from .lanes import LanePair
@@ -105,6 +105,7 @@ def score(
     check_precision(precision)
     if unknown not in UNKNOWN:
         raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
+    check_not_a_string(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)

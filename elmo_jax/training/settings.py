@@ -51,6 +51,7 @@ class TrainingSettings:
             of the state that the sentence before left. None for the way of the recipe: "modern"
             resets, "original" carries on as bilm-tf does. A model that has always carried on
             can be at a loss from zeros, above all after a short training.
+        tokenizer: the name of what splits lines into words, see ``elmo_jax.tokenizer_named``.
         precision: of the matrix products, see ``elmo_jax.model.precision``.
         seed: decides the first weights, the order of the text, dropout and samples.
         shuffle_buffer: sentences that each direction holds in memory to shuffle.
@@ -75,6 +76,7 @@ class TrainingSettings:
     weight_decay: float = 0.01
     dropout: float = 0.1
     reset_state: bool | None = None
+    tokenizer: str = "whitespace"
     precision: str = "float32"
     seed: int = 0
     shuffle_buffer: int = 200_000

@@ -55,6 +55,7 @@ class ShuffledSentences:
         place: Place | None = None,
     ) -> None:
         self._corpus, self._seed, self._buffer_size = corpus, list(seed), buffer_size
+        self._split = corpus.split
         # The place of the current block and that after it, without what was taken of a block.
         self._start = self._next = (place or Place())._replace(taken=0)
         self._reader = self._read_from(self._start)
@@ -74,7 +75,7 @@ class ShuffledSentences:
         if self._taken == len(self._block):
             self._fill()
         self._taken += 1
-        return self._block[self._taken - 1].split()
+        return list(self._split(self._block[self._taken - 1]))
 
     def _fill(self) -> None:
         for _ in range(2):

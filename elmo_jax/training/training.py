@@ -53,6 +53,7 @@ def train(
     settings: TrainingSettings | None = None,
     formats: Sequence[str] = ("native",),
     strict: bool = False,
+    input_format: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Train a new biLM, or fine-tune one; goes on where a run in ``output`` was broken off.
@@ -79,16 +80,17 @@ def train(
         settings: everything else; ``TrainingSettings()`` if None.
         formats: of the result: "native", "hdf5" or both.
         strict: raise for faults of the text that are otherwise reported and passed over.
+        input_format: "text" for plain text, whatever the files look like; None refuses others.
         progress: show a progress bar on stderr.
 
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
-        early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``, ``seconds`` and
-        ``tokens_per_second`` of this call; ``total_tokens`` of the run; ``train_sampled_loss`` or
-        ``train_full_loss``; ``train_oov_rate``, the share of the words of ``files`` that are not
-        in the vocabulary; ``valid_perplexity`` and its companions, if there are ``valid_files``,
-        ``valid_oov_rate`` among them; ``model``, the folders of the result. Of a run that has
-        ended, the summary that it ended with.
+        early, or None; ``step``, ``n_steps``, ``reset_state``, ``tokenizer``; ``tokens``,
+        ``seconds`` and ``tokens_per_second`` of this call; ``total_tokens`` of the run;
+        ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
+        of ``files`` that are not in the vocabulary; ``valid_perplexity`` and its companions, if
+        there are ``valid_files``, ``valid_oov_rate`` among them; ``model``, the folders of the
+        result. Of a run that has ended, the summary that it ended with.
 
     Warns:
         UnknownWordsWarning: if more than a fifth of the words of a text are not in the
@@ -106,8 +108,11 @@ def train(
     settings = settings or TrainingSettings()
     formats = (formats,) if isinstance(formats, str) else formats
     _check_choices(config, start_from, formats, vocabulary_size, min_count, max_valid_tokens)
-    corpus = Corpus.of(files, strict)
-    valid = None if valid_files is None else _open_valid(valid_files, strict)
+    open_corpus = functools.partial(
+        Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
+    )
+    corpus = open_corpus(files)
+    valid = None if valid_files is None else _survey_valid(open_corpus(valid_files))
     placement = Placement(settings.batch_size)
     params, known = None, None
     if start_from is not None:
@@ -115,6 +120,7 @@ def train(
     assert config is not None
 
     folder = RunFolder(Path(output))
+    folder.refuse_inputs([*corpus.files, *(valid[0].files if valid else ())])
     chosen = known if vocabulary is None else Vocabulary.of(vocabulary)
     record, words = _open_run(folder, settings, config, corpus, chosen, vocabulary_size, min_count)
     n_steps = settings.steps(record["n_predictions"])
@@ -188,9 +194,8 @@ def _check_choices(
         check_count(max_valid_tokens, "max_valid_tokens")
 
 
-def _open_valid(files: Files, strict: bool) -> tuple[Corpus, CorpusStatistics]:
+def _survey_valid(valid: Corpus) -> tuple[Corpus, CorpusStatistics]:
     """The text, and what is in it: so its faults are known now, and reported once."""
-    valid = Corpus.of(files, strict)
     statistics = survey(valid)
     return dataclasses.replace(valid, quiet=True, strict=False), statistics
 

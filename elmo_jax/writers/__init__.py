@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import ElmoError
-from . import hdf5, npy, npz, parquet
+from . import delimited, hdf5, npy, npz, parquet
 from .layout import Layout, Results
 
 FORMATS: dict[str, ModuleType] = {
@@ -20,6 +20,7 @@ FORMATS: dict[str, ModuleType] = {
     ".parquet": parquet,
     ".npy": npy,
     ".npz": npz,
+    ".csv": delimited,
 }
 """Suffixes -> formats."""
 
