@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<kind>run|not run): (?P<mark>[^\n]+) -->\n)?"
-    r"^```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=indent)```$",
     re.S | re.M,
 )
 
@@ -47,7 +48,7 @@ def blocks_of(document):
     return [
         Block(
             match["language"],
-            match["code"],
+            textwrap.dedent(match["code"]),  # a block inside a list is indented
             match["mark"] if match["kind"] == "run" else None,
             match["mark"] if match["kind"] == "not run" else None,
         )

@@ -180,6 +180,19 @@ def test_a_state_goes_through_batches_that_shrink_and_grow(elmo, batch, with_sta
             np.testing.assert_array_equal(layers[row, :, len(sentence) :], 0)
 
 
+def test_a_carried_state_gives_the_boundaries_too(elmo, batch, with_state):
+    state, oracle_state = elmo_jax.initial_state(elmo.config, 4), None
+    for _ in range(2):
+        words, _ = with_state(*batch, state)
+        layers, state = with_state(*batch, state, boundaries=True)
+        expected, oracle_state = elmo.oracle.layers_with_state(SENTENCES, oracle_state, True)
+        assert_close(layers, padded(expected, batch[0].shape[1] + 2))
+        assert_same_state(state, oracle_state)
+        for row, sentence in enumerate(SENTENCES):
+            inside = layers[row, :, 1 : len(sentence) + 1]
+            np.testing.assert_array_equal(inside, words[row, :, : len(sentence)])
+
+
 def test_rows_beyond_the_batch_keep_their_state_bit_for_bit(elmo, batch, with_state):
     char_ids, lengths = batch
     _, before = with_state(char_ids, lengths, elmo_jax.initial_state(elmo.config, 4))

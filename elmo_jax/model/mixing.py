@@ -29,9 +29,10 @@ def scalar_mix(
         gamma: a scalar, or float [M].
         layers: float32 [B, L, T, D].
         mask: bool [B, T], False at padding; None if nothing is padded.
-        layer_norm: normalise each layer first, with one mean and one variance over all real
-            tokens and dimensions of the whole batch (bilm-tf, AllenNLP), so that a sentence's
-            result depends on its batch.
+        layer_norm: normalise each layer first, with one mean and one variance over all dimensions
+            of all positions in ``mask``, in the whole batch, so that a sentence's result depends
+            on its batch. bilm-tf does so over the words; AllenNLP counts BOS and EOS too: give
+            layers with ``boundaries`` and a mask that has them.
 
     Returns:
         float32 [B, T, D], or [M, B, T, D] for M mixes; zeros at padding.
@@ -85,7 +86,8 @@ class ScalarMix(nn.Module):
         n_mixes: None for one mix [B, T, D]; M for M mixes over one biLM run, [M, B, T, D].
         do_layer_norm: see ``scalar_mix``.
         dropout: rate, applied to the result; needs an rng named "dropout" when it acts.
-        fixed_weights: L unnormalised weights that are not trained; only γ then is.
+        fixed_weights: L unnormalised weights that are not trained; only γ then is. To train
+            neither, as AllenNLP's ``scalar_mix_parameters`` does, call ``scalar_mix``.
     """
 
     n_mixes: int | None = None
