@@ -222,6 +222,69 @@ def test_a_state_of_zeros_is_where_a_stateless_call_starts(elmo, batch, outputs,
     assert_close(layers, outputs(*batch))
 
 
+# Shapes
+
+
+@pytest.fixture
+def compilations():
+    """A list that grows with everything that is compiled."""
+    events = []
+
+    def note(event, duration, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            events.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield events
+    jax.monitoring.clear_event_listeners()
+
+
+def test_batches_of_sixty_lengths_are_compiled_once_for_each_size(
+    elmo, outputs, pooled, with_state, compilations
+):
+    state = elmo_jax.initial_state(elmo.config, 3)
+    shapes = set()
+
+    def run(length, n_sentences):
+        batch = [["a"] * length, ["Hi"], ["the", "end"][: length - 1]][:n_sentences]
+        batch = elmo_jax.encode_batch(batch, elmo.config, pad_to=[20, 60], batch_size=3)
+        shapes.add(batch[0].shape[:2])
+        elmo_jax.scalar_mix(np.zeros(3), 1.0, outputs(*batch))
+        pooled(*batch)
+        with_state(*batch, state)
+
+    run(20, 3), run(60, 1)
+    assert compilations, "the first batch of a size is compiled"
+    compilations.clear()
+    for length in range(1, 61):
+        run(length, 1 + length % 3)
+    assert compilations == [] and shapes == {(3, 20), (3, 60)}
+
+
+def test_padding_changes_the_vectors_of_words_by_rounding_at_most(elmo, batch, outputs, pooled):
+    filled = elmo_jax.encode_batch(SENTENCES, elmo.config, pad_to=20, batch_size=6)
+    assert filled[0].shape[:2] == (6, 20) and filled[1].tolist() == [6, 0, 1, 3, 0, 0]
+    expected, layers = outputs(*batch), outputs(*filled)
+    assert_close(layers[:4, :, :6], expected)
+    np.testing.assert_array_equal(layers[:, :, 6:], 0)
+    np.testing.assert_array_equal(layers[4:], 0)
+    vectors = pooled(*filled)
+    assert_close(vectors[:4], pooled(*batch))
+    np.testing.assert_array_equal(vectors[4:], 0)
+
+
+def test_sentences_that_only_fill_a_batch_have_no_gradient(elmo):
+    def loss(params, char_ids, lengths):
+        layers = elmo_jax.layer_outputs(params, char_ids, lengths, config=elmo.config)
+        return (layers**2).sum()
+
+    gradient = jax.jit(jax.grad(loss))
+    plain = elmo_jax.encode_batch(SENTENCES[:2], elmo.config)
+    filled = elmo_jax.encode_batch(SENTENCES[:2], elmo.config, pad_to=8, batch_size=4)
+    expected, actual = (gradient(elmo.params, *arrays) for arrays in (plain, filled))
+    jax.tree.map(functools.partial(assert_close, tolerance=1e-5), actual, expected)
+
+
 # Input of other kinds
 
 
