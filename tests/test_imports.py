@@ -164,6 +164,11 @@ def test_only_the_command_line_writes_to_stdout(module):
     assert list(stdout_uses(TREES[module])) == []
 
 
+def test_the_reader_of_imports_sees_them():
+    assert {"engine", "errors", "loading"} <= set(imports("embedder"))
+    assert "exporting" in imports("cli.export"), "inside a function too"
+
+
 def test_the_readers_of_uses_see_them():
     code = "import jax, sys\njax.config.update('a', 1)\nprint(1)\nprint(1, file=sys.stderr)\n"
     tree = ast.parse(code + "sys.stdout.write('')\nfrom jax import config\n")
