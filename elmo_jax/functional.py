@@ -105,7 +105,7 @@ def layer_outputs_with_state(
     layers, new = _with_state(params, char_ids, lengths, read, config, precision)
     kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
     if not boundaries:
-        layers = layers[:, :, 1:-1] * _real(lengths, char_ids)
+        layers = jnp.where(_real(lengths, char_ids), layers[:, :, 1:-1], 0)
     return layers, kept
 
 

@@ -17,6 +17,8 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+
 ROOT = Path(__file__).resolve().parents[1]
 
 _BLOCK = re.compile(
@@ -76,7 +78,8 @@ def run_document(document, folder):
 def run_python(code, folder, names):
     """Run a block, and compare what it prints with the comments behind its print calls."""
     printed = io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+    defaults = jax.numpy_dtype_promotion("standard")  # a reader's, not the strict ones of the tests
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed), defaults:
         exec(compile(code, "a block of the document", "exec"), names)
     behind = re.findall(r"print\(.*\)  +# (.*)", code)
     at_the_end = re.search(r"(?:^# .*\n)*\Z", code, re.M)[0].replace("# ", "")

@@ -46,6 +46,7 @@ def test_tagged_text_is_padded_to_few_shapes_and_none_of_it_is_left_out(elmo):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_a_linen_tagger_learns_beside_a_frozen_bilm_and_more_with_it(elmo, tagging):
     names, data = tagging
     tagger = linen_tagger.Tagger(elmo.config, len(names))
@@ -63,6 +64,7 @@ def test_a_linen_tagger_learns_beside_a_frozen_bilm_and_more_with_it(elmo, taggi
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_an_nnx_tagger_does_the_same_through_the_bridge(elmo, tagging):
     names, data = tagging
     tagger = nnx_tagger.init(elmo.config, elmo.params, len(names), data[0][:2])

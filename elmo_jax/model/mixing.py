@@ -73,6 +73,7 @@ def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
     """Each layer to mean 0 and variance 1; padding is and stays zero."""
     axes = (0, 2, 3)
     n_values = jnp.maximum(mask_BT.sum() * layers_BLTD.shape[-1], 1)  # 1: no token at all
+    n_values = n_values.astype(layers_BLTD.dtype)
     mean = layers_BLTD.sum(axes, keepdims=True) / n_values
     centred = jnp.where(mask_BT[:, None, :, None], layers_BLTD - mean, 0)
     variance = jnp.square(centred).sum(axes, keepdims=True) / n_values
