@@ -72,7 +72,8 @@ def layer_outputs_with_state(
     """All layers of a batch that goes on from the state of the batch before.
 
     This is what bilm-tf and AllenNLP do on every call: row i continues from row i. Rows of the
-    state beyond the batch stay as they are; rows that the state lacks start from zeros.
+    state beyond the batch stay as they are; rows that the state lacks start from zeros. An empty
+    sentence moves its row on as well: BOS and EOS are read, as in bilm-tf and AllenNLP.
 
     Args:
         params: as in ``layer_outputs``.

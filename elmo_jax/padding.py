@@ -48,17 +48,17 @@ def batch_shape(
 
 def _sizes(pad_to: Any) -> list[int]:
     if isinstance(pad_to, str | bytes) or np.ndim(pad_to) == 0:
-        return [_size(pad_to, "pad_to")]
+        return [_size(pad_to, "pad_to", ", or a list of such numbers")]
     if len(pad_to) == 0:
         raise ElmoError(f"pad_to is {pad_to!r}, expected at least one length.")
     return [_size(length, f"pad_to[{place}]") for place, length in enumerate(pad_to)]
 
 
-def _size(value: Any, name: str) -> int:
+def _size(value: Any, name: str, or_else: str = "") -> int:
     try:
         size = 0 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         size = 0
     if size < 1:
-        raise ElmoError(f"{name} is {value!r}, expected a whole number of at least 1.")
+        raise ElmoError(f"{name} is {value!r}, expected a whole number of at least 1{or_else}.")
     return size

@@ -143,6 +143,9 @@ def test_a_batch_without_sentences_has_the_shape_that_was_asked_for():
     assert encode_batch([], CONFIG)[0].shape == (0, 0, WIDTH)
 
 
+NO_SIZE = "expected a whole number of at least 1, or a list of such numbers."
+
+
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
@@ -155,10 +158,11 @@ def test_a_batch_without_sentences_has_the_shape_that_was_asked_for():
             {"batch_size": 1},
             "Got 2 sentences for batch_size=1. Divide them into batches of at most that many.",
         ),
-        ({"pad_to": 0}, "pad_to is 0, expected a whole number of at least 1."),
-        ({"pad_to": True}, "pad_to is True, expected a whole number of at least 1."),
-        ({"pad_to": "64"}, "pad_to is '64', expected a whole number of at least 1."),
-        ({"pad_to": 8.0}, "pad_to is 8.0, expected a whole number of at least 1."),
+        ({"pad_to": 0}, f"pad_to is 0, {NO_SIZE}"),
+        ({"pad_to": True}, f"pad_to is True, {NO_SIZE}"),
+        ({"pad_to": "64"}, f"pad_to is '64', {NO_SIZE}"),
+        ({"pad_to": 8.0}, f"pad_to is 8.0, {NO_SIZE}"),
+        ({"pad_to": {8}}, f"pad_to is {{8}}, {NO_SIZE}"),
         ({"pad_to": [8, -1]}, "pad_to[1] is -1, expected a whole number of at least 1."),
         ({"pad_to": []}, "pad_to is [], expected at least one length."),
         ({"batch_size": 0}, "batch_size is 0, expected a whole number of at least 1."),
