@@ -88,6 +88,7 @@ def test_the_file_tree_names_what_is_there():
         "errors.py",
         "files.py",
         "optional.py",
+        "padding.py",
         "sharding.py",
     }
     assert there - listed <= internal
