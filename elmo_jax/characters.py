@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .config import ElmoConfig
+from .padding import batch_shape
 from .sentences import check_not_a_string, check_sentences
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
@@ -56,34 +57,49 @@ def spelled_lengths(char_ids_UC: np.ndarray) -> np.ndarray:
 
 
 def encode_batch(
-    sentences: Iterable[Sequence[str]], config: ElmoConfig
+    sentences: Iterable[Sequence[str]],
+    config: ElmoConfig,
+    *,
+    pad_to: int | Sequence[int] | None = None,
+    batch_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sentences to the two arrays that the functions take. Each distinct word is spelled once.
+
+    The functions are compiled once for each shape [B, T]. In a loop over batches, ``pad_to`` and
+    ``batch_size`` keep the shapes few. Padding changes the vectors of real words by rounding at
+    most (a few 1e-6).
 
     Args:
         sentences: B lists of words, which are taken as they are; an empty string is no word.
         config: of the model; decides C.
+        pad_to: T, or a list of lengths to choose from: T is then the smallest that holds the
+            longest sentence. None: T is the longest sentence's length.
+        batch_size: B. Empty sentences, of length 0, fill up the rows that ``sentences`` leaves.
+            None: B is the number of sentences.
 
     Returns:
-        char_ids int32 [B, T, C], with T the longest sentence's length, no sentence markers, and
-        0 at padding; and lengths int32 [B].
+        char_ids int32 [B, T, C], no sentence markers, and 0 at padding; and lengths int32 [B].
 
     Raises:
-        ElmoError: if ``sentences`` is not a list of lists of strings.
+        ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
+            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut.
 
     Example:
         >>> char_ids, lengths = encode_batch([["Hello", "world"], ["Hi"]], config)
         >>> char_ids.shape, lengths
         ((2, 2, 50), array([2, 1], dtype=int32))
+        >>> encode_batch([["Hi"]], config, pad_to=[16, 32, 64], batch_size=8)[0].shape
+        (8, 16, 50)
     """
     check_not_a_string(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
-    lengths_B = np.fromiter(map(len, sentences), np.int32, len(sentences))
+    lengths = list(map(len, sentences))
+    n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)
+    lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
     rows: dict[str, int] = {}
     slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
     words_UC = encode_words(list(rows), config.max_characters_per_token)
-    n_tokens = int(lengths_B.max(initial=0))
-    char_ids = np.zeros((len(sentences), n_tokens, words_UC.shape[1]), np.int32)
+    char_ids = np.zeros((n_sentences, n_tokens, words_UC.shape[1]), np.int32)
     char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = words_UC[slots]
     return char_ids, lengths_B

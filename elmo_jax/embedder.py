@@ -30,8 +30,10 @@ class Elmo:
     """An ELMo, ready to use.
 
     Deterministic and without memory: what it returns for a sentence depends on that sentence
-    alone. It keeps the token vectors of words it has seen, and takes sentences in any number and
-    of any length through a few compiled shapes. Threads may share it.
+    alone, up to float32 rounding (a few 1e-6): which lanes a call has decides the last bits. The
+    same call gives the same bits, see ``forget_words``. It keeps the token vectors of words it has
+    seen, and takes sentences in any number and of any length through a few compiled shapes.
+    Threads may share it.
 
     Args:
         source: a folder, a zip or a published model's name, see ``load``.

@@ -66,12 +66,14 @@ def layer_outputs_with_state(
     state: BiLMState,
     *,
     config: ElmoConfig,
+    boundaries: bool = False,
     precision: str = "float32",
 ) -> tuple[jax.Array, BiLMState]:
     """All layers of a batch that goes on from the state of the batch before.
 
     This is what bilm-tf and AllenNLP do on every call: row i continues from row i. Rows of the
-    state beyond the batch stay as they are; rows that the state lacks start from zeros.
+    state beyond the batch stay as they are; rows that the state lacks start from zeros. An empty
+    sentence moves its row on as well: BOS and EOS are read, as in bilm-tf and AllenNLP.
 
     Args:
         params: as in ``layer_outputs``.
@@ -79,11 +81,13 @@ def layer_outputs_with_state(
         lengths: as in ``layer_outputs``.
         state: from ``initial_state`` or an earlier call; each array's axis 0 is the row.
         config: the architecture.
+        boundaries: as in ``layer_outputs``.
         precision: as in ``layer_outputs``.
 
     Returns:
-        float32 [B, L, T, D], zeros at padding; and the new state, each direction's at its own
-        end of each sentence (forward after EOS, backward after BOS).
+        float32 [B, L, T, D], or [B, L, T + 2, D] with ``boundaries``, zeros at padding; and the
+        new state, each direction's at its own end of each sentence (forward after EOS, backward
+        after BOS).
 
     Raises:
         ElmoError: for arrays of a wrong shape, dtype or content.
@@ -101,7 +105,9 @@ def layer_outputs_with_state(
     read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
     layers, new = _with_state(params, char_ids, lengths, read, config, precision)
     kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
-    return layers[:, :, 1:-1] * _real(lengths, char_ids), kept
+    if not boundaries:
+        layers = jnp.where(_real(lengths, char_ids), layers[:, :, 1:-1], 0)
+    return layers, kept
 
 
 def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:

@@ -28,7 +28,8 @@ def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
     """
     real_T1 = (jnp.arange(vectors_TD.shape[0]) < length)[:, None]
     if pooling == "mean":
-        return jnp.where(real_T1, vectors_TD, 0).sum(axis=0) / jnp.maximum(length, 1)
+        n_tokens = jnp.maximum(length, 1).astype(vectors_TD.dtype)
+        return jnp.where(real_T1, vectors_TD, 0).sum(axis=0) / n_tokens
     if not vectors_TD.shape[0]:
         return jnp.zeros(vectors_TD.shape[1:], vectors_TD.dtype)
     # By its place: the slope of max() goes to what equals it, which is nothing where the compiler

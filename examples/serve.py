@@ -31,8 +31,14 @@ def encode(sentences, width):
     return char_ids, lengths
 
 
+def pad(char_ids, lengths):
+    """The same with B and T filled up to powers of two: each new shape takes seconds to compile."""
+    more = [(1 << (size - 1).bit_length()) - size for size in char_ids.shape[:2]]
+    return np.pad(char_ids, ((0, more[0]), (0, more[1]), (0, 0))), np.pad(lengths, (0, more[0]))
+
+
 def load(path):
-    """Lists of words -> vectors, from the file."""
+    """Lists of words -> vectors, from the file. Vectors of words have zeros after the last."""
     with np.load(path) as file:
         function = jax.jit(export.deserialize(bytearray(file["function"])).call)
         width = int(file["width"])
@@ -42,7 +48,12 @@ def load(path):
             for name in file.files
             if name.startswith(prefix)
         }
-    return lambda sentences: np.asarray(function(weights, *encode(sentences, width)))
+
+    def embed(sentences):
+        batch = pad(*encode(sentences, width))
+        return np.asarray(function(weights, *batch))[: len(sentences)]
+
+    return embed
 
 
 if __name__ == "__main__":

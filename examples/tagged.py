@@ -14,17 +14,22 @@ def read(path, n_sentences=None):
     return [([row[0] for row in block], [row[-1] for row in block]) for block in rows]
 
 
-def batches(sentences, config, batch_size):
-    """The names of the tags, and batches of one shape (char_ids, lengths, tags, real).
+def batches(sentences, config, batch_size, pad_to=(16, 32, 64, 256)):
+    """The names of the tags, and batches of few shapes (char_ids, lengths, tags, real).
 
-    One shape means one compilation. tags is int32 [B, T]; real is 1.0 [B, T] at words, 0.0 at
-    padding. Sentences that do not fill a last batch are left out.
+    Each shape is one compilation: B is ``batch_size``, also for the last batch, which is filled up
+    with empty sentences, and T is one of ``pad_to``. tags is int32 [B, T]; real is 1.0 [B, T] at
+    words, 0.0 at padding.
     """
     names = sorted({tag for _, tags in sentences for tag in tags})
-    char_ids, lengths = elmo_jax.encode_batch([words for words, _ in sentences], config)
-    real = (np.arange(char_ids.shape[1])[None] < lengths[:, None]).astype(np.float32)
-    tags = np.zeros(real.shape, np.int32)
-    tags[real > 0] = [names.index(tag) for _, tags in sentences for tag in tags]
-    starts = range(0, len(sentences) - batch_size + 1, batch_size)
-    slices = [slice(start, start + batch_size) for start in starts]
-    return names, [(char_ids[s], lengths[s], tags[s], real[s]) for s in slices]
+    data = []
+    for start in range(0, len(sentences), batch_size):
+        words, tags = zip(*sentences[start : start + batch_size], strict=True)
+        char_ids, lengths = elmo_jax.encode_batch(
+            words, config, pad_to=pad_to, batch_size=batch_size
+        )
+        real = np.arange(char_ids.shape[1])[None] < lengths[:, None]
+        numbers = np.zeros(real.shape, np.int32)
+        numbers[real] = [names.index(tag) for sentence in tags for tag in sentence]
+        data.append((char_ids, lengths, numbers, real.astype(np.float32)))
+    return names, data

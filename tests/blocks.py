@@ -13,14 +13,17 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import NamedTuple
+
+import jax
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _BLOCK = re.compile(
     r"(?:^<!-- (?P<kind>run|not run): (?P<mark>[^\n]+) -->\n)?"
-    r"^```(?P<language>\w+)\n(?P<code>.*?)^```$",
+    r"^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^(?P=indent)```$",
     re.S | re.M,
 )
 
@@ -47,7 +50,7 @@ def blocks_of(document):
     return [
         Block(
             match["language"],
-            match["code"],
+            textwrap.dedent(match["code"]),  # a block inside a list is indented
             match["mark"] if match["kind"] == "run" else None,
             match["mark"] if match["kind"] == "not run" else None,
         )
@@ -75,7 +78,8 @@ def run_document(document, folder):
 def run_python(code, folder, names):
     """Run a block, and compare what it prints with the comments behind its print calls."""
     printed = io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+    defaults = jax.numpy_dtype_promotion("standard")  # a reader's, not the strict ones of the tests
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed), defaults:
         exec(compile(code, "a block of the document", "exec"), names)
     behind = re.findall(r"print\(.*\)  +# (.*)", code)
     at_the_end = re.search(r"(?:^# .*\n)*\Z", code, re.M)[0].replace("# ", "")

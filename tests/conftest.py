@@ -10,7 +10,7 @@ from hypothesis import settings
 from random_models import random_model, write_model
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_numpy_dtype_promotion", "standard")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # The same examples in every run; compiling is slow, so no example has a deadline.
 settings.register_profile("deterministic", derandomize=True, deadline=None)
@@ -34,6 +34,13 @@ def pytest_configure(config):
     for name, value in choices.items():
         jax.config.update(name, value)
         os.environ[name.upper()] = str(value)
+
+
+@pytest.fixture
+def promotion_for_optax():
+    """For training with Adam outside the library: optax raises a float to the power of an int32."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 @pytest.fixture(scope="module")

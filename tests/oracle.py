@@ -191,6 +191,24 @@ def scalar_mix(weights, gamma, layers, mask=None, layer_norm=False):
     return gamma * mixed
 
 
+def allennlp_layer_norm_mix(weights, gamma, sentences):
+    """AllenNLP's mix with do_layer_norm=True: [L, n + 2, D] of each sentence -> [n, D] of each.
+
+    `Elmo.forward` (allennlp/modules/elmo.py) mixes the layers that `_ElmoBiLm` gives with BOS and
+    EOS, under a mask that has them, and only then calls `remove_sentence_boundaries`. So the one
+    mean and variance of a layer (`_do_layer_norm` in allennlp/modules/scalar_mix.py) include the
+    boundaries of every sentence.
+    """
+    shares = np.exp(np.asarray(weights, np.float64) - np.max(weights))
+    shares /= shares.sum()
+    mixed = [np.zeros(layers.shape[1:]) for layers in sentences]
+    for k, share in enumerate(shares):
+        values = np.concatenate([np.asarray(layers[k], np.float64).ravel() for layers in sentences])
+        for i, layers in enumerate(sentences):
+            mixed[i] += share * (layers[k] - values.mean()) / np.sqrt(values.var() + 1e-12)
+    return [gamma * vectors[1:-1] for vectors in mixed]
+
+
 def pool(vectors, how):
     """One vector from the tokens of a sentence, [..., T, D] -> [..., D]; zeros if T = 0."""
     vectors = np.asarray(vectors, np.float64)

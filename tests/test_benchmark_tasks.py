@@ -219,6 +219,7 @@ def layers():
 RECIPE = probes.Recipe(penalties=(1e-4, 10.0), epochs=20, batch_size=64, learning_rate=2e-2)
 
 
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_a_probe_is_as_good_as_logistic_regression(layers):
     vectors, labels = layers
     trained = probes.train(vectors[:600, 1:], labels[:600], 3, RECIPE)
@@ -231,6 +232,7 @@ def test_a_probe_is_as_good_as_logistic_regression(layers):
     assert trained.shares() is None
 
 
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_a_mix_learns_which_layer_helps(layers):
     vectors, labels = layers
     trained = probes.train(vectors, labels, 3, RECIPE)
@@ -239,6 +241,7 @@ def test_a_mix_learns_which_layer_helps(layers):
     assert np.array_equal(trained.predict(vectors), again.predict(vectors))
 
 
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_the_layers_of_a_probe_matter(layers):
     vectors, labels = layers
     useless = probes.train(vectors[:600, :1], labels[:600], 3, RECIPE)
@@ -348,6 +351,7 @@ def test_the_baseline_of_the_shared_data_is_the_known_one():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_the_whole_table(tasks, make_model, tmp_path, capsys):
     model, _ = make_model()
     output = tmp_path / "results.json"
@@ -398,6 +402,7 @@ def test_an_existing_output_is_refused_before_the_work(tasks, make_model, tmp_pa
     assert list(printed["tasks"]) == ["sts"] and printed["quick"]
 
 
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_cross_validation_tests_every_row_by_a_probe_that_has_not_seen_it():
     # One row a class has a mark of its own: only a probe that saw that row could know it.
     n_rows = 200

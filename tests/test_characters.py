@@ -109,3 +109,69 @@ def test_what_is_no_list_of_lists_of_words_is_an_error(sentences, start):
     with pytest.raises(ElmoError) as error:
         encode_batch(sentences, CONFIG)
     assert str(error.value).startswith(start)
+
+
+# The shape of a batch
+
+
+@pytest.mark.parametrize(
+    ("pad_to", "n_tokens"),
+    [
+        (None, 3),
+        (3, 3),
+        (np.int64(8), 8),
+        ([8], 8),
+        ([2, 3, 4], 3),
+        ((64, 2, 16), 16),
+        (np.array([4, 8]), 4),
+        (range(2, 9, 4), 6),
+    ],
+    ids=repr,
+)
+def test_the_number_of_tokens_is_the_smallest_choice_that_holds_the_longest(pad_to, n_tokens):
+    sentences = [["a", "b", "c"], ["d"]]
+    char_ids, lengths = encode_batch(sentences, CONFIG, pad_to=pad_to, batch_size=4)
+    assert char_ids.shape == (4, n_tokens, WIDTH) and lengths.tolist() == [3, 1, 0, 0]
+    assert lengths.dtype == char_ids.dtype == np.int32
+    expected, _ = encode_batch(sentences, CONFIG)
+    np.testing.assert_array_equal(char_ids[:2, :3], expected)
+    assert not char_ids[:2, 3:].any() and not char_ids[2:].any()
+
+
+def test_a_batch_without_sentences_has_the_shape_that_was_asked_for():
+    char_ids, lengths = encode_batch([], CONFIG, pad_to=[4, 8], batch_size=2)
+    assert char_ids.shape == (2, 4, WIDTH) and lengths.tolist() == [0, 0]
+    assert encode_batch([], CONFIG)[0].shape == (0, 0, WIDTH)
+
+
+NO_SIZE = "expected a whole number of at least 1, or a list of such numbers."
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        (
+            {"pad_to": [2, 1]},
+            "Sentence 1 has 3 words; pad_to=[2, 1] allows at most 2. Add a larger length to "
+            "pad_to, or divide the sentence.",
+        ),
+        (
+            {"batch_size": 1},
+            "Got 2 sentences for batch_size=1. Divide them into batches of at most that many.",
+        ),
+        ({"pad_to": 0}, f"pad_to is 0, {NO_SIZE}"),
+        ({"pad_to": True}, f"pad_to is True, {NO_SIZE}"),
+        ({"pad_to": "64"}, f"pad_to is '64', {NO_SIZE}"),
+        ({"pad_to": 8.0}, f"pad_to is 8.0, {NO_SIZE}"),
+        ({"pad_to": {8}}, f"pad_to is {{8}}, {NO_SIZE}"),
+        ({"pad_to": [8, -1]}, "pad_to[1] is -1, expected a whole number of at least 1."),
+        ({"pad_to": []}, "pad_to is [], expected at least one length."),
+        ({"batch_size": 0}, "batch_size is 0, expected a whole number of at least 1."),
+        ({"batch_size": 2.0}, "batch_size is 2.0, expected a whole number of at least 1."),
+    ],
+    ids=repr,
+)
+def test_a_shape_that_does_not_fit_is_an_error(sizes, expected):
+    with pytest.raises(ElmoError) as error:
+        encode_batch([["a"], ["b", "c", "d"]], CONFIG, **sizes)
+    assert str(error.value) == expected

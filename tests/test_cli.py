@@ -225,8 +225,9 @@ def test_a_disk_that_cannot_hold_the_output_is_refused_before_the_start(
 
 
 def test_debug_shows_where(folder, tmp_path):
-    with pytest.raises(elmo_jax.ElmoError):
-        main(["embed", str(tmp_path / "no"), "-o", "x", "--model", str(folder), "--debug"])
+    missing = tmp_path / "missing.txt"
+    with pytest.raises(elmo_jax.ElmoError, match=r"missing\.txt"):
+        main(["embed", str(missing), "-o", "x", "--model", str(folder), "--debug"])
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,19 @@ def test_what_is_not_run_says_why_and_is_little():
     assert len([reason for reason in left_out if reason]) <= 8
 
 
+def links_of(path):
+    return re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text("utf-8"))
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_pages_links_lead_to_pages_that_are_there(page):
     path = PAGES[page]
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text("utf-8")):
+    for target in links_of(path):
         assert (path.parent / target).is_file(), f"{page} leads to {target}"
+
+
+def test_links_are_seen():
+    assert "guide/your_model.md" in links_of(DOCS / "coming_from.md")
 
 
 def test_every_page_is_in_a_table_of_contents():

@@ -248,8 +248,12 @@ def test_an_interrupt_while_words_are_computed_leaves_none_without_its_vector(ti
 def test_a_table_that_failed_knows_its_new_words_no_more(tiny, monkeypatch):
     table = word_table.WordTable(*tiny, "float32", plan.CPU)
     known = table.rows(["a", "b"])
-    with monkeypatch.context() as context, pytest.raises(RuntimeError):
-        context.setattr(table, "_compute", lambda *_: (_ for _ in ()).throw(RuntimeError()))
+
+    def failing(*_):
+        raise RuntimeError("forced")
+
+    with monkeypatch.context() as context, pytest.raises(RuntimeError, match="forced"):
+        context.setattr(table, "_compute", failing)
         table.rows(["c", "a"])
     assert table.rows(["a", "b"]).tolist() == known.tolist()
     rows = table.rows(["c", "a"])

@@ -24,7 +24,7 @@ def tagging(elmo):
     if not path.exists():
         pytest.skip(f"no tagged text at {path}; ELMO_JAX_SHARED names the folder with data/tasks")
     short = [(words, tags) for words, tags in tagged.read(path, 300) if len(words) <= 8]
-    return tagged.batches(short[:N_SENTENCES], elmo.config, BATCH_SIZE)
+    return tagged.batches(short[:N_SENTENCES], elmo.config, BATCH_SIZE, pad_to=8)
 
 
 def same(tree, other):
@@ -32,15 +32,21 @@ def same(tree, other):
     return jax.tree.leaves(equal)
 
 
-def test_tagged_text_is_padded_to_one_shape(tagging):
-    names, data = tagging
-    assert len(data) == N_SENTENCES // BATCH_SIZE
-    for char_ids, lengths, tags, real in data:
-        assert char_ids.shape[:2] == tags.shape == real.shape == data[0][2].shape
-        assert (real.sum(axis=1) == lengths).all() and tags.max() < len(names)
+def test_tagged_text_is_padded_to_few_shapes_and_none_of_it_is_left_out(elmo):
+    lengths = [*range(1, 61), 3]
+    sentences = [([f"w{n}"] * n, ["even" if n % 2 == 0 else "odd"] * n) for n in lengths]
+    names, data = tagged.batches(sentences, elmo.config, BATCH_SIZE, pad_to=[10, 60])
+    assert names == ["even", "odd"] and len(data) == 8
+    assert {char_ids.shape[:2] for char_ids, *_ in data} == {(8, 10), (8, 60)}
+    rows = [row for batch in data for row in zip(*batch[1:], strict=True)]
+    assert [length for length, *_ in rows] == [*lengths, 0, 0, 0]
+    for length, tags, real in rows:
+        assert tags[:length].tolist() == [length % 2] * length
+        assert real.tolist() == [1.0] * length + [0.0] * (len(real) - length)
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_a_linen_tagger_learns_beside_a_frozen_bilm_and_more_with_it(elmo, tagging):
     names, data = tagging
     tagger = linen_tagger.Tagger(elmo.config, len(names))
@@ -58,6 +64,7 @@ def test_a_linen_tagger_learns_beside_a_frozen_bilm_and_more_with_it(elmo, taggi
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_an_nnx_tagger_does_the_same_through_the_bridge(elmo, tagging):
     names, data = tagging
     tagger = nnx_tagger.init(elmo.config, elmo.params, len(names), data[0][:2])

@@ -1,5 +1,6 @@
 """A model as a file: the same vectors in a process that has no elmo_jax."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -53,8 +54,6 @@ def test_a_served_function_gives_the_librarys_vectors(elmo, tmp_path):
 
 
 def test_the_examples_encode_is_encode_batch(elmo):
-    import runpy
-
     encode = runpy.run_path(str(EXAMPLE))["encode"]
     words = ["</S>", "<S>", "é" * 40, "\ud800a", "😀"]
     width = elmo.config.max_characters_per_token
@@ -62,6 +61,17 @@ def test_the_examples_encode_is_encode_batch(elmo):
         encode([words, []], width), elmo_jax.encode_batch([words, []], elmo.config), strict=True
     ):
         np.testing.assert_array_equal(ours, wanted)
+
+
+def test_the_example_compiles_few_shapes():
+    names = runpy.run_path(str(EXAMPLE))
+    batches = {n: names["encode"]([["a"] * n] * 3, 50) for n in range(1, 61)}
+    filled = {n: names["pad"](*batch) for n, batch in batches.items()}
+    shapes = {char_ids.shape[:2] for char_ids, _ in filled.values()}
+    assert shapes == {(4, 2**power) for power in range(7)}
+    for n, (char_ids, lengths) in filled.items():
+        np.testing.assert_array_equal(char_ids[:3, :n], batches[n][0])
+        assert lengths.tolist() == [n, n, n, 0] and not char_ids[:3, n:].any()
 
 
 def test_token_vectors_can_be_exported_without_a_softmax_that_the_model_has(elmo, tmp_path):

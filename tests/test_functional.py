@@ -180,6 +180,19 @@ def test_a_state_goes_through_batches_that_shrink_and_grow(elmo, batch, with_sta
             np.testing.assert_array_equal(layers[row, :, len(sentence) :], 0)
 
 
+def test_a_carried_state_gives_the_boundaries_too(elmo, batch, with_state):
+    state, oracle_state = elmo_jax.initial_state(elmo.config, 4), None
+    for _ in range(2):
+        words, _ = with_state(*batch, state)
+        layers, state = with_state(*batch, state, boundaries=True)
+        expected, oracle_state = elmo.oracle.layers_with_state(SENTENCES, oracle_state, True)
+        assert_close(layers, padded(expected, batch[0].shape[1] + 2))
+        assert_same_state(state, oracle_state)
+        for row, sentence in enumerate(SENTENCES):
+            inside = layers[row, :, 1 : len(sentence) + 1]
+            np.testing.assert_array_equal(inside, words[row, :, : len(sentence)])
+
+
 def test_rows_beyond_the_batch_keep_their_state_bit_for_bit(elmo, batch, with_state):
     char_ids, lengths = batch
     _, before = with_state(char_ids, lengths, elmo_jax.initial_state(elmo.config, 4))
@@ -207,6 +220,69 @@ def test_a_stateless_result_depends_on_no_earlier_call(elmo, batch, outputs, wit
 def test_a_state_of_zeros_is_where_a_stateless_call_starts(elmo, batch, outputs, with_state):
     layers, _ = with_state(*batch, elmo_jax.initial_state(elmo.config, 4))
     assert_close(layers, outputs(*batch))
+
+
+# Shapes
+
+
+@pytest.fixture
+def compilations():
+    """A list that grows with everything that is compiled."""
+    events = []
+
+    def note(event, duration, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            events.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield events
+    jax.monitoring.clear_event_listeners()
+
+
+def test_batches_of_sixty_lengths_are_compiled_once_for_each_size(
+    elmo, outputs, pooled, with_state, compilations
+):
+    state = elmo_jax.initial_state(elmo.config, 3)
+    shapes = set()
+
+    def run(length, n_sentences):
+        batch = [["a"] * length, ["Hi"], ["the", "end"][: length - 1]][:n_sentences]
+        batch = elmo_jax.encode_batch(batch, elmo.config, pad_to=[20, 60], batch_size=3)
+        shapes.add(batch[0].shape[:2])
+        elmo_jax.scalar_mix(np.zeros(3), 1.0, outputs(*batch))
+        pooled(*batch)
+        with_state(*batch, state)
+
+    run(20, 3), run(60, 1)
+    assert compilations, "the first batch of a size is compiled"
+    compilations.clear()
+    for length in range(1, 61):
+        run(length, 1 + length % 3)
+    assert compilations == [] and shapes == {(3, 20), (3, 60)}
+
+
+def test_padding_changes_the_vectors_of_words_by_rounding_at_most(elmo, batch, outputs, pooled):
+    filled = elmo_jax.encode_batch(SENTENCES, elmo.config, pad_to=20, batch_size=6)
+    assert filled[0].shape[:2] == (6, 20) and filled[1].tolist() == [6, 0, 1, 3, 0, 0]
+    expected, layers = outputs(*batch), outputs(*filled)
+    assert_close(layers[:4, :, :6], expected)
+    np.testing.assert_array_equal(layers[:, :, 6:], 0)
+    np.testing.assert_array_equal(layers[4:], 0)
+    vectors = pooled(*filled)
+    assert_close(vectors[:4], pooled(*batch))
+    np.testing.assert_array_equal(vectors[4:], 0)
+
+
+def test_sentences_that_only_fill_a_batch_have_no_gradient(elmo):
+    def loss(params, char_ids, lengths):
+        layers = elmo_jax.layer_outputs(params, char_ids, lengths, config=elmo.config)
+        return (layers**2).sum()
+
+    gradient = jax.jit(jax.grad(loss))
+    plain = elmo_jax.encode_batch(SENTENCES[:2], elmo.config)
+    filled = elmo_jax.encode_batch(SENTENCES[:2], elmo.config, pad_to=8, batch_size=4)
+    expected, actual = (gradient(elmo.params, *arrays) for arrays in (plain, filled))
+    jax.tree.map(functools.partial(assert_close, tolerance=1e-5), actual, expected)
 
 
 # Input of other kinds

@@ -16,7 +16,7 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # A file imports only what stands above it. A package that is named as a whole keeps its own order;
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
-    errors ranges sharding optional options tokenizers splitting sentences config characters
+    errors ranges sharding optional options tokenizers splitting sentences config padding characters
     model.initializers model.precision model.char_encoder model.lstm model.bilm model.mixing model
     parameters files vocabulary
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.words checkpoint.writing
@@ -162,6 +162,11 @@ def stdout_uses(tree):
 @pytest.mark.parametrize("module", [m for m in MODULES if m.split(".")[0] != "cli"])
 def test_only_the_command_line_writes_to_stdout(module):
     assert list(stdout_uses(TREES[module])) == []
+
+
+def test_the_reader_of_imports_sees_them():
+    assert {"engine", "errors", "loading"} <= set(imports("embedder"))
+    assert "exporting" in imports("cli.export"), "inside a function too"
 
 
 def test_the_readers_of_uses_see_them():

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import oracle
 import pytest
 from comparing import assert_close, padded
 from hypothesis import given
@@ -221,6 +222,39 @@ def test_gradients_of_every_parameter_agree_with_finite_differences():
             assert_close(slope, (high - low) / 2e-6, FINITE_DIFFERENCE_TOLERANCE)
 
 
+@pytest.mark.parametrize("recomputed", [False, True])
+def test_the_maximum_over_characters_has_the_gradient_of_the_oracle(plain, recomputed):
+    """Also where windows are equal, and where the compiler computes them once more."""
+    config, params, model = plain
+    words = ["The", "bank", "aaaaaaaaaa", "abababab", "", "日本"]
+    ids = encode_words(words, config.max_characters_per_token)
+    rng = np.random.default_rng(5)
+    importance = rng.normal(size=(len(words), config.projection_dim))
+
+    def loss(part):
+        vectors = CharEncoder(config).apply({"params": part}, ids)
+        return (vectors * importance.astype(np.float32)).sum()
+
+    part = params["char_encoder"]
+    gradient = jax.jit(jax.grad(jax.checkpoint(loss) if recomputed else loss))(part)
+    gradient = flatten({"char_encoder": gradient})
+    of_words = [dataset for dataset in datasets(config) if dataset.paths[0] in gradient]
+    assert {path for dataset in of_words for path in dataset.paths} == gradient.keys()
+    for dataset in of_words:
+        weights, slope = model.weights[dataset.name], dataset.from_params(gradient)
+        direction = rng.normal(size=weights.shape)
+        high, low = (
+            importance.ravel() @ np.ravel(vectors_of_the_oracle(model, ids, {dataset.name: moved}))
+            for moved in (weights + 1e-6 * direction, weights - 1e-6 * direction)
+        )
+        assert_close((slope * direction).sum(), (high - low) / 2e-6, 1e-5)
+
+
+def vectors_of_the_oracle(model, ids, changed):
+    weights = model.weights | changed
+    return [oracle.token_vector(model.options, weights, row) for row in ids]
+
+
 def test_gradients_are_finite_in_a_padded_batch_with_an_empty_sentence(plain):
     char_ids, lengths = elmo_jax.encode_batch(SENTENCES, plain.config)
 
@@ -331,6 +365,12 @@ def test_an_untrained_model_starts_as_bilm_tf_does():
 
 
 # Transformations by the caller
+
+
+def test_the_tests_allow_no_promotion_of_dtypes_and_ranks_unnoticed():
+    for other in (jnp.ones(2, jnp.int32), jnp.ones((2, 2))):
+        with pytest.raises(ValueError, match=r"_promotion"):
+            jnp.ones(2) + other
 
 
 def test_the_caller_may_jit_and_vmap_the_functions(plain):

@@ -31,12 +31,11 @@ def model():
 
 
 def outputs(batch, n_sentences=N_SENTENCES, n_tokens=N_TOKENS):
-    """[L, T, D] of each sentence, run in a batch of the given shape, padded to it with zeros."""
+    """[L, T, D] of each sentence, run in a batch of the given shape."""
     elmo = model()
-    char_ids, lengths = elmo_jax.encode_batch(batch, elmo.config)
-    more_sentences, more_tokens = n_sentences - len(batch), n_tokens - char_ids.shape[1]
-    char_ids = np.pad(char_ids, ((0, more_sentences), (0, more_tokens), (0, 0)))
-    lengths = np.pad(lengths, (0, more_sentences))
+    char_ids, lengths = elmo_jax.encode_batch(
+        batch, elmo.config, pad_to=n_tokens, batch_size=n_sentences
+    )
     layers = elmo_jax.layer_outputs(elmo.params, char_ids, lengths, config=elmo.config)
     for row in range(n_sentences):
         np.testing.assert_array_equal(layers[row, :, lengths[row] :], 0)

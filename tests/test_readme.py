@@ -89,6 +89,7 @@ def test_the_file_tree_names_what_is_there():
         "files.py",
         "optional.py",
         "ranges.py",
+        "padding.py",
         "sharding.py",
         "vocabulary.py",
     }

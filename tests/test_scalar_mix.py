@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import oracle
 import pytest
-from comparing import assert_close
+from blocks import ROOT, blocks_of
+from comparing import assert_close, padded
+from random_models import random_elmo
 
+import elmo_jax
 from elmo_jax import ElmoError, ScalarMix, scalar_mix
 
 # What is left of a layer that a weight of -9e10 leaves out: nothing, e^-9e10 is 0 in float32.
@@ -109,6 +112,33 @@ def test_gammas_that_do_not_fit_the_weights_are_an_error(layers):
     for weights, gamma in (((3,), (2,)), ((2, 3), (3,)), ((2, 3), (2, 1))):
         with pytest.raises(ElmoError, match=r"^scalar_mix expected gamma as a scalar"):
             scalar_mix(jnp.zeros(weights), jnp.ones(gamma), layers)
+
+
+# What the page "Coming from" says
+
+
+def test_the_page_says_how_to_get_allennlps_layer_norm():
+    elmo, sentences = random_elmo(3), [["The", "bank", "of", "a", "river", "."], [], ["Hi"]]
+    batch = elmo_jax.encode_batch(sentences, elmo.config)
+    weights, gamma = jnp.array([0.5, -1.0, 2.0]), 1.7
+    layers = elmo_jax.layer_outputs(elmo.params, *batch, config=elmo.config, boundaries=True)
+    mixed = function_of_the_page("allennlp_layer_norm_mix")(weights, gamma, layers, batch[1])
+    with_boundaries = [elmo.oracle.layers(sentence, boundaries=True) for sentence in sentences]
+    expected = oracle.allennlp_layer_norm_mix(weights, gamma, with_boundaries)
+    assert_close(mixed[:, None], padded([words[None] for words in expected], 6))
+    # And it is not bilm-tf's, which has no boundaries in mean and variance.
+    mask = jnp.arange(6)[None] < batch[1][:, None]
+    of_words = scalar_mix(weights, gamma, layers[:, :, 1:-1], mask, layer_norm=True)
+    assert np.abs(mixed - of_words).max() > 0.1
+
+
+def function_of_the_page(name):
+    """A function that docs/coming_from.md defines in a block of its own."""
+    blocks = blocks_of(ROOT / "docs" / "coming_from.md")
+    [code] = [block.code for block in blocks if block.code.startswith(f"def {name}(")]
+    names = {"jnp": jnp, "elmo_jax": elmo_jax}
+    exec(code, names)
+    return names[name]
 
 
 # The module

@@ -331,7 +331,7 @@ def test_a_loss_that_is_no_number_stops_the_run(text, tmp_path):
         )
     assert any((tmp_path / "run" / "checkpoints").iterdir())
     lines = read_metrics(tmp_path / "run" / "metrics.jsonl")
-    assert all(line["train_sampled_loss"] is not None for line in lines)
+    assert lines and all(line["train_sampled_loss"] is not None for line in lines)
 
 
 @pytest.mark.slow
@@ -340,6 +340,7 @@ def test_the_loss_of_training_is_named_by_its_softmax(trained, text, tmp_path):
     assert "train_full_loss" in summary and "train_sampled_loss" not in summary
     assert "train_sampled_loss" in trained[1]
     names = {name for line in read_metrics(trained[0] / "metrics.jsonl") for name in line}
+    assert "train_sampled_loss" in names
     assert not any("perplexity" in name for name in names)  # nothing was validated
 
 

@@ -299,4 +299,4 @@ def test_the_schedules():
     np.testing.assert_allclose(max(rates), 0.01, rtol=1e-6)
     assert int(np.argmax(rates)) == 10
     assert rates[100] < 1e-8
-    assert all(np.isfinite(learning_rate(settings, 1)(0)) for _ in range(1))
+    assert 0 < learning_rate(settings, 1)(0) <= 0.01  # no warm-up: the only step has a rate

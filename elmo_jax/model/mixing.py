@@ -29,9 +29,10 @@ def scalar_mix(
         gamma: a scalar, or float [M].
         layers: float32 [B, L, T, D].
         mask: bool [B, T], False at padding; None if nothing is padded.
-        layer_norm: normalise each layer first, with one mean and one variance over all real
-            tokens and dimensions of the whole batch (bilm-tf, AllenNLP), so that a sentence's
-            result depends on its batch.
+        layer_norm: normalise each layer first, with one mean and one variance over all dimensions
+            of all positions in ``mask``, in the whole batch, so that a sentence's result depends
+            on its batch. bilm-tf does so over the words; AllenNLP counts BOS and EOS too: give
+            layers with ``boundaries`` and a mask that has them.
 
     Returns:
         float32 [B, T, D], or [M, B, T, D] for M mixes; zeros at padding.
@@ -72,6 +73,7 @@ def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
     """Each layer to mean 0 and variance 1; padding is and stays zero."""
     axes = (0, 2, 3)
     n_values = jnp.maximum(mask_BT.sum() * layers_BLTD.shape[-1], 1)  # 1: no token at all
+    n_values = n_values.astype(layers_BLTD.dtype)
     mean = layers_BLTD.sum(axes, keepdims=True) / n_values
     centred = jnp.where(mask_BT[:, None, :, None], layers_BLTD - mean, 0)
     variance = jnp.square(centred).sum(axes, keepdims=True) / n_values
@@ -85,7 +87,8 @@ class ScalarMix(nn.Module):
         n_mixes: None for one mix [B, T, D]; M for M mixes over one biLM run, [M, B, T, D].
         do_layer_norm: see ``scalar_mix``.
         dropout: rate, applied to the result; needs an rng named "dropout" when it acts.
-        fixed_weights: L unnormalised weights that are not trained; only γ then is.
+        fixed_weights: L unnormalised weights that are not trained; only γ then is. To train
+            neither, as AllenNLP's ``scalar_mix_parameters`` does, call ``scalar_mix``.
     """
 
     n_mixes: int | None = None

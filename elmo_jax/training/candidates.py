@@ -63,5 +63,7 @@ def log_expected_count(
     classes: jax.Array, n_tries: jax.Array | np.ndarray, n_classes: int
 ) -> jax.Array:
     """The log of the probability that a class is among the samples of ``n_tries`` draws."""
-    probability = jnp.log1p(1 / (classes + 1.0)) / np.log(n_classes + 1)
+    probability = jnp.log1p(1 / (classes.astype(jnp.result_type(float)) + 1)) / np.log(
+        n_classes + 1
+    )
     return jnp.log(-jnp.expm1(n_tries * jnp.log1p(-probability)))

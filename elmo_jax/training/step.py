@@ -130,7 +130,9 @@ def make_train_step(
         )
         step_key = jax.random.fold_in(key, state.step)
         (loss, rows), gradient = loss_of(state.params, state.rows, window, candidates, step_key)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        # A caller may have chosen strict promotion; optax raises a float to the power of an int32.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics = StepMetrics(loss, _norm(gradient))
         return TrainState(state.step + 1, params, optimizer_state, rows), metrics
