@@ -91,7 +91,6 @@ def test_the_file_tree_names_what_is_there():
         "ranges.py",
         "padding.py",
         "sharding.py",
-        "vocabulary.py",
     }
     assert there - listed <= internal
     assert {name for name in listed if not (package / name).exists()} <= {
