@@ -182,7 +182,11 @@ def test_a_set_is_refused_because_it_has_no_order(items):
     assert "no order" in message(tokenize, items)
 
 
-@pytest.mark.parametrize("items", [bytearray(b"a"), memoryview(b"a"), np.array("a b")], ids=repr)
+@pytest.mark.parametrize(
+    "items",
+    [bytearray(b"a"), memoryview(b"a"), np.array("a b")],
+    ids=["bytearray", "memoryview", "array"],
+)
 def test_one_value_is_no_list_of_sentences(items):
     assert message(tokenize, items).startswith("Expected a list of sentences, got")
 
