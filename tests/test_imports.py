@@ -16,9 +16,9 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # A file imports only what stands above it. A package that is named as a whole keeps its own order;
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
-    errors sharding optional options tokenizers splitting sentences config characters
+    errors sharding optional options tokenizers splitting sentences config cut_words characters
     model.initializers model.precision model.char_encoder model.lstm model.bilm model.mixing model
-    parameters files
+    parameters files json_text
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.writing
     checkpoint.sources checkpoint
     pretrained.registry pretrained.download pretrained

@@ -19,6 +19,7 @@ from typing import Any
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..files import atomic_file
+from ..json_text import to_json
 from .corpus import Corpus
 from .settings import TrainingSettings
 
@@ -76,13 +77,13 @@ class RunFolder:
     def write(self, record: dict[str, Any]) -> None:
         """Write the record."""
         with atomic_file(self.record, overwrite=True) as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(to_json(record, indent=2) + "\n", encoding="utf-8")
 
 
 def describe(settings: TrainingSettings, config: ElmoConfig, corpus: Corpus) -> dict[str, Any]:
     """What decides a run, ready for JSON."""
     return json.loads(
-        json.dumps(
+        to_json(
             {
                 "settings": dataclasses.asdict(settings),
                 "config": dataclasses.asdict(config),
