@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .config import ElmoConfig
+from .cut_words import CutWords, are_cut
 from .sentences import check_not_a_string, check_sentences
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
@@ -71,6 +72,9 @@ def encode_batch(
     Raises:
         ElmoError: if ``sentences`` is not a list of lists of strings.
 
+    Warns:
+        WordsCutWarning: if words are longer than the model reads.
+
     Example:
         >>> char_ids, lengths = encode_batch([["Hello", "world"], ["Hi"]], config)
         >>> char_ids.shape, lengths
@@ -82,8 +86,13 @@ def encode_batch(
     lengths_B = np.fromiter(map(len, sentences), np.int32, len(sentences))
     rows: dict[str, int] = {}
     slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
-    words_UC = encode_words(list(rows), config.max_characters_per_token)
+    words = list(rows)
+    words_UC = encode_words(words, config.max_characters_per_token)
     n_tokens = int(lengths_B.max(initial=0))
     char_ids = np.zeros((len(sentences), n_tokens, words_UC.shape[1]), np.int32)
     char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = words_UC[slots]
+    cut = CutWords(config.max_characters_per_token)
+    is_cut = are_cut(words, cut.width)
+    cut.add(len(slots), [words[slot] for slot in slots if is_cut[slot]])
+    cut.warn()
     return char_ids, lengths_B

@@ -1,5 +1,13 @@
 """The errors and warnings of this library: what was expected, what came, where, and what to do."""
 
+from __future__ import annotations
+
+import sys
+import warnings
+from types import FrameType
+
+_PACKAGE = __name__.partition(".")[0] + "."
+
 
 class ElmoError(ValueError):
     """Base of every error that this library raises on purpose.
@@ -25,4 +33,13 @@ class UnknownWordsWarning(ElmoWarning):
 
 
 class WhitespaceWarning(ElmoWarning):
-    """Something that looks like one word holds whitespace, or was split at an unusual kind of it."""
+    """What looks like one word holds whitespace, or was split at an unusual kind of it."""
+
+
+def warn(message: str, category: type[ElmoWarning]) -> None:
+    """Warn of something in the line outside this package that called into it."""
+    level = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

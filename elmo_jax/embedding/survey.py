@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..readers import Record
 from ..sentences import check_sentence
@@ -25,11 +26,13 @@ class Part(NamedTuple):
     Attributes:
         sentences: how many.
         tokens: their words.
+        cut: those of the words that are longer than the model reads.
         digest: SHA-256 of their lines, see ``Record.line``.
     """
 
     sentences: int
     tokens: int
+    cut: int
     digest: str
 
 
@@ -42,12 +45,14 @@ class Survey:
         text_bytes: size of the texts.
         longest_key: characters of the longest key; 0 if no record has one.
         blank: records without a word.
+        cut: all words, and those that are longer than the model reads.
     """
 
     parts: tuple[Part, ...]
     text_bytes: int
     longest_key: int
     blank: int
+    cut: CutWords
 
     @property
     def sentences(self) -> int:
@@ -61,7 +66,11 @@ class Survey:
 
 
 def survey(
-    records: Iterable[Record], part_tokens: int = PART_TOKENS, *, strict: bool = False
+    records: Iterable[Record],
+    part_tokens: int = PART_TOKENS,
+    *,
+    width: int = 50,
+    strict: bool = False,
 ) -> Survey:
     """Read a corpus once.
 
@@ -70,6 +79,7 @@ def survey(
     Args:
         records: the corpus.
         part_tokens: most tokens of a part, unless a single sentence has more.
+        width: ``max_characters_per_token`` of the model.
         strict: refuse sentences without words.
 
     Raises:
@@ -80,6 +90,7 @@ def survey(
     parts: list[Part] = []
     text_bytes = longest_key = 0
     blank: list[tuple[str, int]] = []
+    cut = CutWords(width)
     cutter = _Cutter(part_tokens)
     for record in records:
         check_sentence(record.words, f"{record.file}, line {record.number}")
@@ -88,8 +99,8 @@ def survey(
                 f"{record.file}, line {record.number}: the key {record.key!r} has a NUL "
                 "character, which no format can hold."
             )
-        parts += cutter.add(record)
-        text_bytes += len(record.text.encode("utf-8"))
+        parts += cutter.add(record, cut.add_sentence(record.words))
+        text_bytes += _text_bytes(record)
         longest_key = max(longest_key, len(record.key or ""))
         if not record.words:
             blank.append((record.file, record.number))
@@ -98,7 +109,17 @@ def survey(
         raise ElmoError("The input is empty: expected at least one sentence.")
     if strict and blank:
         raise ElmoError(_blank_lines(blank))
-    return Survey(tuple(parts), text_bytes, longest_key, len(blank))
+    return Survey(tuple(parts), text_bytes, longest_key, len(blank), cut)
+
+
+def _text_bytes(record: Record) -> int:
+    try:
+        return len(record.text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise ElmoError(
+            f"{record.file}, line {record.number}: the text has half a character (a lone "
+            "surrogate), which no format can hold."
+        ) from None
 
 
 def check_repeatable(records: Iterable[Record]) -> None:
@@ -118,24 +139,25 @@ class _Cutter:
         self._begin()
 
     def _begin(self) -> None:
-        self._sentences = self._tokens = self._size = 0
+        self._sentences = self._tokens = self._cut = self._size = 0
         self._digest = hashlib.sha256()
 
-    def add(self, record: Record) -> Iterator[Part]:
-        """Count a record; gives the part before it, if that is full."""
+    def add(self, record: Record, n_cut: int) -> Iterator[Part]:
+        """Count a record with ``n_cut`` words cut; gives the part before it, if that is full."""
         # A blank record counts too, so that any number of them stays bounded.
         size = max(1, len(record.words))
         if self._sentences and self._size + size > self._most:
             yield from self.end()
         self._sentences += 1
         self._tokens += len(record.words)
+        self._cut += n_cut
         self._size += size
         self._digest.update(record.line().encode("utf-8"))
 
     def end(self) -> Iterator[Part]:
         """Give the part that is not full, if there is one."""
         if self._sentences:
-            yield Part(self._sentences, self._tokens, self._digest.hexdigest())
+            yield Part(self._sentences, self._tokens, self._cut, self._digest.hexdigest())
             self._begin()
 
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ..characters import EOS
 from ..config import ElmoConfig
+from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
@@ -22,7 +23,7 @@ from ..readers import Files
 from .corpus import Corpus
 from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
-from .lexicon import Lexicon
+from .lexicon import END, Lexicon
 from .losses import chunked_losses
 from .placement import Placement
 from .vocabulary import Vocabulary
@@ -39,6 +40,7 @@ class Perplexity(NamedTuple):
         tokens: how many each direction predicted: every word, and one marker a sentence.
         oov_rate: share of the words that are not in the vocabulary; they count as ``<UNK>``,
             which makes a perplexity with a small vocabulary look better than it is.
+        words_cut: words that are longer than the model reads.
     """
 
     perplexity: float
@@ -46,6 +48,7 @@ class Perplexity(NamedTuple):
     backward_perplexity: float
     tokens: int
     oov_rate: float
+    words_cut: int = 0
 
 
 def evaluate(
@@ -60,6 +63,7 @@ def evaluate(
     reset_state: bool = False,
     precision: str = "float32",
     progress: bool = False,
+    cut_words: CutWords | None = None,
 ) -> Perplexity:
     """The perplexity of a model on text files.
 
@@ -79,10 +83,15 @@ def evaluate(
             trained; otherwise the state is carried on, as bilm-tf does.
         precision: of the matrix products.
         progress: show a progress bar on stderr, if that is a terminal.
+        cut_words: counts the words that are longer than the model reads, for a caller who warns
+            of them in a way of his own; there is no warning then.
 
     Raises:
         ElmoError: for a model without a softmax or with one of another vocabulary, or a text
             without a sentence.
+
+    Warns:
+        WordsCutWarning: if words are longer than the model reads.
 
     Example:
         >>> config, params = elmo_jax.load("run/model")
@@ -97,10 +106,12 @@ def evaluate(
     params = placement.place_params(_trained_parts(params))
     rows = placement.place_rows(initial_rows(config, batch_size, params["softmax"]["bias"].dtype))
     lexicon = Lexicon(vocabulary, config)
+    cut = cut_words or CutWords(config.max_characters_per_token)
     sums, counts = np.zeros(2), np.zeros(3, np.int64)
     hidden = None if progress else True  # None: if this is no terminal
     with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:
         for taken in _windows(corpus, batch_size, unroll_steps, lexicon):
+            _count_cut(taken[0], lexicon, cut)
             window = assemble(taken, lexicon, placement.n_devices)
             window_sums, rows = _sum_losses(
                 params, rows, placement.place_window(window), config, reading
@@ -114,6 +125,8 @@ def evaluate(
     n_tokens, n_words, n_unknown = map(int, counts)
     if not n_tokens:
         raise ElmoError(f"No sentence to evaluate in {corpus.files[0]}.")
+    if cut_words is None:
+        cut.warn()
     forward, backward = sums / n_tokens
     return Perplexity(
         _exp((forward + backward) / 2),
@@ -121,6 +134,7 @@ def evaluate(
         _exp(backward),
         n_tokens,
         n_unknown / max(1, n_words),
+        cut.n_cut,
     )
 
 
@@ -184,6 +198,13 @@ def _counts(window: Window, vocabulary: Vocabulary) -> tuple[int, int, int]:
     targets = window.targets[0][window.real[0]]
     n_words = int((targets != vocabulary.ids([EOS])[0]).sum())
     return len(targets), n_words, int((targets == vocabulary.unknown).sum())
+
+
+def _count_cut(taken: Taken, lexicon: Lexicon, cut: CutWords) -> None:
+    """Count the words that one direction reads, among them those that are cut."""
+    is_read = np.arange(taken.inputs.shape[1])[None] < taken.n_real[:, None]
+    numbers = taken.inputs[is_read & (taken.inputs > END)]
+    cut.add(len(numbers), lexicon.words(numbers[lexicon.are_cut(numbers)]))
 
 
 def _exp(loss: float) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..checkpoint import FORMATS, VOCABULARY_FILE, save
 from ..config import ElmoConfig
+from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..parameters import check_params
 from ..readers import Files
@@ -80,7 +81,8 @@ def train(
 
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
-        early, or None; ``step``, ``n_steps``, ``reset_state``; ``tokens``, ``seconds`` and
+        early, or None; ``step``, ``n_steps``, ``reset_state``; ``words_cut``, words of the text
+        that are longer than the model reads; ``tokens``, ``seconds`` and
         ``tokens_per_second`` of this call; ``train_sampled_loss`` or ``train_full_loss``;
         ``valid_perplexity`` and its companions, if there are ``valid_files``; ``model``, the
         folders of the result.
@@ -88,6 +90,9 @@ def train(
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
         TrainingDiverged: if the loss is no longer a number.
+
+    Warns:
+        WordsCutWarning: if a new run's text has words that are longer than the model reads.
 
     Example:
         >>> config = elmo_jax.ElmoConfig.preset("small")
@@ -173,6 +178,7 @@ def train(
             reporter.n_steps * tokens_per_step / max(reporter.seconds, 1e-9), 1
         ),
         f"train_{kind}_loss": reporter.loss,
+        "words_cut": record.get("words_cut", 0),
     }
     if loop.validations:
         result = loop.validations[-1][1]
@@ -215,12 +221,16 @@ def _open_run(
             "folder."
         )
     statistics = survey(corpus)
+    cut = CutWords(config.max_characters_per_token)
+    cut.add_counts(statistics.counts)
+    cut.warn()
     words = chosen or Vocabulary.from_counts(statistics.counts, vocabulary_size, min_count)
     covered = sum(n for word, n in statistics.counts.items() if word in words)
     record = {
         **description,
         "n_sentences": statistics.n_sentences,
         "n_words": statistics.n_words,
+        "words_cut": cut.n_cut,
         "n_predictions": statistics.n_predictions,
         "n_vocabulary": len(words),
         "oov_rate": 1 - covered / statistics.n_words,
@@ -250,6 +260,7 @@ def _validate(
         max_tokens=max_tokens,
         reset_state=settings.resets,
         precision=settings.precision,
+        cut_words=CutWords(config.max_characters_per_token),  # the result has their number
     )
 
 
