@@ -24,6 +24,10 @@ class DeviceMemoryWarning(ElmoWarning):
     """A device ran out of memory, and the run goes on with fewer lanes."""
 
 
+class MissingFontWarning(ElmoWarning):
+    """No installed font has some characters of a figure, which are drawn as boxes."""
+
+
 class WordsCutWarning(ElmoWarning):
     """Words are longer than the model reads: it saw only their first bytes."""
 

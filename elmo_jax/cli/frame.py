@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-from ..errors import ElmoWarning
+from ..errors import ElmoWarning, MissingFontWarning
 
 INTERRUPTED, READER_IS_GONE = 130, 141
 
@@ -109,7 +109,7 @@ def warnings_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
 
     Args:
         prog: what the program is called.
-        quiet: show only the warnings of this library, which are about the results.
+        quiet: show only warnings of this library about the numbers in a result.
     """
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
@@ -120,6 +120,8 @@ def warnings_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
             if quiet:
                 warnings.simplefilter("ignore")
             warnings.simplefilter("always", ElmoWarning)
+            if quiet:
+                warnings.simplefilter("ignore", MissingFontWarning)
         warnings.showwarning = show
         yield
 
