@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
+from elmo_jax.writers import hdf5_file
 from elmo_jax.writers.hdf5_file import Hdf5File
 
 # A symbol table node holds 8 names, a B-tree node 32 children: two levels from 9 on, three from
@@ -46,6 +47,12 @@ def test_the_library_reads_every_dataset(tmp_path, n, named):
             assert file["keys"].asstr()[()].tolist() == texts(900) + texts(2)
             assert file["sentence_to_index"].asstr()[0] == "x" * 100_000
             assert h5py.check_string_dtype(file["keys"].dtype) == ("utf-8", None)
+
+
+def test_names_are_written_in_pieces(tmp_path, monkeypatch):
+    whole = written(tmp_path / "whole.h5", 1030).read_bytes()
+    monkeypatch.setattr(hdf5_file, "_AT_ONCE", 64)
+    assert written(tmp_path / "pieces.h5", 1030).read_bytes() == whole
 
 
 def test_every_version_of_the_library_reads_it(tmp_path):

@@ -24,6 +24,8 @@ _LEAF_K, _INTERNAL_K = 4, 16
 
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q2Q2I2Q")
 _BUFFER = 1 << 20
+_AT_ONCE = 1 << 16
+"""Names that are written at once, whole nodes of them."""
 
 _SYMBOLS = np.dtype(
     [
@@ -130,8 +132,18 @@ class Hdf5File:
         return place
 
     def _finish(self) -> None:
-        heap, names = self._append_heap()
-        tree = self._append_tree(names, self._headers_by_name())
+        n = len(self._numbered)
+        # In the order of their names; all other names come after digits.
+        order = np.argsort(np.arange(n).astype(f"S{len(str(n))}"), kind="stable")
+        others = sorted(self._named)
+        heap, places = self._append_heap(order, others)
+        headers = np.concatenate(
+            [
+                np.frombuffer(self._numbered, np.uint64)[order],
+                np.array([self._named[name] for name in others], np.uint64),
+            ]
+        )
+        tree = self._append_tree(places, headers)
         group = struct.pack("<HHB3xQQ", 0x11, 16, 0, tree, heap)  # message "Symbol Table"
         root = self._append(struct.pack("<BxHII4x", 1, 1, 1, len(group)) + group)
         self._file.seek(0)
@@ -145,35 +157,29 @@ class Hdf5File:
             )
         )
 
-    def _order(self) -> np.ndarray:
-        """The numbers in the order of their names; other names come after digits."""
-        return np.argsort(np.arange(len(self._numbered)).astype("S"), kind="stable")
-
-    def _headers_by_name(self) -> np.ndarray:
-        named = [self._named[name] for name in sorted(self._named)]
-        numbered = np.array(self._numbered, np.uint64)
-        return np.concatenate([numbered[self._order()], np.array(named, np.uint64)])
-
-    def _append_heap(self) -> tuple[int, np.ndarray]:
+    def _append_heap(self, order: np.ndarray, others: list[str]) -> tuple[int, np.ndarray]:
         """Write the "Local Heap" of names; gives its place, and where in it each name is."""
-        n = len(self._numbered)
-        width = len(_padded(f"{n}\0".encode()))
-        others = [_padded(f"{name}\0".encode()) for name in sorted(self._named)]
-        segment = bytes(8) + np.arange(n).astype(f"S{width}").tobytes() + b"".join(others)
-        data = self._append(segment)
-        heap = self._append(struct.pack("<4sB3xQQQ", b"HEAP", 0, len(segment), 1, data))
-        ends = 8 + width * n + np.cumsum(list(map(len, others)), dtype=np.int64)
-        starts = ends - np.array(list(map(len, others)), np.int64)
-        return heap, np.concatenate([8 + width * self._order(), starts])
+        width = len(_padded(f"{len(order)}\0".encode()))
+        data = self._append(bytes(8))
+        for first in range(0, len(order), _AT_ONCE):
+            numbers = np.arange(first, min(first + _AT_ONCE, len(order)))
+            self._append(numbers.astype(f"S{width}"))
+        starts = [self._append(_padded(f"{name}\0".encode())) - data for name in others]
+        size = self._end - data
+        heap = self._append(struct.pack("<4sB3xQQQ", b"HEAP", 0, size, 1, data))
+        return heap, np.concatenate([8 + width * order, np.array(starts, np.int64)])
 
     def _append_tree(self, names: np.ndarray, headers: np.ndarray) -> int:
         """Write the names in order as "Symbol Table Nodes" below "B-tree Nodes"; gives the root."""
-        (names_NE, headers_NE), counts = _rows([names, headers], 2 * _LEAF_K)
-        nodes = np.zeros(len(counts), _SYMBOLS)
-        nodes["signature"], nodes["version"], nodes["n"] = b"SNOD", 1, counts
-        nodes["entries"]["name"], nodes["entries"]["header"] = names_NE, headers_NE
-        children = self._append(nodes) + nodes.itemsize * np.arange(len(nodes))
-        last = names_NE[np.arange(len(nodes)), counts - 1]
+        children = self._end + _SYMBOLS.itemsize * np.arange(-(-len(names) // (2 * _LEAF_K)))
+        for first in range(0, len(names), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            (names_NE, headers_NE), counts = _rows([names[some], headers[some]], 2 * _LEAF_K)
+            nodes = np.zeros(len(counts), _SYMBOLS)
+            nodes["signature"], nodes["version"], nodes["n"] = b"SNOD", 1, counts
+            nodes["entries"]["name"], nodes["entries"]["header"] = names_NE, headers_NE
+            self._append(nodes)
+        last = names[np.minimum(2 * _LEAF_K * np.arange(1, len(children) + 1), len(names)) - 1]
         level = 0
         while True:
             (children_NE, last_NE), counts = _rows([children, last], 2 * _INTERNAL_K)
