@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax import ElmoConfig, ElmoError, WordsCutWarning, encode_batch
+from elmo_jax import ElmoConfig, ElmoError, WordsCutWarning, encode_batch, exploring
 from elmo_jax.characters import BOS, EOS, encode_words, spelled_lengths
 from elmo_jax.cut_words import CutWords, are_cut
 from elmo_jax.embedding import embed_corpus, merge_parts
@@ -139,6 +139,13 @@ def test_sentences_that_are_run_again_are_counted_once(monkeypatch):
     monkeypatch.setattr(run, "read_lanes", without_memory)
     with pytest.warns(DeviceMemoryWarning), pytest.warns(WordsCutWarning, match="30 of 90 words"):
         elmo_of().embed([["a", CUT, "b"]] * 30)
+
+
+def test_neighbours_warn_once_for_query_and_text(elmo):
+    query = exploring.Occurrence(("a", CUT), 0)
+    with pytest.warns(WordsCutWarning, match="3 of 6 words") as warned:
+        exploring.neighbors(elmo, [query], [["a", CUT], ["a", CHINESE]], word="a")
+    assert len(warned) == 1
 
 
 # Corpora

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from ..errors import ElmoError
+from ..errors import ElmoError, ElmoWarning
 from ..json_text import to_json
 from .frame import INTERRUPTED, framed, is_interrupt, say, tell, warnings_on_one_line
 
@@ -123,6 +123,6 @@ def _execute(args: argparse.Namespace) -> int:
 def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     message = "; ".join(line for line in lines if line).replace(":; ", ": ")
-    if isinstance(error, ElmoError | OSError | MemoryError) and message:
+    if isinstance(error, ElmoError | ElmoWarning | OSError | MemoryError) and message:
         return message
     return f"{type(error).__name__}: {message} (a fault of this program; --debug shows where)"
