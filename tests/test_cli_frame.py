@@ -6,7 +6,9 @@ import io
 import json
 import math
 import os
+import signal
 import sys
+import time
 import types
 import warnings
 from pathlib import Path
@@ -143,12 +145,15 @@ def masked(*_, **__):
 def dropped(*_, **__):
     """As in a callback of the garbage collector."""
     sys.unraisablehook(types.SimpleNamespace(exc_value=KeyboardInterrupt()))
-    for _ in range(100):
-        pass
-    return {}
+    for _ in range(6000):  # it comes again at once
+        time.sleep(0.01)
 
 
-@pytest.mark.parametrize("how", [interrupted, masked, dropped])
+def pressed(*_, **__):
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("how", [interrupted, masked, dropped, pressed])
 def test_an_interrupted_command_says_so(capsys, how):
     assert call(how) == 130
     assert capsys.readouterr() == ("", "prog: interrupted\n")
@@ -159,6 +164,19 @@ def test_an_interrupt_while_a_command_is_imported_says_so(monkeypatch, capsys, h
     monkeypatch.setattr(importlib, "import_module", how)
     assert main(["info"]) == 130
     assert capsys.readouterr() == ("", "elmo-jax: interrupted\n")
+
+
+def test_an_interrupt_inside_an_import_ends_the_process_at_once(tmp_path, monkeypatch, capsys):
+    """Some extension modules abort it otherwise, with a page of C++."""
+    (tmp_path / "interrupted_module.py").write_text(
+        "import signal\nsignal.raise_signal(signal.SIGINT)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit, match="130"):
+        call(lambda args: importlib.import_module("interrupted_module"))
+    assert capsys.readouterr() == ("", "prog: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_an_interrupt_while_printing_says_so(capsys):

@@ -15,9 +15,12 @@ import _thread
 import contextlib
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import TextIO
 
 from ..errors import ElmoWarning, MissingFontWarning
@@ -39,10 +42,11 @@ def framed(prog: str, action: Callable[[], int]) -> int:
         SystemExit: what argparse raises in ``action``: 0 after ``--help``, 2 for a wrong usage.
     """
     _occupy_standard_files()
-    with _printable(sys.stdout), _printable(sys.stderr), _no_interrupt_is_lost():
+    with _printable(sys.stdout), _printable(sys.stderr):
         try:
             try:
-                return action()
+                with _interruptible(prog):
+                    return action()
             finally:  # argparse prints the help, too, and exits
                 _flush()
         except BrokenPipeError:
@@ -142,21 +146,37 @@ def _printable(stream: TextIO | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_interrupt_is_lost() -> Iterator[None]:
-    """Repeat a Ctrl-C that came inside a callback of the garbage collector, which drops it."""
-    before = sys.unraisablehook
+def _interruptible(prog: str) -> Iterator[None]:
+    """Let Ctrl-C end the program wherever it comes; it is KeyboardInterrupt almost everywhere."""
 
-    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            # An extension module that cannot be initialised may abort the process.
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                tell(f"{prog}: interrupted")
+                os._exit(INTERRUPTED)
+            frame = frame.f_back
+        raise KeyboardInterrupt
+
+    def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+        # A callback of the garbage collector has dropped it: again, once that has returned.
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            _thread.interrupt_main()
+            threading.Timer(0.01, _thread.interrupt_main).start()
         else:
-            before(unraisable)
+            hook(unraisable)
 
-    sys.unraisablehook = hook
+    # Another handler than Python's own stays: the process belongs to somebody else.
+    is_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    is_own = is_own and threading.current_thread() is threading.main_thread()
+    hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
+    if is_own:
+        signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook = hook
+        if is_own:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _occupy_standard_files() -> None:
