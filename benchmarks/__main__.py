@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from elmo_jax.cli import run_command
+from elmo_jax.cli.frame import framed
 
 from .question import Question
 from .registry import COMMANDS, QUESTIONS, WITH_PEERS
@@ -74,4 +75,4 @@ def _all(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     # Several processes share the device: on a GPU, none may take most of its memory at its start.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(framed(_PROG, lambda: main(sys.argv[1:])))

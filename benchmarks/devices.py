@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import elmo_jax
 from elmo_jax import ElmoError
+from elmo_jax.json_text import to_json
 
 from .measure import SUMS, assert_equal
 
@@ -82,4 +83,4 @@ def check(model: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(check(sys.argv[1])))
+    print(to_json(check(sys.argv[1])))

@@ -10,7 +10,6 @@ unless another is named; *original* where there is none.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from elmo_jax.files import atomic_file, refuse_existing
+from elmo_jax.json_text import to_json
 
 from .arguments import MODEL, add_common
 from .card import card
@@ -55,12 +55,12 @@ class Question:
             summary = {"question": self._name, "card": head, "quick": args.quick, **found}
             for output in outputs:
                 with atomic_file(output, overwrite=overwrite) as path:
-                    path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+                    path.write_text(to_json(summary, indent=1) + "\n", encoding="utf-8")
         return summary
 
     def text(self, summary: dict[str, Any]) -> str:
         """The card, the table, and a last line of JSON."""
-        parts = [card_text(summary), self._module.table(summary), json.dumps(summary)]
+        parts = [card_text(summary), self._module.table(summary), to_json(summary)]
         return "\n\n".join(parts)
 
     @property

@@ -22,6 +22,7 @@ from typing import Any
 from elmo_jax import ElmoConfig
 from elmo_jax.cli import run_command
 from elmo_jax.files import atomic_file, refuse_existing
+from elmo_jax.json_text import to_json
 from elmo_jax.training import TrainingSettings, train
 from elmo_jax.training.settings import RECIPES
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     summary = {"card": card(), "n_steps": args.n_steps, "recipes": found}
     if output is not None:
         with atomic_file(output, overwrite=args.overwrite) as path:
-            path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+            path.write_text(to_json(summary, indent=1) + "\n", encoding="utf-8")
     return summary
 
 

@@ -10,6 +10,7 @@ QUESTIONS = {
     "memory": "memory",
     "scaling": "scaling",
     "corpus": "corpus_run",
+    "formats": "formats",
     "equality": "equality",
     "profile": "profile",
     "kernels": "kernels",

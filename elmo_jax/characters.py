@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .config import ElmoConfig
+from .cut_words import CutWords, are_cut
 from .padding import batch_shape
 from .sentences import check_not_a_string, check_sentences
 
@@ -84,6 +85,9 @@ def encode_batch(
         ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
             ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut.
 
+    Warns:
+        WordsCutWarning: if words are longer than the model reads.
+
     Example:
         >>> char_ids, lengths = encode_batch([["Hello", "world"], ["Hi"]], config)
         >>> char_ids.shape, lengths
@@ -99,7 +103,12 @@ def encode_batch(
     lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
     rows: dict[str, int] = {}
     slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
-    words_UC = encode_words(list(rows), config.max_characters_per_token)
+    words = list(rows)
+    words_UC = encode_words(words, config.max_characters_per_token)
     char_ids = np.zeros((n_sentences, n_tokens, words_UC.shape[1]), np.int32)
     char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = words_UC[slots]
+    cut = CutWords(config.max_characters_per_token)
+    is_cut = are_cut(words, cut.width)
+    cut.add(len(slots), [words[slot] for slot in slots if is_cut[slot]])
+    cut.warn()
     return char_ids, lengths_B

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from .config import ElmoConfig
+from .cut_words import CutWords
 from .engine import Engine, Request
 from .errors import ElmoError
 from .loading import load
@@ -115,6 +116,7 @@ class Elmo:
         mix_weights: Any = None,
         mix_gamma: Any = 1.0,
         dtype: str = "float32",
+        cut_words: CutWords | None = None,
     ) -> Iterator[np.ndarray]:
         """Embed any number of sentences, one result after the other, in bounded memory.
 
@@ -127,6 +129,8 @@ class Elmo:
             mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them.
             mix_gamma: for "mix", the scale.
             dtype: of the results: "float32" or "float16".
+            cut_words: counts the words that are longer than the model reads, for a caller who
+                warns of them in a way of his own; there is no warning then.
 
         Yields:
             In the order of the sentences, [T, D], or [L, T, D] for all layers; pooled [D] or
@@ -134,10 +138,16 @@ class Elmo:
 
         Raises:
             ElmoError: at once for an unknown name; on its turn for a bad sentence.
+
+        Warns:
+            WordsCutWarning: once, as soon as words come that are longer than the model reads.
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_not_a_string(sentences)
-        return self._engine.run(checked(sentences), request)
+        if cut_words is not None:
+            return self._engine.run(checked(sentences), request, cut_words)
+        cut = self._count_of_cut_words()
+        return _warn_once(self._engine.run(checked(sentences), request, cut), cut)
 
     def embed(
         self,
@@ -163,6 +173,9 @@ class Elmo:
         Raises:
             ElmoError: for an unknown name or a bad sentence; nothing has been computed then.
 
+        Warns:
+            WordsCutWarning: if words are longer than the model reads.
+
         Example:
             >>> [v.shape for v in elmo.embed([["The", "bank", "."], []], layers="average")]
             [(3, 1024), (0, 1024)]
@@ -170,7 +183,7 @@ class Elmo:
         request = self._request(layers, None, mix_weights, mix_gamma, dtype)
         listed = _listed(sentences)
         results: list[np.ndarray] = [_NOTHING] * len(listed)
-        self._engine.run_all(listed, request, results)
+        self._run_all(listed, request, results)
         return results
 
     def embed_sentences(
@@ -202,6 +215,9 @@ class Elmo:
         Raises:
             ElmoError: for an unknown name or a bad text; nothing has been computed then.
 
+        Warns:
+            WordsCutWarning: if words are longer than the model reads.
+
         Example:
             >>> elmo.embed_sentences(["The bank .", ["Hi"]]).shape
             (2, 1024)
@@ -210,7 +226,7 @@ class Elmo:
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         listed = _listed(tokenize(texts, tokenizer))
         results = np.empty((len(listed), *request.shape(self.config, 0)), dtype)
-        self._engine.run_all(listed, request, results)
+        self._run_all(listed, request, results)
         return results
 
     def get_word_embeddings(self, items: Sequence[str]) -> np.ndarray | list[np.ndarray]:
@@ -247,6 +263,19 @@ class Elmo:
         """
         self._engine.forget_words()
 
+    def _run_all(
+        self,
+        sentences: Sequence[Sequence[str]],
+        request: Request,
+        results: MutableSequence | np.ndarray,
+    ) -> None:
+        cut = self._count_of_cut_words()
+        self._engine.run_all(sentences, request, results, cut)
+        cut.warn()
+
+    def _count_of_cut_words(self) -> CutWords:
+        return CutWords(self.config.max_characters_per_token)
+
     def _request(
         self, layers: Layers, pooling: str | None, mix_weights: Any, mix_gamma: Any, dtype: str
     ) -> Request:
@@ -256,6 +285,17 @@ class Elmo:
             raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
         selection, shares = select_layers(layers, self.config, mix_weights, mix_gamma)
         return Request(selection, shares, pooling, dtype)
+
+
+def _warn_once(results: Iterator[np.ndarray], cut: CutWords) -> Iterator[np.ndarray]:
+    """The results; warns when the first words that are cut have been read."""
+    for result in results:
+        if cut.n_cut:
+            cut.warn(so_far=True)
+            yield result
+            break
+        yield result
+    yield from results
 
 
 def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:

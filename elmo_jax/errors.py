@@ -6,6 +6,8 @@ import sys
 import warnings
 from types import FrameType
 
+_PACKAGE = __name__.partition(".")[0] + "."
+
 
 class ElmoError(ValueError):
     """Base of every error that this library raises on purpose.
@@ -20,6 +22,10 @@ class ElmoWarning(UserWarning):
 
 class DeviceMemoryWarning(ElmoWarning):
     """A device ran out of memory, and the run goes on with fewer lanes."""
+
+
+class MissingFontWarning(ElmoWarning):
+    """No installed font has some characters of a figure, which are drawn as boxes."""
 
 
 class WordsCutWarning(ElmoWarning):
@@ -42,10 +48,10 @@ class DuplicateKeysWarning(ElmoWarning):
     """Records of a corpus share a key, which should name one of them."""
 
 
-def warn_caller(message: str, category: type[ElmoWarning]) -> None:
+def warn(message: str, category: type[ElmoWarning]) -> None:
     """Warn at the line that called this library, however deep inside it the fault is found."""
     level = 1
-    caller: FrameType | None = sys._getframe()
-    while caller is not None and caller.f_globals.get("__name__", "").split(".")[0] == "elmo_jax":
-        level, caller = level + 1, caller.f_back
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from .errors import ElmoError, WhitespaceWarning, warn_caller
+from .errors import ElmoError, WhitespaceWarning, warn
 from .tokenizers import ASCII_SPACES, Tokenizer, resolve_tokenizer, warn_of_other_spaces
 
 _find_space = re.compile(f"[{ASCII_SPACES}]").search
@@ -135,7 +135,7 @@ def _words_of_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[
 
 def warn_of_space(word: str, where: str) -> bool:
     """Warn that a word holds a space; gives True."""
-    warn_caller(
+    warn(
         f"The word {word!r} of {where} holds whitespace, and is embedded as one word. If it is "
         "text, split it first: text.split().",
         WhitespaceWarning,

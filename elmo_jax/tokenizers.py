@@ -22,7 +22,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from .errors import ElmoError, WhitespaceWarning, warn_caller
+from .errors import ElmoError, WhitespaceWarning, warn
 from .optional import optional_module
 
 Tokenizer = Callable[[str], Sequence[str]]
@@ -108,7 +108,7 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
         return False
     space = example[1]
     name = unicodedata.name(space, "a control character")
-    warn_caller(
+    warn(
         f"{where}: {example[0]!r} is split at U+{ord(space):04X} ({name}); more may follow. "
         'The tokenizer "spaces" splits at spaces and tabs only.',
         WhitespaceWarning,

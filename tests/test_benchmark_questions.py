@@ -158,6 +158,16 @@ def test_the_work_of_the_host_is_measured_in_kinds(ask):
     assert all(row["tokens_per_second"]["median"] > 0 for row in found["rows"])
 
 
+def test_formats_are_compared_with_npz(ask):
+    code, found = ask("formats", "--sentences", "30", "--quick")
+    assert code == 0
+    rows = {(row["format"], row["pooled"], row["dtype"]): row for row in found["rows"]}
+    pooled = {name for name, pooled, _ in rows if pooled}
+    assert pooled == {"npz", "h5", "parquet", "npy"} and ("npy", False, "float32") not in rows
+    assert all(row["times_npz"]["median"] == 1 for key, row in rows.items() if key[0] == "npz")
+    assert all(row["bytes"] > 30 * 512 for row in rows.values())
+
+
 @pytest.mark.slow
 def test_all_ways_of_embedding_a_corpus_agree(ask):
     code, found = ask("equality", "--tokens", "400")

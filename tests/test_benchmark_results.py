@@ -150,6 +150,6 @@ def test_tables_go_into_their_places_in_the_readme(results, capsys):
     assert before == after
     file.write_text("no place", "utf-8")
     with pytest.raises(
-        ElmoError, match="no place for the tables of accelerator, corpus, equality, host"
+        ElmoError, match="no place for the tables of accelerator, corpus, equality, formats, host"
     ):
         readme._write(file, dict.fromkeys(registry.QUESTIONS, ""))

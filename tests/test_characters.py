@@ -48,8 +48,9 @@ def test_the_spelled_length_is_where_padding_begins(some_words):
         assert (row[n:] == 261).all() and (row[:n] != 261).all()
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.WhitespaceWarning")
+@pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")
 @given(st.lists(st.lists(words.filter(str.strip), max_size=5), max_size=5))
-@pytest.mark.filterwarnings("ignore::elmo_jax.errors.WhitespaceWarning")
 def test_a_batch_holds_the_words_of_each_sentence_and_zeros_after_them(sentences):
     char_ids, lengths = encode_batch(sentences, CONFIG)
     assert (char_ids.dtype, lengths.dtype) == (np.int32, np.int32)
@@ -61,6 +62,7 @@ def test_a_batch_holds_the_words_of_each_sentence_and_zeros_after_them(sentences
         assert not rows[len(sentence) :].any()
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")
 def test_the_config_decides_how_long_a_word_may_be():
     short = dataclasses.replace(CONFIG, max_characters_per_token=8)
     char_ids, _ = encode_batch([["extraordinary"]], short)

@@ -35,10 +35,11 @@ class SpellingElmo:
     """Stands in for an Elmo: a vector tells its word, the word before it and nothing else."""
 
     def __init__(self):
-        self.config = type("Config", (), {"n_output_layers": 2, "output_dim": 4})()
+        sizes = {"n_output_layers": 2, "output_dim": 4, "max_characters_per_token": 50}
+        self.config = type("Config", (), sizes)()
         self.seen = 0
 
-    def stream(self, sentences, layers="all"):
+    def stream(self, sentences, layers="all", cut_words=None):
         for words in sentences:
             self.seen += 1
             yield np.array(

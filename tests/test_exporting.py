@@ -16,6 +16,8 @@ from elmo_jax.cli import main
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "serve.py"
 SENTENCES = [["The", "bank", "of", "naïve", "日本語"], [], ["<S>", "x" * 60, "Hi"]]
 
+pytestmark = pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")
+
 SERVE = """
 import runpy, sys
 import numpy as np

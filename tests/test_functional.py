@@ -22,6 +22,8 @@ BILM_TF_TOLERANCE = 1.2e-6
 SENTENCES = [["The", "bank", "of", "the", "river", "."], [], ["Hi"], ["naïve", "日本語", "x" * 60]]
 MIX_WEIGHTS, MIX_GAMMA = [0.5, -1.0, 2.0], 1.7
 
+pytestmark = pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")  # of the last word
+
 
 @pytest.fixture(scope="module")
 def elmo():

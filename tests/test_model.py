@@ -38,6 +38,8 @@ SENTENCES = [
     ["Hi", "there"],
 ]
 
+pytestmark = pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")  # of the long one
+
 if hasattr(jax, "enable_x64"):
     enable_x64 = jax.enable_x64
 else:  # jax 0.6

@@ -85,8 +85,10 @@ def test_the_file_tree_names_what_is_there():
     internal = {
         "__init__.py",
         "arguments.py",
+        "cut_words.py",
         "errors.py",
         "files.py",
+        "json_text.py",
         "optional.py",
         "ranges.py",
         "padding.py",

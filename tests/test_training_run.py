@@ -22,7 +22,7 @@ from checkpoint_files import files_of
 
 import elmo_jax
 from benchmarks.own_training import OwnTraining
-from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning
+from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
 from elmo_jax.errors import WhitespaceWarning
@@ -668,6 +668,24 @@ def test_numbers_out_of_range_are_told(model, text, tmp_path, wrong):
 def test_settings_may_be_numpys_numbers():
     settings = TrainingSettings(batch_size=np.int64(8), learning_rate=np.float32(0.5))
     assert json.loads(json.dumps(dataclasses.asdict(settings)))["batch_size"] == 8
+
+
+def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
+    config = model[0]
+    long, chinese = "x" * (config.max_characters_per_token - 1), "日本語" * 7
+    sentences = [["w1", long], [chinese, "w2", long], ["w3"]]
+    file = tmp_path / "long.txt"
+    file.write_text("".join(" ".join(words) + "\n" for words in sentences), encoding="utf-8")
+    with pytest.warns(WordsCutWarning, match="3 of 6 words") as warned:
+        assert evaluate(*model, file, batch_size=4, unroll_steps=3).words_cut == 3
+        score(*model, sentences)
+    assert len(warned) == 2
+    with pytest.warns(WordsCutWarning, match="1 of 2 words"):
+        substitutes(*model, sentences[0], 0)
+    with pytest.warns(WordsCutWarning) as warned:
+        summary = training_run.run(tmp_path / "run", [text, file], n_steps=1)
+    assert [len(warned), summary["words_cut"], trained[1]["words_cut"]] == [1, 3, 0]
+    assert training_run.run(tmp_path / "run", [text, file], n_steps=2)["words_cut"] == 3
 
 
 # The commands

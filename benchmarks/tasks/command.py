@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from elmo_jax.files import atomic_file, refuse_existing
+from elmo_jax.json_text import to_json
 
 HELP = "Measure what a model's layers know: POS, NER, sentiment, similarity, word senses."
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     summary: dict[str, Any] = {**head, "tasks": tasks}
     if output is not None:
         with atomic_file(output, overwrite=args.overwrite) as path:
-            content = json.dumps(summary, indent=1, ensure_ascii=False)
+            content = to_json(summary, indent=1, ensure_ascii=False)
             path.write_text(content + "\n", encoding="utf-8")
     return summary
 

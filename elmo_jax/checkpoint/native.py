@@ -18,6 +18,7 @@ from safetensors.numpy import load_file, save_file
 
 from ..config import ElmoConfig
 from ..errors import ElmoError
+from ..json_text import to_json
 from ..parameters import check_flat_params, flatten, unflatten
 
 CONFIG_FILE, WEIGHT_FILE = "config.json", "model.safetensors"
@@ -91,7 +92,7 @@ def write_native(
         "metadata": metadata,
         "vocabulary": vocabulary,
     }
-    (folder / CONFIG_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
     arrays = {".".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(params).items()}
     if dtype is not None:
         arrays = {name: _stored(name, array, dtype) for name, array in arrays.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..files import atomic_folder, standing_folder
+from ..json_text import to_json
 from ..parameters import Params, check_params
 from ..vocabulary import Vocabulary, Words
 from .native import CONFIG_FILE, WEIGHT_FILE, write_native
@@ -83,7 +83,7 @@ def save(
             record = None if words is None else vocabulary_record(words)
             write_native(folder, config, dict(params), metadata or {}, dtype, record)
         else:
-            options = json.dumps(config.to_options(), indent=2) + "\n"
+            options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])
             options_file.write_text(options, encoding="utf-8")
             write_weights(weight_file, config, dict(params))

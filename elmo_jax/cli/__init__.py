@@ -2,20 +2,20 @@
 
 A command is a module with ``add_arguments(parser)``, ``run(args)``, which gives a JSON-ready
 summary, and ``text(summary)``, which says the same to a person. Results go to stdout,
-progress, notes and errors to stderr. Exit codes: 0, 1 for an error, 2 for a wrong usage, 130 when
-interrupted.
+progress, notes, warnings and errors to stderr. ``frame`` has the exit codes.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from ..errors import ElmoError
+from ..errors import ElmoError, ElmoWarning
+from ..json_text import to_json
+from .frame import INTERRUPTED, framed, is_interrupt, say, tell, warnings_on_one_line
 
 _COMMANDS = {
     "embed": "Embed a corpus into a file of vectors; a run that was broken off goes on.",
@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 0 after ``--help`` or ``--version``, 2 for a wrong usage.
     """
+    return framed("elmo-jax", lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     from .. import __version__
 
     if argv is None:  # this process is the program's own
@@ -81,9 +85,13 @@ def run_command(
     Raises:
         SystemExit: 0 after ``--help``, 2 for a wrong usage.
     """
-    parser = argparse.ArgumentParser(prog=prog, description=description)
-    _declare(parser, module)
-    return _execute(parser.parse_args(argv))
+
+    def action() -> int:
+        parser = argparse.ArgumentParser(prog=prog, description=description)
+        _declare(parser, module)
+        return _execute(parser.parse_args(argv))
+
+    return framed(prog, action)
 
 
 def _declare(parser: argparse.ArgumentParser, module: ModuleType) -> None:
@@ -95,22 +103,26 @@ def _declare(parser: argparse.ArgumentParser, module: ModuleType) -> None:
 
 def _execute(args: argparse.Namespace) -> int:
     try:
-        summary = args.module.run(args)
-    except KeyboardInterrupt:
-        print(f"{args.prog}: interrupted", file=sys.stderr)
-        return 130
-    except Exception as error:
+        with warnings_on_one_line(args.prog, getattr(args, "quiet", False)):
+            summary = args.module.run(args)
+            text = to_json(summary) if args.json else args.module.text(summary)
+    except BrokenPipeError:
+        raise  # of stdout or stderr
+    except (Exception, KeyboardInterrupt) as error:
+        if is_interrupt(error):
+            tell(f"{args.prog}: interrupted")
+            return INTERRUPTED
         if args.debug:
             raise
-        print(f"{args.prog}: error: {_one_line(error)}", file=sys.stderr)
+        tell(f"{args.prog}: error: {_one_line(error)}")
         return 1
-    print(json.dumps(summary) if args.json else args.module.text(summary))
+    say(text)
     return 0
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     message = "; ".join(line for line in lines if line).replace(":; ", ": ")
-    if isinstance(error, ElmoError | OSError | MemoryError) and message:
+    if isinstance(error, ElmoError | ElmoWarning | OSError | MemoryError) and message:
         return message
     return f"{type(error).__name__}: {message} (a fault of this program; --debug shows where)"

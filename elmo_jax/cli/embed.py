@@ -130,9 +130,11 @@ def text(summary: dict[str, Any]) -> str:
 
     blank, found = summary["blank_lines"], summary["parts_found"]
     kept = f" ({blank:,} blank lines kept as empty sentences)" if blank else ""
+    cut = summary["words_cut"]
+    not_whole = f" ({cut:,} longer than the model reads)" if cut else ""
     told = (
         f"{summary['output']}: {summary['sentences']:,} sentences{kept}, "
-        f"{summary['tokens']:,} tokens, {shown_size(summary['bytes'])}, "
+        f"{summary['tokens']:,} tokens{not_whole}, {shown_size(summary['bytes'])}, "
         f"{summary['tokens_per_second']:,.0f} tokens/s"
     )
     if found:

@@ -70,10 +70,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
+    cut = summary["words_cut"]
     return (
         f"perplexity {summary['perplexity']:.2f} (forward {summary['forward_perplexity']:.2f}, "
         f"backward {summary['backward_perplexity']:.2f}), {summary['tokens']:,} tokens, "
         f"{100 * summary['oov_rate']:.2f}% of the words out of the vocabulary"
+        + (f", {cut:,} longer than the model reads" if cut else "")
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import functools
 from typing import Any
+
+from .model import note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,16 +31,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from ..embedding import merge_parts
 
-    def note(message: str) -> None:
-        if not args.quiet:
-            print(message, file=sys.stderr)
-
     return merge_parts(
         args.shards,
         args.output,
         overwrite=args.overwrite,
         progress=not args.quiet,
-        note=note,
+        note=functools.partial(note, args),
     )
 
 
@@ -46,7 +44,9 @@ def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     from ..files import shown_size
 
+    cut = summary["words_cut"]
+    not_whole = f" ({cut:,} longer than the model reads)" if cut else ""
     return (
         f"{summary['output']}: {summary['parts']:,} parts, {summary['sentences']:,} sentences, "
-        f"{summary['tokens']:,} tokens, {shown_size(summary['bytes'])}"
+        f"{summary['tokens']:,} tokens{not_whole}, {shown_size(summary['bytes'])}"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .frame import tell
 
 if TYPE_CHECKING:
     from ..embedder import Elmo
@@ -58,4 +59,4 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
 def note(args: argparse.Namespace, message: str) -> None:
     """Tell something on stderr, unless ``--quiet``."""
     if not args.quiet:
-        print(message, file=sys.stderr)
+        tell(message)

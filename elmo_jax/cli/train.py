@@ -147,6 +147,8 @@ def text(summary: dict[str, Any]) -> str:
         f"{how} at step {summary['step']:,} of {summary['n_steps']:,}: {summary['tokens']:,} tokens"
         f" in this call, {summary['tokens_per_second']:,.0f} tokens/s"
     ]
+    if summary["words_cut"]:
+        lines.append(f"{summary['words_cut']:,} words of the text are longer than the model reads")
     if "valid_perplexity" in summary:
         lines.append(
             f"validation perplexity, full softmax: {summary['valid_perplexity'] or math.inf:.2f}, "

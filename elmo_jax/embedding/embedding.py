@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..cut_words import CutWords
 from ..embedder import Elmo
 from ..files import check_space, refuse_input, shown_size
 from ..pooling import check_pooling
@@ -73,13 +74,17 @@ def embed_corpus(
 
     Returns:
         The counts, sizes and times of this run, ready for JSON: ``output``, ``sentences``,
-        ``tokens``, ``blank_lines``, ``duplicate_keys`` (records with a key that an earlier one
-        has), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found`` (finished
-        before), ``shard``, ``finished`` (whether the output is there), ``bytes`` (of the output; of
-        the parts if it is not), ``seconds``, ``tokens_per_second``.
+        ``tokens``, ``words_cut`` (longer than the model reads), ``blank_lines``,
+        ``duplicate_keys`` (records with a key that an earlier one has), ``layers``, ``pooling``,
+        ``dtype``, ``dim``, ``parts``, ``parts_found`` (finished before), ``shard``, ``finished``
+        (whether the output is there), ``bytes`` (of the output; of the parts if it is not),
+        ``seconds``, ``tokens_per_second``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used. What is finished stays.
+
+    Warns:
+        WordsCutWarning: before the work, if words are longer than the model reads.
 
     Example:
         >>> records = elmo_jax.readers.Records.of("corpus/*.txt.gz")
@@ -94,10 +99,12 @@ def embed_corpus(
         check_pooling(pooling)
     check_repeatable(records)
     choice = Choice(layers, pooling, mix_weights, mix_gamma, dtype)
-    found = survey(records, part_tokens, strict=strict)
+    width = elmo.config.max_characters_per_token
+    found = survey(records, part_tokens, width=width, strict=strict)
     job = Job.of(elmo, found, choice, part_tokens, with_text)
     writer.check(job.layout)
     chosen = job.shard(shard)
+    found.cut.warn()
     with folder.opened(job, shard, restart=restart), kept(target, folder, job):
         is_done = folder.has_finished(target)
         missing = [number for number in chosen if not (is_done or folder.has(job, number))]
@@ -152,6 +159,7 @@ def _embedded(elmo: Elmo, records: Iterator[Record], choice: Choice) -> Results:
         mix_weights=choice.mix_weights,
         mix_gamma=choice.mix_gamma,
         dtype=choice.dtype,
+        cut_words=CutWords(elmo.config.max_characters_per_token),  # the survey has counted them
     ):
         yield waiting.popleft(), vectors
 

@@ -99,6 +99,7 @@ def summary(job: Job, target: Path) -> dict[str, Any]:
         "output": str(target),
         "sentences": layout.sentences,
         "tokens": layout.tokens,
+        "words_cut": sum(part.cut for part in job.parts),
         "blank_lines": job.blank,
         "layers": int(layers) if layers.lstrip("-").isdigit() else layers,
         "pooling": identity["pooling"],

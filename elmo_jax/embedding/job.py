@@ -13,12 +13,13 @@ import numpy as np
 from ..config import ElmoConfig
 from ..embedder import Elmo
 from ..errors import ElmoError
+from ..json_text import to_json
 from ..parameters import Params
 from ..selection import select_layers
 from ..writers import Layout
 from .survey import Part, Survey
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Job:
     def manifest(self) -> str:
         """The job as JSON."""
         fields = {"version": _VERSION, **dataclasses.asdict(self)}
-        return json.dumps(fields, indent=1) + "\n"
+        return to_json(fields, indent=1) + "\n"
 
     @classmethod
     def of_manifest(cls, manifest: str) -> Job:

@@ -8,7 +8,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from ..errors import DuplicateKeysWarning, ElmoError, warn_caller
+from ..cut_words import CutWords
+from ..errors import DuplicateKeysWarning, ElmoError, warn
 from ..ranges import check_count
 from ..readers import Record
 from ..sentences import checked_word, warn_of_space
@@ -29,11 +30,13 @@ class Part(NamedTuple):
     Attributes:
         sentences: how many.
         tokens: their words.
+        cut: those of the words that are longer than the model reads.
         digest: SHA-256 of their lines, see ``Record.line``.
     """
 
     sentences: int
     tokens: int
+    cut: int
     digest: str
 
 
@@ -46,6 +49,7 @@ class Survey:
         text_bytes: size of the texts.
         longest_key: characters of the longest key; 0 if no record has one.
         blank: records without a word.
+        cut: all words, and those that are longer than the model reads.
         duplicate_keys: records with a key that an earlier one has, among the first million keys.
     """
 
@@ -53,6 +57,7 @@ class Survey:
     text_bytes: int
     longest_key: int
     blank: int
+    cut: CutWords
     duplicate_keys: int = 0
 
     @property
@@ -67,7 +72,11 @@ class Survey:
 
 
 def survey(
-    records: Iterable[Record], part_tokens: int = PART_TOKENS, *, strict: bool = False
+    records: Iterable[Record],
+    part_tokens: int = PART_TOKENS,
+    *,
+    width: int = 50,
+    strict: bool = False,
 ) -> Survey:
     """Read a corpus once.
 
@@ -76,6 +85,7 @@ def survey(
     Args:
         records: the corpus.
         part_tokens: most tokens of a part, unless a single sentence has more.
+        width: ``max_characters_per_token`` of the model.
         strict: refuse sentences without words.
 
     Raises:
@@ -85,6 +95,7 @@ def survey(
     parts: list[Part] = []
     text_bytes = longest_key = 0
     blank: list[tuple[str, int]] = []
+    cut = CutWords(width)
     cutter = _Cutter(part_tokens)
     keys = _Keys()
     warned = False
@@ -103,8 +114,8 @@ def survey(
                 f"{where}: the key {record.key!r} has a NUL character, which no format can hold."
             )
         keys.add(record, where)
-        parts += cutter.add(record)
-        text_bytes += len(record.text.encode("utf-8"))
+        parts += cutter.add(record, cut.add_sentence(record.words))
+        text_bytes += _text_bytes(record, where)
         longest_key = max(longest_key, len(record.key or ""))
         if not record.words:
             blank.append((record.file, record.number))
@@ -114,7 +125,16 @@ def survey(
     if strict and blank:
         raise ElmoError(_blank_lines(blank))
     keys.warn()
-    return Survey(tuple(parts), text_bytes, longest_key, len(blank), keys.n_duplicates)
+    return Survey(tuple(parts), text_bytes, longest_key, len(blank), cut, keys.n_duplicates)
+
+
+def _text_bytes(record: Record, where: str) -> int:
+    try:
+        return len(record.text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise ElmoError(
+            f"{where}: the text has half a character (a lone surrogate), which no format can hold."
+        ) from None
 
 
 def check_repeatable(records: Iterable[Record]) -> None:
@@ -148,7 +168,7 @@ class _Keys:
     def warn(self) -> None:
         """Warn if there was one."""
         if self.n_duplicates:
-            warn_caller(
+            warn(
                 f"Records with a key that an earlier one has: {self.n_duplicates:,}, the first of "
                 f"them {self._first}. All are embedded; only their numbers tell them apart.",
                 DuplicateKeysWarning,
@@ -163,24 +183,25 @@ class _Cutter:
         self._begin()
 
     def _begin(self) -> None:
-        self._sentences = self._tokens = self._size = 0
+        self._sentences = self._tokens = self._cut = self._size = 0
         self._digest = hashlib.sha256()
 
-    def add(self, record: Record) -> Iterator[Part]:
-        """Count a record; gives the part before it, if that is full."""
+    def add(self, record: Record, n_cut: int) -> Iterator[Part]:
+        """Count a record with ``n_cut`` words cut; gives the part before it, if that is full."""
         # A blank record counts too, so that any number of them stays bounded.
         size = max(1, len(record.words))
         if self._sentences and self._size + size > self._most:
             yield from self.end()
         self._sentences += 1
         self._tokens += len(record.words)
+        self._cut += n_cut
         self._size += size
         self._digest.update(record.line().encode("utf-8"))
 
     def end(self) -> Iterator[Part]:
         """Give the part that is not full, if there is one."""
         if self._sentences:
-            yield Part(self._sentences, self._tokens, self._digest.hexdigest())
+            yield Part(self._sentences, self._tokens, self._cut, self._digest.hexdigest())
             self._begin()
 
 

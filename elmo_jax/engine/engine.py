@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from ..config import ElmoConfig
+from ..cut_words import CutWords
 from ..model import BiLMState, round_kernels
 from ..parameters import Params
 from .collectors import Request
@@ -57,7 +58,9 @@ class Engine:
         # time, also while its thread holds the lock for another.
         self._lock = threading.RLock()
 
-    def run(self, sentences: Iterable[Sentence], request: Request) -> Iterator[np.ndarray]:
+    def run(
+        self, sentences: Iterable[Sentence], request: Request, cut: CutWords | None = None
+    ) -> Iterator[np.ndarray]:
         """Results in the order of the sentences.
 
         Args:
@@ -65,13 +68,14 @@ class Engine:
                 the lanes need them: up to two windows beyond those that the lanes hold. What
                 the iterable raises is raised after the results of all before.
             request: what is wanted of each.
+            cut: counts the words that are cut, as sentences are read.
 
         Yields:
             An array of its own for each sentence: [T, D] or [L, T, D], pooled [D] or [L, D].
         """
         source = Source(sentences)
         ahead = windows(source, self.plan.window_tokens)
-        run = self._new_run(request)
+        run = self._new_run(request, cut)
         window = next(ahead, None)
         try:
             while window is not None or run.has_work:
@@ -85,7 +89,11 @@ class Engine:
             raise source.failure
 
     def run_all(
-        self, sentences: Sequence[Sentence], request: Request, results: MutableSequence | np.ndarray
+        self,
+        sentences: Sequence[Sentence],
+        request: Request,
+        results: MutableSequence | np.ndarray,
+        cut: CutWords | None = None,
     ) -> None:
         """``run`` for sentences that are all there: the long ones are read first.
 
@@ -95,11 +103,12 @@ class Engine:
             sentences: lists of words, checked already.
             request: what is wanted of each.
             results: as long as ``sentences``; each result is put into its place.
+            cut: counts the words that are cut.
         """
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         order = np.argsort(lengths <= _LONG, kind="stable").tolist()
         ordered = (sentences[i] for i in order)
-        for i, result in zip(order, self.run(ordered, request), strict=True):
+        for i, result in zip(order, self.run(ordered, request, cut), strict=True):
             results[i] = result
 
     def forget_words(self) -> None:
@@ -107,12 +116,13 @@ class Engine:
         with self._lock:
             self._tables.clear()
 
-    def _new_run(self, request: Request) -> Run:
+    def _new_run(self, request: Request, cut: CutWords | None) -> Run:
         n_layers = request.selection.n_computed - 1
         with self._lock:
             table, start = self._table(n_layers > 0), self._start(n_layers)
         arguments = (self._config, self._params, self._precision, table, start, request)
-        return Run(*arguments, self._placement, self.plan)
+        cut = cut or CutWords(self._config.max_characters_per_token)
+        return Run(*arguments, self._placement, self.plan, cut)
 
     def _go_on(self, run: Run, window: tuple[list[Sentence], bool] | None) -> bool:
         """One step of a run, with fewer lanes if the device has no room.

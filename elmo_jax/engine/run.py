@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..config import ElmoConfig
+from ..cut_words import CutWords
 from ..model import BiLMState
 from ..parameters import Params
 from .collectors import Collector, PoolCollector, Request, Results, TokenCollector
@@ -38,6 +39,7 @@ class Run:
         request: what is wanted of each sentence.
         placement: of the lanes on devices.
         plan: the sizes to work with.
+        cut: counts the words that are cut.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class Run:
         request: Request,
         placement: Placement,
         plan: Plan,
+        cut: CutWords,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self._table, self._start, self._request = table, start, request
         self._placement, self._plan = placement, plan
+        self._cut, self._n_counted = cut, 0
         self._results: Results = {}
         self._finished: set[int] = set()
         self._pending: dict[int, Sequence[str]] = {}  # by number, until the result is there
@@ -118,6 +122,11 @@ class Run:
         self._resize(n_lanes)
         numbers = np.fromiter(sentences, np.int64, len(sentences))
         self._timeline.place(numbers, lengths, rows)
+        # Sentences that are run again were counted before.
+        n_before = int(lengths[numbers < self._n_counted].sum())
+        where_cut = n_before + np.flatnonzero(self._table.is_cut[rows[n_before:]])
+        self._cut.add(len(words) - n_before, [words[place] for place in where_cut.tolist()])
+        self._n_counted = self._n_placed
 
     def start_again(self, plan: Plan) -> None:
         """Run what was under way again, by another plan; all that is on the device may be lost."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..characters import encode_words, spelled_lengths
 from ..config import ElmoConfig
+from ..cut_words import are_cut
 from ..model import GATES, BiLM, ProjectedLSTMCell, gate_dtype
 from ..parameters import DIRECTIONS, Params
 from .plan import Plan
@@ -50,6 +51,7 @@ class WordTable:
 
     Attributes:
         words: the arrays; the row PADDING_ROW is zero.
+        is_cut: bool [rows], whether the word of a row is not spelled whole.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class WordTable:
         affordable = plan.word_bytes // sum(x.nbytes for x in self._zeros(1))
         self._rows = WordRows(few, min(many, 1 << max(0, affordable.bit_length() - 1)))
         self.words = self._blank()
+        self.is_cut = np.zeros(len(self._rows), bool)
 
     def rows(
         self, words: Sequence[str], holder: object = None, kept: np.ndarray | None = None
@@ -87,6 +90,8 @@ class WordTable:
                 self.words = jax.tree.map(
                     lambda x: jnp.pad(x, (*[(0, 0)] * (x.ndim - 2), (0, more), (0, 0))), self.words
                 )
+            self.is_cut = np.pad(self.is_cut, (0, len(self._rows) - len(self.is_cut)))
+            self.is_cut[found.rows_U] = are_cut(found.new, self._config.max_characters_per_token)
             self._compute(found.new, found.rows_U)
         except BaseException:
             self._rows.forget(found.new)  # an interrupt, too, must leave no row without its vector

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from ..files import atomic_file
 from ..optional import optional_module
 from .colours import OTHER, colours_of, layer_name
+from .fonts import choose_fonts, without_glyph_warnings
 from .occurrences import Occurrence
 from .projection import project_layers
 
@@ -55,13 +57,26 @@ def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
 def save_figure(path: str | os.PathLike[str], figure: Any, *, overwrite: bool) -> None:
     """Write a figure; the suffix says how."""
     target = Path(path)
-    with atomic_file(target, overwrite=overwrite) as temporary:
+    choose_fonts(figure)
+    with atomic_file(target, overwrite=overwrite) as temporary, without_glyph_warnings():
         figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=200)
 
 
 def plain(text: str) -> str:
-    """A text for matplotlib, which takes what stands between two dollar signs for mathematics."""
-    return text.replace("$", r"\$")
+    """A text for matplotlib: without characters that have no picture, and no mathematics.
+
+    It takes what stands between two dollar signs for mathematics.
+    """
+    return "".join(map(_drawable, text)).replace("$", r"\$")
+
+
+def _drawable(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "Cf" or "\ufe00" <= character <= "\ufe0f":  # joiners, and variants of emoji
+        return ""
+    if kind.startswith("Z"):
+        return " "
+    return "\ufffd" if kind in ("Cc", "Cs", "Cn", "Co") else character
 
 
 def _figure(word: str, found: Sequence[Occurrence], vectors: np.ndarray) -> Any:

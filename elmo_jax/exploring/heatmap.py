@@ -96,7 +96,7 @@ def write_heatmap(
         save_figure(target, _figure(heatmap, title), overwrite=overwrite)
     elif suffix == ".html":
         with atomic_file(target, overwrite=overwrite) as temporary:
-            temporary.write_text(_html(heatmap, title), encoding="utf-8")
+            temporary.write_text(_html(heatmap, title), encoding="utf-8", errors="replace")
     else:
         raise ElmoError(
             f"Cannot draw {target}: expected a name that ends in .html, {', '.join(SUFFIXES)}."

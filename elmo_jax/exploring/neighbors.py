@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..cut_words import CutWords
 from ..embedder import Elmo
 from ..ranges import check_count
 from .occurrences import Labelled, Occurrence, embed_occurrences, labelled
@@ -76,22 +77,31 @@ def neighbors(
 
     Raises:
         ElmoError: if ``n`` is not positive, or a sentence is none.
+
+    Warns:
+        WordsCutWarning: if words of the query or the sentences are longer than the model reads.
     """
     check_count(n, "n")
-    queries_QLD = _unit(embed_occurrences(elmo, queries))
+    cut = CutWords(elmo.config.max_characters_per_token)
+    queries_QLD = _unit(embed_occurrences(elmo, queries, cut_words=cut))
     best = [[_Best(n) for _ in range(queries_QLD.shape[1])] for _ in queries]
     own = [(query.words, query.position) for query in queries]
-    for candidates, vectors_KLD in _candidates(elmo, sentences, word, exact):
+    for candidates, vectors_KLD in _candidates(elmo, sentences, word, exact, cut):
         scores_QLK = np.einsum("qld,kld->qlk", queries_QLD, _unit(vectors_KLD))
         worst_QL = np.array([[layer.worst for layer in row] for row in best])
         for q, layer, k in np.argwhere(scores_QLK > worst_QL[..., None]):
             if (candidates[k].words, candidates[k].position) != own[q]:
                 best[q][layer].offer(float(scores_QLK[q, layer, k]), candidates[k])
+    cut.warn()
     return [[layer.ranked() for layer in row] for row in best]
 
 
 def _candidates(
-    elmo: Elmo, sentences: Iterable[Sequence[str] | Labelled], word: str | None, exact: bool
+    elmo: Elmo,
+    sentences: Iterable[Sequence[str] | Labelled],
+    word: str | None,
+    exact: bool,
+    cut: CutWords,
 ) -> Iterator[tuple[list[Occurrence], np.ndarray]]:
     """Of each sentence that has any: the occurrences to look at, and their vectors [K, L, D]."""
     wanted = word if exact or word is None else word.casefold()
@@ -109,7 +119,7 @@ def _candidates(
                 waiting.append(found)
                 yield words
 
-    for layers_LTD in elmo.stream(read()):
+    for layers_LTD in elmo.stream(read(), cut_words=cut):
         found = waiting.popleft()
         yield found, layers_LTD[:, [each.position for each in found]].swapaxes(0, 1)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ..cut_words import CutWords
 from ..embedder import Elmo
 from ..errors import ElmoError
 from ..ranges import check_count
@@ -120,7 +121,11 @@ def occurrence_in(sentence: Sequence[str], word: str, *, exact: bool = False) ->
 
 
 def embed_occurrences(
-    elmo: Elmo, found: Sequence[Occurrence], *, done: Callable[[int], object] | None = None
+    elmo: Elmo,
+    found: Sequence[Occurrence],
+    *,
+    done: Callable[[int], object] | None = None,
+    cut_words: CutWords | None = None,
 ) -> np.ndarray:
     """The vectors of occurrences.
 
@@ -128,6 +133,7 @@ def embed_occurrences(
         elmo: the model.
         found: the occurrences.
         done: called after each sentence with the number of its words, to show how far it is.
+        cut_words: as in ``Elmo.stream``.
 
     Returns:
         float32 [N, L, D], one row an occurrence, all layers.
@@ -135,7 +141,8 @@ def embed_occurrences(
     vectors = np.empty(
         (len(found), elmo.config.n_output_layers, elmo.config.output_dim), np.float32
     )
-    results = elmo.stream(CheckedWords(occurrence.words) for occurrence in found)
+    words = (CheckedWords(occurrence.words) for occurrence in found)
+    results = elmo.stream(words, cut_words=cut_words)
     for row, (occurrence, layers_LTD) in enumerate(zip(found, results, strict=True)):
         vectors[row] = layers_LTD[:, occurrence.position]
         if done is not None:

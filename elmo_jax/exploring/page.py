@@ -7,7 +7,6 @@ nodes, so no sentence can become markup; the page's policy forbids every request
 from __future__ import annotations
 
 import collections
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..files import atomic_file
+from ..json_text import to_json
 from .colours import OTHER, colours_of, layer_name
 from .occurrences import Occurrence
 from .projection import Projection, project_layers
@@ -55,7 +55,7 @@ def write_page(
 def _inside_script(data: Any) -> str:
     # JSON in a script element ends at "</script", and "<!--" confuses parsers: no "<" at all. What
     # is no whole character (half a surrogate pair) could not be written; \u escapes can.
-    return json.dumps(data).replace("<", "\\u003c")
+    return to_json(data).replace("<", "\\u003c")
 
 
 def _data(word: str, found: Sequence[Occurrence], vectors: np.ndarray) -> dict[str, Any]:

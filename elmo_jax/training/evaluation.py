@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -17,7 +16,8 @@ from tqdm import tqdm
 from ..characters import EOS
 from ..checkpoint import check_vocabulary
 from ..config import ElmoConfig
-from ..errors import ElmoError, UnknownWordsWarning
+from ..cut_words import CutWords
+from ..errors import ElmoError, UnknownWordsWarning, warn
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
 from ..ranges import check_count
@@ -26,7 +26,7 @@ from ..vocabulary import Vocabulary
 from .corpus import Corpus
 from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
-from .lexicon import Lexicon
+from .lexicon import END, Lexicon
 from .losses import chunked_losses
 from .placement import Placement
 from .windows import Window, assemble
@@ -44,6 +44,7 @@ class Perplexity(NamedTuple):
         tokens: how many each direction predicted: every word, and one marker a sentence.
         oov_rate: share of the words that are not in the vocabulary; they count as ``<UNK>``,
             which makes a perplexity with a small vocabulary look better than it is.
+        words_cut: words that are longer than the model reads.
     """
 
     perplexity: float
@@ -51,6 +52,7 @@ class Perplexity(NamedTuple):
     backward_perplexity: float
     tokens: int
     oov_rate: float
+    words_cut: int = 0
 
 
 def evaluate(
@@ -86,22 +88,25 @@ def evaluate(
         precision: of the matrix products.
         progress: show a progress bar on stderr, if that is a terminal.
 
-    Warns:
-        UnknownWordsWarning: if more than a fifth of the words are not in the vocabulary.
-
     Raises:
         ElmoError: for numbers out of range, a model without a softmax or with one of another
             vocabulary, or a text without a sentence.
+
+    Warns:
+        UnknownWordsWarning: if more than a fifth of the words are not in the vocabulary.
+        WordsCutWarning: if words are longer than the model reads.
 
     Example:
         >>> model = load_language_model("run/model")
         >>> evaluate(*model, "valid.txt").perplexity
     """
+    cut = CutWords(config.max_characters_per_token)
     result = measure(
         config,
         params,
         vocabulary,
         files,
+        cut,
         batch_size=batch_size,
         unroll_steps=unroll_steps,
         max_tokens=max_tokens,
@@ -109,7 +114,8 @@ def evaluate(
         precision=precision,
         progress=progress,
     )
-    warn_of_unknown_words(result.oov_rate, "the text", stacklevel=3)
+    cut.warn()
+    warn_of_unknown_words(result.oov_rate, "the text")
     return result
 
 
@@ -118,6 +124,7 @@ def measure(
     params: Params,
     vocabulary: Vocabulary,
     files: Files | Corpus,
+    cut: CutWords,
     *,
     batch_size: int = 32,
     unroll_steps: int = 64,
@@ -126,7 +133,7 @@ def measure(
     precision: str = "float32",
     progress: bool = False,
 ) -> Perplexity:
-    """What ``evaluate`` does, without a warning: for texts that have been warned of."""
+    """What ``evaluate`` does, without a warning; the words of the text are counted in ``cut``."""
     check_precision(precision)
     check_count(batch_size, "batch_size")
     check_count(unroll_steps, "unroll_steps")
@@ -143,6 +150,7 @@ def measure(
     hidden = None if progress else True  # None: if this is no terminal
     with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:
         for taken in _windows(_first_tokens(corpus, max_tokens), batch_size, unroll_steps, lexicon):
+            _count_cut(taken[0], lexicon, cut)
             window = assemble(taken, lexicon, placement.n_devices)
             window_sums, rows = _sum_losses(
                 params, rows, placement.place_window(window), config, reading
@@ -161,19 +169,19 @@ def measure(
         _exp(backward),
         n_tokens,
         n_unknown / max(1, n_words),
+        cut.n_cut,
     )
 
 
-def warn_of_unknown_words(share: float, text: str, stacklevel: int) -> None:
+def warn_of_unknown_words(share: float, text: str) -> None:
     """Warn if more than a fifth of the words of ``text`` are not in the vocabulary."""
     if share > _MOST_UNKNOWN:
-        warnings.warn(
+        warn(
             f"{share:.0%} of the words of {text} are not in the vocabulary of the softmax. They "
             "count as <UNK>, which is easily predicted, so that a perplexity says little. "
             "Expected a vocabulary of words as the text has them: of its language, its "
             "tokenisation, its upper and lower case.",
             UnknownWordsWarning,
-            stacklevel=stacklevel,
         )
 
 
@@ -237,6 +245,13 @@ def _counts(window: Window, vocabulary: Vocabulary) -> tuple[int, int, int]:
     targets = window.targets[0][window.real[0]]
     n_words = int((targets != vocabulary.ids([EOS])[0]).sum())
     return len(targets), n_words, int((targets == vocabulary.unknown).sum())
+
+
+def _count_cut(taken: Taken, lexicon: Lexicon, cut: CutWords) -> None:
+    """Count the words that one direction reads, among them those that are cut."""
+    is_read = np.arange(taken.inputs.shape[1])[None] < taken.n_real[:, None]
+    numbers = taken.inputs[is_read & (taken.inputs > END)]
+    cut.add(len(numbers), lexicon.words(numbers[lexicon.are_cut(numbers)]))
 
 
 def _exp(loss: float) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..characters import BOS, EOS, encode_words, spelled_lengths
 from ..config import ElmoConfig
+from ..cut_words import are_cut
 from ..vocabulary import Vocabulary
 
 BEGIN, END = range(2)
@@ -42,6 +43,7 @@ class Lexicon:
         self._numbers = _Numbers([BOS, EOS])
         self._spelled = np.zeros((0, config.max_characters_per_token), np.int16)
         self._lengths, self._targets = np.zeros((2, 0), np.int32)
+        self._is_cut = np.zeros(0, bool)
         self._n_known = 0
 
     def __len__(self) -> int:
@@ -65,6 +67,11 @@ class Lexicon:
         self._learn()
         return self._lengths[numbers]
 
+    def are_cut(self, numbers: np.ndarray) -> np.ndarray:
+        """Which words are not spelled whole, bool in the shape of ``numbers``."""
+        self._learn()
+        return self._is_cut[numbers]
+
     def spelled(self, numbers: np.ndarray, width: int) -> np.ndarray:
         """The first ``width`` character ids of words, int32 [U, width]."""
         self._learn()
@@ -82,7 +89,8 @@ class Lexicon:
         new[kept] = np.arange(len(kept))
         self._numbers = _Numbers(self.words(kept))
         self._spelled, self._lengths = self._spelled[kept], self._lengths[kept]
-        self._targets, self._n_known = self._targets[kept], len(kept)
+        self._targets, self._is_cut = self._targets[kept], self._is_cut[kept]
+        self._n_known = len(kept)
         return new
 
     def _learn(self) -> None:
@@ -95,8 +103,10 @@ class Lexicon:
             self._spelled = np.pad(self._spelled, ((0, missing), (0, 0)))
             self._lengths = np.pad(self._lengths, (0, missing))
             self._targets = np.pad(self._targets, (0, missing))
+            self._is_cut = np.pad(self._is_cut, (0, missing))
         some = slice(self._n_known, len(self))
         spelled = encode_words(new, self.config.max_characters_per_token)
         self._spelled[some], self._lengths[some] = spelled, spelled_lengths(spelled)
         self._targets[some] = self._vocabulary.ids(new)
+        self._is_cut[some] = are_cut(new, self.config.max_characters_per_token)
         self._n_known = len(self)

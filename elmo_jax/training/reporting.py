@@ -13,6 +13,7 @@ import optax
 from tqdm import tqdm
 
 from ..files import atomic_file
+from ..json_text import to_json
 from .evaluation import Perplexity
 
 _logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Reporter:
         self._tokens_per_step, self._learning_rate = tokens_per_step, learning_rate
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
         with atomic_file(path, overwrite=True) as temporary:
-            temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+            temporary.write_text("".join(to_json(line) + "\n" for line in kept), "utf-8")
         self._bar = tqdm(
             total=n_steps * tokens_per_step,
             initial=first_step * tokens_per_step,
@@ -134,9 +135,8 @@ class Reporter:
         self._bar.set_postfix(self._shown, refresh=False)
 
     def _write(self, line: dict[str, Any]) -> None:
-        finite = {k: v if math.isfinite(v) else None for k, v in line.items()}  # JSON has no NaN
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(finite) + "\n")
+            file.write(to_json(line) + "\n")
 
 
 def _last(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:

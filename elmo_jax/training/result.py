@@ -32,6 +32,7 @@ def summarise(
         "n_steps": n_steps,
         "reset_state": settings.resets,
         "tokenizer": settings.tokenizer,
+        "words_cut": record["words_cut"],
         "tokens": tokens,
         "total_tokens": step * settings.tokens_per_step,
         "seconds": round(reporter.seconds, 3),

@@ -22,6 +22,7 @@ from ..checkpoint import FILES
 from ..config import ElmoConfig
 from ..errors import ElmoError
 from ..files import atomic_file, refuse_input
+from ..json_text import to_json
 from .corpus import Corpus
 from .settings import TrainingSettings
 
@@ -141,13 +142,13 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _write(path: Path, content: dict[str, Any]) -> None:
     with atomic_file(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
 
 
 def describe(settings: TrainingSettings, config: ElmoConfig, corpus: Corpus) -> dict[str, Any]:
     """What decides a run, ready for JSON."""
     return json.loads(
-        json.dumps(
+        to_json(
             {
                 "settings": dataclasses.asdict(settings),
                 "config": dataclasses.asdict(config),

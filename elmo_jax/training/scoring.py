@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..config import ElmoConfig
+from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..model import check_precision
 from ..model.precision import linear
@@ -96,6 +97,9 @@ def score(
         ElmoError: for a model without a softmax or with one of another vocabulary, another
             ``unknown``, or sentences that are no lists of words.
 
+    Warns:
+        WordsCutWarning: if words are longer than the model reads.
+
     Example:
         >>> scores = score(config, params, vocabulary, [["It", "works", "."]])
         >>> scores[0].forward.shape, scores[0].n_unknown
@@ -109,6 +113,7 @@ def score(
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)
+    _warn_of_cut_words(config, sentences)
     results: list[SentenceScores | None] = [None] * len(sentences)
     for batch in _batches(sentences):
         window = _one_sentence_a_row([sentences[i] for i in batch], lexicon)
@@ -162,6 +167,9 @@ def substitutes(
     Raises:
         ElmoError: for an unknown direction or position, or as ``score``.
 
+    Warns:
+        WordsCutWarning: as ``score``.
+
     Example:
         >>> substitutes(config, params, vocabulary, ["the", "bank", "of", "the", "river"], 1)
     """
@@ -177,6 +185,7 @@ def substitutes(
             f"a position below {len(sentence)}."
         )
     check_count(n, "n")
+    _warn_of_cut_words(config, [sentence])
     position %= len(sentence)
     window = _one_sentence_a_row([sentence], Lexicon(vocabulary, config))
     # The backward row ends with the step that reads the second word and predicts the first,
@@ -190,6 +199,13 @@ def substitutes(
         (vocabulary.words[index], float(value))
         for value, index in zip(np.asarray(values), np.asarray(indices), strict=True)
     ]
+
+
+def _warn_of_cut_words(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> None:
+    cut = CutWords(config.max_characters_per_token)
+    for sentence in sentences:
+        cut.add_sentence(sentence)
+    cut.warn()
 
 
 def _batches(sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:

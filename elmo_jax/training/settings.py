@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..errors import ElmoError, UnusedOptionsWarning
+from ..errors import ElmoError, UnusedOptionsWarning, warn
 from ..model import check_precision
 from ..ranges import MOST_SEED, count_problem, number_problem
 from .bilm_options import read_settings
@@ -126,11 +125,7 @@ class TrainingSettings:
         """
         fields, unused = read_settings(options, source, choices.get("recipe"))
         if unused:
-            warnings.warn(
-                f"{source}: training does not use {', '.join(unused)}.",
-                UnusedOptionsWarning,
-                stacklevel=2,
-            )
+            warn(f"{source}: training does not use {', '.join(unused)}.", UnusedOptionsWarning)
         try:
             return cls(**{**fields, **choices})
         except ElmoError as error:

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..checkpoint import FORMATS, vocabulary_record
 from ..config import ElmoConfig
+from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..ranges import check_count
 from ..readers import Files
@@ -85,20 +86,25 @@ def train(
 
     Returns:
         A summary, ready for JSON: ``finished``; ``stopped_by``, the signal that ended the run
-        early, or None; ``step``, ``n_steps``, ``reset_state``, ``tokenizer``; ``tokens``,
-        ``seconds`` and ``tokens_per_second`` of this call; ``total_tokens`` of the run;
-        ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
-        of ``files`` that are not in the vocabulary; ``valid_perplexity`` and its companions, if
-        there are ``valid_files``, ``valid_oov_rate`` among them; ``model``, the folders of the
-        result. Of a run that has ended, the summary that it ended with.
+        early, or None; ``step``, ``n_steps``, ``reset_state``, ``tokenizer``; ``words_cut``, words
+        of ``files`` that are longer than the model reads; ``tokens``, ``seconds`` and
+        ``tokens_per_second`` of this call; ``total_tokens`` of the run; ``train_sampled_loss`` or
+        ``train_full_loss``; ``train_oov_rate``, the share of the words of ``files`` that are not
+        in the vocabulary; ``valid_perplexity`` and its companions, if there are ``valid_files``,
+        ``valid_oov_rate`` among them; ``model``, the folders of the result. Of a run that has
+        ended, the summary that it ended with.
 
     Warns:
         UnknownWordsWarning: if more than a fifth of the words of a text are not in the
             vocabulary.
+        WordsCutWarning: if words of ``files`` are longer than the model reads.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
         TrainingDiverged: if the loss is no longer a number.
+
+    Warns:
+        WordsCutWarning: if a new run's text has words that are longer than the model reads.
 
     Example:
         >>> config = elmo_jax.ElmoConfig.preset("small")
@@ -127,9 +133,9 @@ def train(
     ended = folder.ended(n_steps)
     if ended is not None and any(map(folder.has_model, FORMATS)):
         return as_it_ended(folder, ended, words, formats)
-    warn_of_unknown_words(record["oov_rate"], "the training text", stacklevel=3)
+    warn_of_unknown_words(record["oov_rate"], "the training text")
     if valid is not None:
-        warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text", stacklevel=3)
+        warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text")
     if params is None:
         params = init_language_model(config, len(words), settings.seed)
     else:
@@ -251,11 +257,15 @@ def _open_run(
             "folder."
         )
     statistics = survey(corpus)
+    cut = CutWords(config.max_characters_per_token)
+    cut.add_counts(statistics.counts)
+    cut.warn()
     words = chosen or Vocabulary.from_counts(statistics.counts, vocabulary_size, min_count)
     record = {
         **description,
         "n_sentences": statistics.n_sentences,
         "n_words": statistics.n_words,
+        "words_cut": cut.n_cut,
         "n_predictions": statistics.n_predictions,
         "vocabulary": vocabulary_record(words),
         "oov_rate": _unknown_share(statistics, words),
@@ -282,6 +292,7 @@ def _validate(
         state.params,
         vocabulary,
         corpus,
+        CutWords(config.max_characters_per_token),  # the result has their number
         max_tokens=max_tokens,
         reset_state=settings.resets,
         precision=settings.precision,

@@ -1,0 +1,82 @@
+"""Files and summaries are JSON to every reader, whatever numbers are in them."""
+
+import ast
+import json
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from test_imports import ROOT, module_name
+
+from elmo_jax import ElmoConfig, save
+from elmo_jax.json_text import to_json
+from elmo_jax.model import init_params
+from elmo_jax.training.reporting import Reporter, read_metrics
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def strict(text):
+    """Read JSON as others do, who know no NaN."""
+
+    def refuse(name):
+        raise ValueError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def without(value):
+    if isinstance(value, list):
+        return [without(part) for part in value]
+    if isinstance(value, dict):
+        return {key: without(part) for key, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@given(values)
+def test_numbers_that_json_lacks_become_null_and_all_else_stays(value):
+    assert strict(to_json(value)) == without(value)
+
+
+def test_what_a_model_is_saved_with_is_json(tmp_path):
+    config = ElmoConfig.preset("tiny")
+    metadata = {"training": {"valid_perplexity": math.inf, "loss": np.float64("nan")}}
+    save(tmp_path / "model", config, init_params(config, seed=0), metadata=metadata)
+    content = strict((tmp_path / "model" / "config.json").read_text("utf-8"))
+    assert content["metadata"] == {"training": {"valid_perplexity": None, "loss": None}}
+
+
+def test_lines_of_metrics_that_are_kept_become_json(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "valid_perplexity": Infinity}\n', "utf-8")
+    Reporter(path, 1, 2, 10, lambda step: 0.1, "full", 1, progress=False).close()
+    assert strict(path.read_text("utf-8")) == {"step": 1, "valid_perplexity": None}
+    assert read_metrics(path) == [{"step": 1, "valid_perplexity": None}]
+
+
+def writers_of_json(folder):
+    """Files that call json.dump or json.dumps themselves."""
+    for path in sorted(folder.rglob("*.py")):
+        nodes = ast.walk(ast.parse(path.read_text("utf-8")))
+        names = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+        if names & {"json.dump", "json.dumps"}:
+            yield path
+
+
+def test_whatever_may_hold_such_numbers_goes_through_to_json():
+    assert {module_name(path) for path in writers_of_json(ROOT)} == {
+        "json_text",
+        "readers.record",  # strings
+        "writers.hdf5",  # strings
+        "embedding.job",  # a digest
+        "embedding.part_files",  # strings and integers
+        "embedding.parts_folder",  # integers
+    }
+    peers = ROOT.parent / "benchmarks" / "peers"  # lines between two processes
+    for path in writers_of_json(ROOT.parent / "benchmarks"):
+        assert path.is_relative_to(peers)
