@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -45,6 +45,16 @@ class Devices:
         spec = PartitionSpec(*[None] * axis, _AXIS)  # type: ignore[no-untyped-call]
         return NamedSharding(self._mesh, spec)
 
+    def as_mesh(self) -> contextlib.AbstractContextManager[Any]:
+        """A context in which these are JAX's mesh, whatever mesh the user has set.
+
+        Where the user's axes are explicit, JAX refuses arrays of any other mesh.
+        """
+        if jax.sharding.get_abstract_mesh().empty:
+            return contextlib.nullcontext()
+        set_mesh: Any = getattr(jax, "set_mesh", None) or getattr(jax.sharding, "use_mesh", None)
+        return set_mesh(self._mesh)
+
     def copy(self, tree: Any) -> Any:
         """Arrays to every device; where one lies already it is not copied."""
 
@@ -57,9 +67,12 @@ class Devices:
 
 def usual_devices() -> list[jax.Device]:
     """All local devices; or the one alone that the user made JAX's default."""
-    (default,) = jnp.zeros(()).devices()
     local = jax.local_devices()
-    return local if default == local[0] else [default]
+    # Not the device of a new array: inside a mesh of the user's, that is the whole mesh.
+    default = jax.config.jax_default_device  # type: ignore[attr-defined]
+    if isinstance(default, str):  # a platform
+        default = jax.local_devices(backend=default)[0]
+    return local if default in (None, local[0]) else [default]
 
 
 def check_devices(devices: Sequence[jax.Device] | None) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import warnings
 
 import jax
 import numpy as np
@@ -78,7 +79,57 @@ def test_without_memory_the_lanes_are_halved_and_nothing_is_lost(
     assert ["now 8 lanes" in str(warned[0].message), len(warned)] == [True, 2]
     assert "now 4 lanes" in str(warned[1].message)
     equal(elmo.embed(SENTENCES[:40]), expected[:40])  # no warning more
-    assert elmo._engine.plan.max_lanes == 4
+
+
+class Device:
+    """Has memory for so many lanes in a call, and knows how many the calls had."""
+
+    def __init__(self, monkeypatch, room):
+        self.room, self.lanes = room, []
+        read_lanes = run.read_lanes
+
+        def spy(*arguments):
+            self.lanes.append(arguments[6].shape[1])
+            if self.lanes[-1] > self.room:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory (forced)")
+            return read_lanes(*arguments)
+
+        monkeypatch.setattr(run, "read_lanes", spy)
+
+    def most_lanes(self, elmo, sentences=SENTENCES):
+        """Of a call that finds enough memory."""
+        self.lanes.clear()
+        elmo.embed(sentences)
+        return max(self.lanes)
+
+
+def test_once_without_memory_later_calls_have_all_lanes_again(tiny, monkeypatch):
+    elmo, device = small_elmo(tiny), Device(monkeypatch, room=4)
+    with pytest.warns(DeviceMemoryWarning):
+        elmo.embed(SENTENCES)
+    device.room = 16
+    assert device.most_lanes(elmo) == 16
+
+
+def test_a_small_call_without_memory_does_not_hold_large_ones_back(tiny, monkeypatch):
+    elmo, device = small_elmo(tiny), Device(monkeypatch, room=1)
+    for _ in range(9):
+        with pytest.warns(DeviceMemoryWarning, match="lanes"):
+            elmo.embed(SENTENCES[1:5])
+    device.room = 16
+    assert device.most_lanes(elmo) == 16
+
+
+def test_large_calls_that_never_find_memory_try_it_less_and_less_often(tiny, expected, monkeypatch):
+    elmo, _ = small_elmo(tiny), Device(monkeypatch, room=4)
+    warned = []
+    for number in range(12):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            equal(elmo.embed(SENTENCES), expected)
+        if caught:
+            warned.append(number)
+    assert warned == [0, 1, 3, 7]
 
 
 def test_pooled_results_survive_too(tiny, expected, monkeypatch):

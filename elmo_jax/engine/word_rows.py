@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,41 +50,69 @@ class WordRows:
     """The rows of a table.
 
     When it is full, the words that were not asked for the longest time make room, but for those
-    that somebody still holds. A table all of whose rows are held grows.
+    that somebody still holds. If every row is held, the table grows beyond ``n_most``.
+
+    An interrupt in the middle of ``find`` leaves rows without words: the table is of no use then.
 
     Args:
         n_rows: of a new table.
-        many: rows that it grows to, before any word has to go.
+        n_most: rows that it grows to, before any word has to go.
     """
 
-    def __init__(self, n_rows: int, many: int) -> None:
-        self._many = many
+    def __init__(self, n_rows: int, n_most: int) -> None:
+        self._n_most = n_most
         self._row_of = _Numbers()
         self._word_of: list[str | None] = [None] * n_rows
         self._used = np.full(n_rows, -1)  # when each row was asked for; -1: it is free
         self._now = 0
-        self._held: dict[object, np.ndarray] = {}
+        # Weak: an interrupt may keep a holder from its ``release``.
+        self._held: weakref.WeakKeyDictionary[object, np.ndarray] = weakref.WeakKeyDictionary()
 
     def __len__(self) -> int:
         return len(self._used)
 
-    def words(self) -> tuple[list[str], np.ndarray]:
-        """All words that have a row, and their rows."""
-        return list(self._row_of), np.fromiter(self._row_of.values(), np.int64)
+    @property
+    def is_oversize(self) -> bool:
+        """Whether it had to grow beyond ``n_most``, and nobody needs that any more."""
+        return len(self) > self._n_most and not len(self._held)
 
-    def find(self, words: Sequence[str], holder: object, kept: np.ndarray | None) -> Found:
+    def n_that_fit(self, sentences: Iterable[Sequence[str]], kept: np.ndarray) -> int:
+        """How many sentences, from the first on, one holder may have in a table of ``n_most`` rows.
+
+        Args:
+            sentences: lists of words.
+            kept: int, rows that the holder needs on, with repetitions.
+        """
+        is_kept = np.zeros(len(self), bool)
+        is_kept[kept] = True
+        is_kept[PADDING_ROW] = False
+        n_free = self._n_most - 1 - int(is_kept.sum())
+        sentences = list(sentences)
+        if sum(map(len, sentences)) <= n_free:  # without counting the distinct ones
+            return len(sentences)
+        needed = {self._word_of[row] for row in np.flatnonzero(is_kept).tolist()}
+        for n_before, sentence in enumerate(sentences):
+            needed.update(sentence)
+            if len(needed) >= self._n_most:  # one row is for padding
+                return n_before
+        return len(sentences)
+
+    def find(self, words: Sequence[str], holder: object | None, kept: np.ndarray | None) -> Found:
         """The rows of words; new ones get one. All words of one call have a row together.
 
         Args:
             words: in any number, with repetitions.
-            holder: who still needs these rows after the next call, until ``release``.
+            holder: who still needs these rows after the next call, until ``release`` or its own
+                end; None for nobody.
             kept: int, rows that the holder got before and needs on, with repetitions; it gives
                 up all others.
         """
         rows = np.fromiter(map(self._row_of.__getitem__, words), np.int32, len(words))
         new = self._row_of.take_unknown()
         self._used[rows[rows >= 0]] = self._now
-        self._held[holder] = np.zeros(0, np.int64) if kept is None else kept
+        kept = np.zeros(0, np.int64) if kept is None else kept
+        if holder is not None:
+            self._held[holder] = kept
         rows_U = self._make_room(len(new))
         for word, row in zip(new, rows_U.tolist(), strict=True):
             former = self._word_of[row]
@@ -94,16 +123,11 @@ class WordRows:
         self._now += 1
         is_new = rows < 0
         rows[is_new] = rows_U[~rows[is_new]]
-        is_held = np.zeros(len(self), bool)
-        is_held[self._held[holder]] = is_held[rows] = True
-        self._held[holder] = np.flatnonzero(is_held)
+        if holder is not None:
+            is_held = np.zeros(len(self), bool)
+            is_held[kept] = is_held[rows] = True
+            self._held[holder] = np.flatnonzero(is_held)
         return Found(rows, new, rows_U)
-
-    def forget(self, words: Sequence[str]) -> None:
-        """These words have no row any more."""
-        for word in words:
-            row = self._row_of.pop(word)
-            self._word_of[row], self._used[row] = None, -1
 
     def release(self, holder: object) -> None:
         """The holder needs no row any more."""
@@ -114,12 +138,21 @@ class WordRows:
         while True:
             open_ = self._used < self._now
             open_[PADDING_ROW] = False
-            for held in self._held.values():
+            # A list: the garbage collector may close a stream meanwhile, which releases its rows.
+            for held in list(self._held.values()):
                 open_[held] = False
             rows = np.flatnonzero(open_)
-            is_full_size = len(self) >= self._many
+            is_full_size = len(self) >= self._n_most
             if len(rows if is_full_size else rows[self._used[rows] < 0]) >= n_needed:
                 return rows[np.argsort(self._used[rows], kind="stable")[:n_needed]]
-            more = max(self._many, 2 * len(self)) - len(self)
-            self._used = np.pad(self._used, (0, more), constant_values=-1)
-            self._word_of += [None] * more
+            self._grow(len(self) + n_needed - len(rows))
+
+    def _grow(self, n_rows: int) -> None:
+        """To ``n_most`` rows; where even more are needed, by eighths of that.
+
+        Each size of the table is compiled anew, so it does not grow row by row.
+        """
+        step = max(1, self._n_most // 8)
+        more = max(self._n_most, -(-n_rows // step) * step) - len(self)
+        self._used = np.pad(self._used, (0, more), constant_values=-1)
+        self._word_of += [None] * more
