@@ -12,6 +12,7 @@ import numpy as np
 from .config import ElmoConfig
 from .engine import Engine, Request
 from .errors import ElmoError
+from .forking import check_process
 from .loading import load
 from .model import check_precision
 from .parameters import Params, check_params
@@ -67,6 +68,7 @@ class Elmo:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
+        check_process()
         check_precision(precision)
         check_devices(devices)
         config, params = load(source, options_file=options_file, weight_file=weight_file)
@@ -86,6 +88,7 @@ class Elmo:
         Raises:
             ElmoError: if ``params`` does not fit ``config``.
         """
+        check_process()
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from .arguments import check_batch, check_state
 from .config import ElmoConfig
+from .forking import check_process
 from .model import BiLM, BiLMState, zero_state
 from .parameters import Params
 from .pooling import check_pooling, pool
@@ -106,6 +107,7 @@ def layer_outputs_with_state(
 
 def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:
     """The state before anything was read: zeros, [batch_size, H] and [batch_size, P] a layer."""
+    check_process()
     return jax.tree.map(
         lambda x: jnp.zeros((batch_size, *x.shape), x.dtype),
         jax.eval_shape(functools.partial(zero_state, config)),

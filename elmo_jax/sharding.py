@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -68,11 +69,11 @@ class Devices:
 def usual_devices() -> list[jax.Device]:
     """All local devices; or the one alone that the user made JAX's default."""
     local = jax.local_devices()
-    # Not the device of a new array: inside a mesh of the user's, that is the whole mesh.
-    default = jax.config.jax_default_device  # type: ignore[attr-defined]
-    if isinstance(default, str):  # a platform
-        default = jax.local_devices(backend=default)[0]
-    return local if default in (None, local[0]) else [default]
+    devices = jnp.zeros(()).devices()
+    if len(devices) > 1:  # those of a mesh that the user has set
+        return local
+    (default,) = devices
+    return local if default == local[0] else [default]
 
 
 def check_devices(devices: Sequence[jax.Device] | None) -> None:

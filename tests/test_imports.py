@@ -16,7 +16,7 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # A file imports only what stands above it. A package that is named as a whole keeps its own order;
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
-    errors sharding optional options tokenizers splitting sentences config characters
+    errors forking sharding optional options tokenizers splitting sentences config characters
     model.initializers model.precision model.char_encoder model.lstm model.bilm model.mixing model
     parameters files
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.writing

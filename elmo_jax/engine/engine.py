@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from ..config import ElmoConfig
+from ..forking import check_process, was_forked
 from ..model import BiLMState, round_kernels
 from ..parameters import Params
 from .collectors import Request
@@ -85,9 +86,12 @@ class Engine:
             while window is not None or run.has_work:
                 if self._in_turn(self._go_on, run, window):
                     window = next(ahead, None)
-                yield from run.results()
+                for result in run.results():
+                    yield result
+                    check_process()  # the user may have taken the stream into a fork
         finally:
-            self._in_turn(run.close)
+            if not was_forked():  # a thread of the parent may hold the lock
+                self._in_turn(run.close)
         if source.failure is not None:
             raise source.failure
 
@@ -115,6 +119,7 @@ class Engine:
 
     def _in_turn(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function while no other thread is in one."""
+        check_process()
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
         with self._lock, self._placement.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip

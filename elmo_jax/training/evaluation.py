@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ..characters import EOS
 from ..config import ElmoConfig
 from ..errors import ElmoError
+from ..forking import check_process
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
 from ..readers import Files
@@ -126,6 +127,7 @@ def evaluate(
 
 def check_head(config: ElmoConfig, params: Params, vocabulary: Vocabulary) -> None:
     """Raise ElmoError unless the model has a softmax over this vocabulary."""
+    check_process()
     check_params(config, params)
     if "softmax" not in params:
         raise ElmoError(

@@ -17,6 +17,7 @@ import numpy as np
 from ..checkpoint import FORMATS, VOCABULARY_FILE, save
 from ..config import ElmoConfig
 from ..errors import ElmoError
+from ..forking import check_process
 from ..parameters import check_params
 from ..readers import Files
 from .checkpoints import Checkpoints
@@ -94,6 +95,7 @@ def train(
         >>> summary = train("run", "corpus/*.txt.bz2", config=config, valid_files="valid.txt")
         >>> elmo = elmo_jax.Elmo("run/model")
     """
+    check_process()
     settings = settings or TrainingSettings()
     if (config is None) == (start_from is None):
         raise ElmoError("Expected one of config (a new model) and start_from (a model to tune).")
