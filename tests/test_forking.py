@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import threading
 import warnings
 
@@ -54,6 +55,7 @@ def batch(elmo):
 CALLS = {
     "Elmo": lambda elmo: elmo_jax.Elmo(),
     "from_params": lambda elmo: elmo_jax.Elmo.from_params(elmo.config, elmo.params),
+    "unpickling": lambda elmo: pickle.loads(pickle.dumps(elmo)),
     "embed": lambda elmo: elmo.embed([["a"]]),
     "stream": lambda elmo: elmo.stream([["a"]]),
     "embed_sentences": lambda elmo: elmo.embed_sentences(["a"]),
