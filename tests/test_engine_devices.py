@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 
 import elmo_jax
+from elmo_jax.model import init_params
 
 PROGRAM = """
 import dataclasses, sys
@@ -52,6 +54,21 @@ print("collectives", *sorted(word for word in (
     "all-gather", "all-reduce", "all-to-all", "collective-permute") if word in compiled[0]))
 few = elmo.embed([["a", "bank"]])[0]
 print("few", few.shape)
+
+ids, lengths = elmo_jax.encode_batch(texts[:3], config)
+plain = elmo_jax.layer_outputs(params, ids, lengths, config=config)
+alone = elmo_jax.Elmo.from_params(config, params, devices=jax.devices()[3:])
+for axis_type in jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit:
+    if not hasattr(jax, "set_mesh"):
+        break
+    with jax.set_mesh(jax.make_mesh((4,), ("mine",), axis_types=(axis_type,))):
+        inside = elmo_jax.Elmo.from_params(config, params)
+        for model in (elmo, inside, alone):
+            print("difference", float(np.abs(model.embed([["a", "bank"]])[0] - few).max()))
+            pooled = model.embed_sentences(["a bank"] * 99, "all")
+            print("difference", float(np.abs(pooled - few.mean(1)).max()))
+        found = elmo_jax.layer_outputs(params, ids, lengths, config=config)
+        print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
 """
 
 
@@ -67,12 +84,74 @@ def test_four_devices_give_the_vectors_of_one_and_share_the_work(device):
     assert found.returncode == 0, found.stderr
     differences = [float(x) for x in re.findall(r"difference (\S+)", found.stdout)]
     # The same local shapes; sentences may lie in another lane.
-    assert len(differences) == 2 and max(differences) <= 5e-6, found.stdout
+    assert len(differences) == 2 + 2 * 7 * hasattr(jax, "set_mesh") and max(differences) <= 5e-6, (
+        found.stdout
+    )
     tokens = [float(x) for x in re.search(r"tokens (.*)", found.stdout)[1].split()]
     assert len(tokens) == 4 and max(tokens) < 1.05 * min(tokens), found.stdout
     assert "lanes 16\n" in found.stdout
     assert "collectives\n" in found.stdout
     assert "few (3, 2, 64)" in found.stdout
+
+
+def meshes():
+    """Contexts in which a user has set a mesh of the only device."""
+    for axis_type in (jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit):
+        mesh = jax.make_mesh((1,), ("mine",), axis_types=(axis_type,), devices=jax.devices()[:1])
+        yield jax.set_mesh(mesh)
+
+
+needs_set_mesh = pytest.mark.skipif(
+    not hasattr(jax, "set_mesh"), reason="this JAX has no jax.set_mesh"
+)
+
+
+@needs_set_mesh
+@pytest.mark.parametrize("devices", [None, jax.devices()[:1]], ids=["usual", "named"])
+def test_an_elmo_works_inside_a_mesh_of_the_users(devices):
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    params = init_params(config, seed=0)
+    texts = [["a", "bank"], [], ["x"] * 20]
+    outside = elmo_jax.Elmo.from_params(config, params, devices=devices)
+    expected = outside.embed(texts)
+    suspended = outside.stream(texts)
+    begun = next(suspended)
+    for mesh in meshes():
+        with mesh:
+            inside = elmo_jax.Elmo.from_params(config, params, devices=devices)
+            found = outside.embed(texts), inside.embed(texts), [begun, *suspended]
+            suspended = inside.stream(texts)
+            begun = next(suspended)
+            pooled = outside.embed_sentences(texts, "mix", "max", mix_weights=[1, 2, 3])
+        for vectors in found:
+            for one, other in zip(vectors, expected, strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-6)
+        np.testing.assert_allclose(
+            pooled, outside.embed_sentences(texts, "mix", "max", mix_weights=[1, 2, 3]), atol=1e-6
+        )
+    assert len([begun, *suspended]) == 3  # outside again
+
+
+@needs_set_mesh
+def test_the_functions_work_inside_a_mesh_of_the_users():
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    params = init_params(config, seed=0)
+    batch = params, *elmo_jax.encode_batch([["a", "bank"], ["x"]], config)
+
+    def call():
+        state = elmo_jax.initial_state(config, 1)
+        return (
+            elmo_jax.layer_outputs(*batch, config=config),
+            elmo_jax.layer_outputs_with_state(*batch, state, config=config)[0],
+            elmo_jax.pooled_sentences(*batch, config=config),
+        )
+
+    expected = call()
+    for mesh in meshes():
+        with mesh:
+            found = call()
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6)
 
 
 def test_devices_that_are_none_are_refused():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -76,21 +76,16 @@ class WordRows:
         """Whether it had to grow beyond ``n_most``, and nobody needs that any more."""
         return len(self) > self._n_most and not len(self._held)
 
-    def n_that_fit(self, sentences: Iterable[Sequence[str]], kept: np.ndarray) -> int:
+    def n_that_fit(self, sentences: Sequence[Sequence[str]], kept: np.ndarray) -> int:
         """How many sentences, from the first on, one holder may have in a table of ``n_most`` rows.
 
         Args:
             sentences: lists of words.
             kept: int, rows that the holder needs on, with repetitions.
         """
-        is_kept = np.zeros(len(self), bool)
-        is_kept[kept] = True
-        is_kept[PADDING_ROW] = False
-        n_free = self._n_most - 1 - int(is_kept.sum())
-        sentences = list(sentences)
-        if sum(map(len, sentences)) <= n_free:  # without counting the distinct ones
+        if sum(map(len, sentences)) + len(kept) < self._n_most:  # even if all were distinct
             return len(sentences)
-        needed = {self._word_of[row] for row in np.flatnonzero(is_kept).tolist()}
+        needed = {self._word_of[row] for row in np.unique(kept).tolist() if row != PADDING_ROW}
         for n_before, sentence in enumerate(sentences):
             needed.update(sentence)
             if len(needed) >= self._n_most:  # one row is for padding

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -85,7 +85,7 @@ class WordTable:
         self.is_broken = True
         self.words = self._zeros(0)
 
-    def n_that_fit(self, sentences: Iterable[Sequence[str]], kept: np.ndarray) -> int:
+    def n_that_fit(self, sentences: Sequence[Sequence[str]], kept: np.ndarray) -> int:
         """See ``WordRows.n_that_fit``."""
         return self._rows.n_that_fit(sentences, kept)
 
