@@ -10,11 +10,6 @@ from .errors import ElmoError
 _process_of_jax: int | None = None  # where this library, or JAX before a fork, was first in use
 
 
-def was_forked() -> bool:
-    """Whether this process was forked from one in which JAX was in use."""
-    return _process_of_jax not in (None, os.getpid())
-
-
 def check_process() -> None:
     """To be called before JAX is used.
 
@@ -24,7 +19,7 @@ def check_process() -> None:
     global _process_of_jax
     if _process_of_jax is None:
         _process_of_jax = os.getpid()
-    if was_forked():
+    if _process_of_jax != os.getpid():
         raise ElmoError(
             f"This process ({os.getpid()}) was forked from one in which JAX was in use "
             f"({_process_of_jax}). JAX's threads stay behind in a fork, so the call would never "

@@ -195,10 +195,6 @@ def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
     assert spelled == ["the", "bank", "river"]
 
 
-class Holder:
-    """Somebody who needs rows."""
-
-
 @pytest.fixture
 def little_table(tiny):
     """A table of eight rows, one of which no word has."""
@@ -215,7 +211,7 @@ def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
 
 
 def test_words_that_somebody_holds_stay_and_a_table_of_them_grows(little_table, tiny):
-    me, you = Holder(), Holder()
+    me, you = word_rows.Hold(), word_rows.Hold()
     mine, _ = little_table(["a", "b", "c"], me)
     yours, _ = little_table(["d", "e"], you)
     words = list("fghijk")

@@ -185,4 +185,4 @@ def test_a_stream_whose_end_was_interrupted_holds_no_words(elmo, monkeypatch):
         stream.close()
     del stream
     gc.collect()  # the traceback of the interrupt
-    assert not len(table._rows._held)
+    assert not table._rows.holds

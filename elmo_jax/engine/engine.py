@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ..config import ElmoConfig
-from ..forking import check_process, was_forked
+from ..forking import check_process
 from ..model import BiLMState, round_kernels
 from ..parameters import Params
 from .collectors import Request
@@ -61,8 +61,7 @@ class Engine:
         self._fallback = Fallback()
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
-        # Reentrant: a stream that nobody reads on may be closed by the garbage collector at any
-        # time, also while its thread holds the lock for another.
+        # Reentrant: a signal handler of the user's may embed in the middle of a call.
         self._lock = threading.RLock()
 
     def run(self, sentences: Iterable[Sentence], request: Request) -> Iterator[np.ndarray]:
@@ -90,8 +89,7 @@ class Engine:
                     yield result
                     check_process()  # the user may have taken the stream into a fork
         finally:
-            if not was_forked():  # a thread of the parent may hold the lock
-                self._in_turn(run.close)
+            run.close()
         if source.failure is not None:
             raise source.failure
 

@@ -19,6 +19,7 @@ from .lanes import Outputs, read_lanes
 from .placement import Placement
 from .plan import Plan
 from .timeline import Stretch, Timeline
+from .word_rows import Hold
 from .word_table import WordTable
 
 _CALLS_IN_FLIGHT = 2
@@ -33,7 +34,7 @@ class Run:
         params: the parameter tree.
         precision: of the products.
         table: the words; it is shared with other runs, and only touched in ``place``,
-            ``advance``, ``start_again`` and ``close``.
+            ``advance`` and ``start_again``.
         start: the state in which a sentence starts, for the layers that are to run.
         request: what is wanted of each sentence.
         placement: of the lanes on devices.
@@ -68,6 +69,7 @@ class Run:
 
     def _clear(self) -> None:
         """Start with no lanes, and nothing on its way."""
+        self._hold = Hold()
         kind = TokenCollector if self._request.pooling is None else PoolCollector
         self._collector: Collector = kind(self._request, self._config, self._placement)
         self._timeline = Timeline(self.plan.stretch)
@@ -129,7 +131,7 @@ class Run:
         sentences = waiting[:n_laid]
         numbers = np.array([self._waiting.popleft() for _ in sentences], np.int64)
         lengths = np.fromiter(map(len, sentences), np.int64, n_laid)
-        rows = self.table.rows(list(itertools.chain.from_iterable(sentences)), self, kept)
+        rows = self.table.rows(list(itertools.chain.from_iterable(sentences)), self._hold, kept)
         is_less = self._came_last or self._waiting
         n_lanes = self.plan.choose_lanes(lengths) if is_less else self.plan.max_lanes
         self._resize(n_lanes if is_idle else max(n_lanes, len(self._timeline.ends_N)))
@@ -137,7 +139,6 @@ class Run:
 
     def start_again(self, table: WordTable, plan: Plan) -> None:
         """Run what was under way again; all that was on the device may be lost."""
-        self.table.release(self)
         self.table, self.plan = table, plan
         self._clear()
         self._waiting = collections.deque(self._pending)
@@ -168,7 +169,7 @@ class Run:
 
     def close(self) -> None:
         """Let go of the words."""
-        self.table.release(self)
+        self._hold.release()
 
     def _read(self, stretch: Stretch) -> None:
         words = self.table.words

@@ -26,6 +26,20 @@ class Found(NamedTuple):
     rows_U: np.ndarray
 
 
+class Hold:
+    """What somebody needs of a table: until it is emptied, or nobody has it any more.
+
+    That takes no lock, so a stream may end wherever the garbage collector or an interrupt has it.
+    """
+
+    def __init__(self) -> None:
+        self.rows = np.zeros(0, np.int64)
+
+    def release(self) -> None:
+        """Hold nothing."""
+        self.rows = self.rows[:0]
+
+
 class _Numbers(dict[str, int]):
     """The row of each word; an unknown one gets ~i, as the i-th, so that one look is enough."""
 
@@ -65,23 +79,27 @@ class WordRows:
         self._word_of: list[str | None] = [None] * n_rows
         self._used = np.full(n_rows, -1)  # when each row was asked for; -1: it is free
         self._now = 0
-        # Weak: an interrupt may keep a holder from its ``release``.
-        self._held: weakref.WeakKeyDictionary[object, np.ndarray] = weakref.WeakKeyDictionary()
+        self._holds: list[weakref.ref[Hold]] = []
 
     def __len__(self) -> int:
         return len(self._used)
 
     @property
+    def holds(self) -> list[Hold]:
+        """Those that somebody still has."""
+        return [hold for reference in self._holds if (hold := reference()) is not None]
+
+    @property
     def is_oversize(self) -> bool:
         """Whether it had to grow beyond ``n_most``, and nobody needs that any more."""
-        return len(self) > self._n_most and not len(self._held)
+        return len(self) > self._n_most and not any(hold.rows.size for hold in self.holds)
 
     def n_that_fit(self, sentences: Sequence[Sequence[str]], kept: np.ndarray) -> int:
-        """How many sentences, from the first on, one holder may have in a table of ``n_most`` rows.
+        """How many sentences, from the first on, one stream may have in a table of ``n_most`` rows.
 
         Args:
             sentences: lists of words.
-            kept: int, rows that the holder needs on, with repetitions.
+            kept: int, rows that the stream needs on, with repetitions.
         """
         if sum(map(len, sentences)) + len(kept) < self._n_most:  # even if all were distinct
             return len(sentences)
@@ -92,22 +110,22 @@ class WordRows:
                 return n_before
         return len(sentences)
 
-    def find(self, words: Sequence[str], holder: object | None, kept: np.ndarray | None) -> Found:
+    def find(self, words: Sequence[str], hold: Hold | None, kept: np.ndarray | None) -> Found:
         """The rows of words; new ones get one. All words of one call have a row together.
 
         Args:
             words: in any number, with repetitions.
-            holder: who still needs these rows after the next call, until ``release`` or its own
-                end; None for nobody.
-            kept: int, rows that the holder got before and needs on, with repetitions; it gives
-                up all others.
+            hold: of who still needs these rows after the next call; None for nobody.
+            kept: int, rows of the hold that are needed on, with repetitions; all others are given
+                up.
         """
         rows = np.fromiter(map(self._row_of.__getitem__, words), np.int32, len(words))
         new = self._row_of.take_unknown()
         self._used[rows[rows >= 0]] = self._now
         kept = np.zeros(0, np.int64) if kept is None else kept
-        if holder is not None:
-            self._held[holder] = kept
+        if hold is not None:
+            hold.rows = kept
+            self._holds = [weakref.ref(one) for one in {*self.holds, hold}]
         rows_U = self._make_room(len(new))
         for word, row in zip(new, rows_U.tolist(), strict=True):
             former = self._word_of[row]
@@ -118,24 +136,19 @@ class WordRows:
         self._now += 1
         is_new = rows < 0
         rows[is_new] = rows_U[~rows[is_new]]
-        if holder is not None:
+        if hold is not None:
             is_held = np.zeros(len(self), bool)
             is_held[kept] = is_held[rows] = True
-            self._held[holder] = np.flatnonzero(is_held)
+            hold.rows = np.flatnonzero(is_held)
         return Found(rows, new, rows_U)
-
-    def release(self, holder: object) -> None:
-        """The holder needs no row any more."""
-        self._held.pop(holder, None)
 
     def _make_room(self, n_needed: int) -> np.ndarray:
         """Rows for new words: free ones first, then those unused for the longest time."""
         while True:
             open_ = self._used < self._now
             open_[PADDING_ROW] = False
-            # A list: the garbage collector may close a stream meanwhile, which releases its rows.
-            for held in list(self._held.values()):
-                open_[held] = False
+            for hold in self.holds:
+                open_[hold.rows] = False
             rows = np.flatnonzero(open_)
             is_full_size = len(self) >= self._n_most
             if len(rows if is_full_size else rows[self._used[rows] < 0]) >= n_needed:

@@ -17,7 +17,7 @@ from ..model import GATES, BiLM, ProjectedLSTMCell, gate_dtype
 from ..parameters import DIRECTIONS, Params
 from .memory import NoRoomForWords, is_out_of_memory
 from .plan import Plan
-from .word_rows import WordRows
+from .word_rows import Hold, WordRows
 
 _USUAL_WORD = 16
 """Ids that most words need, both markers included. Longer ones are encoded at full width."""
@@ -90,14 +90,14 @@ class WordTable:
         return self._rows.n_that_fit(sentences, kept)
 
     def rows(
-        self, words: Sequence[str], holder: object | None = None, kept: np.ndarray | None = None
+        self, words: Sequence[str], hold: Hold | None = None, kept: np.ndarray | None = None
     ) -> np.ndarray:
         """The row of each word, int32; words that are new are computed first.
 
         Args:
             words: see ``WordRows.find``, as the others.
-            holder: who needs the rows.
-            kept: rows that the holder got before and needs on.
+            hold: of who needs the rows.
+            kept: rows of the hold that are needed on.
 
         Raises:
             NoRoomForWords: if a device has no memory for the arrays, or to fill them.
@@ -105,16 +105,12 @@ class WordTable:
         # An interrupt may come between any two instructions, so this is true before the first
         # change and false after the last, and no handler has to run in between.
         self.is_broken = True
-        found = self._rows.find(words, holder, kept)
+        found = self._rows.find(words, hold, kept)
         with self._naming_shortages():
             self._grow()
             self._compute(found.new, found.rows_U)
         self.is_broken = False
         return found.rows
-
-    def release(self, holder: object) -> None:
-        """The holder needs no row any more."""
-        self._rows.release(holder)
 
     @contextlib.contextmanager
     def _naming_shortages(self) -> Iterator[None]:
