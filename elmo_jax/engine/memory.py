@@ -63,9 +63,10 @@ class Shortage:
             fewer_lanes = plan.halved(self.n_lanes)
             if fewer_lanes is None:
                 raise self._too_many_lanes()
+            n_lanes = fewer_lanes.max_lanes
             _warn(
-                f"with a batch of {self.n_lanes} lanes. The batch is now "
-                f"{fewer_lanes.max_lanes} lanes"
+                f"with a batch of {self.n_lanes} lanes. The batch is now {n_lanes} "
+                f"lane{'s' * (n_lanes > 1)}"
             )
             return fewer_lanes
         n_rows, _ = self.table
