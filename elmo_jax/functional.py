@@ -19,6 +19,7 @@ from .model import BiLM, BiLMState, zero_state
 from .parameters import Params
 from .pooling import check_pooling, pool
 from .selection import Layers, LayerSelection, select_layers
+from .sharding import over_rows
 
 
 def layer_outputs(
@@ -94,15 +95,8 @@ def layer_outputs_with_state(
         >>> layers, state = layer_outputs_with_state(params, ids, lengths, state, config=config)
     """
     char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
-    n_sentences, n_rows = char_ids.shape[0], check_state(state, config)
-    grown = jax.tree.map(
-        lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
-        state,
-    )
-    read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
-    layers, new = _with_state(params, char_ids, lengths, read, config, precision)
-    kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
-    return layers[:, :, 1:-1] * _real(lengths, char_ids), kept
+    check_state(state, config)
+    return _continued(params, char_ids, lengths, state, config, precision)
 
 
 def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:
@@ -156,6 +150,7 @@ def pooled_sentences(
     return _pooled(params, char_ids, lengths, shares, config, selection, pooling, precision)
 
 
+@over_rows(3)
 @functools.partial(jax.jit, static_argnames=("config", "precision"))
 def _layer_outputs(
     params: Params, char_ids: jax.Array, lengths: jax.Array, config: ElmoConfig, precision: str
@@ -164,6 +159,7 @@ def _layer_outputs(
     return jax.vmap(one_lane)(char_ids, lengths)
 
 
+@over_rows(4)
 @functools.partial(jax.jit, static_argnames=("config", "precision"))
 def _with_state(
     params: Params,
@@ -177,6 +173,27 @@ def _with_state(
     return jax.vmap(one_lane)(char_ids, lengths, state)
 
 
+@over_rows(4)
+def _continued(
+    params: Params,
+    char_ids: jax.Array,
+    lengths: jax.Array,
+    state: BiLMState,
+    config: ElmoConfig,
+    precision: str,
+) -> tuple[jax.Array, BiLMState]:
+    n_sentences, n_rows = char_ids.shape[0], len(jax.tree.leaves(state)[0])
+    grown = jax.tree.map(
+        lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
+        state,
+    )
+    read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
+    layers, new = _with_state(params, char_ids, lengths, read, config, precision)
+    kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
+    return layers[:, :, 1:-1] * _real(lengths, char_ids), kept
+
+
+@over_rows(4)
 @functools.partial(jax.jit, static_argnames=("config", "selection", "pooling", "precision"))
 def _pooled(
     params: Params,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from .errors import ElmoError
 
 _AXIS = "rows"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Devices:
@@ -87,3 +90,34 @@ def check_devices(devices: Sequence[jax.Device] | None) -> None:
         raise ElmoError(f"devices={devices!r}: {expected}, at least one.")
     if len({device.platform for device in devices}) > 1:
         raise ElmoError(f"devices={devices!r}: {expected}, all of one platform.")
+
+
+def over_rows(n_arrays: int) -> Callable[[Function], Function]:
+    """Let a function over batches take rows that the user divided along explicit axes of a mesh.
+
+    Inside it the compiler divides the work, as it does for all other arrays; what comes out is
+    divided along its rows as the batch was.
+
+    Args:
+        n_arrays: arguments from the first on that are arrays, or trees of them: the parameters,
+            the batch (axis 0 the row), and others.
+    """
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def call(*arguments: Any) -> Any:
+            sharding = jax.typeof(arguments[1]).sharding
+            explicit = getattr(sharding.mesh, "explicit_axes", ())
+            axis = next(iter(sharding.spec), None)
+            if axis is None or not explicit or not hasattr(jax.sharding, "auto_axes"):
+                return function(*arguments)
+            rows = NamedSharding(sharding.mesh, PartitionSpec(axis))  # type: ignore[no-untyped-call]
+            arrays, choices = arguments[:n_arrays], arguments[n_arrays:]
+            automatic = jax.sharding.auto_axes(
+                lambda *xs: function(*xs, *choices), out_sharding=rows
+            )
+            return automatic(*arrays)
+
+        return call
+
+    return decorate

@@ -55,7 +55,7 @@ print("collectives", *sorted(word for word in (
 few = elmo.embed([["a", "bank"]])[0]
 print("few", few.shape)
 
-ids, lengths = elmo_jax.encode_batch(texts[:3], config)
+ids, lengths = elmo_jax.encode_batch(texts[:4], config)
 plain = elmo_jax.layer_outputs(params, ids, lengths, config=config)
 alone = elmo_jax.Elmo.from_params(config, params, devices=jax.devices()[3:])
 for axis_type in jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit:
@@ -69,6 +69,10 @@ for axis_type in jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit:
             print("difference", float(np.abs(pooled - few.mean(1)).max()))
         found = elmo_jax.layer_outputs(params, ids, lengths, config=config)
         print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
+        rows = jax.device_put((ids, lengths), jax.sharding.PartitionSpec("mine"))
+        found = elmo_jax.layer_outputs(params, *rows, config=config)
+        print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
+        print("rows", *{str(x.data.shape[0]) for x in found.addressable_shards})
 """
 
 
@@ -84,13 +88,14 @@ def test_four_devices_give_the_vectors_of_one_and_share_the_work(device):
     assert found.returncode == 0, found.stderr
     differences = [float(x) for x in re.findall(r"difference (\S+)", found.stdout)]
     # The same local shapes; sentences may lie in another lane.
-    assert len(differences) == 2 + 2 * 7 * hasattr(jax, "set_mesh") and max(differences) <= 5e-6, (
+    assert len(differences) == 2 + 2 * 8 * hasattr(jax, "set_mesh") and max(differences) <= 5e-6, (
         found.stdout
     )
     tokens = [float(x) for x in re.search(r"tokens (.*)", found.stdout)[1].split()]
     assert len(tokens) == 4 and max(tokens) < 1.05 * min(tokens), found.stdout
     assert "lanes 16\n" in found.stdout
     assert "collectives\n" in found.stdout
+    assert found.stdout.count("rows 1\n") == 2 * hasattr(jax, "set_mesh")
     assert "few (3, 2, 64)" in found.stdout
 
 
@@ -138,20 +143,27 @@ def test_the_functions_work_inside_a_mesh_of_the_users():
     params = init_params(config, seed=0)
     batch = params, *elmo_jax.encode_batch([["a", "bank"], ["x"]], config)
 
-    def call():
-        state = elmo_jax.initial_state(config, 1)
+    def call(params, char_ids, lengths):
+        batch, state = (params, char_ids, lengths), elmo_jax.initial_state(config, 1)
         return (
             elmo_jax.layer_outputs(*batch, config=config),
-            elmo_jax.layer_outputs_with_state(*batch, state, config=config)[0],
+            elmo_jax.layer_outputs(*batch, config=config, boundaries=True),
+            *elmo_jax.layer_outputs_with_state(*batch, state, config=config),
             elmo_jax.pooled_sentences(*batch, config=config),
         )
 
-    expected = call()
+    def divided(char_ids):
+        return jax.device_put(char_ids, jax.sharding.PartitionSpec("mine"))
+
+    expected = call(*batch)
     for mesh in meshes():
         with mesh:
-            found = call()
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-6)
+            divided_batch = (params, *map(divided, batch[1:]))
+            for found in call(*batch), call(*divided_batch), jax.jit(call)(*divided_batch):
+                jax.tree.map(
+                    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
+                    *[jax.tree.map(np.asarray, tree) for tree in (found, expected)],
+                )
 
 
 def test_devices_that_are_none_are_refused():
