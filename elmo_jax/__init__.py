@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import forking as _forking  # noqa: F401  (it watches for forks from now on)
+
 if TYPE_CHECKING:
     from . import embedding, exploring, pretrained, readers, training
     from .characters import encode_batch

@@ -14,6 +14,7 @@ import numpy as np
 
 from .config import ElmoConfig
 from .errors import ElmoError
+from .forking import check_process
 from .model import check_precision, zero_state
 from .options import N_CHARACTERS
 from .parameters import Params, check_params
@@ -28,6 +29,7 @@ def check_batch(
         ElmoError: for parameters that do not fit ``config``, or an array of a wrong rank, dtype,
             shape or, where its values are known, content.
     """
+    check_process()
     check_precision(precision)
     check_params(config, params)
     char_ids = _as_integers(char_ids, "char_ids", "[B, T, C]", 3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,9 +15,10 @@ from .config import ElmoConfig
 from .cut_words import CutWords
 from .engine import Engine, Request
 from .errors import ElmoError
+from .forking import check_process
 from .loading import load
 from .model import check_precision
-from .parameters import Params, check_params
+from .parameters import Params, check_params, model_digest
 from .pooling import check_pooling
 from .selection import Layers, select_layers
 from .sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
@@ -23,6 +26,8 @@ from .sharding import check_devices
 from .tokenizers import Tokenizer
 
 DTYPES = ("float32", "float16")
+
+_Path = str | os.PathLike[str]
 
 _NOTHING = np.zeros(0)
 
@@ -35,6 +40,11 @@ class Elmo:
     same call gives the same bits, see ``forget_words``. It keeps the token vectors of words it has
     seen, and takes sentences in any number and of any length through a few compiled shapes.
     Threads may share it.
+
+    It never changes, so ``copy.deepcopy`` gives itself. A pickle names the files and has them
+    read again where it is loaded, which raises ElmoError if they hold another model by then; of
+    an Elmo ``from_params`` it holds the parameters. It names ``devices`` by platform and number;
+    where these are not all there, the Elmo takes the usual ones.
 
     Args:
         source: a folder, a zip or a published model's name, see ``load``.
@@ -70,10 +80,13 @@ class Elmo:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
+        check_process()
         check_precision(precision)
         check_devices(devices)
-        config, params = load(source, options_file=options_file, weight_file=weight_file)
-        self._set_up(config, params, precision, devices)
+        files: dict[str, _Path | None]
+        files = {"source": source, "options_file": options_file, "weight_file": weight_file}
+        config, params = load(**files)
+        self._set_up(config, params, precision, devices, files)
 
     @classmethod
     def from_params(
@@ -92,8 +105,12 @@ class Elmo:
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)
+        return cls._made(config, params, precision, devices, None)
+
+    @classmethod
+    def _made(cls, *parts: Any) -> Elmo:
         elmo = cls.__new__(cls)
-        elmo._set_up(config, params, precision, devices)
+        elmo._set_up(*parts)
         return elmo
 
     def _set_up(
@@ -102,10 +119,35 @@ class Elmo:
         params: Params,
         precision: str,
         devices: Sequence[jax.Device] | None,
+        files: dict[str, _Path | None] | None,
     ) -> None:
+        check_process()
         self.config, self.precision = config, precision
+        self._devices = devices
+        self._files = files and {name: _absolute(path) for name, path in files.items()}
         self.params = jax.device_put(dict(params), devices[0] if devices else None)
         self._engine = Engine(config, self.params, precision, devices=devices)
+
+    def __copy__(self) -> Elmo:
+        """Itself: an Elmo never changes."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Elmo:
+        """Itself: an Elmo never changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Of files, their place and a digest; of parameters in memory, the parameters."""
+        devices = self._devices and [(device.platform, device.id) for device in self._devices]
+        choices = self.precision, devices
+        if self._files is not None:
+            return _open_again, (type(self), self._files, self._digest, *choices)
+        params = jax.tree.map(np.asarray, self.params)
+        return _make_again, (type(self), self.config, params, *choices)
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return model_digest(self.config, self.params)
 
     def stream(
         self,
@@ -296,6 +338,54 @@ def _warn_once(results: Iterator[np.ndarray], cut: CutWords) -> Iterator[np.ndar
             break
         yield result
     yield from results
+
+
+def _absolute(path: _Path | None) -> _Path | None:
+    """The same from any working folder; a model's name stays as it is."""
+    return Path(path).absolute() if path is not None and Path(path).exists() else path
+
+
+def _open_again(
+    kind: type[Elmo],
+    files: dict[str, _Path | None],
+    digest: str,
+    precision: str,
+    devices: list[tuple[str, int]] | None,
+) -> Elmo:
+    """From the pickle of an Elmo that was opened from files."""
+    config, params = load(**files)
+    if model_digest(config, params) != digest:
+        names = " and ".join(str(path) for path in files.values() if path is not None)
+        raise ElmoError(
+            f"The model {names or 'mini'} is another one than when this Elmo was pickled. Open "
+            "it anew and pickle that; or pickle an Elmo.from_params(config, params), which "
+            "takes its parameters along."
+        )
+    return kind._made(config, params, precision, _devices_here(devices), files)
+
+
+def _make_again(
+    kind: type[Elmo],
+    config: ElmoConfig,
+    params: Params,
+    precision: str,
+    devices: list[tuple[str, int]] | None,
+) -> Elmo:
+    """From the pickle of an Elmo of parameters in memory."""
+    return kind._made(config, params, precision, _devices_here(devices), None)
+
+
+def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | None:
+    """The devices of that platform and number; None, for the usual ones, unless all are here."""
+    if names is None:
+        return None
+    check_process()
+    try:
+        local = {device.id: device for device in jax.local_devices(backend=names[0][0])}
+    except RuntimeError:  # no such platform
+        return None
+    numbers = [number for _, number in names]
+    return [local[number] for number in numbers] if {*numbers} <= local.keys() else None
 
 
 def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:

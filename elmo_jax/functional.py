@@ -14,10 +14,12 @@ import jax.numpy as jnp
 
 from .arguments import check_batch, check_state
 from .config import ElmoConfig
+from .forking import check_process
 from .model import BiLM, BiLMState, zero_state
 from .parameters import Params
 from .pooling import check_pooling, pool
 from .selection import Layers, LayerSelection, select_layers
+from .sharding import over_rows
 
 
 def layer_outputs(
@@ -97,21 +99,13 @@ def layer_outputs_with_state(
         >>> layers, state = layer_outputs_with_state(params, ids, lengths, state, config=config)
     """
     char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
-    n_sentences, n_rows = char_ids.shape[0], check_state(state, config)
-    grown = jax.tree.map(
-        lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
-        state,
-    )
-    read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
-    layers, new = _with_state(params, char_ids, lengths, read, config, precision)
-    kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
-    if not boundaries:
-        layers = jnp.where(_real(lengths, char_ids), layers[:, :, 1:-1], 0)
-    return layers, kept
+    check_state(state, config)
+    return _continued(params, char_ids, lengths, state, config, precision, boundaries)
 
 
 def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:
     """The state before anything was read: zeros, [batch_size, H] and [batch_size, P] a layer."""
+    check_process()
     return jax.tree.map(
         lambda x: jnp.zeros((batch_size, *x.shape), x.dtype),
         jax.eval_shape(functools.partial(zero_state, config)),
@@ -160,6 +154,7 @@ def pooled_sentences(
     return _pooled(params, char_ids, lengths, shares, config, selection, pooling, precision)
 
 
+@over_rows(3)
 @functools.partial(jax.jit, static_argnames=("config", "precision"))
 def _layer_outputs(
     params: Params, char_ids: jax.Array, lengths: jax.Array, config: ElmoConfig, precision: str
@@ -168,6 +163,7 @@ def _layer_outputs(
     return jax.vmap(one_lane)(char_ids, lengths)
 
 
+@over_rows(4)
 @functools.partial(jax.jit, static_argnames=("config", "precision"))
 def _with_state(
     params: Params,
@@ -181,6 +177,30 @@ def _with_state(
     return jax.vmap(one_lane)(char_ids, lengths, state)
 
 
+@over_rows(4)
+def _continued(
+    params: Params,
+    char_ids: jax.Array,
+    lengths: jax.Array,
+    state: BiLMState,
+    config: ElmoConfig,
+    precision: str,
+    boundaries: bool,
+) -> tuple[jax.Array, BiLMState]:
+    n_sentences, n_rows = char_ids.shape[0], len(jax.tree.leaves(state)[0])
+    grown = jax.tree.map(
+        lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
+        state,
+    )
+    read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
+    layers, new = _with_state(params, char_ids, lengths, read, config, precision)
+    kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
+    if not boundaries:
+        layers = jnp.where(_real(lengths, char_ids), layers[:, :, 1:-1], 0)
+    return layers, kept
+
+
+@over_rows(4)
 @functools.partial(jax.jit, static_argnames=("config", "selection", "pooling", "precision"))
 def _pooled(
     params: Params,

@@ -7,6 +7,7 @@ the tree holds each matrix as [out, in], the layout in which it is used.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -175,6 +176,15 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
             f"{source} does not fit the configuration ({len(problems)} problems): "
             + "; ".join(problems)
         )
+
+
+def model_digest(config: ElmoConfig, params: Params) -> str:
+    """SHA-256 of a model, whatever the files that it was read from."""
+    digest = hashlib.sha256(repr(config).encode())
+    for path, value in sorted(flatten(params).items()):
+        digest.update("".join(f"[{name!r}]" for name in path).encode())
+        digest.update(np.ascontiguousarray(np.asarray(value)).data)
+    return digest.hexdigest()
 
 
 def count_parameters(params: Params) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from .config import ElmoConfig
 from .errors import ElmoError
+from .forking import check_process
 
 LAYER_NAMES = ("all", "average", "top", "mix")
 
@@ -81,6 +82,7 @@ def select_layers(
         ElmoError: for an unknown name or number, weights that are missing or do not fit, or
             weights without "mix".
     """
+    check_process()
     n_layers = config.n_output_layers
     selection, shares_L = LayerSelection(n_layers), jnp.full(n_layers, 1 / n_layers)
     if (mix_weights is not None) != (isinstance(layers, str) and layers == "mix"):

@@ -20,6 +20,7 @@ import numpy as np
 
 from .embedder import Elmo
 from .errors import ElmoError
+from .forking import check_process
 from .selection import Layers
 from .sentences import check_not_a_string
 from .tokenizers import Tokenizer
@@ -111,6 +112,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self._embed([]).shape[1]
 
     def _embed(self, texts: Iterable[str | Sequence[str]]) -> np.ndarray:
+        check_process()  # before the lock, which a thread of the parent may hold
         elmo = _open(self.source, self.precision)
         vectors = elmo.embed_sentences(
             texts, self.layers, self.pooling, tokenizer=self.tokenizer, dtype=self.dtype

@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import jax
+import numpy as np
 import pytest
 
 import elmo_jax
+from elmo_jax.model import init_params
 
 PROGRAM = """
 import dataclasses, sys
@@ -52,6 +54,25 @@ print("collectives", *sorted(word for word in (
     "all-gather", "all-reduce", "all-to-all", "collective-permute") if word in compiled[0]))
 few = elmo.embed([["a", "bank"]])[0]
 print("few", few.shape)
+
+ids, lengths = elmo_jax.encode_batch(texts[:4], config)
+plain = elmo_jax.layer_outputs(params, ids, lengths, config=config)
+alone = elmo_jax.Elmo.from_params(config, params, devices=jax.devices()[3:])
+for axis_type in jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit:
+    if not hasattr(jax, "set_mesh"):
+        break
+    with jax.set_mesh(jax.make_mesh((4,), ("mine",), axis_types=(axis_type,))):
+        inside = elmo_jax.Elmo.from_params(config, params)
+        for model in (elmo, inside, alone):
+            print("difference", float(np.abs(model.embed([["a", "bank"]])[0] - few).max()))
+            pooled = model.embed_sentences(["a bank"] * 99, "all")
+            print("difference", float(np.abs(pooled - few.mean(1)).max()))
+        found = elmo_jax.layer_outputs(params, ids, lengths, config=config)
+        print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
+        rows = jax.device_put((ids, lengths), jax.sharding.PartitionSpec("mine"))
+        found = elmo_jax.layer_outputs(params, *rows, config=config)
+        print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
+        print("rows", *{str(x.data.shape[0]) for x in found.addressable_shards})
 """
 
 
@@ -67,12 +88,82 @@ def test_four_devices_give_the_vectors_of_one_and_share_the_work(device):
     assert found.returncode == 0, found.stderr
     differences = [float(x) for x in re.findall(r"difference (\S+)", found.stdout)]
     # The same local shapes; sentences may lie in another lane.
-    assert len(differences) == 2 and max(differences) <= 5e-6, found.stdout
+    assert len(differences) == 2 + 2 * 8 * hasattr(jax, "set_mesh") and max(differences) <= 5e-6, (
+        found.stdout
+    )
     tokens = [float(x) for x in re.search(r"tokens (.*)", found.stdout)[1].split()]
     assert len(tokens) == 4 and max(tokens) < 1.05 * min(tokens), found.stdout
     assert "lanes 16\n" in found.stdout
     assert "collectives\n" in found.stdout
+    assert found.stdout.count("rows 1\n") == 2 * hasattr(jax, "set_mesh")
     assert "few (3, 2, 64)" in found.stdout
+
+
+def meshes():
+    """Contexts in which a user has set a mesh of the only device."""
+    for axis_type in (jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit):
+        mesh = jax.make_mesh((1,), ("mine",), axis_types=(axis_type,), devices=jax.devices()[:1])
+        yield jax.set_mesh(mesh)
+
+
+needs_set_mesh = pytest.mark.skipif(
+    not hasattr(jax, "set_mesh"), reason="this JAX has no jax.set_mesh"
+)
+
+
+@needs_set_mesh
+@pytest.mark.parametrize("devices", [None, jax.devices()[:1]], ids=["usual", "named"])
+def test_an_elmo_works_inside_a_mesh_of_the_users(devices):
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    params = init_params(config, seed=0)
+    texts = [["a", "bank"], [], ["x"] * 20]
+    outside = elmo_jax.Elmo.from_params(config, params, devices=devices)
+    expected = outside.embed(texts)
+    suspended = outside.stream(texts)
+    begun = next(suspended)
+    for mesh in meshes():
+        with mesh:
+            inside = elmo_jax.Elmo.from_params(config, params, devices=devices)
+            found = outside.embed(texts), inside.embed(texts), [begun, *suspended]
+            suspended = inside.stream(texts)
+            begun = next(suspended)
+            pooled = outside.embed_sentences(texts, "mix", "max", mix_weights=[1, 2, 3])
+        for vectors in found:
+            for one, other in zip(vectors, expected, strict=True):
+                np.testing.assert_allclose(one, other, atol=1e-6)
+        np.testing.assert_allclose(
+            pooled, outside.embed_sentences(texts, "mix", "max", mix_weights=[1, 2, 3]), atol=1e-6
+        )
+    assert len([begun, *suspended]) == 3  # outside again
+
+
+@needs_set_mesh
+def test_the_functions_work_inside_a_mesh_of_the_users():
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    params = init_params(config, seed=0)
+    batch = params, *elmo_jax.encode_batch([["a", "bank"], ["x"]], config)
+
+    def call(params, char_ids, lengths):
+        batch, state = (params, char_ids, lengths), elmo_jax.initial_state(config, 1)
+        return (
+            elmo_jax.layer_outputs(*batch, config=config),
+            elmo_jax.layer_outputs(*batch, config=config, boundaries=True),
+            *elmo_jax.layer_outputs_with_state(*batch, state, config=config),
+            elmo_jax.pooled_sentences(*batch, config=config),
+        )
+
+    def divided(char_ids):
+        return jax.device_put(char_ids, jax.sharding.PartitionSpec("mine"))
+
+    expected = call(*batch)
+    for mesh in meshes():
+        with mesh:
+            divided_batch = (params, *map(divided, batch[1:]))
+            for found in call(*batch), call(*divided_batch), jax.jit(call)(*divided_batch):
+                jax.tree.map(
+                    lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
+                    *[jax.tree.map(np.asarray, tree) for tree in (found, expected)],
+                )
 
 
 def test_devices_that_are_none_are_refused():

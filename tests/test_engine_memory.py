@@ -2,13 +2,14 @@
 
 import dataclasses
 import threading
+import warnings
 
 import jax
 import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.engine import collectors, engine, plan, run
+from elmo_jax.engine import collectors, engine, plan, run, word_table
 from elmo_jax.errors import DeviceMemoryWarning
 from elmo_jax.model import init_params
 
@@ -78,7 +79,57 @@ def test_without_memory_the_lanes_are_halved_and_nothing_is_lost(
     assert ["now 8 lanes" in str(warned[0].message), len(warned)] == [True, 2]
     assert "now 4 lanes" in str(warned[1].message)
     equal(elmo.embed(SENTENCES[:40]), expected[:40])  # no warning more
-    assert elmo._engine.plan.max_lanes == 4
+
+
+class Device:
+    """Has memory for so many lanes in a call, and knows how many the calls had."""
+
+    def __init__(self, monkeypatch, room):
+        self.room, self.lanes = room, []
+        read_lanes = run.read_lanes
+
+        def spy(*arguments):
+            self.lanes.append(arguments[6].shape[1])
+            if self.lanes[-1] > self.room:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory (forced)")
+            return read_lanes(*arguments)
+
+        monkeypatch.setattr(run, "read_lanes", spy)
+
+    def most_lanes(self, elmo, sentences=SENTENCES):
+        """Of a call that finds enough memory."""
+        self.lanes.clear()
+        elmo.embed(sentences)
+        return max(self.lanes)
+
+
+def test_once_without_memory_later_calls_have_all_lanes_again(tiny, monkeypatch):
+    elmo, device = small_elmo(tiny), Device(monkeypatch, room=4)
+    with pytest.warns(DeviceMemoryWarning):
+        elmo.embed(SENTENCES)
+    device.room = 16
+    assert device.most_lanes(elmo) == 16
+
+
+def test_a_small_call_without_memory_does_not_hold_large_ones_back(tiny, monkeypatch):
+    elmo, device = small_elmo(tiny), Device(monkeypatch, room=1)
+    for _ in range(9):
+        with pytest.warns(DeviceMemoryWarning, match="lanes"):
+            elmo.embed(SENTENCES[1:5])
+    device.room = 16
+    assert device.most_lanes(elmo) == 16
+
+
+def test_large_calls_that_never_find_memory_try_it_less_and_less_often(tiny, expected, monkeypatch):
+    elmo, _ = small_elmo(tiny), Device(monkeypatch, room=4)
+    warned = []
+    for number in range(12):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            equal(elmo.embed(SENTENCES), expected)
+        if caught:
+            warned.append(number)
+    assert warned == [0, 1, 3, 7]
 
 
 def test_pooled_results_survive_too(tiny, expected, monkeypatch):
@@ -128,9 +179,9 @@ def test_a_stream_that_is_closed_early_lets_go_of_its_words(tiny):
     stream = elmo.stream(SENTENCES)
     next(stream)
     (table,) = elmo._engine._tables.values()
-    assert table._rows._held
+    assert [hold for hold in table._rows.holds if hold.rows.size]
     stream.close()
-    assert not table._rows._held
+    assert not [hold for hold in table._rows.holds if hold.rows.size]
 
 
 def test_streams_in_threads_do_not_disturb_each_other(tiny, expected):
@@ -163,3 +214,98 @@ def test_kernels_that_are_rounded_once_give_the_same_bits(tiny, monkeypatch):
     each_time = list(engine.Engine(*tiny, "bfloat16", plan=sizes).run(SENTENCES, request))
     for one, other in zip(once, each_time, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+BOUND = 16 * 1024
+"""Bytes of a word table: seven rows of the tiny model, one of which is for padding."""
+
+TEXT = [[f"w{number}" for number in range(start, start + 1 + start % 6)] for start in range(60)]
+"""Sentences of up to six words, and 65 distinct words together."""
+
+
+def table_sizes(monkeypatch):
+    """The bytes of the word table in every step that follows."""
+    sizes, read_lanes = [], run.read_lanes
+
+    def spy(*arguments):
+        sizes.append(sum(array.nbytes for array in arguments[1]))
+        return read_lanes(*arguments)
+
+    monkeypatch.setattr(run, "read_lanes", spy)
+    return sizes
+
+
+@pytest.mark.parametrize("way", ["stream", "embed"])
+def test_words_take_no_more_bytes_than_they_may(tiny, monkeypatch, way):
+    expected = small_elmo(tiny).embed(TEXT)
+    elmo, sizes = small_elmo(tiny, word_bytes=BOUND), table_sizes(monkeypatch)
+    equal(list(getattr(elmo, way)(TEXT)), expected)
+    assert 0 < max(sizes) <= BOUND
+
+
+def test_a_sentence_whose_words_take_more_runs_and_leaves_no_large_table(tiny, monkeypatch):
+    long = [f"w{number}" for number in range(30)]
+    sentences = [*TEXT[:9], long, *TEXT[9:20]]
+    expected = small_elmo(tiny).embed(sentences)
+    elmo, sizes = small_elmo(tiny, word_bytes=BOUND), table_sizes(monkeypatch)
+    equal(elmo.embed(sentences), expected)
+    assert BOUND < max(sizes) <= 31 * (BOUND // 7)  # its rows, and no more
+    sizes.clear()
+    equal(elmo.embed(TEXT[:9]), expected[:9])
+    assert max(sizes) <= BOUND
+
+
+def test_streams_under_way_together_do_not_wait_for_each_others_words(tiny):
+    elmo = small_elmo(tiny, word_bytes=BOUND)
+    first, second = elmo.stream(TEXT), elmo.stream(TEXT[::-1])
+    together = [(next(first), next(second)) for _ in TEXT]
+    equal([one for one, _ in together], small_elmo(tiny).embed(TEXT))
+    equal([other for _, other in together], small_elmo(tiny).embed(TEXT[::-1]))
+
+
+def has_room_for(monkeypatch, n_rows):
+    """A device that has no room for a word table of more rows."""
+    grow = word_table.WordTable._grow
+
+    def limited(table):
+        if len(table._rows) > n_rows:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory (forced)")
+        grow(table)
+
+    monkeypatch.setattr(word_table.WordTable, "_grow", limited)
+
+
+def test_without_memory_for_the_word_table_it_is_halved_and_the_lanes_stay(tiny, monkeypatch):
+    expected = small_elmo(tiny).embed(TEXT)
+    elmo, device = small_elmo(tiny, word_rows=(64, 64)), Device(monkeypatch, room=16)
+    has_room_for(monkeypatch, 20)
+    with pytest.warns(DeviceMemoryWarning) as warned:
+        equal(elmo.embed(TEXT), expected)
+    assert ["word table" in str(warning.message) for warning in warned] == [True, True]
+    assert "up to 16 rows" in str(warned[1].message)
+    assert max(device.lanes) > 1
+
+
+def test_without_memory_for_the_words_of_one_sentence_the_error_names_the_word_table(
+    tiny, monkeypatch
+):
+    elmo = small_elmo(tiny)
+    with monkeypatch.context() as patch, pytest.warns(DeviceMemoryWarning, match="word table"):
+        has_room_for(patch, 4)
+        with pytest.raises(elmo_jax.ElmoError, match=r"word table: 7 rows of 2,176 bytes"):
+            elmo.embed([["a", "b", "c", "d", "e", "f"]])
+    assert elmo.embed([["a", "b"]])[0].shape == (3, 2, 64)
+
+
+def test_without_memory_to_spell_words_fewer_are_spelled_at_once(tiny, monkeypatch):
+    write_words = word_table._write_words
+
+    def limited(params, words, ids_UC, *rest):
+        if len(ids_UC) > 8:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory (forced)")
+        return write_words(params, words, ids_UC, *rest)
+
+    expected = small_elmo(tiny).embed(TEXT[:9])
+    monkeypatch.setattr(word_table, "_write_words", limited)
+    with pytest.warns(DeviceMemoryWarning, match="word table"):
+        equal(small_elmo(tiny, word_batches=(16, 16)).embed(TEXT[:9]), expected)

@@ -10,11 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..config import ElmoConfig
 from ..embedder import Elmo
 from ..errors import ElmoError
 from ..json_text import to_json
-from ..parameters import Params
+from ..parameters import model_digest
 from ..selection import select_layers
 from ..writers import Layout
 from .survey import Part, Survey
@@ -138,15 +137,6 @@ class Job:
             for name in names
             if self.identity.get(name) != other.identity.get(name)
         )
-
-
-def model_digest(config: ElmoConfig, params: Params) -> str:
-    """SHA-256 of a model, whatever the files that it was read from."""
-    digest = hashlib.sha256(repr(config).encode())
-    for path, value in jax.tree_util.tree_leaves_with_path(params):
-        digest.update(jax.tree_util.keystr(path).encode())
-        digest.update(np.ascontiguousarray(np.asarray(value)).data)
-    return digest.hexdigest()
 
 
 def _difference(name: str, mine: Any, theirs: Any) -> str:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
 from ..config import ElmoConfig
 from ..cut_words import CutWords
+from ..forking import check_process
 from ..model import BiLMState, round_kernels
 from ..parameters import Params
 from .collectors import Request
 from .lanes import start_state
-from .memory import is_out_of_memory, no_fewer_lanes, warn_of_fewer_lanes
+from .memory import Fallback, NoRoomForWords, Shortage, shortage_of
 from .placement import Placement
 from .plan import Plan, plan_for
 from .reading import Sentence, Source, windows
 from .run import Run
 from .word_table import WordTable
+
+Result = TypeVar("Result")
 
 _LONG = 64
 """Tokens of the sentences that one in a hundred real ones is longer than."""
@@ -36,7 +41,8 @@ class Engine:
         plan: of one device; None for that of its platform.
 
     Attributes:
-        plan: of all devices together. It changes when a device runs out of memory.
+        plan: of all devices together. A run turns to a smaller one when a device runs out of
+            memory, see ``Fallback``.
     """
 
     def __init__(
@@ -50,12 +56,13 @@ class Engine:
     ) -> None:
         self._config, self._precision = config, precision
         self._placement = Placement(devices)
-        self._params = self._placement.copy(round_kernels(params, precision))
+        with self._placement.as_mesh():
+            self._params = self._placement.copy(round_kernels(params, precision))
         self.plan = (plan or plan_for(self._placement.platform)).over(self._placement.n_devices)
+        self._fallback = Fallback()
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
-        # Reentrant: a stream that nobody reads on may be closed by the garbage collector at any
-        # time, also while its thread holds the lock for another.
+        # Reentrant: a signal handler of the user's may embed in the middle of a call.
         self._lock = threading.RLock()
 
     def run(
@@ -74,17 +81,19 @@ class Engine:
             An array of its own for each sentence: [T, D] or [L, T, D], pooled [D] or [L, D].
         """
         source = Source(sentences)
+        # The lock is not held while the user's iterable or the user is at work.
         ahead = windows(source, self.plan.window_tokens)
-        run = self._new_run(request, cut)
+        run = self._in_turn(self._new_run, request, cut)
         window = next(ahead, None)
         try:
             while window is not None or run.has_work:
-                if self._go_on(run, window):
+                if self._in_turn(self._go_on, run, window):
                     window = next(ahead, None)
-                yield from run.results()
+                for result in run.results():
+                    yield result
+                    check_process()  # the user may have taken the stream into a fork
         finally:
-            with self._lock:
-                run.close()
+            run.close()
         if source.failure is not None:
             raise source.failure
 
@@ -113,66 +122,80 @@ class Engine:
 
     def forget_words(self) -> None:
         """The next run starts with an empty word table; those under way keep theirs."""
-        with self._lock:
-            self._tables.clear()
+        self._in_turn(self._tables.clear)
+
+    def _in_turn(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call a function while no other thread is in one."""
+        check_process()
+        # On one line: between the end of a line and that of the `with`, an exception raised by a
+        # tracer or debugger would leave the lock taken.
+        with self._lock, self._placement.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip
 
     def _new_run(self, request: Request, cut: CutWords | None) -> Run:
         n_layers = request.selection.n_computed - 1
-        with self._lock:
-            table, start = self._table(n_layers > 0), self._start(n_layers)
+        plan = self._fallback.plan_for_a_run(self.plan)
+        table, start = self._table(n_layers > 0, plan), self._start(n_layers)
+        request = dataclasses.replace(request, shares_L=self._placement.copy(request.shares_L))
         arguments = (self._config, self._params, self._precision, table, start, request)
         cut = cut or CutWords(self._config.max_characters_per_token)
-        return Run(*arguments, self._placement, self.plan, cut)
+        return Run(*arguments, self._placement, plan, cut)
 
     def _go_on(self, run: Run, window: tuple[list[Sentence], bool] | None) -> bool:
-        """One step of a run, with fewer lanes if the device has no room.
-
-        The lock is not held while the user's iterable or the user is at work.
+        """One step of a run, by a smaller plan if the device has no room.
 
         Returns:
             Whether it took ``window``.
         """
-        with self._lock:
+        placed = False
+        try:
+            if run.table.is_broken:  # by another run
+                self._start_again(run, run.plan)
             placed = window is not None and run.wants_more
-            try:
-                if placed and window is not None:
-                    run.place(*window)
-                else:
-                    run.advance()
-                return placed
-            except BaseException as error:
-                if not is_out_of_memory(error):
-                    self._tables.clear()  # an interrupted call may have taken its arrays
-                    raise
-                reason = str(error)
-            # Out here the error has let go of the arrays that its traceback held.
-            self._make_do(run, reason)
+            if placed and window is not None:
+                run.place(*window)
+            else:
+                run.advance()
             return placed
+        except (jax.errors.JaxRuntimeError, NoRoomForWords) as error:
+            run.table.is_broken = True  # a failed call may have taken its arrays
+            shortage = shortage_of(error, run.n_lanes)
+        # Out here the error has let go of the arrays that its traceback held.
+        self._make_do(run, shortage)
+        return placed
 
-    def _make_do(self, run: Run, reason: str) -> None:
-        """Run again what a device had no room for, with half the lanes, until there is room."""
+    def _make_do(self, run: Run, shortage: Shortage) -> None:
+        """Run again what a device had no room for, by smaller and smaller plans."""
+        former, plan = None, run.plan
         while True:
-            before = run.n_lanes
-            plan = self.plan.halved(before)
-            if plan is None:
-                self._tables.clear()  # a failed call may have taken its arrays
-                raise no_fewer_lanes(before, reason)
-            self.plan = plan
-            warn_of_fewer_lanes(before, plan)
+            smaller = shortage.smaller(plan, former)
+            # That a few lanes were too many says nothing of the runs that follow.
+            if shortage.table is not None or shortage.n_lanes == plan.max_lanes:
+                self._fallback.take(plan, smaller, self.plan)
+            former, plan = shortage, smaller
+            self._tables.clear()
             try:
-                run.start_again(plan)
+                self._start_again(run, plan)
                 return
-            except jax.errors.JaxRuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                reason = str(error)
+            except (jax.errors.JaxRuntimeError, NoRoomForWords) as error:
+                run.table.is_broken = True
+                shortage = shortage_of(error, run.n_lanes)
 
-    def _table(self, with_gates: bool) -> WordTable:
+    def _start_again(self, run: Run, plan: Plan) -> None:
+        """Run what is pending with a table that is whole."""
+        run.table.discard()  # there may be no room for both
+        with_gates = run.table.with_gates
+        table = self._tables.get(with_gates)
+        if table is None or table.is_broken:
+            table = self._table(with_gates, plan)
+        run.start_again(table, plan)
+
+    def _table(self, with_gates: bool, plan: Plan) -> WordTable:
         """The table of token vectors alone is for who asks for no other layer."""
-        if with_gates not in self._tables:
-            arguments = (self._config, self._params, self._precision, self.plan, with_gates)
-            self._tables[with_gates] = WordTable(*arguments, place=self._placement.copy)
-        return self._tables[with_gates]
+        table = self._tables.get(with_gates)
+        if table is None or not table.serves(plan):
+            arguments = (self._config, self._params, self._precision, plan, with_gates)
+            table = self._tables[with_gates] = WordTable(*arguments, place=self._placement.copy)
+        return table
 
     def _start(self, n_layers: int) -> BiLMState:
         if n_layers not in self._starts:

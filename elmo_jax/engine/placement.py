@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,6 +31,10 @@ class Placement:
         found = Devices(usual_devices() if devices is None else devices)
         self.n_devices, self.platform = found.count, found.platform
         self._devices = None if devices is None and found.count == 1 else found
+
+    def as_mesh(self) -> contextlib.AbstractContextManager[Any]:
+        """See ``Devices.as_mesh``. All that touches the arrays happens inside it."""
+        return self._devices.as_mesh() if self._devices else contextlib.nullcontext()
 
     def copy(self, tree: Any) -> Any:
         """Arrays to every device."""

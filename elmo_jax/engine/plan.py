@@ -49,7 +49,12 @@ class Plan:
         worth_compiling: steps of a lane that a smaller shape must save before lanes are moved.
         word_batches: words that are spelled out at once: the two compiled sizes.
         word_rows: of a new word table, and the most it grows to before words have to go.
-        word_bytes: the most that these may take.
+        word_bytes: the most that a stream's words may take on each device; it lowers both of
+            ``word_rows``. Sentences whose distinct words do not fit together wait for their turn.
+            A table takes more only for one sentence that has more distinct words than fit, or for
+            several streams that are under way together and need more than that at a time; the
+            first run after them gets a new one. While a table grows, its former arrays are there
+            too.
         n_devices: among how many the lanes of a large shape are divided.
     """
 
@@ -102,6 +107,22 @@ class Plan:
         fewer = tuple(shape for shape in self.lane_shapes if shape < half)
         return dataclasses.replace(self, lane_shapes=(*fewer, half))
 
+    def rows_of_words(self, row_bytes: int) -> tuple[int, int]:
+        """The rows of a new word table, and the most it grows to, if a row takes so many bytes."""
+        n_new, n_most = self.word_rows
+        n_most = max(2, min(n_most, self.word_bytes // row_bytes))  # one of them is for padding
+        return min(n_new, n_most), n_most
+
+    def with_fewer_words(self, n_rows: int) -> Plan:
+        """The plan after a word table of ``n_rows`` was too large: half of it, and half batches."""
+        n_most = max(2, n_rows // 2)
+        small, large = self.word_batches
+        return dataclasses.replace(
+            self,
+            word_rows=(min(self.word_rows[0], n_most), n_most),
+            word_batches=(max(1, small // 2), max(1, large // 2)),
+        )
+
     def choose_lanes(self, lengths_S: np.ndarray) -> int:
         """The shape that reads some sentences, and no others, at the least cost."""
 
@@ -138,7 +159,7 @@ CPU = Plan(
     worth_compiling=2048,
     word_batches=(16, 128),
     word_rows=(512, 1 << 15),  # at first enough for some sentences, and little memory
-    word_bytes=1 << 30,  # 4,096 words of the largest published model
+    word_bytes=1 << 30,  # 8,064 words of the largest published model
 )
 """Measured on two cores."""
 

@@ -20,6 +20,7 @@ from .lanes import Outputs, read_lanes
 from .placement import Placement
 from .plan import Plan
 from .timeline import Stretch, Timeline
+from .word_rows import Hold
 from .word_table import WordTable
 
 _CALLS_IN_FLIGHT = 2
@@ -34,12 +35,16 @@ class Run:
         params: the parameter tree.
         precision: of the products.
         table: the words; it is shared with other runs, and only touched in ``place``,
-            ``advance`` and ``close``.
+            ``advance`` and ``start_again``.
         start: the state in which a sentence starts, for the layers that are to run.
         request: what is wanted of each sentence.
         placement: of the lanes on devices.
         plan: the sizes to work with.
         cut: counts the words that are cut.
+
+    Attributes:
+        table: the words.
+        plan: the sizes.
     """
 
     def __init__(
@@ -55,21 +60,23 @@ class Run:
         cut: CutWords,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
-        self._table, self._start, self._request = table, start, request
-        self._placement, self._plan = placement, plan
+        self.table, self._start, self._request = table, start, request
+        self._placement, self.plan = placement, plan
         self._cut, self._n_counted = cut, 0
         self._results: Results = {}
         self._finished: set[int] = set()
         self._pending: dict[int, Sequence[str]] = {}  # by number, until the result is there
+        self._waiting: collections.deque[int] = collections.deque()  # those not yet in a lane
         self._n_placed = self._n_given = 0
         self._came_last = False
         self._clear()
 
     def _clear(self) -> None:
         """Start with no lanes, and nothing on its way."""
+        self._hold = Hold()
         kind = TokenCollector if self._request.pooling is None else PoolCollector
         self._collector: Collector = kind(self._request, self._config, self._placement)
-        self._timeline = Timeline(self._plan.stretch)
+        self._timeline = Timeline(self.plan.stretch)
         self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
         self._in_flight: collections.deque[tuple[np.ndarray, Callable[[Results], None]]]
         self._in_flight = collections.deque()
@@ -77,12 +84,17 @@ class Run:
     @property
     def n_lanes(self) -> int:
         """Lanes that are in use, or would be."""
-        return len(self._timeline.ends_N) or self._plan.max_lanes
+        return len(self._timeline.ends_N) or self.plan.max_lanes
 
     @property
     def wants_more(self) -> bool:
-        """Whether a window should be placed now: a lane is about to end, and none is far ahead."""
-        ends_N, plan = self._timeline.ends_N, self._plan
+        """Whether a window should be placed now."""
+        return not self._waiting and self._is_short_of_work
+
+    @property
+    def _is_short_of_work(self) -> bool:
+        """Whether a lane is about to end, and none is far ahead."""
+        ends_N, plan = self._timeline.ends_N, self.plan
         if not len(ends_N):
             return True
         return bool(ends_N.min() < plan.stretch and ends_N.max() <= plan.longest_lead)
@@ -108,40 +120,47 @@ class Run:
             self._finished.add(number)
         new = {n: words for n, words in zip(numbers.tolist(), window, strict=True) if len(words)}
         self._pending |= new
-        if new:
-            self._lay_down(new)
+        self._waiting.extend(new)
+        self._lay_down()
 
-    def _lay_down(self, sentences: dict[int, Sequence[str]]) -> None:
-        lengths = np.fromiter(map(len, sentences.values()), np.int64, len(sentences))
-        words = list(itertools.chain.from_iterable(sentences.values()))
-        rows = self._table.rows(words, self, self._timeline.rows)
-        plan = self._plan
-        n_lanes = plan.choose_lanes(lengths) if self._came_last else plan.max_lanes
-        if self._timeline.oldest is not None:
-            n_lanes = max(n_lanes, len(self._timeline.ends_N))
-        self._resize(n_lanes)
-        numbers = np.fromiter(sentences, np.int64, len(sentences))
+    def _lay_down(self) -> None:
+        """Lay down as many of the waiting sentences as the word table has room for."""
+        kept = self._timeline.rows
+        is_idle = self._timeline.oldest is None
+        waiting = [self._pending[number] for number in self._waiting]
+        # One sentence runs whatever it takes, or a long one would wait for ever.
+        n_laid = max(self.table.n_that_fit(waiting, kept), int(is_idle and len(waiting) > 0))
+        if not n_laid:
+            return
+        sentences = waiting[:n_laid]
+        numbers = np.array([self._waiting.popleft() for _ in sentences], np.int64)
+        lengths = np.fromiter(map(len, sentences), np.int64, n_laid)
+        words = list(itertools.chain.from_iterable(sentences))
+        rows = self.table.rows(words, self._hold, kept)
+        is_less = self._came_last or self._waiting
+        n_lanes = self.plan.choose_lanes(lengths) if is_less else self.plan.max_lanes
+        self._resize(n_lanes if is_idle else max(n_lanes, len(self._timeline.ends_N)))
         self._timeline.place(numbers, lengths, rows)
         # Sentences that are run again were counted before.
         n_before = int(lengths[numbers < self._n_counted].sum())
-        where_cut = n_before + np.flatnonzero(self._table.is_cut[rows[n_before:]])
+        where_cut = n_before + np.flatnonzero(self.table.is_cut[rows[n_before:]])
         self._cut.add(len(words) - n_before, [words[place] for place in where_cut.tolist()])
-        self._n_counted = self._n_placed
+        self._n_counted = max(self._n_counted, int(numbers[-1]) + 1)
 
-    def start_again(self, plan: Plan) -> None:
-        """Run what was under way again, by another plan; all that is on the device may be lost."""
-        self._table.release(self)
-        self._plan = plan
+    def start_again(self, table: WordTable, plan: Plan) -> None:
+        """Run what was under way again; all that was on the device may be lost."""
+        self.table, self.plan = table, plan
         self._clear()
-        self._table.rebuild()
-        if self._pending:
-            self._lay_down(self._pending)
+        self._waiting = collections.deque(self._pending)
+        self._lay_down()
 
     def advance(self) -> None:
         """Send the next call to the device, and take the results of one before it."""
+        if self._waiting and self._is_short_of_work:
+            self._lay_down()
         n_left = 0
         if self._timeline.oldest is not None:
-            self._resize(self._plan.smaller_shape(self._timeline.ends_N))
+            self._resize(self.plan.smaller_shape(self._timeline.ends_N))
             self._read(self._timeline.take())
             n_left = _CALLS_IN_FLIGHT - 1
         while len(self._in_flight) > n_left:
@@ -160,10 +179,10 @@ class Run:
 
     def close(self) -> None:
         """Let go of the words."""
-        self._table.release(self)
+        self._hold.release()
 
     def _read(self, stretch: Stretch) -> None:
-        words = self._table.words
+        words = self.table.words
         stretch = dataclasses.replace(stretch, **self._placement.divide(stretch.arrays, axis=1))
         outputs: tuple[Outputs, Outputs]
         outputs, self._state = read_lanes(
@@ -177,7 +196,7 @@ class Run:
             stretch.n_steps,
             self._config,
             self._precision,
-            self._plan.layout(self.n_lanes),
+            self.plan.layout(self.n_lanes),
         )
         fill = self._collector.reduce(words, stretch, outputs)
         finished = stretch.parts.numbers[stretch.parts.finished]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,14 +16,12 @@ from ..config import ElmoConfig
 from ..cut_words import are_cut
 from ..model import GATES, BiLM, ProjectedLSTMCell, gate_dtype
 from ..parameters import DIRECTIONS, Params
+from .memory import NoRoomForWords, is_out_of_memory
 from .plan import Plan
-from .word_rows import WordRows
+from .word_rows import Hold, WordRows
 
 _USUAL_WORD = 16
 """Ids that most words need, both markers included. Longer ones are encoded at full width."""
-
-_REBUILT = 4096
-"""Words that are encoded together when a table is rebuilt."""
 
 
 class Words(NamedTuple):
@@ -52,6 +51,9 @@ class WordTable:
     Attributes:
         words: the arrays; the row PADDING_ROW is zero.
         is_cut: bool [rows], whether the word of a row is not spelled whole.
+        with_gates: whether they have gates.
+        is_broken: whether an error or an interrupt may have left words without their vectors, or
+            taken the arrays. Whoever uses the table has to turn to another one then.
     """
 
     def __init__(
@@ -66,53 +68,73 @@ class WordTable:
         self._config, self._params, self._precision = config, params, precision
         self._short = min(_USUAL_WORD + config.max_filter_width, config.max_characters_per_token)
         self._n_gates = len(GATES) * config.cell_dim if with_gates else 0
-        self._batches, self._place = plan.word_batches, place
-        few, many = plan.word_rows
-        affordable = plan.word_bytes // sum(x.nbytes for x in self._zeros(1))
-        self._rows = WordRows(few, min(many, 1 << max(0, affordable.bit_length() - 1)))
-        self.words = self._blank()
-        self.is_cut = np.zeros(len(self._rows), bool)
+        self._plan, self._place = plan, place
+        gate_bytes = jnp.dtype(gate_dtype(precision)).itemsize
+        self._row_bytes = 4 * config.projection_dim + len(DIRECTIONS) * self._n_gates * gate_bytes
+        self._rows = WordRows(*plan.rows_of_words(self._row_bytes))
+        self.words = self._zeros(0)  # until the first words come
+        self.is_cut = np.zeros(0, bool)
+        self.with_gates, self.is_broken = with_gates, False
+
+    def serves(self, plan: Plan) -> bool:
+        """Whether a new run by this plan may use the table."""
+        as_planned = (plan.word_rows, plan.word_batches, plan.word_bytes)
+        mine = (self._plan.word_rows, self._plan.word_batches, self._plan.word_bytes)
+        return mine == as_planned and not (self.is_broken or self._rows.is_oversize)
+
+    def discard(self) -> None:
+        """Mark the table as broken, and give its memory back."""
+        self.is_broken = True
+        self.words = self._zeros(0)
+
+    def n_that_fit(self, sentences: Sequence[Sequence[str]], kept: np.ndarray) -> int:
+        """See ``WordRows.n_that_fit``."""
+        return self._rows.n_that_fit(sentences, kept)
 
     def rows(
-        self, words: Sequence[str], holder: object = None, kept: np.ndarray | None = None
+        self, words: Sequence[str], hold: Hold | None = None, kept: np.ndarray | None = None
     ) -> np.ndarray:
         """The row of each word, int32; words that are new are computed first.
 
         Args:
             words: see ``WordRows.find``, as the others.
-            holder: who needs the rows.
-            kept: rows that the holder got before and needs on.
+            hold: of who needs the rows.
+            kept: rows of the hold that are needed on.
+
+        Raises:
+            NoRoomForWords: if a device has no memory for the arrays, or to fill them.
         """
-        found = self._rows.find(words, holder, kept)
-        try:
-            more = len(self._rows) - self.words.vectors.shape[0]
-            if more:
-                self.words = jax.tree.map(
-                    lambda x: jnp.pad(x, (*[(0, 0)] * (x.ndim - 2), (0, more), (0, 0))), self.words
-                )
-            self.is_cut = np.pad(self.is_cut, (0, len(self._rows) - len(self.is_cut)))
-            self.is_cut[found.rows_U] = are_cut(found.new, self._config.max_characters_per_token)
+        # An interrupt may come between any two instructions, so this is true before the first
+        # change and false after the last, and no handler has to run in between.
+        self.is_broken = True
+        found = self._rows.find(words, hold, kept)
+        self.is_cut = np.pad(self.is_cut, (0, len(self._rows) - len(self.is_cut)))
+        self.is_cut[found.rows_U] = are_cut(found.new, self._config.max_characters_per_token)
+        with self._naming_shortages():
+            self._grow()
             self._compute(found.new, found.rows_U)
-        except BaseException:
-            self._rows.forget(found.new)  # an interrupt, too, must leave no row without its vector
-            raise
+        self.is_broken = False
         return found.rows
 
-    def release(self, holder: object) -> None:
-        """The holder needs no row any more."""
-        self._rows.release(holder)
+    @contextlib.contextmanager
+    def _naming_shortages(self) -> Iterator[None]:
+        try:
+            yield
+        except jax.errors.JaxRuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise NoRoomForWords(str(error), len(self._rows), self._row_bytes) from error
 
-    def rebuild(self) -> None:
-        """Compute all words anew, in the rows that they have: the arrays may be lost."""
-        del self.words  # there may be no room for both
-        self.words = self._blank()
-        words, rows_U = self._rows.words()
-        for first in range(0, len(words), _REBUILT):
-            some = slice(first, first + _REBUILT)
-            self._compute(words[some], rows_U[some])
-
-    def _blank(self) -> Words:
-        return self._place(self._zeros(len(self._rows)))
+    def _grow(self) -> None:
+        """Let the arrays have as many rows as there are."""
+        n_before = self.words.vectors.shape[0]
+        more = len(self._rows) - n_before
+        if not n_before:
+            self.words = self._place(self._zeros(more))
+        elif more:
+            self.words = jax.tree.map(
+                lambda x: jnp.pad(x, (*[(0, 0)] * (x.ndim - 2), (0, more), (0, 0))), self.words
+            )
 
     def _zeros(self, n_rows: int) -> Words:
         return Words(
@@ -129,7 +151,7 @@ class WordTable:
             (np.flatnonzero(~is_short), ids_UC.shape[1]),
         ):
             while len(part):
-                size = self._batches[len(part) > 3 * self._batches[0]]
+                size = self._plan.word_batches[len(part) > 3 * self._plan.word_batches[0]]
                 self._compute_batch(ids_UC[part[:size], :width], rows_U[part[:size]], size)
                 part = part[size:]
 

@@ -18,6 +18,7 @@ from ..checkpoint import check_vocabulary
 from ..config import ElmoConfig
 from ..cut_words import CutWords
 from ..errors import ElmoError, UnknownWordsWarning, warn
+from ..forking import check_process
 from ..model import BiLMState, check_precision
 from ..parameters import Params, check_params
 from ..ranges import check_count
@@ -187,6 +188,7 @@ def warn_of_unknown_words(share: float, text: str) -> None:
 
 def check_head(config: ElmoConfig, params: Params, vocabulary: Vocabulary) -> None:
     """Raise ElmoError unless the model has a softmax over this vocabulary."""
+    check_process()
     check_params(config, params)
     check_vocabulary(params, vocabulary)
 

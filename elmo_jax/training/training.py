@@ -18,6 +18,7 @@ from ..checkpoint import FORMATS, vocabulary_record
 from ..config import ElmoConfig
 from ..cut_words import CutWords
 from ..errors import ElmoError
+from ..forking import check_process
 from ..ranges import check_count
 from ..readers import Files
 from ..vocabulary import Vocabulary, Words, check_vocabulary_choice
@@ -111,6 +112,7 @@ def train(
         >>> summary = train("run", "corpus/*.txt.bz2", config=config, valid_files="valid.txt")
         >>> elmo = elmo_jax.Elmo("run/model")
     """
+    check_process()
     settings = settings or TrainingSettings()
     formats = (formats,) if isinstance(formats, str) else formats
     _check_choices(config, start_from, formats, vocabulary_size, min_count, max_valid_tokens)

@@ -1,0 +1,188 @@
+"""An interrupt in one stream, at any line, leaves all others with the right vectors."""
+
+import dataclasses
+import gc
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import elmo_jax
+from elmo_jax.engine import engine, plan, run, word_rows, word_table
+from elmo_jax.model import init_params
+
+# Float32 sums in another order: words in batches of another size.
+TOLERANCE = 1e-6
+
+FOLDER = str(Path(engine.__file__).parent)
+
+# Few rows and small windows, so that words make room for others while a stream is suspended.
+SIZES = dataclasses.replace(
+    plan.CPU, lane_shapes=(4,), window_tokens=6, word_rows=(8, 16), word_batches=(16, 16)
+)
+MINE = [["a", "bank"], [], ["river"], ["b", "c", "d", "a"]]
+OTHERS = [[f"{letter}{i}", "bank", "."] for i in range(4) for letter in "xy"]
+
+
+@pytest.fixture(scope="module")
+def elmo():
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    params = init_params(config, seed=0)
+    elmo = elmo_jax.Elmo.from_params(config, params)
+    elmo._engine = engine.Engine(config, params, "float32", plan=SIZES)
+    return elmo
+
+
+@pytest.fixture(scope="module")
+def expected(elmo):
+    return {"mine": elmo.embed(MINE), "others": elmo.embed(OTHERS)}
+
+
+def equal(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=TOLERANCE)
+
+
+class Interrupt:
+    """Traces a call, and raises KeyboardInterrupt when so many lines of the engine have run."""
+
+    def __init__(self, at=-1):
+        self.at, self.lines = at, []
+
+    def __call__(self, frame, event, argument):
+        if not frame.f_code.co_filename.startswith(FOLDER):
+            return None
+        if event == "line":
+            self.lines.append((frame.f_code.co_filename, frame.f_lineno))
+            if len(self.lines) - 1 == self.at:
+                raise KeyboardInterrupt
+        return self
+
+    def __enter__(self):
+        self._before = sys.gettrace()
+        sys.settrace(self)
+        return self
+
+    def __exit__(self, *_):
+        sys.settrace(self._before)
+
+
+def lines_of_a_call(elmo):
+    """Every line that a call runs, in order, with repetitions."""
+    elmo.forget_words()
+    stream = elmo.stream(OTHERS)
+    next(stream)
+    with Interrupt() as trace:
+        elmo.embed(MINE)
+    return trace.lines
+
+
+def interrupt_at(elmo, expected, number):
+    """Interrupt a call while another stream is suspended, and go on with both."""
+    elmo.forget_words()
+    stream = elmo.stream(OTHERS)
+    found = [next(stream)]
+    with pytest.raises(KeyboardInterrupt), Interrupt(number):
+        elmo.embed(MINE)
+    equal([*found, *stream], expected["others"])
+    equal(elmo.embed(MINE), expected["mine"])
+
+
+def test_an_interrupt_at_any_line_leaves_the_other_streams_right(elmo, expected):
+    lines = lines_of_a_call(elmo)
+    firsts = {line: number for number, line in reversed(list(enumerate(lines)))}
+    assert len(firsts) > 200
+    for number in sorted(firsts.values()):
+        interrupt_at(elmo, expected, number)
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_any_step_leaves_the_other_streams_right(elmo, expected):
+    for number in range(len(lines_of_a_call(elmo))):
+        interrupt_at(elmo, expected, number)
+
+
+def raises(error):
+    def raising(*_):
+        raise error
+
+    return raising
+
+
+PLACES = {
+    "a word's number": (word_rows._Numbers, "__missing__"),
+    "unknown words": (word_rows._Numbers, "take_unknown"),
+    "room for words": (word_rows.WordRows, "_make_room"),
+    "spelling": (word_table, "encode_words"),
+    "token vectors": (word_table, "_write_words"),
+    "the step": (run, "read_lanes"),
+}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError()], ids=repr)
+@pytest.mark.parametrize("place", PLACES)
+def test_a_failure_leaves_a_stream_of_another_thread_right(
+    elmo, expected, monkeypatch, place, error
+):
+    elmo.forget_words()
+    begun, failed, found = threading.Event(), threading.Event(), []
+
+    def work():
+        stream = elmo.stream(OTHERS)
+        found.append(next(stream))
+        begun.set()
+        failed.wait()
+        found.extend(stream)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert begun.wait(60)
+    with monkeypatch.context() as patch, pytest.raises(type(error)):
+        patch.setattr(*PLACES[place], raises(error))
+        elmo.embed(MINE)
+    failed.set()
+    thread.join(60)
+    equal(found, expected["others"])
+    equal(elmo.embed(MINE), expected["mine"])
+
+
+def test_a_call_that_took_its_arrays_with_it_leaves_the_other_streams_right(
+    elmo, expected, monkeypatch
+):
+    elmo.forget_words()
+    stream = elmo.stream(OTHERS)
+    found = [next(stream)]
+    write_words = word_table._write_words
+
+    def interrupted(*arguments):
+        write_words(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(word_table, "_write_words", interrupted)
+        elmo.embed(MINE)
+    equal([*found, *stream], expected["others"])
+
+
+def test_an_interrupt_elsewhere_keeps_the_words(elmo, monkeypatch):
+    elmo.embed(MINE)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "read_lanes", raises(KeyboardInterrupt()))
+        elmo.embed(MINE)
+    monkeypatch.setattr(word_table, "_write_words", raises(AssertionError("spelled again")))
+    elmo.embed(MINE)
+
+
+def test_a_stream_whose_end_was_interrupted_holds_no_words(elmo, monkeypatch):
+    elmo.forget_words()
+    stream = elmo.stream(OTHERS)
+    next(stream)
+    (table,) = elmo._engine._tables.values()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run.Run, "close", raises(KeyboardInterrupt()))
+        stream.close()
+    del stream
+    gc.collect()  # the traceback of the interrupt
+    assert not table._rows.holds
