@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Generator, Iterable, Iterator, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -329,15 +330,16 @@ class Elmo:
         return Request(selection, shares, pooling, dtype)
 
 
-def _warn_once(results: Iterator[np.ndarray], cut: CutWords) -> Iterator[np.ndarray]:
+def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Iterator[np.ndarray]:
     """The results; warns when the first words that are cut have been read."""
-    for result in results:
-        if cut.n_cut:
-            cut.warn(so_far=True)
+    with contextlib.closing(results):  # so that an interrupt while it closes is not lost
+        for result in results:
+            if cut.n_cut:
+                cut.warn(so_far=True)
+                yield result
+                break
             yield result
-            break
-        yield result
-    yield from results
+        yield from results
 
 
 def _absolute(path: _Path | None) -> _Path | None:

@@ -192,6 +192,7 @@ def test_the_loop_needs_the_standard_library_and_numpy():
     assert set(tops(HERE / "worker.py")) <= sys.stdlib_module_names | {"numpy"}
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")
 def test_elmo_jax_answers_as_in_this_process(make_model, text, tmp_path):
     folder, _ = make_model()
     files = {"options": folder / "options.json", "weights": folder / "weights.hdf5"}

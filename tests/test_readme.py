@@ -88,6 +88,7 @@ def test_the_file_tree_names_what_is_there():
         "cut_words.py",
         "errors.py",
         "files.py",
+        "forking.py",
         "json_text.py",
         "optional.py",
         "ranges.py",

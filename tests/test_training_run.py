@@ -673,10 +673,10 @@ def test_settings_may_be_numpys_numbers():
 def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
     config = model[0]
     long, chinese = "x" * (config.max_characters_per_token - 1), "日本語" * 7
-    sentences = [["w1", long], [chinese, "w2", long], ["w3"]]
+    sentences = [["w1", long], [chinese, "w2", long], ["w3"] * 13]
     file = tmp_path / "long.txt"
     file.write_text("".join(" ".join(words) + "\n" for words in sentences), encoding="utf-8")
-    with pytest.warns(WordsCutWarning, match="3 of 6 words") as warned:
+    with pytest.warns(WordsCutWarning, match="3 of 18 words") as warned:
         assert evaluate(*model, file, batch_size=4, unroll_steps=3).words_cut == 3
         score(*model, sentences)
     assert len(warned) == 2
@@ -718,7 +718,8 @@ def test_the_commands(text, tmp_path):
     recorded = config.read_text(encoding="utf-8")
     assert '"tokenizer": "whitespace"' in recorded
     config.write_text(recorded.replace("whitespace", "spaces"), encoding="utf-8")
-    assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 3
+    with pytest.warns(UnknownWordsWarning, match="50% of the words"):
+        assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 3
     with pytest.raises(ElmoError, match="no vocabulary"):
         arguments = f"{summary['model']['native']} {text} --vocabulary {tmp_path}/none.txt"
         evaluate_command.run(parser.parse_args(arguments.split()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Callable, Generator, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -67,7 +67,7 @@ class Engine:
 
     def run(
         self, sentences: Iterable[Sentence], request: Request, cut: CutWords | None = None
-    ) -> Iterator[np.ndarray]:
+    ) -> Generator[np.ndarray, None, None]:
         """Results in the order of the sentences.
 
         Args:
