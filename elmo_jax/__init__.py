@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .embedder import Elmo
     from .errors import (
         DeviceMemoryWarning,
+        DuplicateKeysWarning,
         ElmoError,
         ElmoWarning,
         MissingFontWarning,
@@ -48,6 +49,7 @@ _HOMES = {
     "embedder": ("Elmo",),
     "errors": (
         "DeviceMemoryWarning",
+        "DuplicateKeysWarning",
         "ElmoError",
         "ElmoWarning",
         "MissingFontWarning",
@@ -75,6 +77,7 @@ __all__ = [
     "BiLM",
     "BiLMState",
     "DeviceMemoryWarning",
+    "DuplicateKeysWarning",
     "Elmo",
     "ElmoConfig",
     "ElmoError",
