@@ -43,9 +43,10 @@ class Elmo:
     Threads may share it.
 
     It never changes, so ``copy.deepcopy`` gives itself. A pickle names the files and has them
-    read again where it is loaded, which raises ElmoError if they hold another model by then; of
-    an Elmo ``from_params`` it holds the parameters. It names ``devices`` by platform and number;
-    where these are not all there, the Elmo takes the usual ones.
+    read again where it is loaded; if they hold another model by then, the first use of the Elmo
+    raises ElmoError. The pickle of an Elmo ``from_params`` holds the parameters. It names
+    ``devices`` by platform and number; where these are not all there, the Elmo takes the usual
+    ones.
 
     Args:
         source: a folder, a zip or a published model's name, see ``load``.
@@ -71,6 +72,7 @@ class Elmo:
     config: ElmoConfig
     params: dict[str, Any]
     precision: str
+    _failure: str | None = None
 
     def __init__(
         self,
@@ -128,6 +130,17 @@ class Elmo:
         self._files = files and {name: _absolute(path) for name, path in files.items()}
         self.params = jax.device_put(dict(params), devices[0] if devices else None)
         self._engine = Engine(config, self.params, precision, devices=devices)
+
+    def __getattr__(self, name: str) -> Any:
+        """Of a pickle that could not be opened here, say why as soon as it is used.
+
+        Raised while it is unpickled, the error would be lost in a ``multiprocessing.Pool``, which
+        then waits for ever.
+        """
+        failure = self.__dict__.get("_failure")
+        if failure is None or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise ElmoError(failure)
 
     def __copy__(self) -> Elmo:
         """Itself: an Elmo never changes."""
@@ -355,15 +368,19 @@ def _open_again(
     devices: list[tuple[str, int]] | None,
 ) -> Elmo:
     """From the pickle of an Elmo that was opened from files."""
-    config, params = load(**files)
-    if model_digest(config, params) != digest:
-        names = " and ".join(str(path) for path in files.values() if path is not None)
-        raise ElmoError(
-            f"The model {names or 'mini'} is another one than when this Elmo was pickled. Open "
-            "it anew and pickle that; or pickle an Elmo.from_params(config, params), which "
-            "takes its parameters along."
-        )
-    return kind._made(config, params, precision, _devices_here(devices), files)
+    try:
+        check_process()
+        config, params = load(**files)
+        if model_digest(config, params) != digest:
+            names = " and ".join(str(path) for path in files.values() if path is not None)
+            raise ElmoError(
+                f"The model {names or 'mini'} is another one than when this Elmo was pickled. Open "
+                "it anew and pickle that; or pickle an Elmo.from_params(config, params), which "
+                "takes its parameters along."
+            )
+        return kind._made(config, params, precision, _devices_here(devices), files)
+    except ElmoError as error:
+        return _unusable(kind, error)
 
 
 def _make_again(
@@ -374,7 +391,18 @@ def _make_again(
     devices: list[tuple[str, int]] | None,
 ) -> Elmo:
     """From the pickle of an Elmo of parameters in memory."""
-    return kind._made(config, params, precision, _devices_here(devices), None)
+    try:
+        check_process()
+        return kind._made(config, params, precision, _devices_here(devices), None)
+    except ElmoError as error:
+        return _unusable(kind, error)
+
+
+def _unusable(kind: type[Elmo], error: ElmoError) -> Elmo:
+    """An Elmo that raises the error when it is used."""
+    elmo = kind.__new__(kind)
+    elmo._failure = str(error)
+    return elmo
 
 
 def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | None:

@@ -121,6 +121,27 @@ PLACES = {
 }
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_a_signal_handler_that_embeds_gets_an_error_and_the_call_goes_on(
+    elmo, expected, monkeypatch, place
+):
+    elmo.forget_words()
+    where, name = PLACES[place]
+    function, handled = getattr(where, name), []
+
+    def interrupted(*arguments, **choices):
+        with pytest.raises(elmo_jax.ElmoError, match="signal handler"):
+            elmo.embed(OTHERS)
+        handled.append(place)
+        return function(*arguments, **choices)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, interrupted)
+        equal(elmo.embed(MINE), expected["mine"])
+    assert handled
+    equal(elmo.embed(OTHERS), expected["others"])
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError()], ids=repr)
 @pytest.mark.parametrize("place", PLACES)
 def test_a_failure_leaves_a_stream_of_another_thread_right(

@@ -55,7 +55,7 @@ def batch(elmo):
 CALLS = {
     "Elmo": lambda elmo: elmo_jax.Elmo(),
     "from_params": lambda elmo: elmo_jax.Elmo.from_params(elmo.config, elmo.params),
-    "unpickling": lambda elmo: pickle.loads(pickle.dumps(elmo)),
+    "unpickling": lambda elmo: pickle.loads(pickle.dumps(elmo)).config,
     "embed": lambda elmo: elmo.embed([["a"]]),
     "stream": lambda elmo: elmo.stream([["a"]]),
     "embed_sentences": lambda elmo: elmo.embed_sentences(["a"]),
@@ -69,6 +69,9 @@ CALLS = {
     ),
     "pooled_sentences": lambda elmo: elmo_jax.pooled_sentences(
         elmo.params, *batch(elmo), config=elmo.config
+    ),
+    "scalar_mix": lambda elmo: elmo_jax.scalar_mix(
+        np.zeros(3), 1.0, np.zeros((1, 3, 2, 4), np.float32)
     ),
     "initial_state": lambda elmo: elmo_jax.initial_state(elmo.config, 1),
     "export_function": lambda elmo: elmo_jax.export_function("x.npz", elmo.config, elmo.params),

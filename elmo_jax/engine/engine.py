@@ -12,6 +12,7 @@ import numpy as np
 
 from ..config import ElmoConfig
 from ..cut_words import CutWords
+from ..errors import ElmoError
 from ..forking import check_process
 from ..model import BiLMState, round_kernels
 from ..parameters import Params
@@ -62,7 +63,7 @@ class Engine:
         self._fallback = Fallback()
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
-        # Reentrant: a signal handler of the user's may embed in the middle of a call.
+        # It knows its thread, so that a call inside a call is an error and does not wait for ever.
         self._lock = threading.RLock()
 
     def run(
@@ -125,8 +126,18 @@ class Engine:
         self._in_turn(self._tables.clear)
 
     def _in_turn(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function while no other thread is in one."""
+        """Call a function while no other thread is in one.
+
+        Raises:
+            ElmoError: if this thread is in one itself, which only a signal handler can bring about.
+        """
         check_process()
+        # An inner call would take away arrays that the outer one is about to use.
+        if self._lock._is_owned():  # type: ignore[attr-defined]
+            raise ElmoError(
+                "This Elmo is in the middle of a call in this thread, which a signal handler has "
+                "interrupted. Let the handler only note the signal, and embed after the call."
+            )
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
         with self._lock, self._placement.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ElmoError
+from ..forking import check_process
 
 _EPSILON = 1e-12
 
@@ -43,6 +44,7 @@ def scalar_mix(
     Example:
         >>> mixed = scalar_mix(jnp.zeros(3), 1.0, layers)     # the plain mean
     """
+    check_process()
     layers = jnp.asarray(layers)
     weights = jnp.asarray(weights, jnp.result_type(layers, jnp.float32))
     gamma = jnp.asarray(gamma, weights.dtype)
