@@ -23,8 +23,9 @@ from ..tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _REPORTS_A_FILE = 5
 
-_LEAST_BAD_LINES, _LEAST_BAD_SHARE = 3, 0.01
-"""From here on bad lines are no accident, if there are more than lines of UTF-8 beyond ASCII."""
+_LEAST_WRONG, _LEAST_BAD_LINES, _LEAST_BAD_SHARE = 3, 3, 0.01
+"""From so many wrong characters and bad lines on (of a short file, from half of its lines) they are
+no accident, if there are more bad lines than lines of UTF-8 beyond ASCII."""
 
 _AS_TEXT = "--input-format text reads it as it is"
 
@@ -119,7 +120,7 @@ class Corpus:
         Raises:
             ElmoError: if the file is no text, in another encoding, or of another format.
         """
-        name, number, n_found, n_bad, n_beyond_ascii = str(path), 0, 0, 0, 0
+        name, number, n_found, n_bad, n_wrong, n_beyond_ascii = str(path), 0, 0, 0, 0, 0
         warned = self.quiet or self.tokenizer != "whitespace"
         try:
             with open_file(path) as file:
@@ -130,7 +131,7 @@ class Corpus:
                     raw = raw.removeprefix(codecs.BOM_UTF8)
                     line, wrong = _decoded(raw)
                     if wrong >= 0:
-                        n_bad += 1
+                        n_bad, n_wrong = n_bad + 1, n_wrong + line.count("\ufffd")
                         self._report_byte(path, number, raw[wrong], wrong, n_bad)
                     else:
                         n_beyond_ascii += not raw.isascii()
@@ -142,8 +143,11 @@ class Corpus:
             self._report(f"{path} breaks off after line {number}: {error}. Its rest is left out.")
         if not n_found and not skip:
             self._report(f"{path} is empty: it has no sentence in {number} lines.")
-        least_bad = max(_LEAST_BAD_LINES, _LEAST_BAD_SHARE * number, n_beyond_ascii + 1)
-        if n_bad >= least_bad and not self.quiet:  # a quiet pass may see a part of the file alone
+        least_bad = max(
+            min(_LEAST_BAD_LINES, number / 2), _LEAST_BAD_SHARE * number, n_beyond_ascii + 1
+        )
+        # A quiet pass may see a part of the file alone.
+        if n_wrong >= _LEAST_WRONG and n_bad >= least_bad and not self.quiet:
             raise ElmoError(
                 f"{path} is not UTF-8: {n_bad:,} of its {number:,} lines are not, and "
                 f"{n_beyond_ascii:,} beyond ASCII are. {CONVERT}"
