@@ -344,6 +344,28 @@ def test_a_file_is_read_as_often_as_it_is_named_and_patterns_add_the_others(tmp_
         assert "".join(record.text for record in Records.of(named)) == expected, named
 
 
+@pytest.mark.parametrize("space", "\xa0\u3000\u2028\x1c")
+def test_the_text_of_a_record_has_the_spaces_that_its_tokenizer_takes_for_words(tmp_path, space):
+    path = write(tmp_path / "a.txt", f" {space}\n")
+    assert read(path, tokenizer="spaces") == [([space], space, None)]
+    table = write(tmp_path / "a.csv", f"t\n{space}a \n")
+    assert read(table, column="t", tokenizer="spaces") == [([f"{space}a"], f"{space}a", None)]
+
+
+@pytest.mark.parametrize("name", ["p.parquet.gz.zst", "a.txt.xz.bz2", "a.GZ.gz"])
+def test_a_file_that_is_compressed_twice_is_an_error(tmp_path, name):
+    path = write(tmp_path / name, b"")
+    for format in (None, "text"):
+        with pytest.raises(ElmoError, match=f"{name} is compressed twice"):
+            list(Records.of(path, format))
+
+
+def test_a_closed_standard_input_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it where the shell closed it
+    with pytest.raises(ElmoError, match=r"standard input.*is closed"):
+        Records.of("-")
+
+
 def test_standard_input_can_be_read_twice(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b">x\nMK\n")))
     records = Records.of("-", "fasta")

@@ -91,7 +91,7 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
             tokenizer=tokenizer,
             running_text=language,
         )
-        sentences = [record.words for record in records if record.text]
+        sentences = [record.words for record in records if record.text.strip()]
     else:
         texts = args.sentences
         if language:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
+from ..tokenizers import ASCII_SPACES
 from .lines import decoded_lines
 from .record import Record, Source
 
@@ -44,7 +45,7 @@ def read_conllu(file: IO[bytes], source: Source) -> Iterator[Record]:
                 number, "a comment inside a sentence. Sentences end with a blank line."
             )
         elif comment := _COMMENT.match(line):
-            comments[comment[1]] = comment[2].strip()
+            comments[comment[1]] = comment[2].strip(ASCII_SPACES)
     if words:
         yield _record(words, comments, source, began)
 
