@@ -154,6 +154,15 @@ def test_a_word_that_holds_a_space_is_warned_of_once(word):
     assert [warning.filename for warning in told] == [__file__], "and points at the caller"
 
 
+@pytest.mark.parametrize("package", ["sklearn", "joblib", "ray"])
+def test_a_warning_points_past_packages_that_call_this_one_for_the_user(package):
+    names = {"__name__": f"{package}.inside", "check": check_sentences}
+    call = eval("lambda: check([['New York']])", names)
+    with pytest.warns(WhitespaceWarning) as told:
+        call()
+    assert [warning.filename for warning in told] == [__file__]
+
+
 def test_no_break_spaces_in_a_word_are_its_own_and_checked_words_are_not_checked_again():
     check_sentences([["1\xa0000"], CheckedWords(["New York"])])
 
