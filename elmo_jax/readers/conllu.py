@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
+from ..counting import counted
 from ..tokenizers import ASCII_SPACES
 from .lines import decoded_lines
 from .record import Record, Source
@@ -56,7 +57,8 @@ def _word(line: str, number: int, expected: int, source: Source) -> list[str]:
     if len(columns) != _N_COLUMNS:
         raise source.error(
             number,
-            f"{len(columns)} columns between tabs, expected the {_N_COLUMNS} of CoNLL-U. "
+            f"{counted(len(columns), 'column')} between tabs, expected the {_N_COLUMNS} of "
+            "CoNLL-U. "
             "Is it another format? --input-format names it.",
         )
     if columns[0] == str(expected):

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..counting import counted
 from ..errors import ElmoError
 from ..readers import READ_ERRORS, Files, find_files, format_of, open_file
 from ..readers.contents import check_is_plain, check_is_text, head_of
@@ -142,15 +143,16 @@ class Corpus:
         except READ_ERRORS as error:
             self._report(f"{path} breaks off after line {number}: {error}. Its rest is left out.")
         if not n_found and not skip:
-            self._report(f"{path} is empty: it has no sentence in {number} lines.")
+            self._report(f"{path} is empty: it has no sentence in {counted(number, 'line')}.")
         least_bad = max(
             min(_LEAST_BAD_LINES, number / 2), _LEAST_BAD_SHARE * number, n_beyond_ascii + 1
         )
         # A quiet pass may see a part of the file alone.
         if n_wrong >= _LEAST_WRONG and n_bad >= least_bad and not self.quiet:
             raise ElmoError(
-                f"{path} is not UTF-8: {n_bad:,} of its {number:,} lines are not, and "
-                f"{n_beyond_ascii:,} beyond ASCII are. {CONVERT}"
+                f"{path} is not UTF-8: {n_bad:,} of its {counted(number, 'line')} "
+                f"{'is' if n_bad == 1 else 'are'} not, and {n_beyond_ascii:,} beyond ASCII "
+                f"{'is' if n_beyond_ascii == 1 else 'are'}. {CONVERT}"
             )
 
     def _check_contents(self, head: bytes, path: Path) -> None:
@@ -218,5 +220,7 @@ def survey(corpus: Corpus) -> CorpusStatistics:
         n_sentences += 1
         counts.update(words)
     if not n_sentences:
-        raise ElmoError(f"No sentence in {len(corpus.files)} files; the first: {corpus.files[0]}.")
+        raise ElmoError(
+            f"No sentence in {counted(len(corpus.files), 'file')}; the first: {corpus.files[0]}."
+        )
     return CorpusStatistics(n_sentences, counts.total(), counts)
