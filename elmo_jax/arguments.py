@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .config import ElmoConfig
+from .counting import counted
 from .errors import ElmoError
 from .forking import check_process
 from .model import check_precision, zero_state
@@ -38,7 +39,8 @@ def check_batch(
     n_sentences, n_tokens, n_characters = char_ids.shape
     if not narrowest <= n_characters <= widest:
         raise ElmoError(
-            f"char_ids has {n_characters} characters a word (its last axis), expected {widest}, "
+            f"char_ids has {counted(n_characters, 'character')} a word (its last axis), "
+            f"expected {widest}, "
             f"and at least {narrowest}, the width of the widest filter."
         )
     if lengths.shape[0] != n_sentences:

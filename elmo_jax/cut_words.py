@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from .counting import counted
 from .errors import WordsCutWarning, warn
 
 _SHOWN = 24
@@ -69,8 +70,9 @@ class CutWords:
             return
         example = f", such as {_shown(self.example)}" if self.example else ""
         warn(
-            f"{self.n_cut:,} of {'the first ' if so_far else ''}{self.n_words:,} words are not "
-            f"read whole{example}. The model reads at most {self.width - 2} bytes of a word in "
+            f"{self.n_cut:,} of {'the first ' if so_far else ''}{counted(self.n_words, 'word')} "
+            f"{'is' if self.n_cut == 1 else 'are'} not read whole{example}. The model reads at "
+            f"most {self.width - 2} bytes of a word in "
             "UTF-8 and leaves out the rest, so words that differ only there have the same token "
             "vector. If these are no words, split the text with a tokenizer (tokenizer=, in a "
             "command --tokenizer), or read sequences such as proteins from a .fasta file.",
@@ -95,6 +97,6 @@ def _is_cut(word: str, most_bytes: int) -> bool:
 def _shown(word: str) -> str:
     cut = word if len(word) <= _SHOWN else word[:_SHOWN] + "…"
     try:
-        return f"{cut!r} ({len(word.encode()):,} bytes)"
+        return f"{cut!r} ({counted(len(word.encode()), 'byte')})"
     except UnicodeEncodeError:
         return f"{cut!r} (which has a lone surrogate, half a character)"

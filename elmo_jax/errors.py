@@ -6,7 +6,9 @@ import sys
 import warnings
 from types import FrameType
 
-_PACKAGE = __name__.partition(".")[0] + "."
+_PACKAGE = __name__.partition(".")[0]
+_BETWEEN = ("sklearn", "joblib", "ray")
+"""Packages that call this one for the user."""
 
 
 class ElmoError(ValueError):
@@ -52,6 +54,10 @@ def warn(message: str, category: type[ElmoWarning]) -> None:
     """Warn at the line that called this library, however deep inside it the fault is found."""
     level = 1
     frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+    while frame is not None and _is_passed_over(frame.f_globals.get("__name__", "")):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def _is_passed_over(module: str) -> bool:
+    return module.partition(".")[0] in (_PACKAGE, *_BETWEEN)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .counting import counted
 from .errors import ElmoError
 from .ranges import count_problem
 
@@ -30,7 +31,8 @@ def batch_shape(
     n_rows = len(lengths) if batch_size is None else _size(batch_size, "batch_size")
     if len(lengths) > n_rows:
         raise ElmoError(
-            f"Got {len(lengths)} sentences for batch_size={n_rows}. Divide them into batches of at "
+            f"Got {counted(len(lengths), 'sentence')} for batch_size={n_rows}. Divide them into "
+            "batches of at "
             "most that many."
         )
     longest = max(lengths, default=0)

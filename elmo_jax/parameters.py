@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .config import ElmoConfig
+from .counting import counted
 from .errors import ElmoError
 from .options import N_CHARACTERS
 
@@ -173,7 +174,7 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
     problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
     if problems:
         raise ElmoError(
-            f"{source} does not fit the configuration ({len(problems)} problems): "
+            f"{source} does not fit the configuration ({counted(len(problems), 'problem')}): "
             + "; ".join(problems)
         )
 

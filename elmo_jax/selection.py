@@ -123,7 +123,9 @@ def _layer_number(layers: Any, n_layers: int) -> int:
 
 
 def _unknown(layers: Any, n_layers: int) -> str:
+    is_number = isinstance(layers, SupportsIndex) and not isinstance(layers, bool)
+    names = "" if is_number else f"one of {', '.join(map(repr, LAYER_NAMES))}, or "
     return (
-        f"Unknown layers={layers!r}: expected one of {', '.join(map(repr, LAYER_NAMES))}, or a "
-        f"number from 0 (the token layer) to {n_layers - 1} (the top)."
+        f"Unknown layers={layers!r}: expected {names}a number from 0 (the token layer) to "
+        f"{n_layers - 1} (the top)."
     )

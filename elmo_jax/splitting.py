@@ -80,7 +80,7 @@ def _stream(
 
 
 def _clean(sentences: Iterable[str]) -> Iterator[str]:
-    return filter(None, (sentence.strip() for sentence in sentences))
+    return (sentence.strip(" ") for sentence in sentences if not sentence.isspace() and sentence)
 
 
 def check_language(language: str) -> None:

@@ -110,7 +110,7 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
     name = unicodedata.name(space, "a control character")
     warn(
         f"{where}: {example[0]!r} is split at U+{ord(space):04X} ({name}); more may follow. "
-        'The tokenizer "spaces" splits at spaces and tabs only.',
+        'The tokenizer "spaces" (in a command, --tokenizer spaces) splits at spaces and tabs only.',
         WhitespaceWarning,
     )
     return True

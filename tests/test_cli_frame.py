@@ -102,6 +102,16 @@ def test_a_full_disk_under_stdout_is_an_error(monkeypatch, capsys, full_disk, ar
     full_disk.close()  # what it still held is gone, without another error
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["info", "--help"]])
+def test_a_help_that_an_unbuffered_stdout_cannot_take_is_an_error(
+    monkeypatch, capsys, full_disk, arguments
+):
+    with Path("/dev/full").open("wb", buffering=0) as raw:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, write_through=True))
+        assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith("elmo-jax: error: cannot write to standard output")
+
+
 def test_a_full_disk_under_stderr_breaks_no_run(monkeypatch, full_disk):
     monkeypatch.setattr(sys, "stderr", full_disk)
     assert call(lambda args: {}) == 0

@@ -141,11 +141,16 @@ def test_sentences_that_are_run_again_are_counted_once(monkeypatch):
         elmo_of().embed([["a", CUT, "b"]] * 30)
 
 
-def test_neighbours_warn_once_for_query_and_text(elmo):
+def test_neighbours_warn_once_for_query_and_text_and_count_each_sentence_once(elmo):
     query = exploring.Occurrence(("a", CUT), 0)
-    with pytest.warns(WordsCutWarning, match="3 of 6 words") as warned:
-        exploring.neighbors(elmo, [query], [["a", CUT], ["a", CHINESE]], word="a")
-    assert len(warned) == 1
+    for text, said in [
+        ([["a", CUT], ["a", CHINESE]], "2 of 4 words are"),
+        ([["a", CHINESE]], "2 of 4 words are"),
+        ([["a", "b"]], "1 of 4 words is"),
+    ]:
+        with pytest.warns(WordsCutWarning, match=said) as warned:
+            exploring.neighbors(elmo, [query], text, word="a")
+        assert len(warned) == 1
 
 
 # Corpora

@@ -307,10 +307,40 @@ def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
 
 def test_neighbors_says_what_it_cannot_do(plain, capsys):
     common = ["neighbors", "play", "--in", plain]
-    assert "has 6 occurrences" in failing(capsys, *common, "--occurrence", 7)
+    assert "no occurrence 7: " in (said := failing(capsys, *common, "--occurrence", 7))
+    assert "has 6 occurrences of 'play'" in said
+    assert "has 1 occurrence of 'began'" in failing(
+        capsys, "neighbors", "began", "--in", plain, "--occurrence", 2
+    )
+    assert "from 1 or each" in failing(capsys, *common, "--occurrence", "²")
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "x")
     assert "Unknown --layer 2" in failing(capsys, *common, "--layer", 2)
     assert "none of the words" in failing(capsys, *common, "--sentence", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            ["embed", "-o", "x.h5", "x", "--layers"],
+            "expected all, average, top, or a number from 0",
+        ),
+        (["neighbors", "a", "--in", "x", "--layer"], "expected all, top, or a number from 0"),
+        (["similarity", "a", "b", "--layer"], "expected average, top, or a number from 0"),
+    ],
+)
+def test_a_layer_is_a_number_or_a_name_that_the_command_has(capsys, command, expected):
+    for layer in ("²", "foo", "--1", "1.5", "mix"):
+        with pytest.raises(SystemExit):
+            main([*command[:-1], f"{command[-1]}={layer}"])
+        said = capsys.readouterr().err
+        assert f"{layer!r} is no layer; {expected}" in said
+        assert ("for Python: they need mix_weights" in said) == (layer == "mix")
+
+
+def test_a_layer_that_the_model_lacks_is_answered_with_its_numbers(capsys):
+    said = failing(capsys, "similarity", "a", "b", "--layer", 9)
+    assert "Unknown layers=9: expected a number from 0 (the token layer) to 2" in said
 
 
 def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_path, capsys):
@@ -325,6 +355,8 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     common.append("--overwrite")
     assert "labels.txt ends before line 3" in failing(capsys, *common, "--labels", labels)
     assert "has 2 columns" in failing(capsys, *common, "--label-column", 3)
+    assert "as a number from 1, got -1" in failing(capsys, *common, "--label-column=-1")
+    assert "as a number from 1, got 0" in failing(capsys, *common, "--label-column", 0)
     assert "gives up the lines" in failing(capsys, *common, "--labels", labels, "--split-sentences")
     assert "ends in .html" in failing(capsys, *common[:-2], tmp_path / "x.gif")
 

@@ -16,8 +16,8 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # A file imports only what stands above it. A package that is named as a whole keeps its own order;
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
-    errors forking ranges sharding optional options tokenizers splitting sentences config cut_words
-    padding characters
+    counting errors forking ranges sharding optional options tokenizers splitting sentences config
+    cut_words padding characters
     model.initializers model.precision model.char_encoder model.lstm model.bilm model.mixing model
     parameters files json_text vocabulary
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.words checkpoint.writing

@@ -344,6 +344,28 @@ def test_a_file_is_read_as_often_as_it_is_named_and_patterns_add_the_others(tmp_
         assert "".join(record.text for record in Records.of(named)) == expected, named
 
 
+@pytest.mark.parametrize("space", "\xa0\u3000\u2028\x1c")
+def test_the_text_of_a_record_has_the_spaces_that_its_tokenizer_takes_for_words(tmp_path, space):
+    path = write(tmp_path / "a.txt", f" {space}\n")
+    assert read(path, tokenizer="spaces") == [([space], space, None)]
+    table = write(tmp_path / "a.csv", f"t\n{space}a \n")
+    assert read(table, column="t", tokenizer="spaces") == [([f"{space}a"], f"{space}a", None)]
+
+
+@pytest.mark.parametrize("name", ["p.parquet.gz.zst", "a.txt.xz.bz2", "a.GZ.gz"])
+def test_a_file_that_is_compressed_twice_is_an_error(tmp_path, name):
+    path = write(tmp_path / name, b"")
+    for format in (None, "text"):
+        with pytest.raises(ElmoError, match=f"{name} is compressed twice"):
+            list(Records.of(path, format))
+
+
+def test_a_closed_standard_input_is_an_error(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)  # as Python has it where the shell closed it
+    with pytest.raises(ElmoError, match=r"standard input.*is closed"):
+        Records.of("-")
+
+
 def test_standard_input_can_be_read_twice(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b">x\nMK\n")))
     records = Records.of("-", "fasta")
@@ -370,12 +392,40 @@ NO_TEXT = {
     "tar": (b"a.txt".ljust(257, b"\0") + b"ustar", "a tar archive"),
     "NUL": (b"a b\n\x01\0\0\x02\x03\n", "is no text: byte 6 is NUL"),
     "old Mac": (b"a b\rc d\r", r"CR without LF.*tr '\\r' '\\n'"),
+    "old Mac and a line feed": (b"a b\rc d\re\n", "CR without LF"),
+    "compress": (b"\x1f\x9d\x90abc\xff", r"data of compress \(\.Z\), not text"),
+    "GIF": (b"GIF89a\x10\xf0", "a GIF image"),
+    "unknown": (b"\xfe\x01\x02abc\xff\n", "a binary file, not text"),
 }
 OTHER_TEXT = {
     "FASTA": (">x first\nMKV\n", "looks like FASTA.*--input-format fasta"),
     "CoNLL-U": (CONLLU, "looks like CoNLL-U.*--input-format conllu"),
     "JSON lines": ('{"t": "a"}\n', "looks like JSON.*--input-format jsonl"),
     "JSON array": ('[\n {"t": "a"}]\n', "looks like JSON"),
+    "JSON strings": ('["a b", "d"]\n', r"looks like a JSON array.*jq -c '\.\[\] \| \{text: \.\}'"),
+    "JSON string": ('[\n "a \\"b\\""\n]\n', "looks like a JSON array"),
+    "JSON lists": ('[["a", "b"], ["c"]]\n', "looks like a JSON array"),
+    "soft-masked FASTA": (">chr1\nACGTacgtNNNN\n", "looks like FASTA"),
+    "FASTA with a comment": (";comment\n>x\nMKV\n", "looks like FASTA"),
+    "FASTA with a space": ("> p1\nMKV\n", "looks like FASTA"),
+    "FASTQ": ("@id 1\nACGTN\n+\nIIII!\n", "looks like FASTQ.*Write it as FASTA: awk"),
+    "FASTQ with names": ("@id 1\nACGT\n+id 1\nIIII\n", "looks like FASTQ"),
+    "CoNLL-U with an empty node first": (
+        "0.1\tx" + "\t_" * 8 + "\n1\ta" + "\t_" * 8 + "\n",
+        "looks like CoNLL-U",
+    ),
+    "CoNLL-U below many comments": (
+        "# sent_id = 1\n" + "# licence\n" * 500 + "1\ta" + "\t_" * 8 + "\n",
+        "looks like CoNLL-U",
+    ),
+    "CoNLL-U below other comments": (
+        "# licence\n" * 500 + "1\ta" + "\t_" * 8 + "\n",
+        "looks like a table below comments",
+    ),
+    "4 columns": ("1\ta\tb\tc\n2\td\te\tf\n", "looks like CoNLL, .*one line first"),
+    "4 columns, short sentences": ("1\ta\tb\tc\n\n1\td\te\tf\n", "looks like CoNLL, "),
+    "2 columns": ("# sent_id = 1\n# text = a b\n1\ta\n2\tb\n", "looks like CoNLL"),
+    "9 columns": ("# text = a\n1\ta" + "\t_" * 7 + "\n", "looks like CoNLL, "),
     "XML": ('<?xml version="1.0"?>\n', "looks like XML or HTML"),
     "PDF": ("%PDF-1.7\n", "looks like a PDF document"),
 }
@@ -408,8 +458,27 @@ def test_a_nul_byte_far_into_a_text_is_an_error_at_its_line(tmp_path):
 
 
 def test_text_that_only_begins_like_another_format_is_text(tmp_path):
-    for line in ["> so he wrote\nhello", "{ brace }", "[ 1 ] note", "1\ta\tb", "<p> is a tag", "-"]:
+    for line in [
+        "> so he wrote\nhello",
+        "{ brace }",
+        "[ 1 ] note",
+        "1\ta\tb",
+        "<p> is a tag",
+        "-",
+        ">quote\nHello",
+        "@user\nhi\n+1 from me",
+        '["Yes", he said]',
+        "1\tone text\tpositive\n2\tanother\tnegative",
+        "# heading\ntext",
+        "#tag " * 300 + "#",
+        ";-) fine",
+        "[1] first\n[2] second",
+    ]:
         assert read(write(tmp_path / "a.txt", line))[0][1] == line.split("\n")[0]
+
+
+def test_text_below_many_blank_lines_is_read(tmp_path):
+    assert read(write(tmp_path / "a.txt", "\n" * 4000 + "a b"))[-1][1] == "a b"
 
 
 def test_a_json_array_is_refused_with_what_to_do(tmp_path):

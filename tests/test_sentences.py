@@ -3,6 +3,7 @@
 import types
 
 import numpy as np
+import pyarrow
 import pytest
 
 from elmo_jax import ElmoError
@@ -146,11 +147,20 @@ def test_an_empty_string_is_no_word_and_padding_is_not_needed(sentence):
     assert "leave empty strings out" in text
 
 
-@pytest.mark.parametrize("word", ["New York", "a\tb", "a\n", " a"])
+@pytest.mark.parametrize("word", ["New York", "a\tb", "a\n", " a", "a\r", "a\fb", "a\v"])
 def test_a_word_that_holds_a_space_is_warned_of_once(word):
     with pytest.warns(WhitespaceWarning, match="of sentence 1 holds whitespace") as told:
         check_sentences([["a"], ["b", word], [word]])
     assert [warning.filename for warning in told] == [__file__], "and points at the caller"
+
+
+@pytest.mark.parametrize("package", ["sklearn", "joblib", "ray"])
+def test_a_warning_points_past_packages_that_call_this_one_for_the_user(package):
+    names = {"__name__": f"{package}.inside", "check": check_sentences}
+    call = eval("lambda: check([['New York']])", names)
+    with pytest.warns(WhitespaceWarning) as told:
+        call()
+    assert [warning.filename for warning in told] == [__file__]
 
 
 def test_no_break_spaces_in_a_word_are_its_own_and_checked_words_are_not_checked_again():
@@ -177,9 +187,21 @@ def test_a_table_or_mapping_is_an_error_that_says_what_to_pass(table):
         assert "keys 'text'" in text and "['text']" in text
 
 
-@pytest.mark.parametrize("items", [{"a b"}, frozenset(["a b"]), {"a": 1}.keys()], ids=repr)
+def test_an_arrow_table_is_told_by_its_names_not_its_columns():
+    text = message(tokenize, pyarrow.table({"text": ["a b"]}))
+    assert "keys 'text'. Pass the one that holds the sentences: table['text']" in text
+
+
+@pytest.mark.parametrize("items", [{"a b"}, frozenset(["a b"])], ids=repr)
 def test_a_set_is_refused_because_it_has_no_order(items):
     assert "no order" in message(tokenize, items)
+
+
+def test_the_keys_or_values_of_a_dict_are_sentences_but_its_items_are_pairs():
+    texts = {"a b": "c d"}
+    assert list(tokenize(texts.keys())) == [["a", "b"]]
+    assert list(tokenize(texts.values())) == [["c", "d"]]
+    assert "pairs of keys and values" in message(tokenize, texts.items())
 
 
 @pytest.mark.parametrize(

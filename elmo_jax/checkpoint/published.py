@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from ..config import ElmoConfig
+from ..counting import counted
 from ..errors import ElmoError
 from ..parameters import Dataset, datasets, flatten, unflatten
 from ..parameters import Path as ParamPath
@@ -76,7 +77,8 @@ def read_published(
         if problems:
             listed = "".join(f"\n  {problem}" for problem in problems)
             raise ElmoError(
-                f"{weights_name} does not fit {options_name} ({len(problems)} problems):{listed}\n"
+                f"{weights_name} does not fit {options_name} "
+                f"({counted(len(problems), 'problem')}):{listed}\n"
                 f"Likely cause: {likely_cause(config, shapes, damaged)}"
             )
     return config, unflatten(flat)

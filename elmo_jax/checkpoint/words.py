@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..counting import counted
 from ..errors import ElmoError
 from ..parameters import Params
 from ..vocabulary import Vocabulary
@@ -58,7 +59,8 @@ def check_vocabulary(
         raise ElmoError(f"Expected {name} as a Vocabulary, got {type(vocabulary).__name__}.")
     if n_words != len(vocabulary):
         raise ElmoError(
-            f"{_capital(name)} has {len(vocabulary)} words, but the model's softmax has {n_words}. "
+            f"{_capital(name)} has {counted(len(vocabulary), 'word')}, but the model's softmax "
+            f"has {n_words}. "
             "Expected the vocab.txt that was written beside the model."
         )
     record = read_vocabulary_record(source) if source is not None and is_native(source) else None

@@ -12,6 +12,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
 from ..json_text import to_json
@@ -30,6 +31,16 @@ _COMMANDS = {
     "info": "Show a model's configuration, parameter count and sizes.",
     "init": "Make a new, untrained model with random weights: to try things out, or to train.",
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse itself says nothing of a help that cannot be written."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if file is sys.stderr:
+            tell(message.removesuffix("\n"))
+        else:
+            say(message.removesuffix("\n"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +66,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
         keep_compiled()
         argv = sys.argv[1:]
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="elmo-jax",
         description="ELMo word vectors in JAX: embed text, train and convert models.",
     )
@@ -87,7 +98,7 @@ def run_command(
     """
 
     def action() -> int:
-        parser = argparse.ArgumentParser(prog=prog, description=description)
+        parser = _Parser(prog=prog, description=description)
         _declare(parser, module)
         return _execute(parser.parse_args(argv))
 

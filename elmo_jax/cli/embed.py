@@ -7,6 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from ..counting import counted
 from ..readers import FORMATS
 from .model import add_model_arguments, layers_argument, model_files, note, open_elmo
 from .words import add_tokenizer_arguments, tokenizer_of
@@ -51,7 +52,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--layers",
-        type=layers_argument,
+        type=layers_argument("all", "average", "top"),
         default="all",
         help="all (default), average, top, or a number",
     )
@@ -129,16 +130,19 @@ def text(summary: dict[str, Any]) -> str:
     from ..files import shown_size
 
     blank, found = summary["blank_lines"], summary["parts_found"]
-    kept = f" ({blank:,} blank lines kept as empty sentences)" if blank else ""
+    kept = ""
+    if blank:
+        as_what = "an empty sentence" if blank == 1 else "empty sentences"
+        kept = f" ({counted(blank, 'blank line')} kept as {as_what})"
     cut = summary["words_cut"]
     not_whole = f" ({cut:,} longer than the model reads)" if cut else ""
     told = (
-        f"{summary['output']}: {summary['sentences']:,} sentences{kept}, "
-        f"{summary['tokens']:,} tokens{not_whole}, {shown_size(summary['bytes'])}, "
+        f"{summary['output']}: {counted(summary['sentences'], 'sentence')}{kept}, "
+        f"{counted(summary['tokens'], 'token')}{not_whole}, {shown_size(summary['bytes'])}, "
         f"{summary['tokens_per_second']:,.0f} tokens/s"
     )
     if found:
-        told += f"; {found:,} parts were there before"
+        told += f"; {counted(found, 'part')} {'was' if found == 1 else 'were'} there before"
     if not summary["finished"]:
         told += (
             f"\nshard {summary['shard']} is finished. When all are: "

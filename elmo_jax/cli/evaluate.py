@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import is_native, read_metadata
+from ..counting import counted
 from ..loading import model_folder
 from ..model import PRECISIONS
 
@@ -73,7 +74,7 @@ def text(summary: dict[str, Any]) -> str:
     cut = summary["words_cut"]
     return (
         f"perplexity {summary['perplexity']:.2f} (forward {summary['forward_perplexity']:.2f}, "
-        f"backward {summary['backward_perplexity']:.2f}), {summary['tokens']:,} tokens, "
+        f"backward {summary['backward_perplexity']:.2f}), {counted(summary['tokens'], 'token')}, "
         f"{100 * summary['oov_rate']:.2f}% of the words out of the vocabulary"
         + (f", {cut:,} longer than the model reads" if cut else "")
     )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..counting import counted
 from ..errors import ElmoError
 from .model import add_model_arguments, model_files, open_elmo
 from .reading import add_text_arguments, input_files, reading
@@ -81,8 +82,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     drawn, found = summary["drawn"], summary["occurrences"]
-    part = "" if drawn == found else f" of {found:,}, taken at even distances"
-    return f"{summary['output']}: {drawn:,} occurrences{part}, {summary['layers']} layers"
+    layers = counted(summary["layers"], "layer")
+    if drawn == found:
+        return f"{summary['output']}: {counted(drawn, 'occurrence')}, {layers}"
+    told = f"{drawn:,} of {counted(found, 'occurrence')}, taken at even distances"
+    return f"{summary['output']}: {told}, {layers}"
 
 
 def _source(args: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from ..counting import counted
 from ..files import shown_size
 
 
@@ -53,7 +54,10 @@ def text(summary: dict[str, Any]) -> str:
         rows += _rows(key, value)
     rows += [(key, str(value)) for key, value in summary["config"].items()]
     rows += [
-        ("output", f"{summary['layers']} layers of {summary['dim']} dimensions"),
+        (
+            "output",
+            f"{counted(summary['layers'], 'layer')} of {counted(summary['dim'], 'dimension')}",
+        ),
         ("parameters", f"{summary['parameters']:,}"),
     ]
     rows += [(f"  {part}", f"{n:,}") for part, n in summary["parameters_by_part"].items()]

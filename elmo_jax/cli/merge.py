@@ -6,6 +6,7 @@ import argparse
 import functools
 from typing import Any
 
+from ..counting import counted
 from .model import note
 
 
@@ -47,6 +48,7 @@ def text(summary: dict[str, Any]) -> str:
     cut = summary["words_cut"]
     not_whole = f" ({cut:,} longer than the model reads)" if cut else ""
     return (
-        f"{summary['output']}: {summary['parts']:,} parts, {summary['sentences']:,} sentences, "
-        f"{summary['tokens']:,} tokens{not_whole}, {shown_size(summary['bytes'])}"
+        f"{summary['output']}: {counted(summary['parts'], 'part')}, "
+        f"{counted(summary['sentences'], 'sentence')}, "
+        f"{counted(summary['tokens'], 'token')}{not_whole}, {shown_size(summary['bytes'])}"
     )

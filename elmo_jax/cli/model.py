@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +23,21 @@ def add_model_arguments(parser: argparse._ActionsContainer) -> None:
     add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
 
 
-def layers_argument(text: str) -> str | int:
-    """What ``--layers`` or ``--layer`` says: a number, or a name."""
-    return int(text) if text.lstrip("-").isdigit() else text
+def layers_argument(*names: str) -> Callable[[str], str | int]:
+    """A function that reads what ``--layer`` or ``--layers`` says: a number or a name."""
+
+    def read(text: str) -> str | int:
+        if text in names:
+            return text
+        if re.fullmatch("-?[0-9]+", text):
+            return int(text)
+        in_python = " The layers 'mix' are for Python: they need mix_weights." * (text == "mix")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no layer; expected {', '.join(names)}, or a number from 0, the token "
+            f"layer.{in_python}"
+        )
+
+    return read
 
 
 def model_files(args: argparse.Namespace) -> list[Path]:

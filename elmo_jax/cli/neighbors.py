@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..counting import counted
 from ..errors import ElmoError
 from ..sentences import tokenize
 from .model import add_model_arguments, layers_argument, open_elmo
@@ -31,7 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="start from WORD's Nth occurrence in the text (default: 1), or from 'each'",
     )
-    add("--layer", type=layers_argument, default="top", help="a number, top (default), or all")
+    add(
+        "--layer",
+        type=layers_argument("all", "top"),
+        default="top",
+        help="a number, top (default), or all",
+    )
     add("-n", "--n", type=int, default=10, help="how many to list (default: %(default)s)")
     add("--any-word", action="store_true", help="look among all words, not only at WORD")
     add_model_arguments(parser)
@@ -80,13 +87,16 @@ def _queries(args: argparse.Namespace, read: Read) -> Sequence[Occurrence]:
         return [occurrence_in(words, args.word, exact=args.exact)]
     if args.occurrence == "each":
         return find_occurrences(args.word, read(), most=_EACH, exact=args.exact)
-    if not args.occurrence.isdigit() or args.occurrence == "0":
+    if not re.fullmatch("0*[1-9][0-9]*", args.occurrence):
         raise ElmoError(f"Expected --occurrence as a number from 1 or each, got {args.occurrence}.")
     count = 0
     for count, found in enumerate(occurrences(args.word, read(), exact=args.exact), start=1):
         if count == int(args.occurrence):
             return [found]
-    raise ElmoError(f"{args.input} has {count:,} occurrences of {args.word!r}.")
+    raise ElmoError(
+        f"There is no occurrence {args.occurrence}: {args.input} has "
+        f"{counted(count, 'occurrence')} of {args.word!r}."
+    )
 
 
 def _layers(layer: str | int, n_layers: int) -> range | list[int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..counting import counted
 from ..errors import ElmoError
 from ..tokenizers import Tokenizer, warn_of_other_spaces
 from .words import add_tokenizer_arguments, tokenizer_of
@@ -126,7 +128,10 @@ def _with_labels(args: argparse.Namespace, records: Records, labels: Records) ->
 
 
 def _number(label_column: str) -> int:
-    if not label_column.isdecimal():
+    if re.fullmatch("[+-]?[0-9]+", label_column):
+        if int(label_column) < 1:
+            raise ElmoError(f"Expected --label-column as a number from 1, got {label_column}.")
+    else:
         raise ElmoError(
             f"--label-column {label_column} is a name, so which column holds the sentences? Name "
             "it with --column; or give the number of a column between tabs."
@@ -139,7 +144,7 @@ def _columns(line: str, column: int, where: str) -> tuple[str, str | None]:
     if not 1 <= column <= len(cells) or len(cells) < 2:
         raise ElmoError(
             f"{where}: expected a label in column {column} and the sentence in another, between "
-            f"tabs; the line has {len(cells)} column{'s' if len(cells) > 1 else ''}."
+            f"tabs; the line has {counted(len(cells), 'column')}."
         )
     label = cells.pop(column - 1)
     return cells[0], label or None

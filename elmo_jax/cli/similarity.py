@@ -27,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_format_arguments(parser)
     add("--words", action="store_true", help="compare two sentences word by word")
     add("-o", "--output", metavar="OUT", help="draw: heat.html; or .png, .pdf, .svg (extra: plots)")
-    add("--layer", type=layers_argument, default="average", help="average (default), top, a number")
+    add(
+        "--layer",
+        type=layers_argument("average", "top"),
+        default="average",
+        help="average (default), top, a number",
+    )
     add("--pooling", choices=("mean", "max"), default="mean", help="of a sentence's words")
     add_tokenizer_arguments(parser)
     add_model_arguments(parser)
@@ -91,7 +96,7 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
             tokenizer=tokenizer,
             running_text=language,
         )
-        sentences = [record.words for record in records if record.text]
+        sentences = [record.words for record in records if record.text.strip()]
     else:
         texts = args.sentences
         if language:

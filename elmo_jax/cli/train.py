@@ -11,6 +11,7 @@ from typing import Any
 
 from ..checkpoint import FORMATS
 from ..config import ElmoConfig
+from ..counting import counted
 from ..errors import ElmoError
 from ..model import PRECISIONS
 from ..training.settings import RECIPES, TrainingSettings
@@ -144,11 +145,14 @@ def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     how = f"stopped by {summary['stopped_by']}" if summary["stopped_by"] else "finished"
     lines = [
-        f"{how} at step {summary['step']:,} of {summary['n_steps']:,}: {summary['tokens']:,} tokens"
-        f" in this call, {summary['tokens_per_second']:,.0f} tokens/s"
+        f"{how} at step {summary['step']:,} of {summary['n_steps']:,}: "
+        f"{counted(summary['tokens'], 'token')} in this call, "
+        f"{summary['tokens_per_second']:,.0f} tokens/s"
     ]
     if summary["words_cut"]:
-        lines.append(f"{summary['words_cut']:,} words of the text are longer than the model reads")
+        are = "is" if summary["words_cut"] == 1 else "are"
+        words = counted(summary["words_cut"], "word")
+        lines.append(f"{words} of the text {are} longer than the model reads")
     if "valid_perplexity" in summary:
         lines.append(
             f"validation perplexity, full softmax: {summary['valid_perplexity'] or math.inf:.2f}, "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..counting import counted
 from ..cut_words import CutWords
 from ..embedder import Elmo
 from ..files import check_space, refuse_input, shown_size
@@ -20,7 +21,7 @@ from ..writers import Results, writer_for
 from .finishing import check_target, finish, join, kept, summary
 from .job import Choice, Job
 from .parts_folder import PartsFolder
-from .progress import counted, progress_bar
+from .progress import advancing, progress_bar
 from .survey import PART_TOKENS, check_repeatable, chosen_parts, survey
 
 
@@ -117,7 +118,7 @@ def embed_corpus(
             total = sum(job.parts[number].tokens for number in chosen)
             with progress_bar(total, done, progress) as bar:
                 for number, part in chosen_parts(records, job.parts, missing):
-                    results = counted(_embedded(elmo, part, choice), bar)
+                    results = advancing(_embedded(elmo, part, choice), bar)
                     if at_once:
                         finish(target, folder, job, results, overwrite)
                     else:
@@ -176,11 +177,11 @@ def _announce(
     """Say what is about to be done, and see that there is room for it."""
     layout, writer = job.layout, writer_for(target)
     needed = writer.estimated_bytes(layout)
-    note(f"{layout.tokens:,} tokens; {target} will take about {shown_size(needed)}")
+    note(f"{counted(layout.tokens, 'token')}; {target} will take about {shown_size(needed)}")
     for remark in writer.notes(layout):
         note(f"note: {remark}")
     if not at_once:
-        note(f"{len(job.parts):,} parts; {len(missing):,} of them are to be made here")
+        note(f"{counted(len(job.parts), 'part')}; {len(missing):,} to be made here")
         rows = "sentences" if layout.pooled else "tokens"
         of_parts = sum(getattr(job.parts[n], rows) for n in missing) * layout.row_bytes
         needed = of_parts + (needed if whole else 0)

@@ -14,7 +14,7 @@ from ..files import refuse_existing, sync
 from ..writers import Results, writer_for
 from .job import Job
 from .parts_folder import PartsFolder
-from .progress import counted, progress_bar
+from .progress import advancing, progress_bar
 
 
 def check_target(target: Path, overwrite: bool) -> None:
@@ -88,7 +88,7 @@ def join(
         source.read(job, number) for number, source in enumerate(sources)
     )
     with progress_bar(job.layout.tokens, 0, progress, "joining parts") as bar:
-        finish(target, folder, job, counted(parts, bar), overwrite)
+        finish(target, folder, job, advancing(parts, bar), overwrite)
 
 
 def summary(job: Job, target: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from ..counting import counted
 from ..errors import ElmoError
 from ..files import check_space, shown_size
 from ..writers import writer_for
@@ -51,7 +52,9 @@ def merge_parts(
     """
     named = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     if output is None and len(named) != 1:
-        raise ElmoError(f"Got {len(named)} sources and no output: name the file to write with -o.")
+        raise ElmoError(
+            f"Got {counted(len(named), 'source')} and no output: name the file to write with -o."
+        )
     target = Path(named[0] if output is None else output)
     writer, folder = writer_for(target), PartsFolder.beside(target)
     check_target(target, overwrite)
@@ -67,7 +70,9 @@ def merge_parts(
             check_target(target, overwrite)
             of_parts = _find_parts(folders, job)
             needed = writer.estimated_bytes(job.layout)
-            note(f"{len(job.parts):,} parts; {target} will take about {shown_size(needed)}")
+            note(
+                f"{counted(len(job.parts), 'part')}; {target} will take about {shown_size(needed)}"
+            )
             for remark in writer.notes(job.layout):
                 note(f"note: {remark}")
             check_space(target, needed)
@@ -116,7 +121,8 @@ def _find_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
     if missing:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise ElmoError(
-            f"{len(missing)} of {len(job.parts)} parts are missing: "
+            f"{len(missing)} of {counted(len(job.parts), 'part')} "
+            f"{'is' if len(missing) == 1 else 'are'} missing: "
             f"{', '.join(map(str, missing[:_SHOWN]))}{more} (of shard I/N are I-1, I-1+N, …). "
             "Run the command of their shards again, or name the folders that hold them."
         )

@@ -32,7 +32,7 @@ def progress_bar(total: int, done: int, shown: bool, what: str | None = None) ->
         yield bar
 
 
-def counted(results: Results, bar: Any) -> Results:
+def advancing(results: Results, bar: Any) -> Results:
     """The results; the bar moves when one has been taken care of."""
     for record, vectors in results:
         yield record, vectors

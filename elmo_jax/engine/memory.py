@@ -7,6 +7,7 @@ import warnings
 
 import jax
 
+from ..counting import counted
 from ..errors import DeviceMemoryWarning, ElmoError
 from .plan import Plan
 
@@ -81,7 +82,8 @@ class Shortage:
 
     def _too_many_lanes(self) -> ElmoError:
         return ElmoError(
-            f"The device ran out of memory with the smallest batch, {self.n_lanes} lane(s), so "
+            "The device ran out of memory with the smallest batch, "
+            f"{counted(self.n_lanes, 'lane')}, so "
             "there is nothing left to halve. Free memory that other programs or arrays hold on "
             "it, ask for fewer layers or a pooling, take a smaller model, or use another device "
             f"(devices=...). The device said: {self.reason}"
@@ -90,7 +92,8 @@ class Shortage:
     def _too_many_words(self) -> ElmoError:
         n_rows, row_bytes = self.table or (0, 0)
         return ElmoError(
-            f"The device ran out of memory for the word table: {n_rows:,} rows of {row_bytes:,} "
+            f"The device ran out of memory for the word table: {counted(n_rows, 'row')} of "
+            f"{row_bytes:,} "
             "bytes, which a single sentence needs for its distinct words. Free memory that other "
             "programs or arrays hold on it, split that sentence, take a smaller model, or use "
             f"another device (devices=...). The device said: {self.reason}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..counting import counted
 from ..files import atomic_file
 from ..optional import optional_module
 from .colours import OTHER, colours_of, layer_name
@@ -109,5 +110,5 @@ def _figure(word: str, found: Sequence[Occurrence], vectors: np.ndarray) -> Any:
         figure.legend(
             handles, names, loc="outside lower center", ncols=columns, frameon=False, fontsize=8
         )
-    figure.suptitle(plain(f"“{word}”, {len(found):,} occurrences"), fontsize=11)
+    figure.suptitle(plain(f"“{word}”, {counted(len(found), 'occurrence')}"), fontsize=11)
     return figure

@@ -82,16 +82,20 @@ def neighbors(
         WordsCutWarning: if words of the query or the sentences are longer than the model reads.
     """
     check_count(n, "n")
-    cut = CutWords(elmo.config.max_characters_per_token)
-    queries_QLD = _unit(embed_occurrences(elmo, queries, cut_words=cut))
+    width = elmo.config.max_characters_per_token
+    cut, uncounted = CutWords(width), dict.fromkeys(query.words for query in queries)
+    queries_QLD = _unit(embed_occurrences(elmo, queries, cut_words=CutWords(width)))
     best = [[_Best(n) for _ in range(queries_QLD.shape[1])] for _ in queries]
     own = [(query.words, query.position) for query in queries]
     for candidates, vectors_KLD in _candidates(elmo, sentences, word, exact, cut):
+        uncounted.pop(candidates[0].words, None)  # the text has it, too
         scores_QLK = np.einsum("qld,kld->qlk", queries_QLD, _unit(vectors_KLD))
         worst_QL = np.array([[layer.worst for layer in row] for row in best])
         for q, layer, k in np.argwhere(scores_QLK > worst_QL[..., None]):
             if (candidates[k].words, candidates[k].position) != own[q]:
                 best[q][layer].offer(float(scores_QLK[q, layer, k]), candidates[k])
+    for words in uncounted:
+        cut.add_sentence(words)
     cut.warn()
     return [[layer.ranked() for layer in row] for row in best]
 

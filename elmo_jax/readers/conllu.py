@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
+from ..counting import counted
+from ..tokenizers import ASCII_SPACES
 from .lines import decoded_lines
 from .record import Record, Source
 
@@ -44,7 +46,7 @@ def read_conllu(file: IO[bytes], source: Source) -> Iterator[Record]:
                 number, "a comment inside a sentence. Sentences end with a blank line."
             )
         elif comment := _COMMENT.match(line):
-            comments[comment[1]] = comment[2].strip()
+            comments[comment[1]] = comment[2].strip(ASCII_SPACES)
     if words:
         yield _record(words, comments, source, began)
 
@@ -55,7 +57,8 @@ def _word(line: str, number: int, expected: int, source: Source) -> list[str]:
     if len(columns) != _N_COLUMNS:
         raise source.error(
             number,
-            f"{len(columns)} columns between tabs, expected the {_N_COLUMNS} of CoNLL-U. "
+            f"{counted(len(columns), 'column')} between tabs, expected the {_N_COLUMNS} of "
+            "CoNLL-U. "
             "Is it another format? --input-format names it.",
         )
     if columns[0] == str(expected):

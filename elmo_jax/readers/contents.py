@@ -33,7 +33,15 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"\x93NUMPY", "a NumPy array", _VECTORS),
     (b"ARROW1\x00\x00", "an Arrow file", "Write it as Parquet: --input-format parquet reads that."),
     (b"SQLite format 3\x00", "an SQLite database", "Write the table as .csv."),
+    (b"\x1f\x9d", "data of compress (.Z)", "Unpack it first."),
+    (b"\x04\x22M\x18", "LZ4 data", "Unpack it first."),
+    (b"LZIP", "lzip data", "Unpack it first."),
     (b"\x89PNG\r\n\x1a\n", "a PNG image", ""),
+    (b"GIF87a", "a GIF image", ""),
+    (b"GIF89a", "a GIF image", ""),
+    (b"OggS", "an Ogg file of sound or film", ""),
+    (b"fLaC", "a FLAC sound file", ""),
+    (b"ID3", "an MP3 sound file", ""),
     (b"\xff\xd8\xff", "a JPEG image", ""),
     (b"II*\x00", "a TIFF image", ""),
     (b"MM\x00*", "a TIFF image", ""),
@@ -51,22 +59,59 @@ _MARKED = (
 )
 _UNMARKED = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 
+_CONTROL = bytes({*range(1, 9), *range(14, 26), 127})
+"""Control characters that text has in no encoding; ESC and ^Z do occur."""
+
+_LEAST_CONTROL_SHARE = 0.02
+"""From here on a file that is not UTF-8 is taken for binary. Random bytes have 8 %."""
+
+_lone_carriage_returns = re.compile(rb"\r(?![\r\n])").findall
+
 _READER = "--input-format {0} reads it"
 _NO_READER = "Extract the text first"
 _COLUMN = " with --column NAME"
 
+_COMMENTS = r"(#.*\n|[^\S\n]*\n)*"
+_CELLS = r"(\t[^\t\n]*)"
+_END = r"\r?(\n|\Z)"
+_HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"
+_JSON_STRING = r'"(\\.|[^"\\\n])*"'
+
+_CONLLU = ("CoNLL-U", _READER.format("conllu"))
+_CONLL = ("CoNLL", "Write the words of each sentence on one line first")
+_FASTA = ("FASTA", _READER.format("fasta"))
+_JSON_ARRAY = (
+    "a JSON array",
+    "Write its items as JSON lines: jq -c '.[] | {text: .}' FILE > NEW.jsonl",
+)
+
 _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (r"%PDF-", "a PDF document", _NO_READER),
+    (r"%!PS", "a PostScript document", _NO_READER),
     (r"\{\\rtf", "an RTF document", _NO_READER),
     (r"\s*<(\?xml|!doctype|html)\b", "XML or HTML", _NO_READER),
     (r"PAR1", "Parquet", _READER.format("parquet") + _COLUMN),
     (r'\s*(\[\s*)?\{\s*"[^"\n]*"\s*:', "JSON", _READER.format("jsonl") + _COLUMN),
+    (rf"\s*\[\s*(\[\s*)?{_JSON_STRING}\s*(,\s*[\"\d\[{{]|\]\s*(,|\]|\n|\Z))", *_JSON_ARRAY),
+    (rf"{_COMMENTS}(1(-\d+)?|0\.\d+)\t[^\t\n]+{_CELLS}{{8}}{_END}", *_CONLLU),
+    (rf"{_COMMENTS}1(-\d+)?\t[^\t\n ]+{_CELLS}{{2,}}{_END}(\r?\n)*([12]\t|\Z)", *_CONLL),
+    (rf"{_COMMENTS}#\s*(sent_id|text)\s*=.*\n(#.*\n)*1(-\d+)?\t[^\t\n ]+{_CELLS}*{_END}", *_CONLL),
+    (r"-DOCSTART-\s", *_CONLL),
+    # Comments that fill the head hide the first words.
+    (r"(#.*\n)*#\s*(sent_id|newdoc id|newpar id|global\.columns)\s*=", *_CONLLU),
     (
-        r"(#.*\n|\s*\n)*1(-\d+)?\t[^\t\n]+(\t[^\t\n]*){8}\r?(\n|\Z)",
-        "CoNLL-U",
-        _READER.format("conllu"),
+        r"(?=(?s:.){1000})(# .*\n|#\r?\n)+(# .*|#?)\Z",
+        "a table below comments",
+        "If it is CoNLL-U, --input-format conllu reads it",
     ),
-    (r"\s*>\S.*\n(>\S.*\n)*([A-Z*.-]+|[a-z*.-]+)\r?(\n|\Z)", "FASTA", _READER.format("fasta")),
+    # Soft-masked sequences mix upper and lower case; a capitalised word is none.
+    (rf"\s*{_HEADERS}(?![A-Z][a-z]+[.-]*{_END})[A-Za-z*.-]+{_END}", *_FASTA),
+    (rf"\s*(;.*\n)*> +\S.*\n([A-Z*-]{{2,}}|[ACGTUNacgtun-]{{4,}}){_END}", *_FASTA),
+    (
+        r"@(\S.*?)\r?\n([A-Za-z.*-]+\r?\n\+(\1)?\r?\n|[A-Za-z.*-]{1000,}\Z)",
+        "FASTQ",
+        "Write it as FASTA: awk 'NR%4==1 {print \">\" substr($0, 2)} NR%4==2' FILE > NEW.fasta",
+    ),
 )
 """Patterns for how files of other formats begin: what they are, and what to do."""
 
@@ -97,7 +142,10 @@ def check_is_text(head: bytes, name: str) -> None:
         if encoding := _unmarked_encoding(head):
             raise ElmoError(_to_convert(name, encoding))
         raise ElmoError(f"{name} is no text: byte {head.index(0) + 1} is NUL. Expected UTF-8 text.")
-    if b"\n" not in head and b"\r" in head.rstrip(b"\r"):
+    if _is_binary(head):
+        raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
+    # A CR at the end of the head may belong to a CR LF that is cut.
+    if len(_lone_carriage_returns(head.rstrip(b"\r"))) > head.count(b"\n"):
         raise ElmoError(
             f"{name} has the line ends of old Macs (CR without LF), so it would be one line. "
             "Convert it first: tr '\\r' '\\n' < FILE > NEW."
@@ -132,6 +180,18 @@ def _binary_kind(head: bytes) -> tuple[str, str]:
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 32:
         return "a safetensors file", _VECTORS
     return "", ""
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether a head without NUL bytes is neither UTF-8 nor text in another encoding."""
+    n_control = len(head) - len(head.translate(None, _CONTROL))
+    if n_control < _LEAST_CONTROL_SHARE * len(head) or not n_control:
+        return False
+    try:  # the head may end inside a character
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _unmarked_encoding(head: bytes) -> str:

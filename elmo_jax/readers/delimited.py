@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from typing import IO
 
+from ..counting import counted
 from ..errors import ElmoError
 from .lines import decoded_lines
 from .record import Record, Source
@@ -46,7 +47,8 @@ def _read(file: IO[bytes], source: Source, delimiters: str) -> Iterator[Record]:
     for number, cells in rows:
         if len(cells) != len(header):
             raise source.error(
-                number, f"{len(cells)} cells, expected {len(header)}, as the first line has."
+                number,
+                f"{counted(len(cells), 'cell')}, expected {len(header)}, as the first line has.",
             )
         key = None if key_column is None else cells[key_column] or None
         yield source.of_string(cells[column], key, number)

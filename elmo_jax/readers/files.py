@@ -78,8 +78,9 @@ def open_file(path: Path) -> IO[bytes]:
     """Open a file to read; what its suffix says is compressed is unpacked.
 
     Raises:
-        ElmoError: if it cannot be opened, or ``.zst`` cannot be read here.
+        ElmoError: if it cannot be opened, is compressed twice, or ``.zst`` cannot be read here.
     """
+    without_compression(path.name)
     opener: Callable[[Path, str], Any] = _OPENERS.get(path.suffix.lower(), open)
     try:
         file: IO[bytes] = opener(path, "rb")
@@ -89,9 +90,17 @@ def open_file(path: Path) -> IO[bytes]:
 
 
 def without_compression(name: str) -> str:
-    """The name that the file would have if it were not compressed."""
+    """The name that the file would have if it were not compressed.
+
+    Raises:
+        ElmoError: if it is compressed twice.
+    """
     path = Path(name)
-    return path.stem if path.suffix.lower() in _OPENERS else path.name
+    if path.suffix.lower() not in _OPENERS:
+        return path.name
+    if Path(path.stem).suffix.lower() in _OPENERS:
+        raise ElmoError(f"{name} is compressed twice by its suffixes. Unpack it once first.")
+    return path.stem
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ class Source(NamedTuple):
             and warn_of_other_spaces(trimmed, f"{self.file}, line {number}")
         ):
             self.warned.add(self.file)
-        return Record(words, text.strip(), key, self.file, number)
+        return Record(words, trimmed, key, self.file, number)
 
     def of_value(self, value: object, key: object, number: int, unit: str) -> Record:
         """A record from a column's value: a string, or a list of words.

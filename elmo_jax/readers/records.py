@@ -129,6 +129,8 @@ class Records:
         split = resolve_tokenizer(tokenizer)
         records = cls(found, format, column, key_column, split, running_text)
         if STDIN in found:
+            if sys.stdin is None or sys.stdin.closed:
+                raise ElmoError("Cannot read standard input ('-'): it is closed. Name a file.")
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
             weakref.finalize(records, copy.close)
             shutil.copyfileobj(sys.stdin.buffer, copy)

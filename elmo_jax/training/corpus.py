@@ -14,6 +14,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..counting import counted
 from ..errors import ElmoError
 from ..readers import READ_ERRORS, Files, find_files, format_of, open_file
 from ..readers.contents import check_is_plain, check_is_text, head_of
@@ -23,8 +24,9 @@ from ..tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _REPORTS_A_FILE = 5
 
-_LEAST_BAD_LINES, _LEAST_BAD_SHARE = 3, 0.01
-"""From here on bad lines are no accident, if there are more than lines of UTF-8 beyond ASCII."""
+_LEAST_WRONG, _LEAST_BAD_LINES, _LEAST_BAD_SHARE = 3, 3, 0.01
+"""From so many wrong characters and bad lines on (of a short file, from half of its lines) they are
+no accident, if there are more bad lines than lines of UTF-8 beyond ASCII."""
 
 _AS_TEXT = "--input-format text reads it as it is"
 
@@ -119,7 +121,7 @@ class Corpus:
         Raises:
             ElmoError: if the file is no text, in another encoding, or of another format.
         """
-        name, number, n_found, n_bad, n_beyond_ascii = str(path), 0, 0, 0, 0
+        name, number, n_found, n_bad, n_wrong, n_beyond_ascii = str(path), 0, 0, 0, 0, 0
         warned = self.quiet or self.tokenizer != "whitespace"
         try:
             with open_file(path) as file:
@@ -130,7 +132,7 @@ class Corpus:
                     raw = raw.removeprefix(codecs.BOM_UTF8)
                     line, wrong = _decoded(raw)
                     if wrong >= 0:
-                        n_bad += 1
+                        n_bad, n_wrong = n_bad + 1, n_wrong + line.count("\ufffd")
                         self._report_byte(path, number, raw[wrong], wrong, n_bad)
                     else:
                         n_beyond_ascii += not raw.isascii()
@@ -141,12 +143,16 @@ class Corpus:
         except READ_ERRORS as error:
             self._report(f"{path} breaks off after line {number}: {error}. Its rest is left out.")
         if not n_found and not skip:
-            self._report(f"{path} is empty: it has no sentence in {number} lines.")
-        least_bad = max(_LEAST_BAD_LINES, _LEAST_BAD_SHARE * number, n_beyond_ascii + 1)
-        if n_bad >= least_bad and not self.quiet:  # a quiet pass may see a part of the file alone
+            self._report(f"{path} is empty: it has no sentence in {counted(number, 'line')}.")
+        least_bad = max(
+            min(_LEAST_BAD_LINES, number / 2), _LEAST_BAD_SHARE * number, n_beyond_ascii + 1
+        )
+        # A quiet pass may see a part of the file alone.
+        if n_wrong >= _LEAST_WRONG and n_bad >= least_bad and not self.quiet:
             raise ElmoError(
-                f"{path} is not UTF-8: {n_bad:,} of its {number:,} lines are not, and "
-                f"{n_beyond_ascii:,} beyond ASCII are. {CONVERT}"
+                f"{path} is not UTF-8: {n_bad:,} of its {counted(number, 'line')} "
+                f"{'is' if n_bad == 1 else 'are'} not, and {n_beyond_ascii:,} beyond ASCII "
+                f"{'is' if n_beyond_ascii == 1 else 'are'}. {CONVERT}"
             )
 
     def _check_contents(self, head: bytes, path: Path) -> None:
@@ -214,5 +220,7 @@ def survey(corpus: Corpus) -> CorpusStatistics:
         n_sentences += 1
         counts.update(words)
     if not n_sentences:
-        raise ElmoError(f"No sentence in {len(corpus.files)} files; the first: {corpus.files[0]}.")
+        raise ElmoError(
+            f"No sentence in {counted(len(corpus.files), 'file')}; the first: {corpus.files[0]}."
+        )
     return CorpusStatistics(n_sentences, counts.total(), counts)

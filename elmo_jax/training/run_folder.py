@@ -20,6 +20,7 @@ from typing import Any
 
 from ..checkpoint import FILES
 from ..config import ElmoConfig
+from ..counting import counted
 from ..errors import ElmoError
 from ..files import atomic_file, refuse_input
 from ..json_text import to_json
@@ -111,7 +112,8 @@ class RunFolder:
         n_taken = max(checkpoint or 0, summary["step"] if summary else 0)
         if n_taken > n_steps:
             raise ElmoError(
-                f"The run in {self.path} has taken {n_taken:,} steps already, more than the "
+                f"The run in {self.path} has taken {counted(n_taken, 'step')} already, more "
+                "than the "
                 f"{n_steps:,} that are asked for. Ask for as many or more, or start another run in "
                 "another folder."
             )
@@ -119,7 +121,8 @@ class RunFolder:
             return None
         if checkpoint is None and n_steps > n_taken:
             raise ElmoError(
-                f"The run in {self.path} ended after {n_taken:,} steps, and its checkpoints are "
+                f"The run in {self.path} ended after {counted(n_taken, 'step')}, and its "
+                "checkpoints are "
                 f"gone, so that it cannot go on to {n_steps:,}. Train its model on in another "
                 "folder: start_from, in a command --init."
             )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..config import ElmoConfig
+from ..counting import counted
 from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..model import check_precision
@@ -181,7 +182,8 @@ def substitutes(
     check_count(position, "position", -len(sentence))
     if not -len(sentence) <= position < len(sentence):
         raise ElmoError(
-            f"There is no word {position} in a sentence of {len(sentence)} words; expected "
+            f"There is no word {position} in a sentence of {counted(len(sentence), 'word')}; "
+            "expected "
             f"a position below {len(sentence)}."
         )
     check_count(n, "n")
