@@ -59,21 +59,23 @@ class CutWords:
             cut = _is_cut(word, self.width - 2)
             self.add(n, [word] * n if cut else [])
 
-    def warn(self, *, so_far: bool = False) -> None:
+    def warn(self, text: str = "", *, so_far: bool = False) -> None:
         """Give a WordsCutWarning if any word is cut.
 
         Args:
+            text: which text has the words, if there are several.
             so_far: whether more words may follow.
         """
         if not self.n_cut:
             return
         example = f", such as {_shown(self.example)}" if self.example else ""
         warn(
-            f"{self.n_cut:,} of {'the first ' if so_far else ''}{self.n_words:,} words are not "
-            f"read whole{example}. The model reads at most {self.width - 2} bytes of a word in "
-            "UTF-8 and leaves out the rest, so words that differ only there have the same token "
-            "vector. If these are no words, split the text with a tokenizer (tokenizer=, in a "
-            "command --tokenizer), or read sequences such as proteins from a .fasta file.",
+            f"{self.n_cut:,} of {'the first ' if so_far else ''}{self.n_words:,} words "
+            f"{f'of {text} ' if text else ''}are not read whole{example}. The model "
+            f"reads at most {self.width - 2} bytes of a word in UTF-8 and leaves out the rest, so "
+            "words that differ only there have the same token vector. If these are no words, split "
+            "the text with a tokenizer (tokenizer=, in a command --tokenizer), or read sequences "
+            "such as proteins from a .fasta file.",
             WordsCutWarning,
         )
 
