@@ -12,9 +12,10 @@ import re
 import unicodedata
 from typing import IO, Any
 
-from ..errors import ElmoError
+from .errors import ElmoError
 
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
+"""So much of a file tells what it is."""
 
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
 _DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
@@ -74,7 +75,7 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
 def head_of(file: IO[bytes]) -> bytes:
     """The first bytes of a file that was just opened; it stays at its beginning."""
     peekable: Any = file
-    return peekable.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+    return peekable.peek(HEAD_BYTES)[:HEAD_BYTES]
 
 
 def check_is_text(head: bytes, name: str) -> None:
@@ -87,15 +88,12 @@ def check_is_text(head: bytes, name: str) -> None:
     Raises:
         ElmoError: for a binary file, UTF-16 or UTF-32, or the line ends of old Macs.
     """
-    for mark, encoding in _MARKED:
-        if head.startswith(mark):
-            raise ElmoError(_to_convert(name, encoding))
-    what, advice = _binary_kind(head)
+    if encoding := other_encoding(head):
+        raise ElmoError(to_convert(name, encoding))
+    what, advice = binary_kind(head)
     if what:
         raise ElmoError(f"{name} is {what}, not text. {advice}".rstrip())
     if b"\0" in head:
-        if encoding := _unmarked_encoding(head):
-            raise ElmoError(_to_convert(name, encoding))
         raise ElmoError(f"{name} is no text: byte {head.index(0) + 1} is NUL. Expected UTF-8 text.")
     if b"\n" not in head and b"\r" in head.rstrip(b"\r"):
         raise ElmoError(
@@ -121,7 +119,8 @@ def check_is_plain(head: bytes, name: str, instead: str) -> None:
             raise ElmoError(f"{name} looks like {what}, not like plain text. {advice}; {instead}.")
 
 
-def _binary_kind(head: bytes) -> tuple[str, str]:
+def binary_kind(head: bytes) -> tuple[str, str]:
+    """What a binary file is and how a corpus of it is read, or two empty strings."""
     for magic, what, advice in _BINARY:
         if head.startswith(magic):
             return what, advice
@@ -132,6 +131,21 @@ def _binary_kind(head: bytes) -> tuple[str, str]:
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < 1 << 32:
         return "a safetensors file", _VECTORS
     return "", ""
+
+
+def other_encoding(head: bytes) -> str:
+    """UTF-16 or UTF-32, with its byte order where no mark says it, or ""."""
+    for mark, encoding in _MARKED:
+        if head.startswith(mark):
+            return encoding
+    if b"\0" not in head or binary_kind(head)[0] or _is_ascii_with_few_nuls(head):
+        return ""
+    return _unmarked_encoding(head)
+
+
+def _is_ascii_with_few_nuls(head: bytes) -> bool:
+    """Of ASCII in UTF-16 every second byte is NUL; beyond ASCII it has bytes beyond, too."""
+    return head.isascii() and 4 * head.count(0) < len(head)
 
 
 def _unmarked_encoding(head: bytes) -> str:
@@ -152,7 +166,8 @@ def _is_no_text(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cn", "Co") and character not in "\t\n\r\f"
 
 
-def _to_convert(name: str, encoding: str) -> str:
+def to_convert(name: str, encoding: str) -> str:
+    """How to make UTF-8 of a file in another encoding."""
     return (
         f"{name} is {encoding}, expected UTF-8. Convert it first: "
         f"iconv -f {encoding} -t UTF-8 FILE > NEW."
