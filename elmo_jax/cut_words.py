@@ -60,10 +60,11 @@ class CutWords:
             cut = _is_cut(word, self.width - 2)
             self.add(n, [word] * n if cut else [])
 
-    def warn(self, *, so_far: bool = False) -> None:
+    def warn(self, text: str = "", *, so_far: bool = False) -> None:
         """Give a WordsCutWarning if any word is cut.
 
         Args:
+            text: which text has the words, if there are several.
             so_far: whether more words may follow.
         """
         if not self.n_cut:
@@ -71,11 +72,11 @@ class CutWords:
         example = f", such as {_shown(self.example)}" if self.example else ""
         warn(
             f"{self.n_cut:,} of {'the first ' if so_far else ''}{counted(self.n_words, 'word')} "
-            f"{'is' if self.n_cut == 1 else 'are'} not read whole{example}. The model reads at "
-            f"most {self.width - 2} bytes of a word in "
-            "UTF-8 and leaves out the rest, so words that differ only there have the same token "
-            "vector. If these are no words, split the text with a tokenizer (tokenizer=, in a "
-            "command --tokenizer), or read sequences such as proteins from a .fasta file.",
+            f"{f'of {text} ' if text else ''}{'is' if self.n_cut == 1 else 'are'} not read whole"
+            f"{example}. The model reads at most {self.width - 2} bytes of a word in UTF-8 and "
+            "leaves out the rest, so words that differ only there have the same token vector. If "
+            "these are no words, split the text with a tokenizer (tokenizer=, in a command "
+            "--tokenizer), or read sequences such as proteins from a .fasta file.",
             WordsCutWarning,
         )
 

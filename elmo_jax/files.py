@@ -80,8 +80,11 @@ def atomic_folder(
 
 
 def standing_folder(target: Path) -> Path:
-    """Where the folder is: beside its place, if a process was killed while it replaced it."""
-    old = _old(target)
+    """Where the folder is: beside its place, if a process was killed while it replaced it.
+
+    Of a link, the place is where it leads to.
+    """
+    old = _old(Path(os.path.realpath(target)) if target.is_symlink() else target)
     return old if old.is_dir() and not target.exists() else target
 
 

@@ -38,9 +38,15 @@ def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     if not isinstance(options, Mapping):
         raise ElmoError(f"{source}: expected a JSON object, got {type(options).__name__}.")
     complaints = []
+    for key in ("bidirectional", "share_embedding_softmax"):
+        value = options.get(key)
+        if value is not None and not isinstance(value, bool):
+            complaints.append(
+                f"{key} is {value!r} (a {type(value).__name__}), expected true or false"
+            )
     if options.get("bidirectional") is False:
         complaints.append("bidirectional is false, but ELMo needs both directions")
-    if options.get("share_embedding_softmax"):
+    if options.get("share_embedding_softmax") is True:
         complaints.append(
             "share_embedding_softmax is true, but words that are spelled have no embeddings that "
             "a softmax could share (bilm-tf refuses it, too)"

@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from .characters import BOS, EOS
+from .contents import HEAD_BYTES, binary_kind, other_encoding, to_convert
 from .errors import ElmoError
 from .files import atomic_file
 from .ranges import check_count
@@ -192,18 +193,26 @@ def check_vocabulary_choice(size: int | None, min_count: int) -> None:
 
 
 def _decoded(content: bytes, source: str) -> str:
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+    head, name = content[:HEAD_BYTES], f"The vocabulary {source}"
+    if encoding := other_encoding(head):
+        raise ElmoError(to_convert(name, encoding))
+    what, _ = binary_kind(head)
+    if what:
         raise ElmoError(
-            f"The vocabulary {source} is no UTF-8 text; it looks like UTF-16. Convert it: "
-            "iconv -f UTF-16 -t UTF-8."
+            f"{name} is {what}, expected UTF-8 text with one word a line. Unpack it if it is "
+            "compressed (gzip alone is read as it is), or name the file of the words."
         )
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(0)) + 1
+        raise ElmoError(f"{name} is no UTF-8 text: line {line:,} has a NUL byte. Is it damaged?")
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ElmoError(
-            f"The vocabulary {source} is no UTF-8: line {line} has the byte "
-            f"0x{content[error.start]:02x}. Convert it with iconv -t UTF-8."
+            f"{name} is no UTF-8: line {line:,} has the byte 0x{content[error.start]:02x}. Convert "
+            "it first: iconv -f ENCODING -t UTF-8 FILE > NEW, where ENCODING is its own, such as "
+            "ISO-8859-1."
         ) from None
 
 
@@ -214,9 +223,12 @@ def _check_words(words: tuple[str, ...], source: str) -> None:
         return
     listed = ", ".join(f"{words[number]!r} (entry {number + 1:,})" for number in bad[:_MOST_LISTED])
     more = f" and {len(bad) - _MOST_LISTED:,} more" if len(bad) > _MOST_LISTED else ""
+    entries = (
+        f"{len(bad):,} entries that are no words" if len(bad) > 1 else "an entry that is no word"
+    )
     raise ElmoError(
-        f"{source} has {len(bad):,} entries that are no words: {listed}{more}. Expected one word "
-        f"a line, without whitespace.{_remedy(words[bad[0]])}"
+        f"{source} has {entries}: {listed}{more}. Expected one word a line, without whitespace."
+        f"{_remedy(words[bad[0]])}"
     )
 
 

@@ -92,6 +92,10 @@ def test_a_softmax_that_shares_its_embeddings_is_refused():
     with pytest.raises(ElmoError, match="share_embedding_softmax is true, but words that are "):
         ElmoConfig.from_options(options)
     assert ElmoConfig.from_options({**OPTIONS, "share_embedding_softmax": False})
+    for key in ("share_embedding_softmax", "bidirectional"):
+        said = rf"{key} is 'false' \(a str\), expected true or false"
+        with pytest.raises(ElmoError, match=said):
+            ElmoConfig.from_options({**OPTIONS, key: "false"})
 
 
 @pytest.mark.parametrize(

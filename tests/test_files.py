@@ -252,6 +252,12 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     assert files_of(tmp_path / "disk") == {"real/a": b"new"}
 
 
+def test_a_link_to_a_folder_that_was_being_replaced_leads_to_the_old_one(tmp_path):
+    write_folder(tmp_path / "disk" / ".real.old", {"a": b"old"})
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "real")
+    assert standing_folder(tmp_path / "link") == tmp_path / "disk" / ".real.old"
+
+
 def test_the_working_directory_is_not_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message_of(write_folder, Path()).startswith("Cannot write the folder .: it is the ")

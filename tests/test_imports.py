@@ -19,7 +19,7 @@ ORDER = """
     counting errors forking ranges sharding optional options tokenizers splitting sentences config
     cut_words padding characters
     model.initializers model.precision model.char_encoder model.lstm model.bilm model.mixing model
-    parameters files json_text vocabulary
+    parameters files json_text contents vocabulary
     checkpoint.diagnosis checkpoint.published checkpoint.native checkpoint.words checkpoint.writing
     checkpoint.sources checkpoint
     pretrained.registry pretrained.download pretrained

@@ -32,10 +32,12 @@ from elmo_jax.training import (
     TrainingSettings,
     Vocabulary,
     evaluate,
+    load_language_model,
     score,
     substitutes,
     train,
 )
+from elmo_jax.training.digests import files_record
 from elmo_jax.training.language_model import init_language_model
 from elmo_jax.training.reporting import read_metrics
 
@@ -206,7 +208,10 @@ def test_a_run_that_has_ended_stays_as_it_is(trained, text, tmp_path):
     before = files_of(output)
     again = training_run.run(output, text)
     assert files_of(output) == before
-    assert {**again, "model": {}} == {**trained[1], "model": {}}
+    nothing = {"tokens": 0, "seconds": 0.0, "tokens_per_second": 0.0}
+    assert {**again, "model": {}} == {**trained[1], **nothing, "model": {}}
+    shown = train_command.text(again).splitlines()[0]
+    assert shown == "finished before, at step 24 of 24; nothing was trained in this call"
     assert again["model"] == {"native": str(output / "model")}
     content = json.loads(before["model/config.json"])["metadata"]["training"]
     assert content["tokens"] == 24 * 40 and content["train_sampled_loss"] is not None
@@ -272,6 +277,115 @@ def test_a_model_that_is_gone_is_written_again(trained, text, tmp_path):
     assert {name: after[name] for name in before if name != "loss.png"} == {
         name: content for name, content in before.items() if name != "loss.png"
     }
+
+
+def test_a_run_that_trains_anew_tells_its_own_call(trained, text, tmp_path):
+    output = copy_of(trained, tmp_path)
+    for name in ("model", "checkpoints"):
+        shutil.rmtree(output / name)
+    summary = training_run.run(output, text)
+    assert summary["tokens"] == 24 * 40 and summary["seconds"] != trained[1]["seconds"]
+    assert json.loads((output / "summary.json").read_text())["seconds"] == summary["seconds"]
+
+
+def test_a_longer_run_does_not_tell_the_perplexity_of_an_older_step(text, tmp_path):
+    output, config = tmp_path / "run", tmp_path / "run" / "model" / "config.json"
+    validated = training_run.run(output, text, n_steps=2, valid_files=text)
+    assert validated["valid_perplexity"] > 1
+    summary = training_run.run(output, text, n_steps=3)
+    recorded = json.loads(config.read_text())["metadata"]["training"]
+    for told in (summary, recorded):
+        assert told["step"] == 3 and not [name for name in told if name.startswith("valid")]
+
+
+def test_a_validation_belongs_to_its_text(trained, text, tmp_path):
+    """Other text is measured for a run that has ended, and nothing is written."""
+    output = copy_of(trained, tmp_path)
+    (tmp_path / "other.txt").write_text("w1 w2 w3\n" * 9)
+    before = files_of(output)
+    assert training_run.run(output, text, valid_files=tmp_path / "other.txt")["valid_tokens"] == 36
+    assert files_of(output) == before
+    (output / "summary.json").unlink()  # killed between its validation and its end
+    own = training_run.run(output, text, valid_files=text)
+    (output / "summary.json").unlink()
+    other = training_run.run(output, text, valid_files=tmp_path / "other.txt")
+    assert other["valid_tokens"] == 36 != own["valid_tokens"]
+    again = training_run.run(output, text)
+    assert again["valid_perplexity"] == other["valid_perplexity"]
+
+
+def test_a_run_does_not_go_on_with_another_text_of_the_same_size(trained, text, tmp_path):
+    content = text.read_bytes()
+    other = tmp_path / text.name
+    for changed in (b"v" + content[1:], content[:-2] + b"x\n"):
+        assert len(changed) == len(content) and changed != content
+        other.write_bytes(changed)
+        for n_steps in (24, 30):
+            with pytest.raises(ElmoError, match="other names, sizes or contents"):
+                training_run.run(trained[0], other, n_steps=n_steps)
+
+
+def test_a_large_file_is_told_by_its_ends_and_blocks_between(tmp_path):
+    path = tmp_path / "large"
+    content = bytearray(5 << 20)
+    path.write_bytes(content)
+    records = [files_record([path])]
+    for place in (0, (len(content) - 65536) * 20 // 63, len(content) - 1):
+        content[place] = 1
+        path.write_bytes(content)
+        records.append(files_record([path]))
+    assert len({str(record) for record in records}) == 4
+
+
+def test_a_run_goes_on_with_its_start_and_its_choice_of_words(trained, text, tmp_path):
+    with pytest.raises(ElmoError, match="vocabulary_size was 200, is 100; min_count was 1, is 2"):
+        training_run.run(trained[0], text, vocabulary_size=100, min_count=2)
+    config, params, words = load_language_model(trained[0] / "model")
+    settings = TrainingSettings(**{**training_run.SETTINGS, "n_steps": 1})
+    train(tmp_path / "run", text, start_from=(config, params, words), settings=settings)
+    train(tmp_path / "run", text, start_from=trained[0] / "model", settings=settings)
+    kernel = params["softmax"]["kernel"] + 1
+    other = {**params, "softmax": {**params["softmax"], "kernel": kernel}}
+    with pytest.raises(ElmoError, match=r"began with the model with the hash .*, is to begin"):
+        train(tmp_path / "run", text, start_from=(config, other, words), settings=settings)
+    with pytest.raises(ElmoError, match="is to begin with a new model"):
+        train(tmp_path / "run", text, config=config, vocabulary=words, settings=settings)
+
+
+@pytest.mark.parametrize("choice", [{"vocabulary_size": 9}, {"min_count": 2}])
+def test_words_from_elsewhere_are_not_chosen_by_frequency(trained, text, tmp_path, choice):
+    model = trained[0] / "model"
+    for source in (
+        {"start_from": model},
+        {"config": training_run.CONFIG, "vocabulary": model / "vocab.txt"},
+    ):
+        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}, which belong"):
+            train(tmp_path / "run", text, **source, **choice)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_steps": None, "epochs": 1e300}, r"1e\+300 epochs of this text are .* Ask for fewer"),
+        ({"n_steps": 10**30}, "n_steps is 1.*at most 2147483647"),
+        ({"batch_size": 10**9}, "batch_size times unroll_steps is over 2,147,483,647"),
+    ],
+)
+def test_a_run_too_large_to_count_is_refused_before_it_begins(text, tmp_path, wrong, message):
+    with pytest.raises(ElmoError, match=message):
+        training_run.run(tmp_path / "run", text, **wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_cut_words_of_the_validation_text_are_told(text, tmp_path):
+    (tmp_path / "long.txt").write_text("w1 w2 w3 w4 " + "x" * 30 + "\n")
+    with pytest.warns(WordsCutWarning, match="1 of 5 words of the validation text") as warned:
+        summary = training_run.run(
+            tmp_path / "run", text, n_steps=1, valid_files=tmp_path / "long.txt"
+        )
+    assert len(warned) == 1
+    assert "1 words of the validation text are longer" in train_command.text(summary)
 
 
 def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):

@@ -1,7 +1,9 @@
 """Vocabularies: what a file of words means, and what is none."""
 
+import bz2
 import codecs
 import gzip
+import lzma
 
 import pytest
 from checkpoint_files import message_of
@@ -51,8 +53,17 @@ def test_a_vocabulary_may_hold_unusual_line_separators(tmp_path):
         ("<S>\n</S>\n<UNK>\n  50 the\n", r"awk '\{ print \$2 \}'"),
         ("<S>\n</S>\n<UNK>\na word\n", "without whitespace.$"),
         ("<S>\n</S>\n<UNK>\nthe\n".encode("utf-16"), "UTF-16"),
-        ("<S>\n</S>\n<UNK>\nthe\n".encode("utf-16-le"), "UTF-16"),
-        (b"<S>\n</S>\n<UNK>\ncaf\xe9\n", "line 4 has the byte 0xe9"),
+        ("<S>\n</S>\n<UNK>\nthe\n".encode("utf-16-le"), "iconv -f UTF-16LE -t UTF-8 FILE > NEW"),
+        (
+            b"<S>\n</S>\n<UNK>\ncaf\xe9\n",
+            r"line 4 has the byte 0xe9.*: iconv -f ENCODING -t UTF-8 ",
+        ),
+        (b"<S>\n</S>\n<UNK>\nth\0e\n", "no UTF-8 text: line 4 has a NUL byte"),
+        (b"<S>\n</S>\n<UNK>\n" + b"word\n" * 2000 + b"th\0e\n", "line 2,004 has a NUL byte"),
+        (lzma.compress(b"<S>\n"), r"is xz data, expected UTF-8 text with one word a line\. Unpack"),
+        (bz2.compress(b"<S>\n"), "is bzip2 data"),
+        (b"\x28\xb5\x2f\xfd\x00", "is Zstandard data"),
+        (b'\x20\0\0\0\0\0\0\0{"a":{"dtype":"F32"}}', "is a safetensors file"),
         ("", "lacks <S>, </S>, <UNK>"),
     ],
 )
@@ -93,7 +104,7 @@ def test_the_hash_is_that_of_the_words_in_their_order(read):
 @pytest.mark.parametrize("word", ["a b", "a\nb", "a\u3000", " a", "!!!MAXTERMID", 7, None])
 def test_what_no_file_can_hold_is_no_word(word):
     assert message_of(Vocabulary, [*MARKERS, word]).startswith(
-        f"the vocabulary has 1 entries that are no words: {word!r} (entry 4). "
+        f"the vocabulary has an entry that is no word: {word!r} (entry 4). "
     )
 
 

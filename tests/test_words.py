@@ -192,6 +192,51 @@ def test_converting_keeps_the_words_in_every_direction(saved, tmp_path, capsys):
     assert not (tmp_path / "6" / "vocab.txt").exists()
 
 
+@pytest.mark.parametrize("place", ["weights", "options", "target of a link"])
+def test_words_beside_either_file_are_converted(saved, tmp_path, place):
+    folder = saved("hdf5")
+    options, weights = folder / "options.json", folder / "weights.hdf5"
+    (tmp_path / "apart").mkdir()
+    if place == "weights":
+        options = options.rename(tmp_path / "apart" / "options.json")
+    elif place == "options":
+        weights = weights.rename(tmp_path / "apart" / "w.hdf5")
+    else:
+        for name in ("options.json", "weights.hdf5"):
+            (tmp_path / "apart" / name).symlink_to(folder / name)
+        options, weights = (tmp_path / "apart" / path.name for path in (options, weights))
+        convert(tmp_path / "apart", tmp_path / "whole")
+        assert (tmp_path / "whole" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
+    convert(options, weights, tmp_path / "out")
+    assert (tmp_path / "out" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
+
+
+def test_words_at_the_top_of_a_zip_are_converted(saved, tmp_path):
+    folder = saved("hdf5")
+    (folder / "vocab.txt").unlink()
+    archive = zip_of(folder, tmp_path / "model.zip", "inside/")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("vocab.txt", Vocabulary(WORDS).to_bytes())
+    convert(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
+
+
+def test_a_softmax_that_goes_on_without_words_is_told_and_keeps_their_hash(saved, tmp_path, capsys):
+    folder = saved()
+    (folder / "vocab.txt").unlink()
+    convert(folder, tmp_path / "out", "--to", "native")
+    assert f"{tmp_path}/out has a softmax, but not its words" in capsys.readouterr().err
+    write_words(tmp_path / "out", OTHERS)
+    assert "is not the one of this model" in message_of(load_language_model, tmp_path / "out")
+
+
+def test_weights_under_the_other_name_are_replaced(saved, model, tmp_path):
+    folder = saved("hdf5")
+    (folder / "weights.hdf5").rename(folder / "model.hdf5")
+    save(folder, *model, "hdf5", overwrite=True)
+    assert sorted(files_of(folder)) == ["options.json", "weights.hdf5"]
+
+
 def test_words_of_another_softmax_are_not_converted(saved, make_model, tmp_path, capsys):
     folder = saved("hdf5")
     write_words(folder, WORDS[:4])

@@ -29,11 +29,14 @@ SETTINGS = {
 }
 
 
+CHOICES = {"min_count", "valid_files", "vocabulary_size"}
+
+
 def run(output, text, formats=("native",), **changes):
+    choices = {"vocabulary_size": 200, "formats": formats}
+    choices |= {name: changes.pop(name) for name in CHOICES & changes.keys()}
     settings = TrainingSettings(**{**SETTINGS, **changes})
-    return train(
-        output, text, config=CONFIG, vocabulary_size=200, settings=settings, formats=formats
-    )
+    return train(output, text, config=CONFIG, settings=settings, **choices)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from ..vocabulary import Vocabulary
 from .native import is_native, read_native
 from .published import DAMAGE, read_published
 from .words import VOCABULARY_NAMES, check_vocabulary
+from .writing import REPLACED, WEIGHT_NAMES
 
-_WEIGHT_NAMES = ("weights.hdf5", "model.hdf5")
 _SUFFIXES = (".hdf5", ".h5")
 # Of a damaged archive, or one that Python's zipfile cannot open (RuntimeError: a password).
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
@@ -64,12 +64,16 @@ def open_files(options: Path, weights: Path) -> tuple[ElmoConfig, dict[str, Any]
     return read_published(options.read_bytes(), weights, str(options), str(weights))
 
 
-def open_vocabulary(source: Path, params: Params) -> Vocabulary | None:
-    """The words of a model's softmax, from vocab.txt or vocab.txt.gz in its folder or zip.
+def open_vocabulary(source: Path, params: Params, options: Path | None = None) -> Vocabulary | None:
+    """The words of a model's softmax, from vocab.txt or vocab.txt.gz beside its files.
+
+    Where its files are links, the words may lie beside what they lead to. In a zip they may also
+    lie at its top.
 
     Args:
-        source: the folder or zip of the model; of a weight file, those beside it.
+        source: the folder or zip of the model, or its weight file.
         params: of the model.
+        options: the options file that belongs to the weight file.
 
     Returns:
         None for a model without a softmax, or where there is no such file.
@@ -80,8 +84,10 @@ def open_vocabulary(source: Path, params: Params) -> Vocabulary | None:
     if "softmax" not in params:
         return None
     is_zip = source.is_file() and zipfile.is_zipfile(source)
-    folder = source if source.is_dir() else source.parent
-    name, content = _words_in_zip(source) if is_zip else _words_in_folder(folder)
+    if is_zip:
+        name, content = _words_in_zip(source)
+    else:
+        name, content = _words_in_folders(_folders_of(source, options))
     if content is None:
         return None
     vocabulary = Vocabulary.from_bytes(content, name)
@@ -89,8 +95,21 @@ def open_vocabulary(source: Path, params: Params) -> Vocabulary | None:
     return vocabulary
 
 
-def _words_in_folder(folder: Path) -> tuple[str, bytes | None]:
-    for path in (folder / name for name in VOCABULARY_NAMES):
+def _folders_of(source: Path, options: Path | None) -> list[Path]:
+    """Where the words of a model may lie, the likeliest folder first."""
+    if source.is_dir():
+        files = sorted(path for path in source.iterdir() if _is_of_a_model(path.name))
+        return [source, *(path.resolve().parent for path in files)]
+    files = [source] if options is None else [source, options]
+    return [*(path.parent for path in files), *(path.resolve().parent for path in files)]
+
+
+def _is_of_a_model(name: str) -> bool:
+    return name in REPLACED or name.endswith(_SUFFIXES)
+
+
+def _words_in_folders(folders: list[Path]) -> tuple[str, bytes | None]:
+    for path in (folder / name for folder in folders for name in VOCABULARY_NAMES):
         if path.is_file():
             try:
                 return str(path), path.read_bytes()
@@ -104,7 +123,8 @@ def _words_in_zip(path: Path) -> tuple[str, bytes | None]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             options = next(name for name in names if PurePosixPath(name).name == "options.json")
-            for name in (str(PurePosixPath(options).with_name(n)) for n in VOCABULARY_NAMES):
+            beside = [str(PurePosixPath(options).with_name(name)) for name in VOCABULARY_NAMES]
+            for name in (*beside, *VOCABULARY_NAMES):
                 if name in names:
                     return f"{path}:{name}", archive.read(name)
     except _ZIP_ERRORS as error:
@@ -121,7 +141,7 @@ def _open_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
             f"{folder} holds no model: expected config.json and model.safetensors, or "
             f"options.json and an HDF5 file; found {_listed(names)}."
         )
-    weights = [name for name in _WEIGHT_NAMES if name in names][:1] or _hdf5_names(names)
+    weights = [name for name in WEIGHT_NAMES if name in names][:1] or _hdf5_names(names)
     if len(weights) > 1:
         weights = [name for name in weights if _holds_an_elmo(folder / name)]
     return open_files(folder / "options.json", folder / _the_only(weights, str(folder), names))
@@ -136,7 +156,7 @@ def _open_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         # Some archives hold the folder, not its files.
         folder = PurePosixPath(options[0]).parent
         beside = [name for name in names if PurePosixPath(name).parent == folder]
-        known = [name for name in beside if PurePosixPath(name).name in _WEIGHT_NAMES]
+        known = [name for name in beside if PurePosixPath(name).name in WEIGHT_NAMES]
         weights = _the_only(known[:1] or _hdf5_names(beside), str(path), names)
         # HDF5 seeks back and forth, which a compressed member cannot do quickly.
         content = io.BytesIO(archive.read(weights))

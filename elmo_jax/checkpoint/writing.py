@@ -21,8 +21,12 @@ FILES = {"native": (CONFIG_FILE, WEIGHT_FILE), "hdf5": ("options.json", "weights
 
 FORMATS = tuple(FILES)
 
-# A vocabulary of a model that is gone would belong to no softmax.
-_REPLACED = (*FILES["native"], *FILES["hdf5"], *VOCABULARY_NAMES)
+WEIGHT_NAMES = ("weights.hdf5", "model.hdf5")
+"""What the weight file of a published folder may be called; the first of these that is there."""
+
+# A vocabulary, or weights under another name, of a model that is gone would belong to no other.
+REPLACED = (*FILES["native"], *FILES["hdf5"], *WEIGHT_NAMES, *VOCABULARY_NAMES)
+"""Files of a folder that a new model in it replaces, or removes."""
 
 DTYPES = ("float32", "float16")
 """What a native file may store; opened, a model is float32."""
@@ -37,6 +41,7 @@ def save(
     vocabulary: Words | None = None,
     dtype: str | None = None,
     metadata: dict[str, Any] | None = None,
+    words_record: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Save a model as a folder, which appears only when it is complete.
@@ -52,6 +57,8 @@ def save(
         dtype: of the numbers in a native file: "float16" takes half the room and rounds each to
             11 bits; None writes them as they are.
         metadata: JSON-ready remarks to keep in a native config.json, such as the origin.
+        words_record: what a native config.json is to say of the softmax's words where they are not
+            at hand, as ``read_vocabulary_record`` gives it.
         overwrite: replace the model in an existing folder, vocab.txt included. Other files in it
             stay.
 
@@ -75,13 +82,13 @@ def save(
     words = None if vocabulary is None else Vocabulary.of(vocabulary)
     if words is not None:
         check_vocabulary(params, words)
+        words_record = vocabulary_record(words)
     _refuse_other_format(Path(path), format)
-    with atomic_folder(Path(path), overwrite=overwrite, replaced=_REPLACED) as folder:
+    with atomic_folder(Path(path), overwrite=overwrite, replaced=REPLACED) as folder:
         if words is not None:
             words.write(folder / VOCABULARY_FILE)
         if format == "native":
-            record = None if words is None else vocabulary_record(words)
-            write_native(folder, config, dict(params), metadata or {}, dtype, record)
+            write_native(folder, config, dict(params), metadata or {}, dtype, words_record)
         else:
             options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])

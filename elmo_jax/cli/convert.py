@@ -10,13 +10,17 @@ from ..checkpoint import (
     DTYPES,
     FILES,
     FORMATS,
+    VOCABULARY_FILE,
+    WEIGHT_NAMES,
     is_native,
     open_files,
     open_model,
     open_vocabulary,
     read_metadata,
+    read_vocabulary_record,
     save,
 )
+from ..errors import ElmoWarning, warn
 from ..files import refuse_input
 from ..loading import model_folder
 from ..parameters import count_parameters
@@ -68,18 +72,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     native = is_native(source)
     format, out = args.to or ("hdf5" if native else "native"), Path(args.out)
     sources = [Path(args.source), source] if args.weights else files_of(source)
-    for name in FILES[format]:
+    for name in (*FILES[format], *WEIGHT_NAMES):
         refuse_input(out / name, sources)
+    words = open_vocabulary(source, params, Path(args.source) if args.weights else None)
     save(
         out,
         config,
         params,
         format,
-        vocabulary=open_vocabulary(source, params),
+        vocabulary=words,
         dtype=args.dtype,
         metadata=read_metadata(source) if native else {},
+        words_record=read_vocabulary_record(source) if native else None,
         overwrite=args.overwrite,
     )
+    if "softmax" in params and words is None:
+        warn(
+            f"{out} has a softmax, but not its words: there is no {VOCABULARY_FILE} beside "
+            f"{source}. Put the one it was trained with into {out} to evaluate or train the model.",
+            ElmoWarning,
+        )
     return {
         "source": str(source),
         "out": str(out),

@@ -144,15 +144,19 @@ def _settings(args: argparse.Namespace, options: Any) -> TrainingSettings:
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     how = f"stopped by {summary['stopped_by']}" if summary["stopped_by"] else "finished"
+    step = f"at step {summary['step']:,} of {summary['n_steps']:,}"
     lines = [
-        f"{how} at step {summary['step']:,} of {summary['n_steps']:,}: "
-        f"{counted(summary['tokens'], 'token')} in this call, "
+        f"{how} {step}: {counted(summary['tokens'], 'token')} in this call, "
         f"{summary['tokens_per_second']:,.0f} tokens/s"
     ]
-    if summary["words_cut"]:
-        are = "is" if summary["words_cut"] == 1 else "are"
-        words = counted(summary["words_cut"], "word")
-        lines.append(f"{words} of the text {are} longer than the model reads")
+    if not summary["tokens"]:
+        lines = [f"{how} before, {step}; nothing was trained in this call"]
+    for name, what in (("words_cut", "text"), ("valid_words_cut", "validation text")):
+        if n_cut := summary.get(name):
+            are = "is" if n_cut == 1 else "are"
+            lines.append(
+                f"{counted(n_cut, 'word')} of the {what} {are} longer than the model reads"
+            )
     if "valid_perplexity" in summary:
         lines.append(
             f"validation perplexity, full softmax: {summary['valid_perplexity'] or math.inf:.2f}, "

@@ -6,8 +6,8 @@ import codecs
 from collections.abc import Iterable, Iterator
 from typing import IO
 
+from ..contents import check_is_plain, check_is_text, head_of
 from ..splitting import stream_sentences
-from .contents import check_is_plain, check_is_text, head_of
 from .record import Record, Source
 
 CONVERT = (

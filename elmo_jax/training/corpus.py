@@ -14,10 +14,10 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..contents import check_is_plain, check_is_text, head_of
 from ..counting import counted
 from ..errors import ElmoError
 from ..readers import READ_ERRORS, Files, find_files, format_of, open_file
-from ..readers.contents import check_is_plain, check_is_text, head_of
 from ..readers.lines import CONVERT
 from ..readers.records import WITH_COLUMNS
 from ..tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces

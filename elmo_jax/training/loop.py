@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 
@@ -46,7 +47,7 @@ class Loop:
         placement: of the arrays.
         checkpoints: where to save.
         reporter: where to report.
-        validate: perplexity of the parameters, or None.
+        validate: perplexity of a config and its parameters, or None.
     """
 
     config: ElmoConfig
@@ -57,7 +58,7 @@ class Loop:
     placement: Placement
     checkpoints: Checkpoints
     reporter: Reporter
-    validate: Callable[[TrainState], Perplexity] | None
+    validate: Callable[[ElmoConfig, Any], Perplexity] | None
 
     def __post_init__(self) -> None:
         self._pending: collections.deque[tuple[int, StepMetrics]] = collections.deque()
@@ -142,6 +143,6 @@ class Loop:
         if self.validate is None:
             return
         self.reporter.pause()
-        result = self.validate(state)
+        result = self.validate(self.config, state.params)
         self.reporter.validation(step, result)
         self.reporter.resume()

@@ -35,6 +35,8 @@ class Reporter:
         kind: of the training loss, "sampled" or "full".
         log_every: steps between lines.
         progress: show the bar.
+        valid_text: hash of the text of the validations; None without any. A validation of an
+            earlier call counts only for the text that it was of.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Reporter:
         kind: str,
         log_every: int,
         progress: bool,
+        valid_text: str | None = None,
     ) -> None:
+        self._valid_text = valid_text
         self.kind, self._path, self._log_every = kind, path, log_every
         self._tokens_per_step, self._learning_rate = tokens_per_step, learning_rate
         kept = [line for line in read_metrics(path) if line["step"] <= first_step]
@@ -101,18 +105,20 @@ class Reporter:
 
     @property
     def validated_step(self) -> int | None:
-        """The step of the last validation, in this call or an earlier one."""
+        """The step of the last validation of this text, in this call or an earlier one."""
+        if self._valid_text not in (None, self._validation.get("valid_text")):
+            return None
         return self._validation.get("step")
 
-    @property
-    def validation_result(self) -> dict[str, Any]:
-        """The fields of the last validation, in this call or an earlier one; none without one."""
+    def validation_of(self, step: int) -> dict[str, Any]:
+        """The fields of the last validation, if it was of this step; else none."""
+        if self.validated_step != step:
+            return {}
         return {name: value for name, value in self._validation.items() if name != "step"}
 
     def validation(self, step: int, result: Perplexity) -> None:
         """Note a validation."""
-        named = {f"valid_{name}": value for name, value in result._asdict().items()}
-        self._validation = {"step": step, **named}
+        self._validation = {"step": step, **validation_fields(result, self._valid_text)}
         self._write(self._validation)
         self._show("valid_ppl", f"{result.perplexity:.2f} ({result.oov_rate:.0%} unknown)")
 
@@ -137,6 +143,12 @@ class Reporter:
     def _write(self, line: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write(to_json(line) + "\n")
+
+
+def validation_fields(result: Perplexity, text: str | None) -> dict[str, Any]:
+    """What a metrics line and a summary say of a validation, with the hash of its text."""
+    named = {f"valid_{name}": value for name, value in result._asdict().items()}
+    return {**named, "valid_text": text}
 
 
 def _last(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:

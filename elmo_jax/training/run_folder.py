@@ -25,12 +25,16 @@ from ..errors import ElmoError
 from ..files import atomic_file, refuse_input
 from ..json_text import to_json
 from .corpus import Corpus
+from .digests import files_record
 from .settings import TrainingSettings
 
 # What may differ when a run goes on: it changes when things happen, not what is computed.
 _FREE = {
     "epochs", "n_steps", "eval_every", "checkpoint_every", "keep_checkpoints", "log_every",
 }  # fmt: skip
+
+DEFAULT_CHOICE: dict[str, Any] = {"vocabulary_size": None, "min_count": 1}
+"""Of a vocabulary made from the text, unless the user says otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,14 +152,31 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         temporary.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
 
 
-def describe(settings: TrainingSettings, config: ElmoConfig, corpus: Corpus) -> dict[str, Any]:
-    """What decides a run, ready for JSON."""
+def describe(
+    settings: TrainingSettings,
+    config: ElmoConfig,
+    corpus: Corpus,
+    start: str | None,
+    vocabulary_choice: dict[str, Any],
+) -> dict[str, Any]:
+    """What decides a run, ready for JSON.
+
+    Args:
+        settings: of the run.
+        config: the architecture.
+        corpus: the text.
+        start: hash of the model that the run starts from; None for a new model.
+        vocabulary_choice: ``vocabulary_size`` and ``min_count`` of a vocabulary made from the text;
+            empty if the words come from elsewhere.
+    """
     return json.loads(
         to_json(
             {
                 "settings": dataclasses.asdict(settings),
                 "config": dataclasses.asdict(config),
-                "files": [[path.name, path.stat().st_size] for path in corpus.files],
+                "vocabulary_choice": vocabulary_choice,
+                "files": files_record(corpus.files),
+                "start": start,
             }
         )
     )
@@ -169,10 +190,24 @@ def check_same(record: dict[str, Any], description: dict[str, Any], folder: Path
             before = record[part].get(name)
             if before != value and not (part == "settings" and name in _FREE):
                 differences.append(f"{name} was {before!r}, is {value!r}")
+    choice_before = record.get("vocabulary_choice") or DEFAULT_CHOICE
+    for name, value in description["vocabulary_choice"].items():
+        if choice_before[name] != value:
+            differences.append(f"{name} was {choice_before[name]!r}, is {value!r}")
     if record["files"] != description["files"]:
-        differences.append("the text files have other names or sizes")
+        differences.append("the text files have other names, sizes or contents")
+    if record.get("start") != description["start"]:
+        differences.append(
+            f"it began with {_start_name(record.get('start'))}, is to begin with "
+            f"{_start_name(description['start'])}"
+        )
     if differences:
         raise ElmoError(
             f"The run in {folder} was started differently: {'; '.join(differences)}. Go on with "
             "what it was started with, or start another run in another folder."
         )
+
+
+def _start_name(digest: str | None) -> str:
+    """What to call the model that a run starts from (``start_from``, in a command ``--init``)."""
+    return "a new model" if digest is None else f"the model with the hash {digest[:12]}…"

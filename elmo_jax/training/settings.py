@@ -19,6 +19,9 @@ _COUNTS = {
     "batch_size", "unroll_steps", "n_steps", "shuffle_buffer", "eval_every", "checkpoint_every",
     "keep_checkpoints", "log_every",
 }  # fmt: skip
+MOST_STEPS = 2**31 - 1
+"""JAX counts steps in int32; windows have no more tokens than it can number, either."""
+
 _POSITIVE = {"epochs", "learning_rate", "clip_norm"}
 _SHARES = {"dropout", "warmup_share"}
 _OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
@@ -159,7 +162,13 @@ class TrainingSettings:
         """How many windows the run has, from the number of tokens of the corpus."""
         if self.n_steps is not None:
             return self.n_steps
-        return max(1, round(self.epochs * n_predictions / self.tokens_per_step))
+        n_steps = self.epochs * n_predictions / self.tokens_per_step
+        if n_steps > MOST_STEPS:
+            raise ElmoError(
+                f"{self.epochs:g} epochs of this text are {n_steps:.3g} steps, expected at most "
+                f"{MOST_STEPS:,}. Ask for fewer epochs."
+            )
+        return max(1, round(n_steps))
 
 
 def _problems(settings: TrainingSettings) -> Iterator[str | None]:
@@ -171,11 +180,16 @@ def _problems(settings: TrainingSettings) -> Iterator[str | None]:
         if value is None and name in _OPTIONAL:
             continue
         if name in _COUNTS:
-            yield count_problem(value, name)
+            yield count_problem(value, name, 1, MOST_STEPS)
         elif name in _POSITIVE:
             yield number_problem(value, name, positive=True)
         elif name in _SHARES:
             yield number_problem(value, name, positive=False, below=1)
+    try:
+        if settings.tokens_per_step > MOST_STEPS:
+            yield f"batch_size times unroll_steps is over {MOST_STEPS:,}: lower one of them"
+    except TypeError:
+        pass  # one is no number, which was told
     yield count_problem(settings.n_negative_samples, "n_negative_samples", 0)
     yield count_problem(settings.seed, "seed", 0, MOST_SEED)
     yield number_problem(settings.weight_decay, "weight_decay", positive=False)

@@ -19,11 +19,13 @@ from ..config import ElmoConfig
 from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..forking import check_process
+from ..parameters import model_digest
 from ..ranges import check_count
 from ..readers import Files
 from ..vocabulary import Vocabulary, Words, check_vocabulary_choice
 from .checkpoints import Checkpoints
 from .corpus import Corpus, CorpusStatistics, survey
+from .digests import text_digest
 from .evaluation import Perplexity, measure, warn_of_unknown_words
 from .language_model import init_language_model
 from .lexicon import Lexicon
@@ -31,11 +33,11 @@ from .loop import Loop
 from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter, plot_metrics
-from .result import as_it_ended, model_paths, summarise, write_models
-from .run_folder import RunFolder, check_same, describe
+from .result import as_it_ended, model_paths, summarise, write_models, written_summary
+from .run_folder import DEFAULT_CHOICE, RunFolder, check_same, describe
 from .settings import TrainingSettings
 from .starting import Source, fit_softmax, open_start
-from .step import TrainState, new_state
+from .step import new_state
 from .streams import StreamPosition, TrainingStreams
 
 _logger = logging.getLogger(__name__)
@@ -92,20 +94,20 @@ def train(
         ``tokens_per_second`` of this call; ``total_tokens`` of the run; ``train_sampled_loss`` or
         ``train_full_loss``; ``train_oov_rate``, the share of the words of ``files`` that are not
         in the vocabulary; ``valid_perplexity`` and its companions, if there are ``valid_files``,
-        ``valid_oov_rate`` among them; ``model``, the folders of the result. Of a run that has
-        ended, the summary that it ended with.
+        ``valid_oov_rate`` among them, and ``valid_text``, a hash of that text; ``model``, the
+        folders of the result. Of a run that has ended, the summary that it ended with, but for
+        ``tokens`` and ``seconds`` of this call, 0; other ``valid_files`` than its own are measured,
+        and nothing is written.
 
     Warns:
         UnknownWordsWarning: if more than a fifth of the words of a text are not in the
             vocabulary.
-        WordsCutWarning: if words of ``files`` are longer than the model reads.
+        WordsCutWarning: if a new run's text or a validation text has words that are longer than
+            the model reads.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
         TrainingDiverged: if the loss is no longer a number.
-
-    Warns:
-        WordsCutWarning: if a new run's text has words that are longer than the model reads.
 
     Example:
         >>> config = elmo_jax.ElmoConfig.preset("small")
@@ -121,6 +123,7 @@ def train(
     )
     corpus = open_corpus(files)
     valid = None if valid_files is None else _survey_valid(open_corpus(valid_files))
+    valid_text = None if valid is None else text_digest(valid[0].files, max_valid_tokens)
     placement = Placement(settings.batch_size)
     params, known = None, None
     if start_from is not None:
@@ -130,14 +133,25 @@ def train(
     folder = RunFolder(Path(output))
     folder.refuse_inputs([*corpus.files, *(valid[0].files if valid else ())])
     chosen = known if vocabulary is None else Vocabulary.of(vocabulary)
-    record, words = _open_run(folder, settings, config, corpus, chosen, vocabulary_size, min_count)
+    choice = {"vocabulary_size": vocabulary_size, "min_count": min_count}
+    if chosen is not None:
+        _refuse_choice(choice)
+    start = None if params is None else model_digest(config, params)
+    description = describe(settings, config, corpus, start, {} if chosen else choice)
+    record, words = _open_run(folder, description, settings, config, corpus, chosen, choice)
     n_steps = settings.steps(record["n_predictions"])
+    validate = None
+    if valid is not None:
+        validate = functools.partial(
+            _validate, words=words, corpus=valid[0], settings=settings, max_tokens=max_valid_tokens
+        )
     ended = folder.ended(n_steps)
     if ended is not None and any(map(folder.has_model, FORMATS)):
-        return as_it_ended(folder, ended, words, formats)
+        return as_it_ended(folder, ended, words, formats, valid_text, validate)
     warn_of_unknown_words(record["oov_rate"], "the training text")
     if valid is not None:
         warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text")
+        _count_cut(config, valid[1]).warn("the validation text")
     if params is None:
         params = init_language_model(config, len(words), settings.seed)
     else:
@@ -162,25 +176,22 @@ def train(
             "sampled" if settings.samples(len(words)) else "full",
             settings.log_every,
             progress,
+            valid_text,
         )
-        validate = None
-        if valid is not None:
-            validate = functools.partial(
-                _validate, config, words, valid[0], settings, max_valid_tokens
-            )
         loop = Loop(config, settings, n_steps, words, streams, placement, saved, reporter, validate)
         with contextlib.closing(reporter):
             state, signal = loop.run(state)
 
     step = int(state.step)
-    summary = ended or summarise(settings, record, n_steps, step, signal, reporter)
+    summary = summarise(settings, record, n_steps, step, signal, reporter)
     plot_metrics(folder.metrics, folder.picture)
     params = jax.tree.map(np.asarray, state.params)
     # Those of an earlier call, too: they would not be the model of this summary.
     written = [f for f in FORMATS if f in formats or folder.has_model(f)]
     write_models(folder, config, params, words, written, summary)
     if summary["finished"]:
-        folder.write_summary(summary)  # last: its presence says that the run has ended
+        # Last: its presence says that the run has ended.
+        folder.write_summary(written_summary(summary, ended))
     return {**summary, "model": model_paths(folder, formats)}
 
 
@@ -227,17 +238,33 @@ def _unknown_share(statistics: CorpusStatistics, vocabulary: Vocabulary) -> floa
     return 1 - n_known / max(1, statistics.n_words)
 
 
+def _refuse_choice(choice: dict[str, Any]) -> None:
+    """Raise ElmoError if words that come from elsewhere are to be chosen by frequency."""
+    differing = [name for name, value in choice.items() if value != DEFAULT_CHOICE[name]]
+    if differing:
+        raise ElmoError(
+            f"Expected no {' nor '.join(differing)}, which belong to a vocabulary made from the "
+            "text: here the words are those of vocabulary, or of the model to start from (in a "
+            "command --vocabulary and --init). Leave out one of the two."
+        )
+
+
+def _count_cut(config: ElmoConfig, statistics: CorpusStatistics) -> CutWords:
+    cut = CutWords(config.max_characters_per_token)
+    cut.add_counts(statistics.counts)
+    return cut
+
+
 def _open_run(
     folder: RunFolder,
+    description: dict[str, Any],
     settings: TrainingSettings,
     config: ElmoConfig,
     corpus: Corpus,
     chosen: Vocabulary | None,
-    vocabulary_size: int | None,
-    min_count: int,
+    choice: dict[str, Any],
 ) -> tuple[dict[str, Any], Vocabulary]:
     """The record and the vocabulary of the run in the folder, or of a new one."""
-    description = describe(settings, config, corpus)
     record = folder.read()
     if record is not None:
         check_same(record, description, folder.path)
@@ -259,10 +286,12 @@ def _open_run(
             "folder."
         )
     statistics = survey(corpus)
-    cut = CutWords(config.max_characters_per_token)
-    cut.add_counts(statistics.counts)
-    cut.warn()
-    words = chosen or Vocabulary.from_counts(statistics.counts, vocabulary_size, min_count)
+    settings.steps(statistics.n_predictions)  # an error in it must come before a file is written
+    cut = _count_cut(config, statistics)
+    cut.warn("the training text")
+    words = chosen or Vocabulary.from_counts(
+        statistics.counts, choice["vocabulary_size"], choice["min_count"]
+    )
     record = {
         **description,
         "n_sentences": statistics.n_sentences,
@@ -283,16 +312,16 @@ def _open_run(
 
 def _validate(
     config: ElmoConfig,
-    vocabulary: Vocabulary,
+    params: dict[str, Any],
+    words: Vocabulary,
     corpus: Corpus,
     settings: TrainingSettings,
     max_tokens: int | None,
-    state: TrainState,
 ) -> Perplexity:
     return measure(
         config,
-        state.params,
-        vocabulary,
+        params,
+        words,
         corpus,
         CutWords(config.max_characters_per_token),  # the result has their number
         max_tokens=max_tokens,

@@ -12,9 +12,10 @@ import re
 import unicodedata
 from typing import IO, Any
 
-from ..errors import ElmoError
+from .errors import ElmoError
 
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
+"""So much of a file tells what it is."""
 
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
 _DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
@@ -119,7 +120,7 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
 def head_of(file: IO[bytes]) -> bytes:
     """The first bytes of a file that was just opened; it stays at its beginning."""
     peekable: Any = file
-    return peekable.peek(_HEAD_BYTES)[:_HEAD_BYTES]
+    return peekable.peek(HEAD_BYTES)[:HEAD_BYTES]
 
 
 def check_is_text(head: bytes, name: str) -> None:
@@ -132,15 +133,12 @@ def check_is_text(head: bytes, name: str) -> None:
     Raises:
         ElmoError: for a binary file, UTF-16 or UTF-32, or the line ends of old Macs.
     """
-    for mark, encoding in _MARKED:
-        if head.startswith(mark):
-            raise ElmoError(_to_convert(name, encoding))
-    what, advice = _binary_kind(head)
+    if encoding := other_encoding(head):
+        raise ElmoError(to_convert(name, encoding))
+    what, advice = binary_kind(head)
     if what:
         raise ElmoError(f"{name} is {what}, not text. {advice}".rstrip())
     if b"\0" in head:
-        if encoding := _unmarked_encoding(head):
-            raise ElmoError(_to_convert(name, encoding))
         raise ElmoError(f"{name} is no text: byte {head.index(0) + 1} is NUL. Expected UTF-8 text.")
     if _is_binary(head):
         raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
@@ -169,7 +167,8 @@ def check_is_plain(head: bytes, name: str, instead: str) -> None:
             raise ElmoError(f"{name} looks like {what}, not like plain text. {advice}; {instead}.")
 
 
-def _binary_kind(head: bytes) -> tuple[str, str]:
+def binary_kind(head: bytes) -> tuple[str, str]:
+    """What a binary file is and how a corpus of it is read, or two empty strings."""
     for magic, what, advice in _BINARY:
         if head.startswith(magic):
             return what, advice
@@ -194,6 +193,21 @@ def _is_binary(head: bytes) -> bool:
     return False
 
 
+def other_encoding(head: bytes) -> str:
+    """UTF-16 or UTF-32, with its byte order where no mark says it, or ""."""
+    for mark, encoding in _MARKED:
+        if head.startswith(mark):
+            return encoding
+    if b"\0" not in head or binary_kind(head)[0] or _is_ascii_with_few_nuls(head):
+        return ""
+    return _unmarked_encoding(head)
+
+
+def _is_ascii_with_few_nuls(head: bytes) -> bool:
+    """Of ASCII in UTF-16 every second byte is NUL; beyond ASCII it has bytes beyond, too."""
+    return head.isascii() and 4 * head.count(0) < len(head)
+
+
 def _unmarked_encoding(head: bytes) -> str:
     """The encoding of text with NUL bytes and without a mark: the one with most ASCII, or ""."""
     best, most = "", 0
@@ -212,7 +226,8 @@ def _is_no_text(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cn", "Co") and character not in "\t\n\r\f"
 
 
-def _to_convert(name: str, encoding: str) -> str:
+def to_convert(name: str, encoding: str) -> str:
+    """How to make UTF-8 of a file in another encoding."""
     return (
         f"{name} is {encoding}, expected UTF-8. Convert it first: "
         f"iconv -f {encoding} -t UTF-8 FILE > NEW."
