@@ -34,11 +34,13 @@ from elmo_jax.training import (
     evaluate,
     load_language_model,
     score,
+    scoring,
     substitutes,
     train,
 )
 from elmo_jax.training.digests import files_record
 from elmo_jax.training.language_model import init_language_model
+from elmo_jax.training.loop import Loop
 from elmo_jax.training.reporting import read_metrics
 
 SCRIPT = Path(training_run.__file__)
@@ -800,6 +802,22 @@ def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
         summary = training_run.run(tmp_path / "run", [text, file], n_steps=1)
     assert [len(warned), summary["words_cut"], trained[1]["words_cut"]] == [1, 3, 0]
     assert training_run.run(tmp_path / "run", [text, file], n_steps=2)["words_cut"] == 3
+
+
+def test_too_little_memory_is_told(model, trained, text, tmp_path, monkeypatch):
+    with pytest.raises(ElmoError, match=r"not enough memory\. Take a smaller batch_size"):
+        evaluate(*model, text, batch_size=10**15)
+
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(scoring, "_one_sentence_a_row", exhausted)
+    for call in (lambda: score(*model, [["w1"]]), lambda: substitutes(*model, ["w1"], 0)):
+        with pytest.raises(ElmoError, match=r"Split the longest sentence.* said: RESOURCE_EXHAUST"):
+            call()
+    monkeypatch.setattr(Loop, "run", exhausted)
+    with pytest.raises(ElmoError, match=r"start another run .* with a smaller batch_size"):
+        training_run.run(tmp_path / "run", text)
 
 
 # The commands

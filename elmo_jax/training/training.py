@@ -30,6 +30,7 @@ from .evaluation import Perplexity, measure, warn_of_unknown_words
 from .language_model import init_language_model
 from .lexicon import Lexicon
 from .loop import Loop
+from .memory import tell_out_of_memory
 from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter, plot_metrics
@@ -43,6 +44,10 @@ from .streams import StreamPosition, TrainingStreams
 _logger = logging.getLogger(__name__)
 
 
+@tell_out_of_memory(
+    "Free memory on the device, or start another run in another folder with a smaller batch_size "
+    "or unroll_steps (in a command --batch-size, --unroll-steps)."
+)
 def train(
     output: str | os.PathLike[str],
     files: Files,
