@@ -303,8 +303,11 @@ def test_a_longer_run_does_not_tell_the_perplexity_of_an_older_step(text, tmp_pa
 def test_a_validation_belongs_to_its_text(trained, text, tmp_path):
     """Other text is measured for a run that has ended, and nothing is written."""
     output = copy_of(trained, tmp_path)
+    (tmp_path / "unknown.txt").write_text("nothing is known\n")
     (tmp_path / "other.txt").write_text("w1 w2 w3\n" * 9)
     before = files_of(output)
+    with pytest.warns(UnknownWordsWarning, match="100% of the words of the validation text"):
+        training_run.run(output, text, valid_files=tmp_path / "unknown.txt")
     assert training_run.run(output, text, valid_files=tmp_path / "other.txt")["valid_tokens"] == 36
     assert files_of(output) == before
     (output / "summary.json").unlink()  # killed between its validation and its end

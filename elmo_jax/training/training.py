@@ -151,12 +151,14 @@ def train(
             _validate, words=words, corpus=valid[0], settings=settings, max_tokens=max_valid_tokens
         )
     ended = folder.ended(n_steps)
-    if ended is not None and any(map(folder.has_model, FORMATS)):
-        return as_it_ended(folder, ended, words, formats, valid_text, validate)
-    warn_of_unknown_words(record["oov_rate"], "the training text")
-    if valid is not None:
+    has_model = ended is not None and any(map(folder.has_model, FORMATS))
+    if not has_model:
+        warn_of_unknown_words(record["oov_rate"], "the training text")
+    if valid is not None and not (has_model and ended and ended.get("valid_text") == valid_text):
         warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text")
         _count_cut(config, valid[1]).warn("the validation text")
+    if ended is not None and has_model:
+        return as_it_ended(folder, ended, words, formats, valid_text, validate)
     if params is None:
         params = init_language_model(config, len(words), settings.seed)
     else:
