@@ -198,14 +198,18 @@ def other_encoding(head: bytes) -> str:
     for mark, encoding in _MARKED:
         if head.startswith(mark):
             return encoding
-    if b"\0" not in head or binary_kind(head)[0] or _is_ascii_with_few_nuls(head):
+    if b"\0" not in head or binary_kind(head)[0] or _is_utf8_with_few_nuls(head):
         return ""
     return _unmarked_encoding(head)
 
 
-def _is_ascii_with_few_nuls(head: bytes) -> bool:
-    """Of ASCII in UTF-16 every second byte is NUL; beyond ASCII it has bytes beyond, too."""
-    return head.isascii() and 4 * head.count(0) < len(head)
+def _is_utf8_with_few_nuls(head: bytes) -> bool:
+    """In UTF-16 every second byte of ASCII is NUL, and other text is hardly ever UTF-8 as well."""
+    try:  # the head may end inside a character
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return 4 * head.count(0) < len(head)
 
 
 def _unmarked_encoding(head: bytes) -> str:

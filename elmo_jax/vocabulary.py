@@ -223,11 +223,9 @@ def _check_words(words: tuple[str, ...], source: str) -> None:
         return
     listed = ", ".join(f"{words[number]!r} (entry {number + 1:,})" for number in bad[:_MOST_LISTED])
     more = f" and {len(bad) - _MOST_LISTED:,} more" if len(bad) > _MOST_LISTED else ""
-    entries = (
-        f"{len(bad):,} entries that are no words" if len(bad) > 1 else "an entry that is no word"
-    )
+    what = f"{len(bad):,} entries that are no words" if len(bad) > 1 else "an entry that is no word"
     raise ElmoError(
-        f"{source} has {entries}: {listed}{more}. Expected one word a line, without whitespace."
+        f"{source} has {what}: {listed}{more}. Expected one word a line, without whitespace."
         f"{_remedy(words[bad[0]])}"
     )
 

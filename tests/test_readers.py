@@ -376,6 +376,7 @@ NO_TEXT = {
     "UTF-16 with a mark": ("The bank .\n".encode("utf-16"), "is UTF-16.*iconv -f UTF-16 -t"),
     "UTF-16 without": ("一个 bank\n".encode("utf-16-le"), "is UTF-16LE.*iconv -f UTF-16LE -t"),
     "UTF-16, the other order": ("一个 bank\n".encode("utf-16-be"), "iconv -f UTF-16BE -t"),
+    "one NUL": (b"the bank of a ri\0ver\n", "byte 17 is NUL"),
     "UTF-32": ("a\n".encode("utf-32"), "is UTF-32, expected"),
     "UTF-32 without a mark": ("a\n".encode("utf-32-be"), "is UTF-32BE"),
     "gzip": (gzip.compress(b"a b\n"), r"gzip data, not text.*suffix \.gz"),

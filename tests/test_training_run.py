@@ -34,11 +34,13 @@ from elmo_jax.training import (
     evaluate,
     load_language_model,
     score,
+    scoring,
     substitutes,
     train,
 )
 from elmo_jax.training.digests import files_record
 from elmo_jax.training.language_model import init_language_model
+from elmo_jax.training.loop import Loop
 from elmo_jax.training.reporting import read_metrics
 
 SCRIPT = Path(training_run.__file__)
@@ -301,8 +303,11 @@ def test_a_longer_run_does_not_tell_the_perplexity_of_an_older_step(text, tmp_pa
 def test_a_validation_belongs_to_its_text(trained, text, tmp_path):
     """Other text is measured for a run that has ended, and nothing is written."""
     output = copy_of(trained, tmp_path)
+    (tmp_path / "unknown.txt").write_text("nothing is known\n")
     (tmp_path / "other.txt").write_text("w1 w2 w3\n" * 9)
     before = files_of(output)
+    with pytest.warns(UnknownWordsWarning, match="100% of the words of the validation text"):
+        training_run.run(output, text, valid_files=tmp_path / "unknown.txt")
     assert training_run.run(output, text, valid_files=tmp_path / "other.txt")["valid_tokens"] == 36
     assert files_of(output) == before
     (output / "summary.json").unlink()  # killed between its validation and its end
@@ -800,6 +805,22 @@ def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
         summary = training_run.run(tmp_path / "run", [text, file], n_steps=1)
     assert [len(warned), summary["words_cut"], trained[1]["words_cut"]] == [1, 3, 0]
     assert training_run.run(tmp_path / "run", [text, file], n_steps=2)["words_cut"] == 3
+
+
+def test_too_little_memory_is_told(model, trained, text, tmp_path, monkeypatch):
+    with pytest.raises(ElmoError, match=r"not enough memory\. Take a smaller batch_size"):
+        evaluate(*model, text, batch_size=10**15)
+
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(scoring, "_one_sentence_a_row", exhausted)
+    for call in (lambda: score(*model, [["w1"]]), lambda: substitutes(*model, ["w1"], 0)):
+        with pytest.raises(ElmoError, match=r"Split the longest sentence.* said: RESOURCE_EXHAUST"):
+            call()
+    monkeypatch.setattr(Loop, "run", exhausted)
+    with pytest.raises(ElmoError, match=r"start another run .* with a smaller batch_size"):
+        training_run.run(tmp_path / "run", text)
 
 
 # The commands

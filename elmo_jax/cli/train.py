@@ -149,7 +149,7 @@ def text(summary: dict[str, Any]) -> str:
         f"{how} {step}: {counted(summary['tokens'], 'token')} in this call, "
         f"{summary['tokens_per_second']:,.0f} tokens/s"
     ]
-    if not summary["tokens"]:
+    if summary["finished"] and not summary["tokens"]:
         lines = [f"{how} before, {step}; nothing was trained in this call"]
     for name, what in (("words_cut", "text"), ("valid_words_cut", "validation text")):
         if n_cut := summary.get(name):

@@ -29,6 +29,7 @@ from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
+from .memory import tell_out_of_memory
 from .placement import Placement
 from .windows import Window, assemble
 
@@ -56,6 +57,7 @@ class Perplexity(NamedTuple):
     words_cut: int = 0
 
 
+@tell_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
 def evaluate(
     config: ElmoConfig,
     params: Params,
@@ -91,7 +93,7 @@ def evaluate(
 
     Raises:
         ElmoError: for numbers out of range, a model without a softmax or with one of another
-            vocabulary, or a text without a sentence.
+            vocabulary, a text without a sentence, or too little memory.
 
     Warns:
         UnknownWordsWarning: if more than a fifth of the words are not in the vocabulary.

@@ -25,6 +25,7 @@ from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
+from .memory import tell_out_of_memory
 from .windows import Window, assemble, bucket
 
 DIRECTIONS = ("both", "forward", "backward")
@@ -72,6 +73,7 @@ class SentenceScores(NamedTuple):
         return float(np.exp(-total / (2 * (n_words + 1))))
 
 
+@tell_out_of_memory("Split the longest sentence, or take a device with more of it.")
 def score(
     config: ElmoConfig,
     params: Params,
@@ -136,6 +138,7 @@ def score(
     return [result for result in results if result is not None]
 
 
+@tell_out_of_memory("Split the longest sentence, or take a device with more of it.")
 def substitutes(
     config: ElmoConfig,
     params: Params,

@@ -30,6 +30,7 @@ from .evaluation import Perplexity, measure, warn_of_unknown_words
 from .language_model import init_language_model
 from .lexicon import Lexicon
 from .loop import Loop
+from .memory import tell_out_of_memory
 from .optimizers import learning_rate, make_optimizer
 from .placement import Placement
 from .reporting import Reporter, plot_metrics
@@ -43,6 +44,10 @@ from .streams import StreamPosition, TrainingStreams
 _logger = logging.getLogger(__name__)
 
 
+@tell_out_of_memory(
+    "Free memory on the device, or start another run in another folder with a smaller batch_size "
+    "or unroll_steps (in a command --batch-size, --unroll-steps)."
+)
 def train(
     output: str | os.PathLike[str],
     files: Files,
@@ -146,12 +151,14 @@ def train(
             _validate, words=words, corpus=valid[0], settings=settings, max_tokens=max_valid_tokens
         )
     ended = folder.ended(n_steps)
-    if ended is not None and any(map(folder.has_model, FORMATS)):
-        return as_it_ended(folder, ended, words, formats, valid_text, validate)
-    warn_of_unknown_words(record["oov_rate"], "the training text")
-    if valid is not None:
+    has_model = ended is not None and any(map(folder.has_model, FORMATS))
+    if not has_model:
+        warn_of_unknown_words(record["oov_rate"], "the training text")
+    if valid is not None and not (has_model and ended and ended.get("valid_text") == valid_text):
         warn_of_unknown_words(_unknown_share(valid[1], words), "the validation text")
         _count_cut(config, valid[1]).warn("the validation text")
+    if ended is not None and has_model:
+        return as_it_ended(folder, ended, words, formats, valid_text, validate)
     if params is None:
         params = init_language_model(config, len(words), settings.seed)
     else:
