@@ -147,7 +147,7 @@ def text(summary: dict[str, Any]) -> str:
     lines = [
         f"{how} at step {summary['step']:,} of {summary['n_steps']:,}: "
         f"{counted(summary['tokens'], 'token')} in this call, "
-        f"{summary['tokens_per_second']:,.0f} tokens/s"
+        f"{counted(round(summary['tokens_per_second']), 'token')}/s"
     ]
     if summary["words_cut"]:
         are = "is" if summary["words_cut"] == 1 else "are"
