@@ -418,9 +418,10 @@ def test_parameters_of_another_model_are_an_error(batch):
 
 @pytest.mark.parametrize("layers", ["second", "", 3, -4, True, False, 1.0, None], ids=repr)
 def test_unknown_layers_are_an_error(batch, pooled, layers):
+    names = "" if type(layers) is int else "one of 'all', 'average', 'top', 'mix', or "
     assert message(pooled, *batch, layers=layers) == (
-        f"Unknown layers={layers!r}: expected one of 'all', 'average', 'top', 'mix', or a number "
-        "from 0 (the token layer) to 2 (the top)."
+        f"Unknown layers={layers!r}: expected {names}a number from 0 (the token layer) to 2 (the "
+        "top)."
     )
 
 

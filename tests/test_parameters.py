@@ -158,4 +158,4 @@ def test_a_whole_variables_dictionary_is_refused():
 
 def test_a_key_that_is_no_string_is_named_too():
     message = message_of(check_params, TINY, random_params(TINY) | {0: np.zeros(3)})
-    assert message == "params does not fit the configuration (1 problems): 0 is unexpected"
+    assert message == "params does not fit the configuration (1 problem): 0 is unexpected"

@@ -6,6 +6,7 @@ import pytest
 from checkpoint_files import edit_datasets, message_of
 
 from elmo_jax import load
+from elmo_jax.counting import counted
 
 CELL = "RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell"
 EDITED = "the file was edited or written by another tool, or its training went wrong."
@@ -22,7 +23,7 @@ def misfit(folder, problems, cause=EDITED):
     """The whole message about a weight file with these problems."""
     return (
         f"{folder / 'weights.hdf5'} does not fit {folder / 'options.json'} "
-        f"({len(problems)} problems):" + "".join(f"\n  {p}" for p in problems) + "\n"
+        f"({counted(len(problems), 'problem')}):" + "".join(f"\n  {p}" for p in problems) + "\n"
         f"Likely cause: {cause}"
     )
 

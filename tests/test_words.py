@@ -11,6 +11,7 @@ from checkpoint_files import files_of, message_of
 
 from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
+from elmo_jax.counting import counted
 from elmo_jax.training import Vocabulary, load_language_model
 from elmo_jax.training.starting import fit_softmax, open_start
 
@@ -102,7 +103,8 @@ def test_words_of_another_number_are_refused(saved, format):
         write_words(folder, words)
         for call in (load_language_model, open_start):
             assert message_of(call, folder).startswith(
-                f"{folder}/vocab.txt has {len(words)} words, but the model's softmax has 6. "
+                f"{folder}/vocab.txt has {counted(len(words), 'word')}, "
+                "but the model's softmax has 6. "
             )
 
 

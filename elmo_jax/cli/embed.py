@@ -139,7 +139,7 @@ def text(summary: dict[str, Any]) -> str:
     told = (
         f"{summary['output']}: {counted(summary['sentences'], 'sentence')}{kept}, "
         f"{counted(summary['tokens'], 'token')}{not_whole}, {shown_size(summary['bytes'])}, "
-        f"{summary['tokens_per_second']:,.0f} tokens/s"
+        f"{counted(round(summary['tokens_per_second']), 'token')}/s"
     )
     if found:
         told += f"; {counted(found, 'part')} {'was' if found == 1 else 'were'} there before"

@@ -147,7 +147,7 @@ def text(summary: dict[str, Any]) -> str:
     step = f"at step {summary['step']:,} of {summary['n_steps']:,}"
     lines = [
         f"{how} {step}: {counted(summary['tokens'], 'token')} in this call, "
-        f"{summary['tokens_per_second']:,.0f} tokens/s"
+        f"{counted(round(summary['tokens_per_second']), 'token')}/s"
     ]
     if summary["finished"] and not summary["tokens"]:
         lines = [f"{how} before, {step}; nothing was trained in this call"]
