@@ -169,8 +169,8 @@ def test_a_small_call_without_room_for_its_words_does_not_hold_large_ones_back(t
 
 def test_a_call_that_fails_with_the_smaller_plan_makes_the_next_try_the_full_one(tiny, monkeypatch):
     elmo, device = small_elmo(tiny), Device(monkeypatch, room=4)
-    for _ in range(2):
-        with pytest.warns(DeviceMemoryWarning):
+    with pytest.warns(DeviceMemoryWarning):
+        for _ in range(4):  # three more calls would start with the smaller plan
             elmo.embed(SENTENCES)
     device.room = 0
     with pytest.warns(DeviceMemoryWarning), pytest.raises(elmo_jax.ElmoError):
