@@ -23,7 +23,7 @@ class ElmoWarning(UserWarning):
 
 
 class DeviceMemoryWarning(ElmoWarning):
-    """A device ran out of memory, and the run goes on with fewer lanes."""
+    """A device ran out of memory, and the run goes on with smaller batches or tables."""
 
 
 class MissingFontWarning(ElmoWarning):

@@ -18,7 +18,7 @@ from ..model import BiLMState, round_kernels
 from ..parameters import Params
 from .collectors import Request
 from .lanes import start_state
-from .memory import Fallback, NoRoomForWords, Shortage, shortage_of
+from .memory import Descent, Fallback, NoRoomForWords, Shortage, shortage_of
 from .placement import Placement
 from .plan import Plan, plan_for
 from .reading import Sentence, Source, windows
@@ -60,7 +60,7 @@ class Engine:
         with self._placement.as_mesh():
             self._params = self._placement.copy(round_kernels(params, precision))
         self.plan = (plan or plan_for(self._placement.platform)).over(self._placement.n_devices)
-        self._fallback = Fallback()
+        self._fallback = Fallback(self.plan)
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
         # It knows its thread, so that a call inside a call is an error and does not wait for ever.
@@ -85,16 +85,18 @@ class Engine:
         # The lock is not held while the user's iterable or the user is at work.
         ahead = windows(source, self.plan.window_tokens)
         run = self._in_turn(self._new_run, request, cut)
+        descent = Descent(run.plan)
         window = next(ahead, None)
         try:
             while window is not None or run.has_work:
-                if self._in_turn(self._go_on, run, window):
+                if self._in_turn(self._go_on, run, window, descent):
                     window = next(ahead, None)
                 for result in run.results():
                     yield result
                     check_process()  # the user may have taken the stream into a fork
         finally:
             run.close()
+        self._in_turn(self._fallback.learn, descent, run.plan)
         if source.failure is not None:
             raise source.failure
 
@@ -144,14 +146,16 @@ class Engine:
 
     def _new_run(self, request: Request, cut: CutWords | None) -> Run:
         n_layers = request.selection.n_computed - 1
-        plan = self._fallback.plan_for_a_run(self.plan)
+        plan = self._fallback.plan_for_a_run()
         table, start = self._table(n_layers > 0, plan), self._start(n_layers)
         request = dataclasses.replace(request, shares_L=self._placement.copy(request.shares_L))
         arguments = (self._config, self._params, self._precision, table, start, request)
         cut = cut or CutWords(self._config.max_characters_per_token)
         return Run(*arguments, self._placement, plan, cut)
 
-    def _go_on(self, run: Run, window: tuple[list[Sentence], bool] | None) -> bool:
+    def _go_on(
+        self, run: Run, window: tuple[list[Sentence], bool] | None, descent: Descent
+    ) -> bool:
         """One step of a run, by a smaller plan if the device has no room.
 
         Returns:
@@ -171,18 +175,19 @@ class Engine:
             run.table.is_broken = True  # a failed call may have taken its arrays
             shortage = shortage_of(error, run.n_lanes)
         # Out here the error has let go of the arrays that its traceback held.
-        self._make_do(run, shortage)
+        self._make_do(run, shortage, descent)
         return placed
 
-    def _make_do(self, run: Run, shortage: Shortage) -> None:
+    def _make_do(self, run: Run, shortage: Shortage, descent: Descent) -> None:
         """Run again what a device had no room for, by smaller and smaller plans."""
         former, plan = None, run.plan
         while True:
-            smaller = shortage.smaller(plan, former)
-            # That a few lanes were too many says nothing of the runs that follow.
-            if shortage.table is not None or shortage.n_lanes == plan.max_lanes:
-                self._fallback.take(plan, smaller, self.plan)
-            former, plan = shortage, smaller
+            try:
+                former, plan = shortage, shortage.smaller(plan, former)
+            except ElmoError:
+                self._fallback.forget()  # no run has shown that a smaller plan helps
+                raise
+            descent.add(shortage)
             self._tables.clear()
             try:
                 self._start_again(run, plan)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 
 import jax
 
 from ..counting import counted
-from ..errors import DeviceMemoryWarning, ElmoError
+from ..errors import DeviceMemoryWarning, ElmoError, warn
 from .plan import Plan
 
 _LONGEST_BREAK = 64
@@ -50,8 +49,15 @@ class Shortage:
     n_lanes: int
     table: tuple[int, int] | None
 
+    def is_full_size(self, plan: Plan) -> bool:
+        """Whether it was for all that a plan allows, and not for a small part of it."""
+        if self.table is None:
+            return self.n_lanes >= plan.max_lanes
+        n_rows, row_bytes = self.table
+        return n_rows >= plan.rows_of_words(row_bytes)[1]
+
     def smaller(self, plan: Plan, former: Shortage | None) -> Plan:
-        """The plan to try next, with a warning.
+        """The plan to try next.
 
         Args:
             plan: the one that was too large.
@@ -64,21 +70,11 @@ class Shortage:
             fewer_lanes = plan.halved(self.n_lanes)
             if fewer_lanes is None:
                 raise self._too_many_lanes()
-            n_lanes = fewer_lanes.max_lanes
-            _warn(
-                f"with a batch of {self.n_lanes} lanes. The batch is now {n_lanes} "
-                f"lane{'s' * (n_lanes > 1)}"
-            )
             return fewer_lanes
         n_rows, _ = self.table
         if former is not None and former.table is not None and n_rows >= former.table[0]:
             raise self._too_many_words()
-        fewer_words = plan.with_fewer_words(n_rows)
-        _warn(
-            f"with a word table of {n_rows:,} rows. The table now has up to "
-            f"{fewer_words.word_rows[1]:,} rows"
-        )
-        return fewer_words
+        return plan.with_fewer_words(n_rows)
 
     def _too_many_lanes(self) -> ElmoError:
         return ElmoError(
@@ -109,38 +105,70 @@ def shortage_of(error: Exception, n_lanes: int) -> Shortage:
     return Shortage(str(error), n_lanes, None)
 
 
+class Descent:
+    """How one run went from its first plan to smaller ones.
+
+    Attributes:
+        first_plan: the plan that the run started with.
+        was_full_size: whether the device had no room for all that this plan allows.
+    """
+
+    def __init__(self, first_plan: Plan) -> None:
+        self.first_plan, self.was_full_size = first_plan, False
+        self._warned: set[str] = set()
+
+    def add(self, shortage: Shortage) -> None:
+        """Note a shortage that the run survives; warn of the first of each kind."""
+        self.was_full_size |= shortage.is_full_size(self.first_plan)
+        if shortage.table is None:
+            size, smaller = f"a batch of {shortage.n_lanes} lanes", "smaller batches"
+        else:
+            size, smaller = f"a word table of {shortage.table[0]:,} rows", "a smaller table"
+        if smaller not in self._warned:
+            self._warned.add(smaller)
+            warn(
+                f"The device ran out of memory with {size}. This run goes on with {smaller}; the "
+                "sentences that were under way are run again.",
+                DeviceMemoryWarning,
+            )
+
+
 class Fallback:
     """A plan that was small enough for a device, for some of the runs that follow.
 
-    What took the memory may be gone in the next run, so that one has the full plan again. The
-    more often that fails, the longer is the break until it is tried again.
+    Other programs may free their memory at any time, so the full plan is tried again. The more
+    often it fails in a row, the more runs start with the smaller plan before the next try.
+
+    Args:
+        full: the plan of a device that has enough memory.
     """
 
-    def __init__(self) -> None:
-        self._plan: Plan | None = None
+    def __init__(self, full: Plan) -> None:
+        self._full = full
+        self.forget()
+
+    def forget(self) -> None:
+        """Start the next run with the full plan."""
+        self._plan = self._full
         self._n_left = self._break = 0
 
-    def plan_for_a_run(self, full: Plan) -> Plan:
+    def plan_for_a_run(self) -> Plan:
         """The plan of the next run."""
-        if self._plan is None or not self._n_left:
-            return full
+        if not self._n_left:
+            return self._full
         self._n_left -= 1
         return self._plan
 
-    def take(self, former: Plan, smaller: Plan, full: Plan) -> None:
-        """A run for which ``former`` was too large turned to ``smaller``."""
-        if former is full:
-            self._n_left = self._break
-            self._break = min(_LONGEST_BREAK, 2 * self._break + 1)
-        elif former is not self._plan:  # the run's own plan
+    def learn(self, descent: Descent, last_plan: Plan) -> None:
+        """Learn from a run that came to its end by ``last_plan``.
+
+        Only a run that started with the full plan tells whether there is room for it. If a small
+        run found no room for its few lanes or words, larger runs are not held back.
+        """
+        if descent.first_plan is not self._full:
             return
-        self._plan = smaller
-
-
-def _warn(what: str) -> None:
-    """Say that the run goes on, and how."""
-    warnings.warn(
-        f"The device ran out of memory {what}; the sentences that were under way are run again.",
-        DeviceMemoryWarning,
-        stacklevel=4,
-    )
+        if last_plan is self._full:
+            self.forget()
+        elif descent.was_full_size:
+            self._plan, self._n_left = last_plan, self._break
+            self._break = min(_LONGEST_BREAK, 2 * self._break + 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..sharding import Devices, usual_devices
 from .lanes import take_lanes
+from .plan import n_shards
 
 
 class Placement:
@@ -42,7 +43,7 @@ class Placement:
 
     def n_shards(self, n_lanes: int) -> int:
         """Among how many devices so many lanes are divided."""
-        return self.n_devices if n_lanes and n_lanes % self.n_devices == 0 else 1
+        return n_shards(n_lanes, self.n_devices)
 
     def divide(self, tree: Any, axis: int) -> Any:
         """Arrays along their lanes, if there are enough for all devices; else copies."""

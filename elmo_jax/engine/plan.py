@@ -29,6 +29,11 @@ class Layout(NamedTuple):
     together: bool
 
 
+def n_shards(n_lanes: int, n_devices: int) -> int:
+    """Among how many devices the lanes are divided: all, or one if that leaves a remainder."""
+    return n_devices if n_lanes and n_lanes % n_devices == 0 else 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """The sizes that the engine works with, for one device or for several together.
@@ -77,13 +82,9 @@ class Plan:
         """Lanes of a full call."""
         return self.lane_shapes[-1]
 
-    def n_shards(self, n_lanes: int) -> int:
-        """How many devices divide so many lanes; with fewer than one each, all read the same."""
-        return 1 if n_lanes % self.n_devices else self.n_devices
-
     def layout(self, n_lanes: int) -> Layout:
         """Of a call with so many lanes."""
-        of_one_device = n_lanes // self.n_shards(n_lanes)
+        of_one_device = n_lanes // n_shards(n_lanes, self.n_devices)
         lanes_first = of_one_device >= self.lanes_first_from
         return Layout(lanes_first, self.all_steps, self.together and lanes_first)
 
