@@ -44,16 +44,13 @@ def promotion_for_optax():
 
 
 @pytest.fixture(scope="module")
-def compiled_quickly(request):
-    """In the slow tests alone: compile without LLVM's costly passes.
+def compiled_quickly():
+    """Compile without LLVM's costly passes; all modules but those that ask for it do as users do.
 
-    Everything else compiles as users do. The slow tests of training compile a step in many shapes
-    and run each for milliseconds; what they claim (what is saved, resumed, refused) does not depend
-    on how it was compiled.
+    It is for tests that compile many shapes, run each for milliseconds, and claim something else
+    than numbers: what a training run saves, resumes and refuses, on which device an array is, how a
+    benchmark counts.
     """
-    if request.config.option.markexpr != "slow":
-        yield
-        return
     _disable_optimisations(True)
     yield
     _disable_optimisations(False)

@@ -10,6 +10,8 @@ from fake_peers import FakePeer, questioner
 
 from benchmarks import accelerator, accelerator_job, accelerator_peers, accelerator_steps
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):

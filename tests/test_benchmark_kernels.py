@@ -10,6 +10,8 @@ from jax import lax
 from benchmarks import gpus, hlo, kernels, traces
 from elmo_jax import ElmoError
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):

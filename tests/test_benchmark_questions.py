@@ -14,6 +14,8 @@ from benchmarks import corpus_run, precision, registry, startup, systems
 from benchmarks.watch import idle_device
 from elmo_jax import Elmo
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):

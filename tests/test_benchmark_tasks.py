@@ -18,6 +18,8 @@ from benchmarks.tasks.variants import random_lstm, variants
 from benchmarks.tasks.vectors import sentence_vectors, token_vectors
 from elmo_jax import Elmo, ElmoError
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 # Readers
 
 

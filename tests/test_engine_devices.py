@@ -12,6 +12,8 @@ import pytest
 import elmo_jax
 from elmo_jax.model import init_params
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 PROGRAM = """
 import dataclasses, sys
 import jax, numpy as np

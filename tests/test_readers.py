@@ -228,7 +228,7 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter
     ("content", "said"),
     [
         ("id,text\n1,a\n2,b,c\n", r"line 3: 3 cells, expected 2"),
-        ("id,text\n1\n", r"line 2: 1 cells, expected 2"),
+        ("id,text\n1\n", r"line 2: 1 cell, expected 2"),
         ('id,text\n1,a\n2,"b\nc\n', r"line 3: cannot read the row: unexpected end"),
         ('id,text\n1,"a" b\n', r"line 2: cannot read the row: .* quotes inside it are doubled"),
         ("id,t\n", r"no column 'text'; its first line names: 'id', 't'"),

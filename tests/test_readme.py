@@ -85,6 +85,8 @@ def test_the_file_tree_names_what_is_there():
     internal = {
         "__init__.py",
         "arguments.py",
+        "contents.py",
+        "counting.py",
         "cut_words.py",
         "errors.py",
         "files.py",

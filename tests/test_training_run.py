@@ -390,7 +390,7 @@ def test_cut_words_of_the_validation_text_are_told(text, tmp_path):
             tmp_path / "run", text, n_steps=1, valid_files=tmp_path / "long.txt"
         )
     assert len(warned) == 1
-    assert "1 words of the validation text are longer" in train_command.text(summary)
+    assert "1 word of the validation text is longer" in train_command.text(summary)
 
 
 def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
