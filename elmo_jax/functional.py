@@ -233,4 +233,6 @@ def _one_lane(
 
 
 def _real(lengths: jax.Array, char_ids: jax.Array) -> jax.Array:
-    return (jnp.arange(char_ids.shape[1])[None] < lengths[:, None])[:, None, :, None]
+    return (jnp.arange(char_ids.shape[1], dtype=jnp.int32)[None] < lengths[:, None])[
+        :, None, :, None
+    ]

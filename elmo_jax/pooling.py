@@ -26,7 +26,7 @@ def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
         length: int, at most T.
         pooling: "mean" or "max".
     """
-    real_T1 = (jnp.arange(vectors_TD.shape[0]) < length)[:, None]
+    real_T1 = (jnp.arange(vectors_TD.shape[0], dtype=jnp.int32) < length)[:, None]
     if pooling == "mean":
         n_tokens = jnp.maximum(length, 1).astype(vectors_TD.dtype)
         return jnp.where(real_T1, vectors_TD, 0).sum(axis=0) / n_tokens

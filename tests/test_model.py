@@ -286,9 +286,10 @@ class Tagger(nn.Module):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("promotion_for_optax")
 def test_a_flax_model_with_a_bilm_inside_learns(plain):
     char_ids, lengths = elmo_jax.encode_batch(SENTENCES, plain.config)
-    real = np.arange(char_ids.shape[1])[None] < lengths[:, None]
+    real = (np.arange(char_ids.shape[1])[None] < lengths[:, None]).astype(np.float32)
     is_short = (char_ids != 261).sum(axis=2) < 6
     tagger, optimizer = Tagger(plain.config), optax.adam(1e-2)
     params = compiled_init(tagger, char_ids, lengths)

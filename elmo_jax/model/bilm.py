@@ -93,7 +93,7 @@ class BiLM(nn.Module):
             backward output side by side. Zeros at padding.
         """
         n_tokens = char_ids_TC.shape[0]
-        position_T = jnp.arange(n_tokens)
+        position_T = jnp.arange(n_tokens, dtype=jnp.int32)
         length = n_tokens if length is None else length
         n_lstm_layers = (n_output_layers or self.config.n_output_layers) - 1
 
@@ -123,7 +123,7 @@ class BiLM(nn.Module):
         """
         tokens_TP = self.encode_words(char_ids_TC)
         bos_P, eos_P = self.encode_words(boundary_ids(self.config))
-        position_T = jnp.arange(tokens_TP.shape[0] + 2)
+        position_T = jnp.arange(tokens_TP.shape[0] + 2, dtype=jnp.int32)
         read_TP = jnp.concatenate([bos_P[None], tokens_TP, jnp.zeros_like(eos_P)[None]])
         read_TP = jnp.where((position_T == length + 1)[:, None], eos_P[None], read_TP)
         real_T = position_T < length + 2

@@ -46,7 +46,8 @@ def scalar_mix(
     """
     check_process()
     layers = jnp.asarray(layers)
-    weights = jnp.asarray(weights, jnp.result_type(layers, jnp.float32))
+    # float32 at least; written out, so that it also holds under strict promotion.
+    weights = jnp.asarray(weights, jnp.float64 if layers.dtype == jnp.float64 else jnp.float32)
     gamma = jnp.asarray(gamma, weights.dtype)
     if layers.ndim != 4 or weights.ndim not in (1, 2) or weights.shape[-1] != layers.shape[1]:
         raise ElmoError(
