@@ -106,6 +106,7 @@ def test_every_compiled_function_is_listed_with_what_it_takes(ask, capsys):
     assert "**step**, 32 tokens a call" in shown and "others" in shown
 
 
+@pytest.mark.slow
 def test_training_is_one_of_the_functions(ask, monkeypatch):
     from benchmarks import compiled
 

@@ -306,6 +306,7 @@ def test_a_layer_alone_is_the_same_on_an_accelerator(tiny):
             np.testing.assert_allclose(one, layers[layer], atol=SAME_WORD_TOLERANCE * 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
 def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
     sentences = real_sentences[:100]

@@ -139,6 +139,7 @@ def test_an_elmo_works_inside_a_mesh_of_the_users(devices):
     assert len([begun, *suspended]) == 3  # outside again
 
 
+@pytest.mark.slow
 @needs_set_mesh
 def test_the_functions_work_inside_a_mesh_of_the_users():
     config = elmo_jax.ElmoConfig.preset("tiny")

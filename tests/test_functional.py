@@ -241,6 +241,7 @@ def compilations():
     jax.monitoring.clear_event_listeners()
 
 
+@pytest.mark.slow
 def test_batches_of_sixty_lengths_are_compiled_once_for_each_size(
     elmo, outputs, pooled, with_state, compilations
 ):
@@ -275,6 +276,7 @@ def test_padding_changes_the_vectors_of_words_by_rounding_at_most(elmo, batch, o
     np.testing.assert_array_equal(vectors[4:], 0)
 
 
+@pytest.mark.slow
 def test_sentences_that_only_fill_a_batch_have_no_gradient(elmo):
     def loss(params, char_ids, lengths):
         layers = elmo_jax.layer_outputs(params, char_ids, lengths, config=elmo.config)

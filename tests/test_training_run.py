@@ -290,6 +290,7 @@ def test_a_run_that_trains_anew_tells_its_own_call(trained, text, tmp_path):
     assert json.loads((output / "summary.json").read_text())["seconds"] == summary["seconds"]
 
 
+@pytest.mark.slow
 def test_a_longer_run_does_not_tell_the_perplexity_of_an_older_step(text, tmp_path):
     output, config = tmp_path / "run", tmp_path / "run" / "model" / "config.json"
     validated = training_run.run(output, text, n_steps=2, valid_files=text)
