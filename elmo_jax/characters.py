@@ -108,7 +108,7 @@ def encode_batch(
     char_ids = np.zeros((n_sentences, n_tokens, words_UC.shape[1]), np.int32)
     char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = words_UC[slots]
     cut = CutWords(config.max_characters_per_token)
-    is_cut = are_cut(words, cut.width)
-    cut.add(len(slots), [words[slot] for slot in slots if is_cut[slot]])
+    where_cut = np.flatnonzero(are_cut(words, cut.width)[slots])
+    cut.add(len(slots), len(where_cut), words[slots[where_cut[0]]] if len(where_cut) else "")
     cut.warn()
     return char_ids, lengths_B

@@ -184,13 +184,15 @@ def binary_kind(head: bytes) -> tuple[str, str]:
 def _is_binary(head: bytes) -> bool:
     """Whether a head without NUL bytes is neither UTF-8 nor text in another encoding."""
     n_control = len(head) - len(head.translate(None, _CONTROL))
-    if n_control < _LEAST_CONTROL_SHARE * len(head) or not n_control:
-        return False
+    return n_control > 0 and n_control >= _LEAST_CONTROL_SHARE * len(head) and not _is_utf8(head)
+
+
+def _is_utf8(head: bytes) -> bool:
     try:  # the head may end inside a character
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return True
-    return False
+        return False
+    return True
 
 
 def other_encoding(head: bytes) -> str:
@@ -205,11 +207,7 @@ def other_encoding(head: bytes) -> str:
 
 def _is_utf8_with_few_nuls(head: bytes) -> bool:
     """In UTF-16 every second byte of ASCII is NUL, and other text is hardly ever UTF-8 as well."""
-    try:  # the head may end inside a character
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return 4 * head.count(0) < len(head)
+    return _is_utf8(head) and 4 * head.count(0) < len(head)
 
 
 def _unmarked_encoding(head: bytes) -> str:

@@ -33,12 +33,12 @@ class CutWords:
     n_cut: int = 0
     example: str = ""
 
-    def add(self, n_words: int, cut: Sequence[str]) -> None:
-        """Count words, those among them that are cut by name."""
-        if cut and not self.n_cut:
-            self.example = cut[0]
+    def add(self, n_words: int, n_cut: int, example: str) -> None:
+        """Count words, and those among them that are cut; ``example`` is one of these."""
+        if n_cut and not self.n_cut:
+            self.example = example
         self.n_words += n_words
-        self.n_cut += len(cut)
+        self.n_cut += n_cut
 
     def add_sentence(self, words: Sequence[str]) -> int:
         """Look at the words of a sentence and count them.
@@ -51,14 +51,13 @@ class CutWords:
             cut = []  # the usual case, at the speed of C
         else:
             cut = [word for word in words if _is_cut(word, self.width - 2)]
-        self.add(len(words), cut)
+        self.add(len(words), len(cut), cut[0] if cut else "")
         return len(cut)
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
         """Count words by how often each occurs."""
         for word, n in counts.items():
-            cut = _is_cut(word, self.width - 2)
-            self.add(n, [word] * n if cut else [])
+            self.add(n, n if _is_cut(word, self.width - 2) else 0, word)
 
     def warn(self, text: str = "", *, so_far: bool = False) -> None:
         """Give a WordsCutWarning if any word is cut.

@@ -129,23 +129,26 @@ def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     from ..files import shown_size
 
-    blank, found = summary["blank_lines"], summary["parts_found"]
-    kept = ""
-    if blank:
-        as_what = "an empty sentence" if blank == 1 else "empty sentences"
-        kept = f" ({counted(blank, 'blank line')} kept as {as_what})"
-    cut = summary["words_cut"]
-    not_whole = f" ({cut:,} longer than the model reads)" if cut else ""
-    told = (
-        f"{summary['output']}: {counted(summary['sentences'], 'sentence')}{kept}, "
+    n_blank, n_resumed, n_cut = (
+        summary[name] for name in ("blank_lines", "parts_found", "words_cut")
+    )
+    blank_lines = ""
+    if n_blank:
+        as_what = "an empty sentence" if n_blank == 1 else "empty sentences"
+        blank_lines = f" ({counted(n_blank, 'blank line')} kept as {as_what})"
+    not_whole = f" ({n_cut:,} longer than the model reads)" if n_cut else ""
+    message = (
+        f"{summary['output']}: {counted(summary['sentences'], 'sentence')}{blank_lines}, "
         f"{counted(summary['tokens'], 'token')}{not_whole}, {shown_size(summary['bytes'])}, "
         f"{counted(round(summary['tokens_per_second']), 'token')}/s"
     )
-    if found:
-        told += f"; {counted(found, 'part')} {'was' if found == 1 else 'were'} there before"
+    if n_resumed:
+        message += (
+            f"; {counted(n_resumed, 'part')} {'was' if n_resumed == 1 else 'were'} there before"
+        )
     if not summary["finished"]:
-        told += (
+        message += (
             f"\nshard {summary['shard']} is finished. When all are: "
             f"elmo-jax merge {summary['output']}"
         )
-    return told
+    return message

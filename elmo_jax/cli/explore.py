@@ -8,6 +8,7 @@ from typing import Any
 
 from ..counting import counted
 from ..errors import ElmoError
+from ..ranges import check_count
 from .model import add_model_arguments, model_files, open_elmo
 from .reading import add_text_arguments, input_files, reading
 
@@ -51,8 +52,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     refuse_input(target, [*input_files(args), *model_files(args)])
     refuse_existing(target, args.overwrite)
-    if args.max < 1:
-        raise ElmoError(f"Expected --max of at least 1, got {args.max}.")
+    check_count(args.max, "--max")
     read = reading(args)
     found = find_occurrences(args.word, read(), most=args.max, exact=args.exact)
     elmo, n_words = open_elmo(args), sum(len(each.words) for each in found)
@@ -81,12 +81,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
-    drawn, found = summary["drawn"], summary["occurrences"]
-    layers = counted(summary["layers"], "layer")
-    if drawn == found:
-        return f"{summary['output']}: {counted(drawn, 'occurrence')}, {layers}"
-    told = f"{drawn:,} of {counted(found, 'occurrence')}, taken at even distances"
-    return f"{summary['output']}: {told}, {layers}"
+    n_drawn, n_all = summary["drawn"], summary["occurrences"]
+    occurrences = counted(n_all, "occurrence")
+    if n_drawn < n_all:
+        occurrences = f"{n_drawn:,} of {occurrences}, taken at even distances"
+    return f"{summary['output']}: {occurrences}, {counted(summary['layers'], 'layer')}"
 
 
 def _source(args: argparse.Namespace) -> str:

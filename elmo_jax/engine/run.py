@@ -144,7 +144,8 @@ class Run:
         # Sentences that are run again were counted before.
         n_before = int(lengths[numbers < self._n_counted].sum())
         where_cut = n_before + np.flatnonzero(self.table.is_cut[rows[n_before:]])
-        self._cut.add(len(words) - n_before, [words[place] for place in where_cut.tolist()])
+        example = words[where_cut[0]] if len(where_cut) else ""
+        self._cut.add(len(words) - n_before, len(where_cut), example)
         self._n_counted = max(self._n_counted, int(numbers[-1]) + 1)
 
     def start_again(self, table: WordTable, plan: Plan) -> None:

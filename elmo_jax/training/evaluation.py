@@ -255,7 +255,9 @@ def _count_cut(taken: Taken, lexicon: Lexicon, cut: CutWords) -> None:
     """Count the words that one direction reads, among them those that are cut."""
     is_read = np.arange(taken.inputs.shape[1])[None] < taken.n_real[:, None]
     numbers = taken.inputs[is_read & (taken.inputs > END)]
-    cut.add(len(numbers), lexicon.words(numbers[lexicon.are_cut(numbers)]))
+    cut_numbers = numbers[lexicon.are_cut(numbers)]
+    example = lexicon.words(cut_numbers[:1])
+    cut.add(len(numbers), len(cut_numbers), example[0] if example else "")
 
 
 def _exp(loss: float) -> float:
