@@ -105,7 +105,7 @@ def _write(path: Path, layout: Layout, records: list[Record], sizes: dict[str, i
 
 
 def _results(layout: Layout, records: list[Record]) -> Results:
-    """The records with random vectors, of which those of one length share an array."""
+    """The records with random vectors; records of one length share an array."""
     rng = np.random.default_rng(0)
     arrays: dict[int, np.ndarray] = {}
     for record in records:

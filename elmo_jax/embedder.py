@@ -177,8 +177,8 @@ class Elmo:
         """Embed any number of sentences, one result after the other, in bounded memory.
 
         Args:
-            sentences: an iterable of lists of words, of which none is an empty string; it is read
-                as results are taken.
+            sentences: an iterable of lists of words; an empty string is no word. It is read as
+                results are taken.
             layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
                 Layers above the highest that is needed are not computed.
             pooling: None for a vector a token; "mean" or "max" for one a sentence.

@@ -56,19 +56,23 @@ def broken(records, n):
 
 
 def test_parts_are_cut_by_tokens_and_blank_sentences_count():
-    parts = survey(RECORDS, 12).parts
+    parts = survey(RECORDS, 12, width=50).parts
     assert [sum(column) for column in zip(*[part[:2] for part in parts], strict=True)] == [
         len(RECORDS),
         TOKENS,
     ]
     assert len(parts) > 5 and max(part.tokens for part in parts) <= 12
-    assert [part.sentences for part in survey([Record([], "")] * 30, 12).parts] == [12, 12, 6]
+    assert [part.sentences for part in survey([Record([], "")] * 30, 12, width=50).parts] == [
+        12,
+        12,
+        6,
+    ]
     long = [Record(["a"] * n, "") for n in (3, 50, 3)]
-    assert [part.tokens for part in survey(long, 12).parts] == [3, 50, 3]
+    assert [part.tokens for part in survey(long, 12, width=50).parts] == [3, 50, 3]
 
 
 def test_chosen_parts_are_those_of_the_survey():
-    parts = survey(RECORDS, 12).parts
+    parts = survey(RECORDS, 12, width=50).parts
     every = dict((n, list(part)) for n, part in chosen_parts(RECORDS, parts, range(len(parts))))
     assert [record for part in every.values() for record in part] == RECORDS
     some = [(n, list(part)) for n, part in chosen_parts(RECORDS, parts, [1, 2, 5])]
@@ -76,7 +80,7 @@ def test_chosen_parts_are_those_of_the_survey():
 
 
 def test_an_input_that_changes_meanwhile_is_refused():
-    parts = survey(RECORDS, 12).parts
+    parts = survey(RECORDS, 12, width=50).parts
     for changed in (RECORDS[:-1], [*RECORDS[:-1], RECORDS[0]]):
         with pytest.raises(ElmoError, match="has changed"):
             for _, part in chosen_parts(changed, parts, range(len(parts))):
@@ -86,7 +90,7 @@ def test_an_input_that_changes_meanwhile_is_refused():
 def test_refused_blank_lines_are_listed():
     blank = [Record([], "", None, "a.txt", n) for n in range(1, 16)]
     with pytest.raises(ElmoError, match=r"a\.txt has blank lines: 1, 2, .* and 5 more"):
-        survey(blank, strict=True)
+        survey(blank, width=50, strict=True)
 
 
 def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
@@ -98,7 +102,7 @@ def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
     assert len(told) == 1
     with np.load(tmp_path / "a.npz") as found:
         assert found["keys"].tolist() == [key or "" for key in keys]
-    assert survey(RECORDS).duplicate_keys == 0
+    assert survey(RECORDS, width=50).duplicate_keys == 0
 
 
 def test_a_word_with_a_space_is_warned_of_once_a_corpus(tmp_path):

@@ -58,7 +58,7 @@ class Survey:
     longest_key: int
     blank: int
     cut: CutWords
-    duplicate_keys: int = 0
+    duplicate_keys: int
 
     @property
     def sentences(self) -> int:
@@ -75,7 +75,7 @@ def survey(
     records: Iterable[Record],
     part_tokens: int = PART_TOKENS,
     *,
-    width: int = 50,
+    width: int,
     strict: bool = False,
 ) -> Survey:
     """Read a corpus once.

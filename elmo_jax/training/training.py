@@ -276,7 +276,7 @@ def _open_run(
     if record is not None:
         check_same(record, description, folder.path)
         words = Vocabulary.read(folder.vocabulary)
-        if record.get("vocabulary") not in (None, vocabulary_record(words)):
+        if record["vocabulary"] != vocabulary_record(words):
             raise ElmoError(
                 f"{folder.vocabulary} is not what the run was started with; its softmax belongs to "
                 "other words. Put the file back, or start another run in another folder."
