@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from elmo_jax import ElmoError
-from elmo_jax.readers import Record
-from elmo_jax.writers import Layout, Results, writer_for
+from elmo_jax.corpus.writers import Layout, Results, writer_for
+from elmo_jax.text.readers import Record
 
 from .arguments import setting
 from .measure import Spread, interleave, ratios
