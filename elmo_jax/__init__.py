@@ -13,8 +13,7 @@ from . import forking as _forking  # noqa: F401  (it watches for forks from now 
 
 if TYPE_CHECKING:
     from . import corpus, explore, pretrained, text, training
-    from .checkpoint import save
-    from .checkpoint.loading import load
+    from .checkpoint import load, save
     from .embedder import Elmo
     from .errors import (
         DeviceMemoryWarning,
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "checkpoint": ("save",),
-    "checkpoint.loading": ("load",),
+    "checkpoint": ("load", "save"),
     "embedder": ("Elmo",),
     "errors": (
         "DeviceMemoryWarning",

@@ -12,20 +12,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from .checkpoint.loading import load
+from .checkpoint import load
 from .engine import Engine, Request
 from .errors import ElmoError
 from .forking import check_process
 from .lanes.devices import check_devices
-from .model.config import ElmoConfig
+from .model.config import DTYPES, ElmoConfig
 from .model.layers import Layers, check_pooling, select_layers
 from .model.parameters import Params, check_params, model_digest
 from .model.precision import check_precision
 from .text.cut_words import CutWords
 from .text.sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
 from .text.tokenizers import Tokenizer
-
-DTYPES = ("float32", "float16")
 
 _Path = str | os.PathLike[str]
 

@@ -10,6 +10,16 @@ from typing import Any
 from ..errors import ElmoError
 from . import options as options_json
 
+# What users choose from, here because the command line must not import JAX to print its help.
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""How matrix products are computed, see ``model.precision``."""
+
+POOLINGS = ("mean", "max")
+"""How the vectors of a sentence's tokens become one."""
+
+DTYPES = ("float32", "float16")
+"""How numbers are stored: vectors, and the parameters of a native model."""
+
 _ACTIVATIONS = ("relu", "tanh")
 
 

@@ -44,11 +44,10 @@ class Dataset:
     transposed: bool = False
     optional: bool = False
 
-    def shape_problem(self, shape: tuple[int, ...]) -> bool:
-        """Whether a dataset of this shape does not fit."""
-        return len(shape) != len(self.shape) or any(
-            expected is not None and expected != found
-            for expected, found in zip(self.shape, shape, strict=True)
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a dataset may have this shape."""
+        return len(shape) == len(self.shape) and all(
+            expected in (None, size) for expected, size in zip(self.shape, shape, strict=True)
         )
 
     def to_params(self, array: np.ndarray) -> dict[Path, np.ndarray]:
@@ -168,7 +167,7 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
             if array is None:
                 if not dataset.optional:
                     problems.append(f"{name} is missing, expected {expected.shape}")
-            elif expected.shape_problem(np.shape(array)):
+            elif not expected.fits(np.shape(array)):
                 problems.append(f"{name} is {np.shape(array)}, expected {expected.shape}")
     problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
     if problems:
