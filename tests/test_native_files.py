@@ -57,7 +57,7 @@ def test_missing_and_unexpected_fields_are_named_at_once(native):
 
     edit_json(native / "config.json", change)
     assert message_of(load, native) == (
-        f"{native / 'config.json'}: its 'config' describes no ELMo: filters is missing; "
+        f"{native / 'config.json'}: its 'config' does not describe an ELMo: filters is missing; "
         "n_layers is missing; colour is unexpected."
     )
 

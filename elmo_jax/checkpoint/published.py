@@ -55,7 +55,7 @@ def read_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
     names = sorted(file.name for file in folder.iterdir() if file.is_file())
     if "options.json" not in names:
         raise ElmoError(
-            f"{folder} does not hold a model: expected config.json and model.safetensors, or "
+            f"{folder} holds no model: expected config.json and model.safetensors, or "
             f"options.json and an HDF5 file; found {_listed(names)}."
         )
     weights = [name for name in WEIGHT_NAMES if name in names][:1] or _hdf5_names(names)
