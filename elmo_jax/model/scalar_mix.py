@@ -30,7 +30,7 @@ def scalar_mix(
         gamma: a scalar, or float [M].
         layers: float32 [B, L, T, D].
         mask: bool [B, T], False at padding; None if nothing is padded.
-        do_layer_norm: normalise each layer first, with one mean and one variance over all dimensions
+        do_layer_norm: first normalise each layer, with one mean and one variance for all dimensions
             of all positions in ``mask``, in the whole batch, so that a sentence's result depends
             on its batch. bilm-tf does so over the words; AllenNLP counts BOS and EOS too: give
             layers with ``boundaries`` and a mask that has them.
