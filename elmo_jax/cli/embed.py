@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import counted
-from ..text.readers import FORMATS
+from ..text.readers import TEXT_FORMATS
 from .model import add_model_arguments, layers_argument, model_files, note, open_elmo
 from .words import add_tokenizer_arguments, tokenizer_of
 
@@ -32,7 +32,7 @@ def _add_input(group: argparse._ArgumentGroup) -> None:
         "is read as often as it is named, a pattern adds those that are not named; "
         ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst",
     )
-    add("--input-format", choices=FORMATS, help="of all files (default: by their suffixes)")
+    add("--input-format", choices=TEXT_FORMATS, help="of all files (default: by their suffixes)")
     tables = "of JSON lines, Parquet, CSV and TSV"
     add("--column", metavar="NAME", help=f"{tables}: that with the sentences")
     add("--key-column", metavar="NAME", help=f"{tables}: that with their keys")
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: for an input, a model or an output that cannot be used; finished parts stay.
     """
     from ..corpus import PART_TOKENS, embed_corpus
-    from ..corpus.finishing import check_target
+    from ..corpus.merging import check_target
     from ..files import refuse_input
     from ..text.readers import Records
 

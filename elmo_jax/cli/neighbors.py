@@ -79,7 +79,7 @@ def text(summary: dict[str, Any]) -> str:
 
 def _queries(args: argparse.Namespace, read: Read) -> Sequence[Occurrence]:
     from ..explore import find_occurrences, occurrence_in
-    from ..explore.occurrences import occurrences
+    from ..explore.occurrences import iter_occurrences
 
     if args.sentence is not None:
         (words,) = tokenize([args.sentence], tokenizer_of(args))
@@ -89,7 +89,7 @@ def _queries(args: argparse.Namespace, read: Read) -> Sequence[Occurrence]:
     if not re.fullmatch("0*[1-9][0-9]*", args.occurrence):
         raise ElmoError(f"Expected --occurrence as a number from 1 or each, got {args.occurrence}.")
     count = 0
-    for count, found in enumerate(occurrences(args.word, read(), exact=args.exact), start=1):
+    for count, found in enumerate(iter_occurrences(args.word, read(), exact=args.exact), start=1):
         if count == int(args.occurrence):
             return [found]
     raise ElmoError(

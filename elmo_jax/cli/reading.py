@@ -48,10 +48,10 @@ def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False)
 
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how the file is read."""
-    from ..text.readers import FORMATS
+    from ..text.readers import TEXT_FORMATS
 
     add = parser.add_argument
-    add("--input-format", choices=FORMATS, help="of the text (default: by its suffix)")
+    add("--input-format", choices=TEXT_FORMATS, help="of the text (default: by its suffix)")
     add("--column", metavar="NAME", help="of a table (CSV, JSON lines, …): that with the sentences")
 
 
