@@ -134,11 +134,7 @@ def _locate_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
 
 
 def check_target(target: Path, overwrite: bool) -> None:
-    """Check before the work that the output can be written.
-
-    Raises:
-        ElmoError: if it exists already, is a folder, or would lie in a folder that does not exist.
-    """
+    """Raise ElmoError, before the work, if the output cannot be written or exists already."""
     if target.is_dir():
         raise ElmoError(f"Cannot write {target}: it is a folder.")
     if not target.absolute().parent.is_dir():
@@ -152,8 +148,7 @@ def write_output(
 ) -> None:
     """Write the output inside the folder of parts, then give it its name.
 
-    Raises:
-        ElmoError: if the output has come to exist meanwhile.
+    Raises ElmoError if the output has come to exist meanwhile.
     """
     writer_for(target).write(folder.whole, job.layout, results)
     sync(folder.whole)
@@ -173,16 +168,7 @@ def join_parts(
     overwrite: bool,
     progress: bool,
 ) -> None:
-    """Put the output together from all parts.
-
-    Args:
-        target: the output.
-        folder: its own folder of parts, in which it is put together.
-        job: the job of the parts.
-        folder_of_part: for each part, the folder that has it.
-        overwrite: replace an existing output.
-        progress: show a bar.
-    """
+    """Put the output together in its folder, from parts that may lie in other folders."""
     results = itertools.chain.from_iterable(
         source.read(job, number) for number, source in enumerate(folder_of_part)
     )

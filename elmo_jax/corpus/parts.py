@@ -58,13 +58,8 @@ class PartsFolder:
     ) -> Iterator[None]:
         """Make the folder, or continue in it: alone, or beside processes with other shards.
 
-        After an error the folder is removed if it has no finished part and no other shard can be
-        using it.
-
-        Args:
-            job: the job that the parts belong to.
-            shard: the shard of this process.
-            restart: first remove the shard's parts; all parts, if they are of another job.
+        ``restart`` first removes the shard's parts, or all parts if they are of another job. After
+        an error the folder goes if it has no finished part and no other shard can be using it.
 
         Raises:
             ElmoError: if the folder cannot be made, holds something else, or is in use.
@@ -199,11 +194,7 @@ def _stamp(path: Path) -> list[int]:
 
 @contextlib.contextmanager
 def _locked(file: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock on ``file``, which is created.
-
-    Raises:
-        ElmoError: if another process holds it.
-    """
+    """Hold a lock on ``file``, which is created. Raises ElmoError if another process holds it."""
     if os.name == "nt":  # Windows could not remove the open file with the folder
         yield
         return
@@ -218,10 +209,7 @@ def _locked(file: Path, *, shared: bool = False) -> Iterator[None]:
 def write_part(path: Path, label: dict[str, object], results: RecordVectors) -> None:
     """Write a part. The file appears when it is complete and on the disk.
 
-    Args:
-        path: the file.
-        label: tells this part from any other; ready for JSON.
-        results: the records with their vectors.
+    ``label`` tells this part from any other, ready for JSON.
     """
     lines: list[str] = []
     with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -246,11 +234,7 @@ def is_part(path: Path, label: dict[str, object]) -> bool:
 
 
 def read_part(path: Path, layout: FileLayout) -> Iterator[tuple[Record, np.ndarray]]:
-    """Read what ``write_part`` wrote, record by record.
-
-    Raises:
-        ElmoError: if the file is damaged.
-    """
+    """Read a part record by record. Raises ElmoError if the file is damaged."""
     with contextlib.ExitStack() as stack:
         try:
             archive = stack.enter_context(zipfile.ZipFile(path))

@@ -93,30 +93,35 @@ class Survey:
             WhitespaceWarning: for the first word that holds whitespace.
         """
         check_count(part_tokens, "part_tokens")
-        parts: list[Part] = []
+        parts: list[_PartBuilder] = []
         blank_lines: list[tuple[str, int]] = []
         text_bytes = longest_key = 0
-        cutter, keys = _PartCutter(part_tokens), _KeyCounter()
-        sentence_checker, cut_words = SentenceChecker(), CutWords(width)
+        sentence_checker, cut_words, keys = SentenceChecker(), CutWords(width), _KeyCounter()
         for record in records:
             _check_type(record)
             where = f"{record.file}, line {record.number}"
             sentence_checker.check(record.words, where)
             _check_key(record, where)
             keys.add(record, where)
-            parts += cutter.add(record, cut_words.add_sentence(record.words))
+            if not parts or parts[-1].size + _size(record) > part_tokens:
+                parts.append(_PartBuilder())
+            parts[-1].add(record, words_cut=cut_words.add_sentence(record.words))
             text_bytes += _text_bytes(record, where)
             longest_key = max(longest_key, len(record.key or ""))
             if not record.words:
                 blank_lines.append((record.file, record.number))
-        parts += cutter.finish()
         if not parts:
             raise ElmoError("The input is empty: expected at least one sentence.")
         if strict and blank_lines:
             raise ElmoError(_blank_lines_message(blank_lines))
         keys.warn()
         return cls(
-            tuple(parts), text_bytes, longest_key, len(blank_lines), cut_words, keys.n_duplicates
+            parts=tuple(part.build() for part in parts),
+            text_bytes=text_bytes,
+            longest_key=longest_key,
+            blank=len(blank_lines),
+            cut_words=cut_words,
+            duplicate_keys=keys.n_duplicates,
         )
 
 
@@ -162,34 +167,27 @@ def _records_of_part(stream: Iterator[Record], number: int, part: Part) -> Itera
         )
 
 
-class _PartCutter:
-    """Collects records until a part is full."""
+class _PartBuilder:
+    """A part that records are added to."""
 
-    def __init__(self, part_tokens: int) -> None:
-        self._part_tokens = part_tokens
-        self._start_part()
+    def __init__(self) -> None:
+        self.sentences = self.tokens = self.words_cut = self.size = 0
+        self.digest = hashlib.sha256()
 
-    def _start_part(self) -> None:
-        self._sentences = self._tokens = self._words_cut = self._size = 0
-        self._digest = hashlib.sha256()
+    def add(self, record: Record, words_cut: int) -> None:
+        self.sentences += 1
+        self.tokens += len(record.words)
+        self.words_cut += words_cut
+        self.size += _size(record)
+        self.digest.update(record.line().encode("utf-8"))
 
-    def add(self, record: Record, words_cut: int) -> Iterator[Part]:
-        """Count a record; yields the part before it if the record does not fit in."""
-        # A blank record counts as one token: else a part could hold any number of them.
-        size = max(1, len(record.words))
-        if self._sentences and self._size + size > self._part_tokens:
-            yield from self.finish()
-        self._sentences += 1
-        self._tokens += len(record.words)
-        self._words_cut += words_cut
-        self._size += size
-        self._digest.update(record.line().encode("utf-8"))
+    def build(self) -> Part:
+        return Part(self.sentences, self.tokens, self.words_cut, self.digest.hexdigest())
 
-    def finish(self) -> Iterator[Part]:
-        """Yield the unfinished part, if there is one."""
-        if self._sentences:
-            yield Part(self._sentences, self._tokens, self._words_cut, self._digest.hexdigest())
-            self._start_part()
+
+def _size(record: Record) -> int:
+    # A blank record counts as one token: else a part could hold any number of them.
+    return max(1, len(record.words))
 
 
 class _KeyCounter:

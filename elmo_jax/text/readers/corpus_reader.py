@@ -72,13 +72,7 @@ class Records:
     """A corpus that can be read any number of times, in bounded memory. Made by ``of``.
 
     Attributes:
-        files: in order; "-" is standard input, copied to ``stdin``.
-        format: one of TEXT_FORMATS for all files; None takes each file's from its suffix.
-        column: the column with the sentences, in JSON lines, Parquet, CSV and TSV.
-        key_column: the column with their keys, if any.
-        split: the tokenizer.
-        running_text: the language code of plain text that is split into sentences, if any.
-        stdin: a copy of standard input.
+        files: in order; "-" is standard input, of which ``stdin`` is a copy.
         warned_files: names of files that need no more warnings of unusual spaces.
 
     Example:

@@ -39,15 +39,10 @@ class Record(NamedTuple):
 
 
 class SourceFile(NamedTuple):
-    """A file that is read, and how its contents become records.
+    """A file that is read, and how its contents become records. See ``Records.of``.
 
     Attributes:
         name: of the file, for errors.
-        column: the column with the sentences, in formats with columns.
-        key_column: the column with their keys, if any.
-        split: the tokenizer.
-        running_text: the language code of plain text that must be split into sentences; None if
-            every line is a sentence.
         may_be_another_format: whether neither the user nor the suffix says that it is plain text.
         warned_files: names of files that need no more warnings of unusual spaces.
     """
@@ -56,9 +51,9 @@ class SourceFile(NamedTuple):
     column: str | None
     key_column: str | None
     split: Tokenizer
-    running_text: str | None = None
-    may_be_another_format: bool = False
-    warned_files: set[str] | None = None
+    running_text: str | None
+    may_be_another_format: bool
+    warned_files: set[str]
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
         """An error that names the line or row."""
@@ -71,7 +66,6 @@ class SourceFile(NamedTuple):
         words = self.split(trimmed) if trimmed else []
         if (
             self.split is str.split
-            and self.warned_files is not None
             and self.name not in self.warned_files
             and warn_of_other_spaces(trimmed, f"{self.name}, line {number}")
         ):
