@@ -23,7 +23,7 @@ from .model.parameters import Params, check_params, model_digest
 from .model.precision import check_precision
 from .text.cut_words import CutWords
 from .text.sentences import (
-    check_not_a_string,
+    check_collection,
     check_sentences,
     check_strings,
     checked_sentences,
@@ -204,7 +204,7 @@ class Elmo:
             WordsCutWarning: once, as soon as words come that are longer than the model reads.
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        check_not_a_string(sentences)
+        check_collection(sentences)
         if cut_words is not None:
             return self._engine.run(checked_sentences(sentences), request, cut_words)
         cut = self._count_of_cut_words()
@@ -424,7 +424,7 @@ def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | Non
 
 
 def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
-    check_not_a_string(sentences)
+    check_collection(sentences)
     listed = list(sentences)
     check_sentences(listed)
     return listed

@@ -14,7 +14,7 @@ from ..embedder import Elmo
 from ..errors import ElmoError
 from ..files import atomic_file
 from ..model.layers import Layers
-from ..text.sentences import CheckedWords, check_not_a_string, check_sentences
+from ..text.sentences import CheckedWords, check_collection, check_sentences
 from .drawing import FIGURE_SUFFIXES, new_figure, plain, save_figure
 from .occurrences import unit_vectors
 
@@ -61,7 +61,7 @@ def sentence_similarity(
         ElmoError: for an unknown layer or pooling, or bad sentences.
     """
     _check_one_layer(layer)
-    check_not_a_string(sentences)
+    check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]

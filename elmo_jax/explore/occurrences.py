@@ -10,7 +10,7 @@ import numpy as np
 from ..embedder import Elmo
 from ..errors import ElmoError, check_count
 from ..text.cut_words import CutWords
-from ..text.sentences import CheckedWords, SentenceChecker, check_not_a_string
+from ..text.sentences import CheckedWords, SentenceChecker, check_collection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +156,7 @@ def checked_with_labels(
     sentences: Iterable[Sequence[str] | Labelled],
 ) -> Iterator[tuple[Sequence[str], str | None]]:
     """Sentences with their labels, each checked."""
-    check_not_a_string(sentences)
+    check_collection(sentences)
     checker = SentenceChecker()
     for number, sentence in enumerate(sentences):
         words, label = (

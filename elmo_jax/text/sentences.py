@@ -47,7 +47,7 @@ def check_sentence(sentence: Any, where: str = "the sentence") -> None:
 
 def check_sentences(sentences: Any) -> None:
     """Raise ElmoError unless ``sentences`` is an iterable of sentences; warn once of a space."""
-    check_not_a_string(sentences)
+    check_collection(sentences)
     for _ in checked_sentences(sentences):
         pass
 
@@ -98,7 +98,7 @@ def check_strings(items: Any, where: str) -> None:
         raise ElmoError(_not_words(items, where)) from None
 
 
-def check_not_a_string(sentences: Any) -> None:
+def check_collection(sentences: Any) -> None:
     """Raise ElmoError unless ``sentences`` can be a collection of sentences, in order.
 
     Refused are a string, a mapping or table (which iterates over the names of its columns), a set,
@@ -145,7 +145,7 @@ def tokenize(texts: Any, tokenizer: Tokenizer | str | None = None) -> Iterator[S
     Raises:
         ElmoError: if ``texts`` is a string or cannot be iterated; for an unknown tokenizer.
     """
-    check_not_a_string(texts)
+    check_collection(texts)
     return _tokenize_each(texts, resolve_tokenizer(tokenizer))
 
 
