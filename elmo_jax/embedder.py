@@ -22,7 +22,13 @@ from .model.layers import Layers, check_pooling, select_layers
 from .model.parameters import Params, check_params, model_digest
 from .model.precision import check_precision
 from .text.cut_words import CutWords
-from .text.sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
+from .text.sentences import (
+    check_collection,
+    check_sentences,
+    check_strings,
+    checked_sentences,
+    tokenize,
+)
 from .text.tokenizers import Tokenizer
 
 PathLike = str | os.PathLike[str]
@@ -159,11 +165,11 @@ class Elmo:
             WordsCutWarning: once, at the first words that are longer than the model reads.
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        check_not_a_string(sentences)
+        check_collection(sentences)
         if cut_words is not None:
-            return self._engine.run(checked(sentences), request, cut_words)
+            return self._engine.run(checked_sentences(sentences), request, cut_words)
         cut = self._cut_words()
-        return _warn_once(self._engine.run(checked(sentences), request, cut), cut)
+        return _warn_once(self._engine.run(checked_sentences(sentences), request, cut), cut)
 
     def embed(
         self,
@@ -388,7 +394,7 @@ def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Ite
 
 
 def _checked_list(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
-    check_not_a_string(sentences)
+    check_collection(sentences)
     listed = list(sentences)
     check_sentences(listed)
     return listed

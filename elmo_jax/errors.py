@@ -75,6 +75,12 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" + "s" * (n != 1)
 
 
+def shortened(value: Any) -> str:
+    """The repr of a value for a message, cut to 60 characters."""
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "..."
+
+
 MOST_SEED = 2**32 - 1
 """The largest seed: JAX uses only the last 32 bits of larger ones."""
 

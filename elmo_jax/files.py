@@ -10,6 +10,7 @@ import json
 import math
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -208,6 +209,32 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file, until it is closed or the process ends, without waiting.
+
+    Args:
+        descriptor: of the file.
+        shared: other processes may hold the lock too, if they share it (not on Windows).
+
+    Returns:
+        False if another process holds the lock. Where a file system has no locks, True.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX and Windows: another process holds it
+        return False
+    except OSError:  # some network file systems have no locks
+        return True
+    return True
 
 
 def shown_size(n_bytes: int) -> str:

@@ -22,7 +22,7 @@ from .embedder import Elmo
 from .errors import ElmoError
 from .forking import check_process
 from .model.layers import Layers
-from .text.sentences import check_not_a_string
+from .text.sentences import check_collection
 from .text.tokenizers import Tokenizer
 
 try:  # absolute: scikit-learn, not this module
@@ -146,7 +146,7 @@ def _check_texts(texts: Any) -> None:
             f"Expected texts, got an array of shape {texts.shape}. Pass one column of it: X[:, 0]; "
             "to a ColumnTransformer give the column's name as 'text', not as ['text']."
         )
-    check_not_a_string(texts)
+    check_collection(texts)
 
 
 def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:

@@ -105,7 +105,7 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     assert np.load(tmp_path / "o.npy").shape == (1, 3, 12)
     capsys.readouterr()
     failing(["embed", *inputs, "-o", tmp_path / "x.npy"], capsys, "--pooling")
-    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "tells no format")
+    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "Unknown format of x.txt")
 
 
 def test_no_command_writes_over_what_it_reads(folder, text_file, tmp_path, capsys):

@@ -14,8 +14,9 @@ from fake_elmo import FakeElmo, sentences
 
 import elmo_jax
 from elmo_jax import ElmoError
-from elmo_jax.corpus import embed_corpus, merge_parts, part_files
-from elmo_jax.corpus.survey import chosen_parts, survey
+from elmo_jax.corpus import embed_corpus, merge_parts
+from elmo_jax.corpus.parts import is_part, write_part
+from elmo_jax.corpus.survey import Survey, iter_parts
 from elmo_jax.errors import DuplicateKeysWarning, WhitespaceWarning
 from elmo_jax.text.readers import Record, Records
 
@@ -48,61 +49,58 @@ def broken(records, n):
                     raise OSError(28, "No space left on device")
                 yield record
 
-    found = Broken(records)
-    return found
+    return Broken(records)
 
 
 # Cutting
 
 
+def survey_parts(records):
+    return Survey.from_records(records, 12, width=50).parts
+
+
 def test_parts_are_cut_by_tokens_and_blank_sentences_count():
-    parts = survey(RECORDS, 12, width=50).parts
-    assert [sum(column) for column in zip(*[part[:2] for part in parts], strict=True)] == [
-        len(RECORDS),
-        TOKENS,
-    ]
+    parts = survey_parts(RECORDS)
+    columns = zip(*[part[:2] for part in parts], strict=True)
+    assert [sum(column) for column in columns] == [len(RECORDS), TOKENS]
     assert len(parts) > 5 and max(part.tokens for part in parts) <= 12
-    assert [part.sentences for part in survey([Record([], "")] * 30, 12, width=50).parts] == [
-        12,
-        12,
-        6,
-    ]
+    assert [part.sentences for part in survey_parts([Record([], "")] * 30)] == [12, 12, 6]
     long = [Record(["a"] * n, "") for n in (3, 50, 3)]
-    assert [part.tokens for part in survey(long, 12, width=50).parts] == [3, 50, 3]
+    assert [part.tokens for part in survey_parts(long)] == [3, 50, 3]
 
 
-def test_chosen_parts_are_those_of_the_survey():
-    parts = survey(RECORDS, 12, width=50).parts
-    every = dict((n, list(part)) for n, part in chosen_parts(RECORDS, parts, range(len(parts))))
+def test_parts_of_the_second_pass_are_those_of_the_survey():
+    parts = survey_parts(RECORDS)
+    every = {n: list(part) for n, part in iter_parts(RECORDS, parts, range(len(parts)))}
     assert [record for part in every.values() for record in part] == RECORDS
-    some = [(n, list(part)) for n, part in chosen_parts(RECORDS, parts, [1, 2, 5])]
+    some = [(n, list(part)) for n, part in iter_parts(RECORDS, parts, [1, 2, 5])]
     assert some == [(n, every[n]) for n in (1, 2, 5)]
 
 
 def test_an_input_that_changes_meanwhile_is_refused():
-    parts = survey(RECORDS, 12, width=50).parts
+    parts = survey_parts(RECORDS)
     for changed in (RECORDS[:-1], [*RECORDS[:-1], RECORDS[0]]):
         with pytest.raises(ElmoError, match="has changed"):
-            for _, part in chosen_parts(changed, parts, range(len(parts))):
+            for _, part in iter_parts(changed, parts, range(len(parts))):
                 list(part)
 
 
 def test_refused_blank_lines_are_listed():
     blank = [Record([], "", None, "a.txt", n) for n in range(1, 16)]
     with pytest.raises(ElmoError, match=r"a\.txt has blank lines: 1, 2, .* and 5 more"):
-        survey(blank, width=50, strict=True)
+        Survey.from_records(blank, width=50, strict=True)
 
 
 def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
     keys = ["a", "b", "a", None, "", "b", "", "text", "text"]
     records = [Record(["w"], "text", key, "f.fa", n) for n, key in enumerate(keys, start=1)]
-    said = r"^Records with a key that .*: 2, the first of them 'a' \(f\.fa, line 3\)"
+    said = r"^Records with the key of an earlier record: 2, the first of them 'a' \(f\.fa, line 3\)"
     with pytest.warns(DuplicateKeysWarning, match=said) as told:
         assert embed(tmp_path / "a.npz", records)["duplicate_keys"] == 2
     assert len(told) == 1
     with np.load(tmp_path / "a.npz") as found:
         assert found["keys"].tolist() == [key or "" for key in keys]
-    assert survey(RECORDS, width=50).duplicate_keys == 0
+    assert Survey.from_records(RECORDS, width=50).duplicate_keys == 0
 
 
 def test_a_word_with_a_space_is_warned_of_once_a_corpus(tmp_path):
@@ -439,7 +437,7 @@ def test_what_a_process_killed_at_the_very_end_left_is_cleared_away(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("elmo_jax.corpus.parts_folder.PartsFolder.remove", keep)
+        patch.setattr("elmo_jax.corpus.parts.PartsFolder.remove", keep)
         with pytest.raises(KeyboardInterrupt):
             embed(out)
     assert out.exists() and folder.is_dir()
@@ -454,10 +452,10 @@ def test_what_a_process_killed_at_the_very_end_left_is_cleared_away(tmp_path):
 
 def test_parts_hold_their_numbers_in_a_zip(tmp_path):
     results = [(Record(["a"], "a"), np.ones((3, 1, 4), np.float32))]
-    part_files.write_part(tmp_path / "p.zip", {"part": 1}, results)
-    assert part_files.is_part(tmp_path / "p.zip", {"part": 1})
-    assert not part_files.is_part(tmp_path / "p.zip", {"part": 2})
-    assert not part_files.is_part(Path("nowhere.zip"), {"part": 1})
+    write_part(tmp_path / "p.zip", {"part": 1}, results)
+    assert is_part(tmp_path / "p.zip", {"part": 1})
+    assert not is_part(tmp_path / "p.zip", {"part": 2})
+    assert not is_part(Path("nowhere.zip"), {"part": 1})
 
 
 def test_notes_tell_the_size_the_parts_and_what_is_lost(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import elmo_jax
 from elmo_jax import ElmoError, explore
 from elmo_jax.cli import main
-from elmo_jax.explore.colours import GREY, PALETTE, colours_of
+from elmo_jax.explore.drawing import GREY, PALETTE, colours_of
 
 NASTY = [
     "</script><script>alert(1)</script>",
@@ -98,7 +98,7 @@ def test_a_sample_is_even_and_never_holds_more_than_twice_as_many():
 def test_a_word_that_is_not_there_is_an_error():
     with pytest.raises(ElmoError, match="'bank' does not occur"):
         explore.find_occurrences("bank", TEXT)
-    with pytest.raises(ElmoError, match="'bank' is none of the words of the sentence 'a play'"):
+    with pytest.raises(ElmoError, match="'bank' is not a word of the sentence 'a play'"):
         explore.occurrence_in(["a", "play"], "bank")
     with pytest.raises(ElmoError, match="sentence 1 as a list of words"):
         explore.find_occurrences("a", [["a"], "a play"])
@@ -315,7 +315,7 @@ def test_neighbors_says_what_it_cannot_do(plain, capsys):
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "²")
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "x")
     assert "Unknown --layers 2" in failing(capsys, *common, "--layers", 2)
-    assert "none of the words" in failing(capsys, *common, "--sentence", "nothing")
+    assert "is not a word of the sentence" in failing(capsys, *common, "--sentence", "nothing")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.font_manager import fontManager  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from elmo_jax.explore import figure as figures  # noqa: E402
+from elmo_jax.explore import drawing  # noqa: E402
 
 # Of an alphabet that few fonts have, and hardly any machine: Sundanese.
 RARE, RARER = "\u1b83\u1b84", "\u1b85"
@@ -48,14 +48,14 @@ def heatmap(*words):
 def draw(path, *words):
     """The texts of a heatmap, by what they say."""
     found = {}
-    choose = figures.choose_fonts
+    choose = drawing.choose_fonts
 
     def spy(figure):
         choose(figure)
         found.update({text.get_text(): text for text in figure.findobj(Text)})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "choose_fonts", spy)
+        patch.setattr(drawing, "choose_fonts", spy)
         explore.write_heatmap(path, heatmap(*words))
     return found
 
@@ -86,10 +86,10 @@ def test_characters_that_no_font_has_give_one_warning(font, tmp_path):
 def test_the_font_to_install_is_named(monkeypatch, tmp_path, word, fonts):
     own = [each for each in fontManager.ttflist if each.name.startswith("DejaVu")]
     monkeypatch.setattr(fontManager, "ttflist", own)
-    matplotlib_figure = figures.new_figure(1, 1)[0]
+    matplotlib_figure = drawing.new_figure(1, 1)[0]
     matplotlib_figure.text(0, 0, word)
     with pytest.warns(MissingFontWarning, match=f"Noto (Sans )?{fonts}"):
-        figures.choose_fonts(matplotlib_figure)
+        drawing.choose_fonts(matplotlib_figure)
 
 
 def test_a_word_s_occurrences_are_drawn_too(font, tmp_path):

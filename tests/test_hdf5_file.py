@@ -51,7 +51,7 @@ def test_the_library_reads_every_dataset(tmp_path, n, named):
 
 def test_names_are_written_in_pieces(tmp_path, monkeypatch):
     whole = written(tmp_path / "whole.h5", 1030).read_bytes()
-    monkeypatch.setattr(hdf5_file, "_AT_ONCE", 64)
+    monkeypatch.setattr(hdf5_file, "_NAMES_PER_BLOCK", 64)
     assert written(tmp_path / "pieces.h5", 1030).read_bytes() == whole
 
 

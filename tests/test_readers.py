@@ -161,8 +161,8 @@ def test_json_lines_take_strings_and_lists_of_words(tmp_path):
     [
         ("{", "not JSON"),
         ("[1]", "expected a JSON object, got list"),
-        ('{"t": "a", "t": "b"}', "the column 't' comes twice"),
-        ('{"u": "a"}', "no column 't'; those there: 'u'"),
+        ('{"t": "a", "t": "b"}', "the column 't' occurs twice"),
+        ('{"u": "a"}', "no column 't'; the columns are: 'u'"),
         ('{"t": null}', "'t' is null, expected a string or a list of words"),
         ('{"t": ["a", 1]}', r"'t' is \['a', 1\]"),
         ('{"t": "a \\ud800"}', "lone surrogate"),
@@ -190,7 +190,7 @@ def test_parquet_takes_columns_of_strings_and_of_lists(tmp_path):
         (["c"], "c", "3"),
     ]
     assert [words for words, *_ in read(path, column="w")] == [["x y"], [], ["z"]]
-    with pytest.raises(ElmoError, match=r"no column 'q'; those there: 't', 'w', 'id'"):
+    with pytest.raises(ElmoError, match=r"no column 'q'; the columns are: 't', 'w', 'id'"):
         list(Records.of(path, column="q"))
     with pytest.raises(ElmoError, match="row 1: 'id' is 1, expected a string"):
         list(Records.of(path, column="id"))
@@ -233,7 +233,7 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter
         ('id,text\n1,"a" b\n', r"line 2: cannot read the row: .* quotes inside it are doubled"),
         ("id,t\n", r"no column 'text'; its first line names: 'id', 't'"),
         ("text,text\n", r"several columns 'text'"),
-        ("", r"is empty: expected a first line with names of columns"),
+        ("", r"is empty: its first line must name the columns"),
     ],
 )
 def test_errors_of_a_table_name_the_line_and_the_columns(tmp_path, content, said):
@@ -391,7 +391,7 @@ NO_TEXT = {
     "SQLite": (b"SQLite format 3\0", "an SQLite database"),
     "image": (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     "tar": (b"a.txt".ljust(257, b"\0") + b"ustar", "a tar archive"),
-    "NUL": (b"a b\n\x01\0\0\x02\x03\n", "is no text: byte 6 is NUL"),
+    "NUL": (b"a b\n\x01\0\0\x02\x03\n", "is not text: byte 6 is NUL"),
     "old Mac": (b"a b\rc d\r", r"CR without LF.*tr '\\r' '\\n'"),
     "old Mac and a line feed": (b"a b\rc d\re\n", "CR without LF"),
     "compress": (b"\x1f\x9d\x90abc\xff", r"data of compress \(\.Z\), not text"),
@@ -512,5 +512,5 @@ def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
 @given(st.lists(st.text()), st.text(), st.none() | st.text())
 def test_a_record_survives_its_line(words, text, key):
     record = Record(words, text, key)
-    assert Record.of_line(record.line()) == record
+    assert Record.from_line(record.line()) == record
     assert record.line().count("\n") == 1 and record.line().isascii()

@@ -10,7 +10,7 @@ from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.text.sentences import (
     CheckedWords,
-    check_not_a_string,
+    check_collection,
     check_sentence,
     check_sentences,
     tokenize,
@@ -86,7 +86,7 @@ def test_anything_else_is_an_error_that_says_what_and_where(sentences, expected)
 
 
 def test_a_long_value_is_cut_in_the_error():
-    text = message(check_not_a_string, "word " * 1000)
+    text = message(check_collection, "word " * 1000)
     assert len(text) < 160
     assert "'word word" in text and "..." in text
 
@@ -182,7 +182,7 @@ TABLES = [{"text": ["a b"]}, types.MappingProxyType({"text": 1}), Table("columns
 
 @pytest.mark.parametrize("table", [*TABLES, Table("column_names")], ids=lambda t: type(t).__name__)
 def test_a_table_or_mapping_is_an_error_that_says_what_to_pass(table):
-    for function in (check_not_a_string, check_sentences, tokenize):
+    for function in (check_collection, check_sentences, tokenize):
         text = message(function, table)
         assert "keys 'text'" in text and "['text']" in text
 

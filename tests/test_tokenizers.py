@@ -143,7 +143,7 @@ def test_a_long_text_is_split_as_it_comes():
 
 
 def test_what_is_no_language_or_text_is_an_error():
-    with pytest.raises(ElmoError, match="code of a language, as en or de, got 'English, please'"):
+    with pytest.raises(ElmoError, match="language code such as en or de, got 'English, please'"):
         split_sentences("a", "English, please")
     with pytest.raises(ElmoError, match="Expected a text as str, got list"):
         split_sentences(["a"])

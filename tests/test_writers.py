@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_jax import ElmoError
-from elmo_jax.corpus.writers import Layout, hdf5, npz, parquet, writer_for
+from elmo_jax.corpus.writers import FileLayout, hdf5, npz, parquet, writer_for
 from elmo_jax.files import check_space
 from elmo_jax.text.readers import Record, Records
 
@@ -28,7 +28,7 @@ def vectors(record, shape, pooled, dtype):
 
 def case(shape=(2,), pooled=False, dtype="float32", keys=True, with_text=True):
     records = RECORDS if keys else [record._replace(key=None) for record in RECORDS]
-    layout = Layout(
+    layout = FileLayout(
         shape,
         pooled,
         dtype,
@@ -66,15 +66,15 @@ def test_hdf5_leaves_out_what_is_not_there_or_not_wanted(tmp_path, monkeypatch):
     layout, results = case(keys=False, with_text=False)
     with h5py.File(write(tmp_path / "a.h5", layout, results), "r") as file:
         assert sorted(file) == ["0", "1", "2", "3", "4"]
-    monkeypatch.setattr(hdf5, "_MOST_TEXT", 10)
+    monkeypatch.setattr(hdf5, "_MAX_TEXT_BYTES", 10)
     layout, results = case(keys=False)
-    assert "too much for sentence_to_index" in next(hdf5.notes(layout))
+    assert "sentence_to_index is left out" in next(hdf5.notes(layout))
     with h5py.File(write(tmp_path / "b.h5", layout, results), "r") as file:
         assert "sentence_to_index" not in file
 
 
 def test_hdf5_writes_more_keys_than_it_holds_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5, "_KEYS_AT_ONCE", 2)
+    monkeypatch.setattr(hdf5, "_KEYS_PER_BLOCK", 2)
     with h5py.File(write(tmp_path / "a.h5", *case()), "r") as file:
         assert file["keys"].asstr()[()].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
 
@@ -116,7 +116,7 @@ def test_npy_refuses_tokens_and_tells_that_keys_are_lost():
 @pytest.mark.parametrize("most_rows", [1, 2, 1000])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_parquet_has_a_row_a_token(tmp_path, monkeypatch, most_rows, dtype):
-    monkeypatch.setattr(parquet, "_MOST_ROWS", most_rows)
+    monkeypatch.setattr(parquet, "_GROUP_ROWS", most_rows)
     layout, results = case(dtype=dtype)
     table = pq.read_table(write(tmp_path / "a.parquet", layout, results))
     assert table.column_names == ["key", "sentence", "position", "token", "vector"]
@@ -177,7 +177,7 @@ def test_csv_has_a_row_a_sentence_that_the_reader_reads_back(tmp_path):
 
 
 def test_parquet_without_a_token_is_an_empty_table(tmp_path):
-    layout = Layout((2,), False, "float32", 1, 0, 0, 0, True)
+    layout = FileLayout((2,), False, "float32", 1, 0, 0, 0, True)
     results = [(Record([], ""), np.zeros((0, 2), np.float32))]
     assert len(pq.read_table(write(tmp_path / "a.parquet", layout, results))) == 0
 
@@ -195,7 +195,7 @@ def test_the_estimate_is_close_to_the_size(tmp_path, suffix):
     texts = [f"a few words a line {i} ." for i in range(2000)]
     records = [Record(text.split(), text) for text in texts]
     text_bytes = sum(map(len, texts))
-    layout = Layout((16,), False, "float32", len(records), 14000, text_bytes, 0, True)
+    layout = FileLayout((16,), False, "float32", len(records), 14000, text_bytes, 0, True)
     results = [(record, vectors(record, (16,), False, "float32")) for record in records]
     path = write(tmp_path / f"a{suffix}", layout, results)
     assert 0.85 < writer_for(path).estimated_bytes(layout) / path.stat().st_size < 1.2
@@ -203,7 +203,9 @@ def test_the_estimate_is_close_to_the_size(tmp_path, suffix):
 
 def test_unknown_suffixes_are_refused():
     for name in ("a.txt", "a"):
-        with pytest.raises(ElmoError, match=r"tells no format; expected one of \.h5, \.hdf5"):
+        with pytest.raises(
+            ElmoError, match=r"^Unknown format of .*: expected a name that ends in \.h5, \.hdf5"
+        ):
             writer_for(Path(name))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import ElmoError, check_count
 from ..files import atomic_file
 from ..model.characters import BOS, EOS
-from ..text.contents import HEAD_BYTES, binary_kind, other_encoding, to_convert
+from ..text.contents import HEAD_BYTES, binary_kind, how_to_convert, other_encoding
 
 UNK = "<UNK>"
 MARKERS = (BOS, EOS, UNK)
@@ -194,7 +194,7 @@ def check_vocabulary_choice(size: int | None, min_count: int) -> None:
 def _decoded(content: bytes, source: str) -> str:
     head, name = content[:HEAD_BYTES], f"The vocabulary {source}"
     if encoding := other_encoding(head):
-        raise ElmoError(to_convert(name, encoding))
+        raise ElmoError(how_to_convert(name, encoding))
     what, _ = binary_kind(head)
     if what:
         raise ElmoError(

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: for an input, a model or an output that cannot be used; finished parts stay.
     """
     from ..corpus import PART_TOKENS, embed_corpus
-    from ..corpus.finishing import check_target
+    from ..corpus.merging import check_target
     from ..files import refuse_input
     from ..text.readers import Records
 

@@ -32,14 +32,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from ..corpus.progress import progress_bar
     from ..explore import embed_occurrences, find_occurrences, write_figure, write_page
-    from ..explore.figure import SUFFIXES
+    from ..explore.drawing import FIGURE_SUFFIXES
     from ..files import refuse_existing, refuse_input
 
     output = Path(args.output)
     suffix = output.suffix.lower()
-    if suffix not in (*_PAGES, *SUFFIXES):
+    if suffix not in (*_PAGES, *FIGURE_SUFFIXES):
         raise ElmoError(
-            f"Cannot draw {output}: expected a name that ends in .html, {', '.join(SUFFIXES)}."
+            f"Cannot draw {output}: expected a name that ends in .html, "
+            f"{', '.join(FIGURE_SUFFIXES)}."
         )
     refuse_input(output, [*input_files(args), *model_files(args)])
     refuse_existing(output, args.overwrite)

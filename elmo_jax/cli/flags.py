@@ -126,7 +126,7 @@ def add_word_flags(parser: argparse._ActionsContainer) -> None:
 
 def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
     """Declare INPUT, text in any format, and how to read it."""
-    from ..text.readers import FORMATS
+    from ..text.readers import TEXT_FORMATS
 
     parser.add_argument(
         name,
@@ -136,7 +136,7 @@ def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
         ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst. "
         "A file named twice is read twice; a pattern adds the files that are not named",
     )
-    add_flag(parser, "--input-format", choices=tuple(FORMATS))
+    add_flag(parser, "--input-format", choices=tuple(TEXT_FORMATS))
     add_flag(parser, "--column")
 
 

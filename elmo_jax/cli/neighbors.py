@@ -75,7 +75,7 @@ def text(summary: dict[str, Any]) -> str:
 
 def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occurrence]:
     from ..explore import find_occurrences, occurrence_in
-    from ..explore.occurrences import occurrences
+    from ..explore.occurrences import iter_occurrences
 
     if args.sentence is not None:
         (words,) = tokenize([args.sentence], tokenizer_named(args.tokenizer))
@@ -85,7 +85,8 @@ def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occu
     if not re.fullmatch("0*[1-9][0-9]*", args.occurrence):
         raise ElmoError(f"Expected --occurrence as a number from 1 or each, got {args.occurrence}.")
     number = 0
-    for number, occurrence in enumerate(occurrences(args.word, sentences(), exact=args.exact), 1):
+    occurrences = iter_occurrences(args.word, sentences(), exact=args.exact)
+    for number, occurrence in enumerate(occurrences, start=1):
         if number == int(args.occurrence):
             return [occurrence]
     raise ElmoError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ElmoError, count_problem, counted
 from ..text.cut_words import CutWords, are_cut
-from ..text.sentences import check_not_a_string, check_sentences
+from ..text.sentences import check_collection, check_sentences
 from .config import ElmoConfig
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
@@ -96,7 +96,7 @@ def encode_batch(
         >>> encode_batch([["Hi"]], config, pad_to=[16, 32, 64], batch_size=8)[0].shape
         (8, 16, 50)
     """
-    check_not_a_string(sentences)
+    check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     lengths = list(map(len, sentences))

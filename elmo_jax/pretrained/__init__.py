@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ElmoError
+from ..files import try_lock
 from .registry import MODELS, PublishedModel, RemoteFile, sha256_of
 
 __all__ = ["BUNDLED", "MODELS", "PublishedModel", "RemoteFile", "cache_dir", "fetch", "names"]
@@ -154,25 +155,11 @@ def _locked(folder: Path, progress: bool) -> Iterator[None]:
 
 
 def _wait_for_lock(descriptor: int, message: str, progress: bool) -> None:
-    """Locks an open file until it is closed. POSIX and Windows spell that differently."""
-    told = False
-    while True:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except (BlockingIOError, PermissionError):  # what the two systems say for "taken"
-            if progress and not told:
-                print(message, file=sys.stderr)
-            told = True
-            time.sleep(0.1)
-        except OSError:
-            # Some network file systems have no locks. Going on is safe enough: processes
-            # write the same bytes at the same places, and the whole is verified.
-            return
+    # Where nothing can be locked, going on is safe enough: processes write the same bytes at the
+    # same places, and the whole is verified.
+    waiting = False
+    while not try_lock(descriptor):
+        if progress and not waiting:
+            print(message, file=sys.stderr)
+        waiting = True
+        time.sleep(0.1)

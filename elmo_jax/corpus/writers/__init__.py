@@ -1,8 +1,9 @@
-"""Files of vectors, one module a format.
+"""Files of vectors: one module per format.
 
-A format is a module with ``check(layout)``, which raises ElmoError for what it cannot hold,
-``notes(layout)``, ``estimated_bytes(layout)``, and ``write(path, layout, results)``, which takes
-results one after the other and holds no more of them than it must. Equal results give equal bytes.
+A format's module has ``check(layout)``, which raises ElmoError for what the format cannot hold,
+``notes(layout)`` with remarks for the user, ``estimated_bytes(layout)``, and ``write(path, layout,
+results)``, which takes results one by one and holds as few of them as it can. Equal results give
+equal bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from types import ModuleType
 
 from ...errors import ElmoError
 from . import delimited, hdf5, npy, npz, parquet
-from .layout import Layout, Results
+from .layout import FileLayout, RecordVectors
 
-FORMATS: dict[str, ModuleType] = {
+WRITERS: dict[str, ModuleType] = {
     ".h5": hdf5,
     ".hdf5": hdf5,
     ".parquet": parquet,
@@ -22,20 +23,19 @@ FORMATS: dict[str, ModuleType] = {
     ".npz": npz,
     ".csv": delimited,
 }
-"""Suffixes -> formats."""
+"""The writer for each suffix."""
 
-__all__ = ["FORMATS", "Layout", "Results", "writer_for"]
+__all__ = ["WRITERS", "FileLayout", "RecordVectors", "writer_for"]
 
 
 def writer_for(target: Path) -> ModuleType:
-    """The format that a file's suffix names.
+    """The writer for a file, by its suffix.
 
     Raises:
-        ElmoError: if it names none.
+        ElmoError: for an unknown suffix.
     """
-    if target.suffix.lower() in FORMATS:
-        return FORMATS[target.suffix.lower()]
-    ending = f"the suffix {target.suffix}" if target.suffix else "no suffix"
+    if target.suffix.lower() in WRITERS:
+        return WRITERS[target.suffix.lower()]
     raise ElmoError(
-        f"{target} has {ending}, which tells no format; expected one of {', '.join(FORMATS)}."
+        f"Unknown format of {target}: expected a name that ends in {', '.join(WRITERS)}."
     )

@@ -1,4 +1,4 @@
-"""Records: a corpus of one or many files, of any of the formats."""
+"""Records: a corpus in one or many files, of any format."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ from ..tokenizers import Tokenizer, resolve_tokenizer
 from .conllu import read_conllu
 from .delimited import read_csv, read_tsv
 from .fasta import read_fasta
-from .files import STDIN, Files, find_files, open_file, reading, without_compression
+from .input_files import (
+    STDIN,
+    Files,
+    explaining_read_errors,
+    find_files,
+    open_file,
+    without_compression,
+)
 from .json_lines import read_json_lines
 from .lines import decoded_lines, read_text
 from .parquet import read_parquet
-from .record import Record, Source
+from .record import Record, SourceFile
 
-FORMATS: dict[str, Callable[[IO[bytes], Source], Iterator[Record]]] = {
+TEXT_FORMATS: dict[str, Callable[[IO[bytes], SourceFile], Iterator[Record]]] = {
     "text": read_text,
     "conllu": read_conllu,
     "jsonl": read_json_lines,
@@ -33,9 +40,12 @@ FORMATS: dict[str, Callable[[IO[bytes], Source], Iterator[Record]]] = {
     "tsv": read_tsv,
     "fasta": read_fasta,
 }
-"""Formats -> their readers, which get a file at its beginning."""
+"""The reader of each format. It takes a file, opened at its beginning."""
 
-_SUFFIXES = {
+COLUMN_FORMATS = ("jsonl", "parquet", "csv", "tsv")
+"""Formats in which the user must name a column."""
+
+_FORMAT_OF_SUFFIX = {
     ".conllu": "conllu",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -50,30 +60,20 @@ _SUFFIXES = {
     ".fas": "fasta",
     ".fna": "fasta",
 }
-WITH_COLUMNS = ("jsonl", "parquet", "csv", "tsv")
-"""Formats of tables, of which a column has to be named."""
-
-_TABLES = ("csv", "tsv")
 
 
 def format_of(name: str) -> str:
-    """The format that a file's name tells, compressed or not; plain text if none."""
-    return _SUFFIXES.get(Path(without_compression(name)).suffix.lower(), "text")
+    """The format that a file name stands for, compressed or not; "text" for an unknown suffix."""
+    return _FORMAT_OF_SUFFIX.get(Path(without_compression(name)).suffix.lower(), "text")
 
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """A corpus that can be read any number of times, in bounded memory; made by ``of``.
+    """A corpus that can be read any number of times, in bounded memory. Made by ``of``.
 
     Attributes:
-        files: in their order; "-" is standard input, kept as ``stdin``.
-        format: one of FORMATS for all files, or None: by each file's suffix.
-        column: of JSON lines, Parquet, CSV and TSV, the column with the sentences.
-        key_column: of the same, the column with their keys, if any.
-        split: from a string to words.
-        running_text: of plain text, the language in which lines are split into sentences, if any.
-        stdin: a copy of what standard input gave.
-        warned: files that were warned of.
+        files: in order; "-" is standard input, of which ``stdin`` is a copy.
+        warned_files: names of files that need no more warnings of unusual spaces.
 
     Example:
         >>> for record in Records.of("corpus/*.conllu.gz"):
@@ -87,7 +87,7 @@ class Records:
     split: Tokenizer
     running_text: str | None = None
     stdin: IO[bytes] | None = None
-    warned: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
+    warned_files: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -100,35 +100,37 @@ class Records:
         tokenizer: Tokenizer | str | None = None,
         running_text: str | None = None,
     ) -> Records:
-        """Find the files, and see that what their formats need is named.
+        """Find the files of a corpus, and check the options that their formats need.
 
         Args:
-            files: a path or glob pattern, or several. A path is read as often as it is named, a
+            files: a path or glob pattern, or several. A path is read as often as it is named; a
                 pattern adds its matches that are not named. "-" is standard input, which is copied
                 to a temporary file, since a corpus is read more than once.
-            format: one of FORMATS for all of them; None tells it by each file's suffix, without
-                ``.gz``, ``.xz``, ``.bz2`` or ``.zst``.
-            column: of JSON lines, Parquet, CSV and TSV, the column with the sentences: strings,
-                which are split, or lists of words.
-            key_column: of the same, the column with their keys.
-            tokenizer: string to words, or a name, see ``tokenizer_named``; splits on whitespace
-                if None.
-            running_text: the code of a language ("en"): plain text is no sentence a line, but is
-                split into sentences, see ``split_sentences``.
+            format: one of TEXT_FORMATS for all files. If None, it is taken from each file's suffix
+                (the one before ``.gz``, ``.xz``, ``.bz2`` or ``.zst``).
+            column: the column with the sentences, in JSON lines, Parquet, CSV and TSV. They are
+                strings, which are split into words, or lists of words.
+            key_column: the column with their keys.
+            tokenizer: a function from a string to words, or a name, see ``tokenizer_named``. If
+                None, strings are split at whitespace.
+            running_text: a language code ("en"), if plain text does not have one sentence per line
+                and must be split into sentences, see ``split_sentences``.
 
         Raises:
-            ElmoError: if there is no such file, format or tokenizer, ``column`` is missing or too
-                much, or text that is not plain is to be split into sentences.
+            ElmoError: for an unknown file, format or tokenizer; if ``column`` is missing or has no
+                use; if files of another format than plain text are to be split into sentences.
         """
-        if format is not None and format not in FORMATS:
-            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
-        found = find_files(files, or_stdin=True)
-        for file in found:
-            _check_columns(file, format or format_of(file.name), column, key_column)
-            _check_running_text(file, format or format_of(file.name), running_text)
+        if format is not None and format not in TEXT_FORMATS:
+            raise ElmoError(
+                f"Unknown format {format!r}: expected one of {', '.join(TEXT_FORMATS)}."
+            )
+        paths = find_files(files, or_stdin=True)
+        for path in paths:
+            _check_columns(path, format or format_of(path.name), column, key_column)
+            _check_running_text(path, format or format_of(path.name), running_text)
         split = resolve_tokenizer(tokenizer)
-        records = cls(found, format, column, key_column, split, running_text)
-        if STDIN in found:
+        records = cls(paths, format, column, key_column, split, running_text)
+        if STDIN in paths:
             if sys.stdin is None or sys.stdin.closed:
                 raise ElmoError("Cannot read standard input ('-'): it is closed. Name a file.")
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
@@ -141,35 +143,35 @@ class Records:
         """Every record once, in the order of the files.
 
         Raises:
-            ElmoError: at a line or row that cannot be read, naming it.
+            ElmoError: at a line or row that cannot be read; the message names it.
         """
         for path in self.files:
             source = self._source(path)
-            read = FORMATS[self.format or format_of(path.name)]
-            with self._opened(path) as file, reading(source.file):
+            read = TEXT_FORMATS[self.format or format_of(path.name)]
+            with self._opened(path) as file, explaining_read_errors(source.name):
                 yield from read(file, source)
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Every line of files of text, without its end, after its place ("a.txt, line 1").
+        """Every line of plain text files, without its end: pairs such as ("a.txt, line 1", line).
 
         Raises:
-            ElmoError: at a line that is not UTF-8, naming it.
+            ElmoError: at a line that is not UTF-8; the message names it.
         """
         for path in self.files:
             source = self._source(path)
-            with self._opened(path) as file, reading(source.file):
+            with self._opened(path) as file, explaining_read_errors(source.name):
                 for number, line in decoded_lines(file, source):
-                    yield f"{source.file}, line {number}", line.rstrip("\r\n")
+                    yield f"{source.name}, line {number}", line.rstrip("\r\n")
 
-    def _source(self, path: Path) -> Source:
-        return Source(
+    def _source(self, path: Path) -> SourceFile:
+        return SourceFile(
             "standard input" if path == STDIN else str(path),
             self.column,
             self.key_column,
             self.split,
             self.running_text,
             may_be_another_format=self.format is None and format_of(path.name) == "text",
-            warned=self.warned,
+            warned_files=self.warned_files,
         )
 
     @contextlib.contextmanager
@@ -183,12 +185,16 @@ class Records:
 
 
 def _check_columns(file: Path, format: str, column: str | None, key_column: str | None) -> None:
-    if format in WITH_COLUMNS and column is None:
+    if format in COLUMN_FORMATS and column is None:
         raise ElmoError(
             f"{file} is read as {format}: which column holds the sentences? Name it with --column."
-            + (" For lines without columns: --input-format text." if format in _TABLES else "")
+            + (
+                " For lines without columns: --input-format text."
+                if format in ("csv", "tsv")
+                else ""
+            )
         )
-    if format not in WITH_COLUMNS and (column or key_column):
+    if format not in COLUMN_FORMATS and (column or key_column):
         raise ElmoError(
             f"{file} is read as {format}, which has no columns to name. --column and "
             "--key-column are for JSON lines, Parquet, CSV and TSV; --input-format names the "
@@ -202,6 +208,6 @@ def _check_running_text(file: Path, format: str, language: str | None) -> None:
     check_language(language)
     if format != "text":
         raise ElmoError(
-            f"{file} is read as {format}, whose records are the sentences: only plain text can be "
+            f"{file} is read as {format}, where every record is a sentence: only plain text can be "
             "split. Leave out --split-sentences."
         )
