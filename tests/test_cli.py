@@ -98,8 +98,8 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     out = tmp_path / "out.npz"
     inputs = [tmp_path / "*.conllu", tmp_path / "b.txt.gz"]
     assert embed(*inputs, "-o", out, "--model", folder, "--layers", "0") == 0
-    with np.load(out) as found:
-        assert found["offsets"].tolist() == [0, 1, 4] and found["keys"].tolist() == ["s1", ""]
+    with np.load(out) as arrays:
+        assert arrays["offsets"].tolist() == [0, 1, 4] and arrays["keys"].tolist() == ["s1", ""]
     pooled = ["--pooling", "mean", "--input-format", "jsonl", "--column", "t"]
     assert embed(tmp_path / "c.tokens", "-o", tmp_path / "o.npy", "--model", folder, *pooled) == 0
     assert np.load(tmp_path / "o.npy").shape == (1, 3, 12)
@@ -139,8 +139,8 @@ def test_shards_are_made_and_merged_to_what_one_run_writes(folder, text_file, tm
     for shard in ("2/2", "1/2"):
         capsys.readouterr()
         assert embed(text_file, "-o", out, *options, "--shard", shard) == 0
-        assert f"shard {shard} is finished" in (told := capsys.readouterr().out)
-        assert f"elmo-jax merge {out}" in told and not out.exists()
+        assert f"shard {shard} is finished" in (out_text := capsys.readouterr().out)
+        assert f"elmo-jax merge {out}" in out_text and not out.exists()
     failing(["embed", text_file, "-o", out, *options, "--layers", "0"], capsys, "--restart")
     assert main(["merge", str(out), "--json"]) == 0
     shown = capsys.readouterr()
@@ -156,8 +156,8 @@ def test_the_estimate_is_close_to_the_size(folder, tmp_path, capsys):
     assert (
         main(["embed", str(text), "-o", str(out), "--model", str(folder), "--layers", "top"]) == 0
     )
-    told = capsys.readouterr().err
-    estimate = float(told.split("about ")[1].split(" MB")[0]) * 1e6
+    err = capsys.readouterr().err
+    estimate = float(err.split("about ")[1].split(" MB")[0]) * 1e6
     assert 0.85 < estimate / out.stat().st_size < 1.2
 
 
@@ -188,7 +188,7 @@ def test_errors_are_one_line(folder, text_file, tmp_path, capsys):
     assert not out.exists()
 
 
-def test_an_existing_output_is_kept_unless_told_otherwise(folder, text_file, tmp_path, capsys):
+def test_an_existing_output_is_kept_without_overwrite(folder, text_file, tmp_path, capsys):
     out = tmp_path / "out.h5"
     out.write_bytes(b"precious")
     arguments = ["embed", text_file, "-o", out, "--model", folder, "--quiet"]
@@ -325,7 +325,7 @@ def test_init_makes_a_random_model_and_embed_says_that_it_is(text_file, tmp_path
     assert "random weights, seed 5" in capsys.readouterr().out
     out = tmp_path / "out.h5"
     assert main(["embed", str(text_file), "-o", str(out), "--model", str(made)]) == 0
-    assert "weights of" in (told := capsys.readouterr().err) and "are random" in told
+    assert "weights of" in (err := capsys.readouterr().err) and "are random" in err
     assert main(["init", "-o", str(made)]) == 1
     assert main(["init", "-o", str(made), "--overwrite"]) == 0
     capsys.readouterr()

@@ -93,7 +93,7 @@ def test_the_last_newline_ends_a_line_and_begins_none(read):
     assert read("<S>\n</S>\n<UNK>\na").words == read("<S>\n</S>\n<UNK>\na\n").words
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_word(read):
+def test_a_byte_order_mark_is_not_a_part_of_the_first_word(read):
     assert read(codecs.BOM_UTF8 + b"<S>\n</S>\n<UNK>\n").words == tuple(MARKERS)
 
 
@@ -134,7 +134,7 @@ def test_words_may_be_given_in_three_ways(tmp_path):
         assert Vocabulary.of(words).words == vocabulary.words
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     path = tmp_path / "none.txt"
     assert message_of(Vocabulary.read, path) == f"There is no vocabulary at {path}: no such file."
     assert message_of(Vocabulary.read, tmp_path).startswith("Cannot read the vocabulary ")

@@ -160,10 +160,9 @@ def _extent(response: HTTPResponse, offset: int, part: Path) -> tuple[int, int |
     if response.status != 206:  # the server ignored the Range: the body is the whole file
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
-    content_range = re.fullmatch(
-        r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "")
-    )
-    if content_range is None or int(content_range[1]) != offset:
+    content_range = response.headers.get("Content-Range", "")
+    numbers = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
+    if numbers is None or int(numbers[1]) != offset:
         part.unlink(missing_ok=True)  # so that the next attempt asks for the whole file
         raise _Interrupted("a range of the file that was not asked for")
     return offset, None if numbers[2] == "*" else int(numbers[2])
