@@ -121,7 +121,7 @@ def embed_corpus(
         is_direct = shard is None and len(job.parts) == 1
         began = time.perf_counter()
         if not is_finished:
-            check_target(target, overwrite)
+            check_target(target, overwrite)  # again: another process may have written it meanwhile
             _announce(target, job, missing, joins=shard is None, is_direct=is_direct, note=note)
             n_tokens, n_missing = _count_tokens(job, numbers), _count_tokens(job, missing)
             with progress_bar(n_tokens, n_tokens - n_missing, progress) as bar:
