@@ -73,8 +73,8 @@ def elmo():
 
 
 def test_occurrences_are_found_in_order_and_in_any_case():
-    found = explore.find_occurrences("play", TEXT)
-    assert [(each.sentence, each.position) for each in found] == [
+    occurrences = explore.find_occurrences("play", TEXT)
+    assert [(each.sentence, each.position) for each in occurrences] == [
         (0, 1),
         (1, 1),
         (3, 0),
@@ -82,15 +82,15 @@ def test_occurrences_are_found_in_order_and_in_any_case():
         (4, 1),
         (5, 3),
     ]
-    assert found.total == 6 and found[2].marked() == "[Play] the play"
+    assert occurrences.total == 6 and occurrences[2].marked() == "[Play] the play"
     assert len(explore.find_occurrences("play", TEXT, exact=True)) == 5
 
 
 def test_a_sample_is_even_and_never_holds_more_than_twice_as_many():
     text = ([*["x"] * (n % 3), "play", str(n)] for n in range(1000))
-    found = explore.find_occurrences("play", text, most=10)
-    numbers = [each.sentence for each in found]
-    assert found.total == 1000 and len(numbers) == 10
+    occurrences = explore.find_occurrences("play", text, most=10)
+    numbers = [each.sentence for each in occurrences]
+    assert occurrences.total == 1000 and len(numbers) == 10
     gaps = np.diff([*numbers, 1000])
     assert numbers[0] == 0 and gaps.min() >= 50 and gaps.max() <= 200
 
@@ -105,10 +105,10 @@ def test_a_word_that_is_not_there_is_an_error():
 
 
 def test_vectors_are_those_of_the_word_in_its_sentence(elmo):
-    found = explore.find_occurrences("play", TEXT)
+    occurrences = explore.find_occurrences("play", TEXT)
     done = []
-    vectors = explore.embed_occurrences(elmo, found, done=done.append)
-    assert done == [len(each.words) for each in found]
+    vectors = explore.embed_occurrences(elmo, occurrences, done=done.append)
+    assert done == [len(each.words) for each in occurrences]
     assert vectors.shape == (6, 2, 4) and vectors.dtype == np.float32
     assert vectors[:, 1, 3].tolist() == [0, 1, 0, 1, 0, 0]
 
@@ -185,9 +185,9 @@ def page_data(page):
 
 
 def test_a_page_holds_everything_and_no_sentence_can_break_it(elmo, tmp_path):
-    found = explore.find_occurrences("play", TEXT)
-    vectors = explore.embed_occurrences(elmo, found)
-    explore.write_page(tmp_path / "p.html", "play", found, vectors, total=99)
+    occurrences = explore.find_occurrences("play", TEXT)
+    vectors = explore.embed_occurrences(elmo, occurrences)
+    explore.write_page(tmp_path / "p.html", "play", occurrences, vectors, total=99)
     page = (tmp_path / "p.html").read_text("utf-8")
     data = page_data(page)
     assert data["items"][5][:3] == [" ".join(NASTY[:3]), "play", " ".join(NASTY[4:])]
@@ -196,16 +196,16 @@ def test_a_page_holds_everything_and_no_sentence_can_break_it(elmo, tmp_path):
     assert page.count("</script>") == 2 and "<!--" not in page and "alert(1)</" not in page
     assert not re.search(r"(?:src|href)\s*=|url\(|@import|fetch\(|innerHTML", page)
     with pytest.raises(ElmoError, match="exists already"):
-        explore.write_page(tmp_path / "p.html", "play", found, vectors)
+        explore.write_page(tmp_path / "p.html", "play", occurrences, vectors)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_figures_take_any_text(elmo, tmp_path, suffix):
     pytest.importorskip("matplotlib")
     labelled = [explore.Labelled(words, words[0]) for words in TEXT]
-    found = explore.find_occurrences("play", labelled)
-    vectors = explore.embed_occurrences(elmo, found)
-    explore.write_figure(tmp_path / f"f.{suffix}", "$a$_{", found, vectors)
+    occurrences = explore.find_occurrences("play", labelled)
+    vectors = explore.embed_occurrences(elmo, occurrences)
+    explore.write_figure(tmp_path / f"f.{suffix}", "$a$_{", occurrences, vectors)
     heatmap = explore.Heatmap(["$a$", "b_{"], ["c$"], np.ones((2, 1)))
     explore.write_heatmap(tmp_path / f"h.{suffix}", heatmap, title="$")
     for name in ("f", "h"):
@@ -411,7 +411,7 @@ def test_what_is_no_text_is_refused_by_every_command_that_reads_text(plain, tmp_
 @pytest.mark.slow  # it compiles
 def test_a_real_model_gives_the_vectors_that_embed_gives(make_model):
     elmo = elmo_jax.Elmo(make_model(3)[0])
-    found = explore.find_occurrences("play", TEXT)
-    vectors = explore.embed_occurrences(elmo, found)
+    occurrences = explore.find_occurrences("play", TEXT)
+    vectors = explore.embed_occurrences(elmo, occurrences)
     expected = elmo.embed([TEXT[3]])[0][:, 2]
     np.testing.assert_allclose(vectors[3], expected, atol=1e-5)

@@ -15,7 +15,7 @@ from ..files import check_space, refuse_existing, shown_size, sync
 from .job import Job
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
-from .writers import RecordVectors, writer_for
+from .writers import FileLayout, RecordVectors, writer_for
 
 _MAX_LISTED = 10
 
@@ -71,12 +71,7 @@ def merge_parts(
         if not folder.has_finished(target):
             check_target(target, overwrite)
             folder_of_part = _locate_parts(source_folders, job)
-            n_bytes = writer.estimated_bytes(job.layout)
-            note(
-                f"{counted(len(job.parts), 'part')}; {target} will take about {shown_size(n_bytes)}"
-            )
-            for remark in writer.notes(job.layout):
-                note(f"note: {remark}")
+            n_bytes = announce_output(target, job.layout, counted(len(job.parts), "part"), note)
             check_space(target, n_bytes)
             join_parts(target, folder, job, folder_of_part, overwrite=overwrite, progress=progress)
         folder.remove()
@@ -141,6 +136,18 @@ def check_target(target: Path, overwrite: bool) -> None:
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
     if not PartsFolder.beside(target).has_finished(target):
         refuse_existing(target, overwrite)
+
+
+def announce_output(
+    target: Path, layout: FileLayout, source: str, note: Callable[[str], object]
+) -> int:
+    """Tell the user what the output will be; returns about how many bytes it will have."""
+    writer = writer_for(target)
+    n_bytes = writer.estimated_bytes(layout)
+    note(f"{source}; {target} will take about {shown_size(n_bytes)}")
+    for remark in writer.notes(layout):
+        note(f"note: {remark}")
+    return n_bytes
 
 
 def write_output(

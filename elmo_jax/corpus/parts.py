@@ -30,7 +30,7 @@ from .job import Job
 from .writers import FileLayout, RecordVectors
 
 _MANIFEST, _FINISHED, _LOCK, _WHOLE = "manifest.json", "finished.json", "lock", "whole.tmp"
-# In the order in which they are removed: whatever is left, the folder still says whose it is.
+# In the order of their removal: a folder that still has parts also has their manifest.
 _PATTERNS = ("part-*.zip", "*.tmp", "lock*", _MANIFEST, _FINISHED)
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)

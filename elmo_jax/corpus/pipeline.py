@@ -11,13 +11,20 @@ from typing import Any
 
 from ..embedder import Elmo
 from ..errors import counted
-from ..files import check_space, refuse_input, shown_size
+from ..files import check_space, refuse_input
 from ..model.layers import Layers, check_pooling
 from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.sentences import CheckedWords
 from .job import EmbedOptions, Job
-from .merging import check_target, explaining_disk_errors, join_parts, summary, write_output
+from .merging import (
+    announce_output,
+    check_target,
+    explaining_disk_errors,
+    join_parts,
+    summary,
+    write_output,
+)
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
 from .survey import PART_TOKENS, Survey, check_repeatable, iter_parts
@@ -114,7 +121,7 @@ def embed_corpus(
         is_direct = shard is None and len(job.parts) == 1
         began = time.perf_counter()
         if not is_finished:
-            check_target(target, overwrite)
+            check_target(target, overwrite)  # again: another process may have written it meanwhile
             _announce(target, job, missing, joins=shard is None, is_direct=is_direct, note=note)
             n_tokens, n_missing = _count_tokens(job, numbers), _count_tokens(job, missing)
             with progress_bar(n_tokens, n_tokens - n_missing, progress) as bar:
@@ -168,11 +175,8 @@ def _announce(
     note: Callable[[str], object],
 ) -> None:
     """Tell the user what is about to be done, and check that the disk has room for it."""
-    layout, writer = job.layout, writer_for(target)
-    n_bytes = writer.estimated_bytes(layout)
-    note(f"{counted(layout.tokens, 'token')}; {target} will take about {shown_size(n_bytes)}")
-    for remark in writer.notes(layout):
-        note(f"note: {remark}")
+    layout = job.layout
+    n_bytes = announce_output(target, layout, counted(layout.tokens, "token"), note)
     if not is_direct:
         note(f"{counted(len(job.parts), 'part')}; {len(missing):,} to be made here")
         parts = [job.parts[number] for number in missing]

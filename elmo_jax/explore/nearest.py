@@ -67,11 +67,12 @@ def neighbors(
     queries_QLD = unit_vectors(embed_occurrences(elmo, queries, cut_words=CutWords(width)))
     best = [[_Best(n) for _ in range(queries_QLD.shape[1])] for _ in queries]
     own_keys = [_key(query) for query in queries]
-    # Words that are cut count once for each sentence, also where the text has that of a query.
+    # The sentence of a query is counted with the text if the text has it, else at the end.
     cut_words, uncounted = CutWords(width), dict.fromkeys(query.words for query in queries)
     for candidates, vectors_KLD in _embed_candidates(elmo, sentences, word, exact, cut_words):
         uncounted.pop(candidates[0].words, None)
         scores_QLK = np.einsum("qld,kld->qlk", queries_QLD, unit_vectors(vectors_KLD))
+        # Few candidates beat the worst of the best, so NumPy filters before Python looks at any.
         worst_QL = np.array([[layer.worst for layer in row] for row in best])
         for q, layer, k in np.argwhere(scores_QLK > worst_QL[..., None]):
             if _key(candidates[k]) != own_keys[q]:

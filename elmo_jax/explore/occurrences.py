@@ -94,6 +94,7 @@ def find_occurrences(
             f"{word!r} does not occur in the text{' in this spelling' if exact else ''}. Expected "
             "a word as the tokenizer yields it; --tokenizer chooses another tokenizer."
         )
+    # Now there are at most 2 * most: thin them out evenly.
     if most is not None and len(sample) > most:
         sample[:] = [sample[i * len(sample) // most] for i in range(most)]
     return sample

@@ -38,6 +38,7 @@ def project(vectors: np.ndarray) -> Projection:
     centred_ND = np.asarray(vectors, np.float64)
     centred_ND = centred_ND - centred_ND.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred_ND, full_matrices=False)
+    # With one dimension or one vector there is one axis only: the other stays zero.
     axes_2D = np.zeros((2, centred_ND.shape[1]))
     axes_2D[: min(2, len(axes))] = axes[:2]
     strongest = np.abs(axes_2D).argmax(axis=1)

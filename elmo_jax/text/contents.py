@@ -72,10 +72,12 @@ _READER = "--input-format {0} reads it"
 _NO_READER = "Extract the text first"
 _COLUMN = " with --column NAME"
 
-_COMMENTS = r"(#.*\n|[^\S\n]*\n)*"
-_CELLS = r"(\t[^\t\n]*)"
+# Building blocks of the patterns below. Patterns are matched at the start of the head, which may
+# end in the middle of a line: hence \Z beside \n.
+_COMMENTS = r"(#.*\n|[^\S\n]*\n)*"  # and blank lines
+_CELLS = r"(\t[^\t\n]*)"  # a further column
 _END = r"\r?(\n|\Z)"
-_HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"
+_HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"  # of FASTA, below comments
 _JSON_STRING = r'"(\\.|[^"\\\n])*"'
 
 _CONLLU = ("CoNLL-U", _READER.format("conllu"))
@@ -94,6 +96,8 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (r"PAR1", "Parquet", _READER.format("parquet") + _COLUMN),
     (r'\s*(\[\s*)?\{\s*"[^"\n]*"\s*:', "JSON", _READER.format("jsonl") + _COLUMN),
     (rf"\s*\[\s*(\[\s*)?{_JSON_STRING}\s*(,\s*[\"\d\[{{]|\]\s*(,|\]|\n|\Z))", *_JSON_ARRAY),
+    # The first word of CoNLL-U has ten columns; of other CoNLL formats at least four and a second
+    # word, or fewer below a comment with sent_id or text.
     (rf"{_COMMENTS}(1(-\d+)?|0\.\d+)\t[^\t\n]+{_CELLS}{{8}}{_END}", *_CONLLU),
     (rf"{_COMMENTS}1(-\d+)?\t[^\t\n ]+{_CELLS}{{2,}}{_END}(\r?\n)*([12]\t|\Z)", *_CONLL),
     (rf"{_COMMENTS}#\s*(sent_id|text)\s*=.*\n(#.*\n)*1(-\d+)?\t[^\t\n ]+{_CELLS}*{_END}", *_CONLL),
@@ -107,7 +111,9 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     ),
     # Soft-masked sequences mix upper and lower case; a capitalised word is not a sequence.
     (rf"\s*{_HEADERS}(?![A-Z][a-z]+[.-]*{_END})[A-Za-z*.-]+{_END}", *_FASTA),
+    # With a space after ">" it may be a quotation in a mail, unless the next line is a sequence.
     (rf"\s*(;.*\n)*> +\S.*\n([A-Z*-]{{2,}}|[ACGTUNacgtun-]{{4,}}){_END}", *_FASTA),
+    # A line of letters and a line with "+" below "@"; a long read fills the whole head.
     (
         r"@(\S.*?)\r?\n([A-Za-z.*-]+\r?\n\+(\1)?\r?\n|[A-Za-z.*-]{1000,}\Z)",
         "FASTQ",

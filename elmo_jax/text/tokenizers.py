@@ -128,18 +128,24 @@ def _pattern() -> re.Pattern[str]:
     # In re, \w does not match combining marks. Hindi and decomposed accents would fall apart.
     mark = f"[{_marks()}\u200c\u200d\U0001f3fb-\U0001f3ff]"
     letter = rf"(?:\w{mark}*)"
-    parts = (
+    alternatives = (  # the first that matches wins
+        # Web addresses, without the punctuation that follows them.
         r"(?:https?://|www\.)\S*[^\s.,;:!?)\]}\"'”’»]",
+        # Mail addresses.
         r"[\w.+-]+@\w+(?:[.-]\w+)+",
+        # Initials: two or more single letters with full stops.
         rf"(?<!\w)(?:[^\W\d_]{mark}*\.){{2,}}(?!\w)",
+        # Words and numbers. Between digits, commas and the like are part of the number.
         rf"{letter}+(?:(?:['’ʼ‐‑-]|(?<=\d)[.,:/](?=\d)){letter}+)*",
+        # Any other character. Zero-width joiners (U+200D) join characters to one emoji.
         rf"\S{mark}*(?:(?<=\u200d)\S{mark}*)*",
     )
-    return re.compile("|".join(parts))
+    return re.compile("|".join(alternatives))
 
 
 def _marks() -> str:
     """All combining marks, for a character class."""
+    # The planes of scripts, and of variation selectors: going through all of Unicode is slow.
     ranges: list[list[int]] = []
     for code in (*range(0x300, 0x20000), *range(0xE0100, min(0xE01F0, sys.maxunicode))):
         if unicodedata.category(chr(code))[0] == "M":

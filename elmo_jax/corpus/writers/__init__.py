@@ -1,21 +1,35 @@
-"""Files of vectors: one module per format.
-
-A format's module has ``check(layout)``, which raises ElmoError for what the format cannot hold,
-``notes(layout)`` with remarks for the user, ``estimated_bytes(layout)``, and ``write(path, layout,
-results)``, which takes results one by one and holds as few of them as it can. Equal results give
-equal bytes.
-"""
+"""Files of vectors: one module per format, each with the functions of ``Writer``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from ...errors import ElmoError
 from . import delimited, hdf5, npy, npz, parquet
 from .layout import FileLayout, RecordVectors
 
-WRITERS: dict[str, ModuleType] = {
+__all__ = ["WRITERS", "FileLayout", "RecordVectors", "Writer", "writer_for"]
+
+
+class Writer(Protocol):
+    """What the module of a format has."""
+
+    def check(self, layout: FileLayout) -> None:
+        """Raise ElmoError for what the format cannot hold."""
+
+    def notes(self, layout: FileLayout) -> Iterator[str]:
+        """Remarks for the user."""
+
+    def estimated_bytes(self, layout: FileLayout) -> int:
+        """The approximate size of the file."""
+
+    def write(self, path: Path, layout: FileLayout, results: RecordVectors) -> None:
+        """Write results one by one, in bounded memory. Equal results give equal bytes."""
+
+
+WRITERS: dict[str, Writer] = {
     ".h5": hdf5,
     ".hdf5": hdf5,
     ".parquet": parquet,
@@ -25,10 +39,8 @@ WRITERS: dict[str, ModuleType] = {
 }
 """The writer for each suffix."""
 
-__all__ = ["WRITERS", "FileLayout", "RecordVectors", "writer_for"]
 
-
-def writer_for(target: Path) -> ModuleType:
+def writer_for(target: Path) -> Writer:
     """The writer for a file, by its suffix.
 
     Raises:

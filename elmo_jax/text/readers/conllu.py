@@ -1,9 +1,9 @@
 """CoNLL-U (universaldependencies.org/format.html): the words of annotated sentences.
 
-The words are the FORMs of the lines whose ID is a whole number: the words that carry annotation. A
-multiword token (``1-2  don't``) gives its words, not its own line; empty nodes (``8.1``) are left
-out. The key is the ``sent_id`` of the sentence, or else its text. A block without words, such as a
-comment at the top of a file, is not a sentence.
+The words are the FORMs of the lines with a whole number as their ID: the words that carry
+annotation. Lines of multiword tokens (``1-2  don't``) are skipped, since their words follow, and so
+are empty nodes (``8.1``). The key is the ``sent_id`` of the sentence, or else its text. A block
+without words, such as a comment at the top of a file, is not a sentence.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_conllu(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
         first_line = first_line or number
         if not line.startswith("#"):
             words += _word(line, number, len(words) + 1, source)
-        elif words:
+        elif words:  # most likely the blank line between two sentences is missing
             raise source.error(
                 number, "a comment inside a sentence. Sentences end with a blank line."
             )

@@ -136,7 +136,7 @@ class Records:
             copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
             weakref.finalize(records, copy.close)
             shutil.copyfileobj(sys.stdin.buffer, copy)
-            object.__setattr__(records, "stdin", copy)
+            object.__setattr__(records, "stdin", copy)  # the dataclass is frozen
         return records
 
     def __iter__(self) -> Iterator[Record]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -27,18 +28,35 @@ def decoded_lines(file: IO[bytes], source: SourceFile) -> Iterator[tuple[int, st
     check_is_text(head, source.name)
     if source.may_be_another_format:
         check_is_plain(head, source.name, "--input-format text reads it as it is")
-    for number, raw in enumerate(file, start=1):
+    for number, raw, line, bad_byte in utf8_lines(file):
+        if bad_byte < 0:
+            yield number, line
+        elif b"\0" in raw:
+            raise source.error(number, "a NUL byte, which text never has. Is the file damaged?")
+        else:
+            byte, column = raw[bad_byte], bad_byte + 1
+            raise source.error(
+                number, f"not UTF-8 (byte 0x{byte:02x} at column {column}). {TO_CONVERT}"
+            )
+
+
+def utf8_lines(file: IO[bytes], skip: int = 0) -> Iterator[tuple[int, bytes, str, int]]:
+    """Each line: its number from 1, its bytes, its text, and the index of its first bad byte.
+
+    Only a line feed ends a line. Bytes that are not UTF-8, and NUL, are bad: they become U+FFFD in
+    the text. The index is -1 if there are none. The first ``skip`` lines are left out.
+    """
+    for number, raw in enumerate(itertools.islice(file, skip, None), start=skip + 1):
         # If files were joined, any line may begin with a byte order mark.
         raw = raw.removeprefix(codecs.BOM_UTF8)
-        if b"\0" in raw:
-            raise source.error(number, "a NUL byte, which text never has. Is the file damaged?")
         try:
-            line = raw.decode("utf-8")
+            line, bad_byte = raw.decode("utf-8"), -1
         except UnicodeDecodeError as error:
-            byte, column = raw[error.start], error.start + 1
-            problem = f"not UTF-8 (byte 0x{byte:02x} at column {column}). {TO_CONVERT}"
-            raise source.error(number, problem) from None
-        yield number, line
+            line, bad_byte = raw.decode("utf-8", "replace"), error.start
+        if "\0" in line:
+            line = line.replace("\0", "\ufffd")
+            bad_byte = raw.index(0) if bad_byte < 0 else bad_byte
+        yield number, raw, line, bad_byte
 
 
 def read_text(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
