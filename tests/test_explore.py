@@ -223,7 +223,7 @@ def test_similarities_are_cosines(elmo):
     by_word = explore.word_similarity(elmo, ["the", "play"], ["play"])
     assert by_word.values.shape == (2, 1) and by_word.columns == ["play"]
     with pytest.raises(ElmoError, match="one layer"):
-        explore.word_similarity(elmo, ["a"], ["b"], layer="all")
+        explore.word_similarity(elmo, ["a"], ["b"], layers="all")
 
 
 def test_a_heatmap_page_escapes_its_words(tmp_path):

@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         column=args.column,
         key_column=args.key_column,
         tokenizer=tokenizer_named(args.tokenizer),
-        running_text=args.split_sentences,
+        split_sentences=args.split_sentences,
     )
     return embed_corpus(
         open_elmo(args),

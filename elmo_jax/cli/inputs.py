@@ -110,7 +110,7 @@ def labelled_text(args: argparse.Namespace) -> LabelledText:
         column=args.column,
         key_column=label_column,
         tokenizer=tokenizer,
-        running_text=args.split_sentences,
+        split_sentences=args.split_sentences,
     )
     if labels_file is not None:
         return functools.partial(_join_labels, args, records, Records.of(labels_file, "text"))

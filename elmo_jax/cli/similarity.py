@@ -87,7 +87,7 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
             args.input_format,
             column=args.column,
             tokenizer=tokenizer,
-            running_text=language,
+            split_sentences=language,
         )
         sentences = [record.words for record in records if record.text.strip()]
     else:
@@ -109,7 +109,7 @@ def _compare(args: argparse.Namespace, sentences: list[Sequence[str]]) -> Heatma
 
     if not args.words:
         elmo = open_elmo(args)
-        return sentence_similarity(elmo, sentences, layer=args.layers, pooling=args.pooling)
+        return sentence_similarity(elmo, sentences, layers=args.layers, pooling=args.pooling)
     if len(sentences) != 2:
         raise ElmoError(f"--words compares two sentences, got {len(sentences)}.")
-    return word_similarity(open_elmo(args), *sentences, layer=args.layers)
+    return word_similarity(open_elmo(args), *sentences, layers=args.layers)

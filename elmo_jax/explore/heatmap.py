@@ -46,7 +46,7 @@ def sentence_similarity(
     elmo: Elmo,
     sentences: Sequence[Sequence[str]],
     *,
-    layer: Layers = "average",
+    layers: Layers = "average",
     pooling: str = "mean",
 ) -> Heatmap:
     """The similarity of every sentence with every other, from their pooled vectors.
@@ -54,32 +54,32 @@ def sentence_similarity(
     Args:
         elmo: the model.
         sentences: lists of words.
-        layer: "average", "top" or a number.
+        layers: one layer: "average", "top" or a number.
         pooling: "mean" or "max".
 
     Raises:
         ElmoError: for an unknown layer or pooling, or bad sentences.
     """
-    _check_one_layer(layer)
+    _check_one_layer(layers)
     check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]
-    vectors_BD = unit_vectors(elmo.embed_sentences(sentences, layer, pooling))
+    vectors_BD = unit_vectors(elmo.embed_sentences(sentences, layers, pooling))
     names = [" ".join(words) for words in sentences]
     return Heatmap(names, names, vectors_BD @ vectors_BD.T)
 
 
 def word_similarity(
-    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layer: Layers = "average"
+    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = "average"
 ) -> Heatmap:
     """The similarity of every word of one sentence with every word of another.
 
     Raises:
         ElmoError: for an unknown layer, or bad sentences.
     """
-    _check_one_layer(layer)
-    rows, columns = (unit_vectors(vectors) for vectors in elmo.embed([first, second], layer))
+    _check_one_layer(layers)
+    rows, columns = (unit_vectors(vectors) for vectors in elmo.embed([first, second], layers))
     return Heatmap(list(first), list(second), rows @ columns.T)
 
 
@@ -105,9 +105,9 @@ def write_heatmap(
         )
 
 
-def _check_one_layer(layer: Layers) -> None:
-    if layer in ("all", "mix"):
-        raise ElmoError(f"Expected one layer: average, top or a number; got {layer!r}.")
+def _check_one_layer(layers: Layers) -> None:
+    if layers in ("all", "mix"):
+        raise ElmoError(f"Expected one layer: average, top or a number; got {layers!r}.")
 
 
 def _scaled(heatmap: Heatmap) -> np.ndarray:

@@ -85,7 +85,7 @@ class Records:
     column: str | None
     key_column: str | None
     split: Tokenizer
-    running_text: str | None = None
+    split_sentences: str | None = None
     stdin: IO[bytes] | None = None
     warned_files: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
@@ -98,7 +98,7 @@ class Records:
         column: str | None = None,
         key_column: str | None = None,
         tokenizer: Tokenizer | str | None = None,
-        running_text: str | None = None,
+        split_sentences: str | None = None,
     ) -> Records:
         """Find the files of a corpus, and check the options that their formats need.
 
@@ -113,8 +113,8 @@ class Records:
             key_column: the column with their keys.
             tokenizer: a function from a string to words, or a name, see ``tokenizer_named``. If
                 None, strings are split at whitespace.
-            running_text: a language code ("en"), if plain text does not have one sentence per line
-                and must be split into sentences, see ``split_sentences``.
+            split_sentences: a language code ("en"), if plain text does not have one sentence per
+                line and must be split, see ``elmo_jax.split_sentences``.
 
         Raises:
             ElmoError: for an unknown file, format or tokenizer; if ``column`` is missing or has no
@@ -127,9 +127,9 @@ class Records:
         paths = find_files(files, or_stdin=True)
         for path in paths:
             _check_columns(path, format or format_of(path.name), column, key_column)
-            _check_running_text(path, format or format_of(path.name), running_text)
+            _check_split_sentences(path, format or format_of(path.name), split_sentences)
         split = resolve_tokenizer(tokenizer)
-        records = cls(paths, format, column, key_column, split, running_text)
+        records = cls(paths, format, column, key_column, split, split_sentences)
         if STDIN in paths:
             if sys.stdin is None or sys.stdin.closed:
                 raise ElmoError("Cannot read standard input ('-'): it is closed. Name a file.")
@@ -169,7 +169,7 @@ class Records:
             self.column,
             self.key_column,
             self.split,
-            self.running_text,
+            self.split_sentences,
             may_be_another_format=self.format is None and format_of(path.name) == "text",
             warned_files=self.warned_files,
         )
@@ -202,7 +202,7 @@ def _check_columns(file: Path, format: str, column: str | None, key_column: str 
         )
 
 
-def _check_running_text(file: Path, format: str, language: str | None) -> None:
+def _check_split_sentences(file: Path, format: str, language: str | None) -> None:
     if language is None:
         return
     check_language(language)

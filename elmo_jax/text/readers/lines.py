@@ -66,8 +66,8 @@ def read_text(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
     the sentence.
     """
     numbered: Iterable[tuple[int, str]] = decoded_lines(file, source)
-    if source.running_text is not None:
+    if source.split_sentences is not None:
         lines = (line for _, line in numbered)
-        numbered = enumerate(stream_sentences(lines, source.running_text), start=1)
+        numbered = enumerate(stream_sentences(lines, source.split_sentences), start=1)
     for number, line in numbered:
         yield source.record_from_string(line, None, number)

@@ -51,7 +51,7 @@ class SourceFile(NamedTuple):
     column: str | None
     key_column: str | None
     split: Tokenizer
-    running_text: str | None
+    split_sentences: str | None
     may_be_another_format: bool
     warned_files: set[str]
 
