@@ -36,7 +36,7 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        refuse_existing(target, overwrite)
+        refuse_existing(target, overwrite)  # it may have appeared meanwhile
         temporary.replace(target)
     except OSError as error:
         raise ElmoError(f"Cannot write {target}: {error}") from error
@@ -134,7 +134,7 @@ def atomic_folder(
     try:
         yield temporary
         _refuse_folder(target, overwrite)
-        for path in temporary.iterdir():
+        for path in temporary.iterdir():  # on the disk before the old folder goes
             sync(path)
         if folder.is_dir():
             _take_over(folder, temporary, replaced)
@@ -199,6 +199,7 @@ def _link(path: str | Path, copy: str | Path) -> None:
 
 
 def _swap(new: Path, folder: Path) -> None:
+    # A folder cannot be renamed over one with files, so there are two renames.
     if folder.exists():
         shutil.copymode(folder, new)
         folder.rename(_old(folder))

@@ -45,6 +45,7 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         raise ElmoError(
             f"Cannot read {weights}: {error}. The file is damaged or incomplete; copy it again."
         ) from None
+    # No name of a parameter contains a dot.
     flat = {tuple(name.split(".")): value for name, value in tensors.items()}
     check_flat_params(config, flat, str(weights))
     bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not _is_float(value)]
@@ -104,6 +105,7 @@ def write_native(
 
 
 def _converted(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    # A larger number would become infinite without an error.
     highest, limit = float(np.abs(array).max(initial=0)), float(np.finfo(dtype).max)
     if highest > limit:
         raise ElmoError(f"{name} has numbers up to {highest:.3g}; {dtype} ends at {limit:.3g}.")

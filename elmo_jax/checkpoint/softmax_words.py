@@ -60,6 +60,7 @@ def check_vocabulary(
             "Expected the vocab.txt that was written beside the model."
         )
     record = read_vocabulary_record(source) if source is not None and is_native(source) else None
+    # Words in another order have the same number, but the softmax would be wrong for all of them.
     if record is not None and record["sha256"] != vocabulary.sha256:
         raise ElmoError(
             f"{_capital(name)} is not the one of this model: {source}/{CONFIG_FILE} has another "

@@ -28,7 +28,6 @@ from .inputs import files_in, model_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_model(parser)
     add_flags(parser, "--options-file", "--weight-file")
     add_flag(parser, "--output", ": a folder", required=True)
@@ -38,15 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Convert, and return a JSON-ready summary.
-
-    Returns:
-        ``source`` (the weight file if two files were named), ``output``, ``format``,
-        ``parameters`` (how many numbers the model has) and ``bytes`` (the size of the output).
-
-    Raises:
-        ElmoError: if the model cannot be read, or OUT cannot be written.
-    """
+    """``source`` is the weight file if two files were named, ``parameters`` counts numbers."""
     config, params = load(args.model, options_file=args.options_file, weight_file=args.weight_file)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     native = is_native(source)
@@ -87,7 +78,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     return (
         f"{summary['source']} -> {summary['output']} ({summary['format']}): "
         f"{summary['parameters']:,} parameters, {summary['bytes'] / 1e6:.1f} MB"

@@ -101,9 +101,10 @@ def labelled_text(args: argparse.Namespace) -> LabelledText:
     if label_column is not None and args.column is None and format in (None, "text"):
         records, column = Records.of(args.input, "text"), _column_number(label_column)
         return functools.partial(_split_columns, records, column, tokenizer)
+    # With a file of labels, each line of a .tsv is a sentence: no column needs a name.
     is_tsv = all(format_of(name) == "tsv" for name in args.input)
     if labels_file is not None and args.column is None and is_tsv:
-        format = format or "text"  # each label belongs to a line
+        format = format or "text"
     records = Records.of(
         args.input,
         format,
