@@ -60,14 +60,14 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """The remarks in the folder's config.json, such as the model's origin and training."""
-    return dict(_read_json(folder / CONFIG_FILE).get("metadata", {}))
+    """The remarks about a model, such as its origin; a model that is not native has none."""
+    return dict(_read_json(folder / CONFIG_FILE).get("metadata", {})) if is_native(folder) else {}
 
 
 def read_vocabulary_record(folder: Path) -> dict[str, Any] | None:
-    """The size and hash of the softmax's vocabulary, from config.json."""
+    """The size and hash of the softmax's vocabulary, if the model is native and has them."""
     path = folder / CONFIG_FILE
-    record = _read_json(path).get("vocabulary")
+    record = _read_json(path).get("vocabulary") if is_native(folder) else None
     if record is not None and not (isinstance(record, dict) and {"size", "sha256"} <= set(record)):
         raise ElmoError(f"{path}: expected 'vocabulary' with size and sha256, got {record!r:.80}.")
     return record

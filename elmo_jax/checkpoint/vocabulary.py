@@ -154,7 +154,7 @@ class Vocabulary:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @functools.cached_property
-    def no_words(self) -> np.ndarray:
+    def non_word_ids(self) -> np.ndarray:
         """The ids that do not stand for a word of a text, int32, in rising order.
 
         Those of the markers, of blank lines, and of words that occur again later.

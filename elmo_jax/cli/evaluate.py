@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..checkpoint import is_native, model_folder, read_metadata
+from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_flag, add_flags, add_plain_input
 
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..training import Corpus, evaluate, load_language_model
 
     folder = model_folder(args.model)
-    trained_with = read_metadata(folder).get("training", {}) if is_native(folder) else {}
+    trained_with = read_metadata(folder).get("training", {})
     reset_state = args.reset_state
     if reset_state is None:
         reset_state = bool(trained_with.get("reset_state", False))

@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": str(path),
         "format": "native" if is_native(path) else "hdf5",
-        "metadata": read_metadata(path) if is_native(path) else {},
+        "metadata": read_metadata(path),
         "config": dataclasses.asdict(config),
         "layers": config.n_output_layers,
         "dim": config.output_dim,

@@ -29,14 +29,14 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
     Raises:
         ElmoError: if there is no such model, or its files have problems.
     """
-    from ..checkpoint import is_native, model_folder, read_metadata
+    from ..checkpoint import model_folder, read_metadata
     from ..embedder import Elmo
 
     files = {"options_file": args.options_file, "weight_file": args.weight_file}
     source = args.model
     if not any(files.values()):
         source = model_folder(source)
-        if is_native(source) and read_metadata(source).get("trained") is False:
+        if read_metadata(source).get("trained") is False:
             note(args, f"note: the weights of {source} are random; its vectors mean nothing")
     return Elmo(source, **files, precision=args.precision)
 
