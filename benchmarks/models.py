@@ -1,11 +1,11 @@
-"""The model that is measured: a given one, or random weights of a published shape.
+"""The model to measure: a trained one, or random weights of a published shape.
 
-Random weights take the same time as trained ones if the numbers are of the same size. Too small,
-and the processor meets denormal numbers, and any two outputs are equal within a tolerance; too
-large, and gates saturate and every clip bites, which a peer without clips would then not compute.
-So these are scaled to what a trained model gives. On English text the layers of the bundled
-``mini`` have standard deviations of 0.5, 0.4 and 0.7; those of these weights, in the *original*
-shape, have 0.3, 0.3 and 0.4, and no clip bites.
+Random weights take as long as trained ones if the numbers have the same size. If they are too
+small, the processor meets denormal numbers, and any two outputs are equal within a tolerance; if
+they are too large, gates saturate and every clip bites, which a peer without clips cannot compute.
+So these are scaled to the size of a trained model's: on English text the layers of ``mini`` have
+standard deviations of 0.5, 0.4 and 0.7; these weights, in the *original* shape, give 0.3, 0.3 and
+0.4, and no clip bites.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from elmo_jax.parameters import datasets, unflatten
 
 _SEED = 0
 _GAINS = {"W_proj": 0.5, "W_0": 1.2, "W_P_0": 2.0}
-"""Of the matrices that are not 1 / sqrt(inputs). With these, no clip bites in English text."""
+"""Gains of matrices on 1 / sqrt(inputs), so that no clip bites in English text; others have 1."""
 _VERSION = 2
-"""Of the weights that ``random_params`` draws; part of the cached folder's name."""
+"""Version of the random weights; part of the name of the folder that caches them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +38,6 @@ class Model:
     """One model in both formats.
 
     Attributes:
-        name: for tables.
-        config: the architecture.
         hdf5: folder of the published format, which every system reads.
         native: folder of elmo-jax's own format.
     """
@@ -51,20 +49,17 @@ class Model:
 
     @property
     def options_file(self) -> Path:
-        """The published options.json."""
         return self.hdf5 / "options.json"
 
     @property
     def weight_file(self) -> Path:
-        """The published HDF5 file."""
         return self.hdf5 / "weights.hdf5"
 
 
 def open_model(name: str) -> Model:
-    """A preset's shape with random weights, or a trained model; made once, kept in the cache.
+    """The model called ``name``: a preset with random weights, "mini", or the path of a model.
 
-    Args:
-        name: of a preset, the path of a model, or "mini", the model of the package.
+    Both formats are written once into the cache.
 
     Raises:
         ElmoError: if there is no such preset or model, or the cache cannot be written.
@@ -96,7 +91,7 @@ def cache_folder() -> Path:
 
 
 def random_params(config: ElmoConfig, seed: int) -> dict:
-    """Random parameters whose model gives numbers of the size that trained ones give."""
+    """Random parameters that give vectors of the size of a trained model's."""
     rng = np.random.default_rng(seed)
     flat: dict[tuple[str, ...], np.ndarray] = {}
     for dataset in datasets(config):
@@ -107,7 +102,7 @@ def random_params(config: ElmoConfig, seed: int) -> dict:
 
 
 def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """One dataset of the published file, by its name; matrices are [..., in, out] there."""
+    """One dataset of the published file; matrices are [..., in, out] there."""
     if name == "char_embed":
         return rng.uniform(-1, 1, shape).astype(np.float32)
     if len(shape) == 1:
@@ -118,24 +113,24 @@ def _draw(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.nda
 
 
 def _bias(name: str, size: int) -> np.ndarray:
-    """Zeros, but for the gates: those of highways nearly closed, as bilm-tf starts them."""
+    """Zeros, except for gates. Carry gates start nearly closed, as in bilm-tf."""
     if name.endswith("b_carry"):
         return np.full(size, -2.0, np.float32)
     bias = np.zeros(size, np.float32)
     if name.endswith("LSTMCell/B"):
-        # So that few cells remember for long: those would add up to beyond the clip.
+        # Undoes the constant of the forget gate: cells that remember for long would pass the clip.
         bias[list(GATES).index("forget") * size // 4 :][: size // 4] = -FORGET_BIAS
     return bias
 
 
 def _write(folder: Path, config: ElmoConfig, params: dict) -> None:
-    # The native folder comes last: where it is, both are complete.
+    # The native folder comes last: if it is there, both are complete.
     elmo_jax.save(folder / "hdf5", config, params, format="hdf5", overwrite=True)
     elmo_jax.save(folder / "native", config, params, overwrite=True)
 
 
 def _mark(path: Path) -> str:
-    """Changes when the model at ``path`` does."""
+    """A digest that changes when the files at ``path`` change."""
     files = sorted(file for file in (path.iterdir() if path.is_dir() else [path]))
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     kind = "native" if path.is_dir() and is_native(path) else "published"

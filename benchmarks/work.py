@@ -1,29 +1,23 @@
-"""How much arithmetic the vectors of a text need at least: the measure for "per cent of the limit".
+"""How much arithmetic the vectors of a text need at least: what a per cent of the limit is of.
 
-Counted are matrix products, 2 operations for a multiplication with its addition. Left out is the
-elementwise rest (gates, clips, maxima: less than 1% of it at the published sizes). For a model with
-character dimension E, filters (k, n_k), F filters in all, P projection, H cell:
+Only matrix products count, 2 operations for a multiplication with its addition; everything else
+(gates, clips, maxima) is less than 1% at the published sizes. With character dimension E, filters
+(k, n_k), F filters in all, C characters, P projection, H cell, a distinct word needs
 
-A distinct word, whose spelling with both word markers takes s of C characters:
-
-* convolutions: 2·E·k·n_k for each position of each width k that can decide the maximum: the windows
-  that overlap the spelling, and one that sees padding only where there is room for it:
-  min(s + 1, C - k + 1) positions;
-* a highway layer: two products, 2·2·F²;
+* convolutions: 2·E·k·n_k at each position of a filter of width k that can decide the maximum. With
+  s characters, both word markers included, these are min(s + 1, C - k + 1): the windows that
+  overlap the word, and one that sees only padding, where there is room for it;
+* each highway layer: two products, 2·2·F²;
 * the projection: 2·F·P, unless F = P;
 * the input product of the first LSTM layer, in both directions: 2·(2·P·4H).
 
-A token, in each of both directions:
+A token needs, in each of both directions,
 
 * every LSTM layer: 2·P·4H for the state, and 2·H·P for its projection, unless H = P;
 * every layer above the first: 2·P·4H more, for its input.
 
-Nothing is counted for sentence boundaries, which are constants of the model, nor for padding; no
-LSTM layer above the highest that is asked for. The state's product is counted for every token, also
-for a sentence's first, where it is a constant that an implementation could keep.
-
-For one sentence alone the arithmetic is little, and the weights are what takes the time: those of a
-layer's state and projection are read for every token, the others at least once a sentence.
+Sentence boundaries count nothing, because they are constants of the model, and padding counts
+nothing. For one sentence alone, reading the weights takes the time instead (``weight_bytes``).
 """
 
 from __future__ import annotations
@@ -39,13 +33,13 @@ _DIRECTIONS = 2
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """Floating-point operations, by what they are for.
+    """Floating-point operations for a text.
 
     Attributes:
-        words: the token layer, once a distinct word.
-        input_products: of the first LSTM layer, once a distinct word.
-        steps: the LSTM layers' other products, every token.
-        n_tokens: tokens that they give vectors of.
+        words: the token layer, once for each distinct word.
+        input_products: the first LSTM layer's input, once for each distinct word.
+        steps: the LSTM layers' other products, for each token.
+        n_tokens: tokens of the text.
         n_words: distinct words among them.
     """
 
@@ -57,7 +51,6 @@ class Work:
 
     @property
     def total(self) -> int:
-        """All of them."""
         return self.words + self.input_products + self.steps
 
     def json(self) -> dict[str, float]:
@@ -75,13 +68,7 @@ class Work:
 def needed_work(
     config: ElmoConfig, sentences: Iterable[Sequence[str]], n_output_layers: int | None = None
 ) -> Work:
-    """The work that all vectors of a text need.
-
-    Args:
-        config: the architecture.
-        sentences: the text.
-        n_output_layers: layers asked for, from the token layer up; all if None.
-    """
+    """The work for the vectors of a text, of the lowest ``n_output_layers`` (all if None)."""
     n_lstm = (config.n_output_layers if n_output_layers is None else n_output_layers) - 1
     words: dict[str, None] = {}
     n_tokens = 0
@@ -100,7 +87,7 @@ def needed_work(
 
 
 def word_work(config: ElmoConfig, n_characters: int) -> int:
-    """The token layer for one word, spelled with ``n_characters``, both markers included."""
+    """The token layer for one word of ``n_characters``, both markers included."""
     size, width = config.n_filters, config.max_characters_per_token
     work = sum(
         2 * config.char_embedding_dim * k * number * min(n_characters + 1, width - k + 1)
@@ -111,12 +98,12 @@ def word_work(config: ElmoConfig, n_characters: int) -> int:
 
 
 def input_work(config: ElmoConfig) -> int:
-    """The first LSTM layer's input product for one word, in both directions."""
+    """The first LSTM layer's input product for one word, both directions."""
     return _DIRECTIONS * 2 * config.projection_dim * 4 * config.cell_dim
 
 
 def step_work(config: ElmoConfig, n_lstm_layers: int) -> int:
-    """``n_lstm_layers`` LSTM layers for one token, without the first one's input product."""
+    """``n_lstm_layers`` LSTM layers for one token, both directions, without ``input_work``."""
     if not n_lstm_layers:
         return 0
     gates = 2 * config.projection_dim * 4 * config.cell_dim
@@ -125,7 +112,7 @@ def step_work(config: ElmoConfig, n_lstm_layers: int) -> int:
 
 
 def weight_bytes(config: ElmoConfig, n_tokens: int) -> int:
-    """Float32 weights that one sentence alone has to read, all layers, if no word is known."""
+    """Bytes of float32 weights that one sentence alone reads: a state's kernels for every token."""
     width, size = config.projection_dim, config.n_filters
     token_layer = sum(config.char_embedding_dim * k * number for k, number in config.filters)
     token_layer += config.n_highway * 2 * size**2
