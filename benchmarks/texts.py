@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from elmo_jax import ElmoError
-from elmo_jax.readers import Records
+from elmo_jax.text.readers import Records
 
 Sentence = list[str]
 

@@ -12,19 +12,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from .config import ElmoConfig
-from .cut_words import CutWords
+from .checkpoint.loading import load
 from .engine import Engine, Request
 from .errors import ElmoError
 from .forking import check_process
-from .loading import load
-from .model import check_precision
-from .parameters import Params, check_params, model_digest
-from .pooling import check_pooling
-from .selection import Layers, select_layers
-from .sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
-from .sharding import check_devices
-from .tokenizers import Tokenizer
+from .lanes.devices import check_devices
+from .model.config import ElmoConfig
+from .model.layers import Layers, check_pooling, select_layers
+from .model.parameters import Params, check_params, model_digest
+from .model.precision import check_precision
+from .text.cut_words import CutWords
+from .text.sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
+from .text.tokenizers import Tokenizer
 
 DTYPES = ("float32", "float16")
 

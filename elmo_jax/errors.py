@@ -1,10 +1,17 @@
-"""The errors and warnings of this library: what was expected, what came, where, and what to do."""
+"""Errors and warnings, and the small checks that raise them.
+
+A message says what was expected, what came, where, and what to do.
+"""
 
 from __future__ import annotations
 
+import importlib
+import math
+import numbers
 import sys
 import warnings
 from types import FrameType
+from typing import Any
 
 _PACKAGE = __name__.partition(".")[0]
 _BETWEEN = ("sklearn", "joblib", "ray")
@@ -61,3 +68,66 @@ def warn(message: str, category: type[ElmoWarning]) -> None:
 
 def _is_passed_over(module: str) -> bool:
     return module.partition(".")[0] in (_PACKAGE, *_BETWEEN)
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, which takes an s in the plural."""
+    return f"{n:,} {noun}" + "s" * (n != 1)
+
+
+MOST_SEED = 2**32 - 1
+"""The largest seed: of larger ones JAX takes the last 32 bits only."""
+
+
+def check_count(value: Any, name: str, least: int = 1, most: int | None = None) -> None:
+    """Raise ElmoError unless ``value`` is a whole number from ``least`` to ``most``."""
+    if problem := count_problem(value, name, least, most):
+        raise ElmoError(f"{problem}.")
+
+
+def check_seed(seed: Any) -> None:
+    """Raise ElmoError unless ``seed`` can be one."""
+    check_count(seed, "seed", 0, MOST_SEED)
+
+
+def count_problem(value: Any, name: str, least: int = 1, most: int | None = None) -> str | None:
+    """What is wrong with a number that shall be whole, if anything is."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if whole and value >= least and (most is None or value <= most):
+        return None
+    beyond = "" if most is None else f" and at most {most}"
+    return f"{name} is {value!r}, expected a whole number of at least {least}{beyond}"
+
+
+def number_problem(value: Any, name: str, *, positive: bool, below: float = math.inf) -> str | None:
+    """What is wrong with a number that shall be finite, and more than 0 or at least 0."""
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if real and 0 <= value < below and not (positive and value == 0):
+        return None
+    least = "more than 0" if positive else "at least 0"
+    bound = "a finite number" if below == math.inf else f"a number below {below:g}"
+    return f"{name} is {value!r}, expected {bound} of {least}"
+
+
+def optional_module(name: str, purpose: str, extra: str) -> Any:
+    """Import a module of an optional package.
+
+    Args:
+        name: of the module.
+        purpose: what it is needed for, as it stands in the error.
+        extra: of elmo-jax, that installs it.
+
+    Raises:
+        ElmoError: if it is not installed, naming the extra, or cannot be imported.
+    """
+    package = name.partition(".")[0]
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        # A package may be there, and lack another or a version of it.
+        name_of = (error.name or "").partition(".")[0]
+        is_missing = isinstance(error, ModuleNotFoundError) and name_of == package
+        problem = "is not installed" if is_missing else f"cannot be imported ({error})"
+        raise ElmoError(
+            f'The package {package} {problem}; {purpose} needs it: pip install "elmo-jax[{extra}]".'
+        ) from None

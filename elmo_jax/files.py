@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from .errors import ElmoError
 
@@ -213,3 +216,29 @@ def shown_size(n_bytes: int) -> str:
         if n_bytes >= factor:
             return f"{n_bytes / factor:.2f} {unit}"
     return f"{n_bytes / 1e3:.1f} kB"
+
+
+def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
+    """``json.dumps``, with null for the numbers that JSON does not have: infinities and NaN.
+
+    Args:
+        value: dictionaries, lists, tuples, strings, numbers, booleans and None.
+        indent: as in ``json.dumps``.
+        ensure_ascii: as in ``json.dumps``.
+
+    Example:
+        >>> to_json({"perplexity": float("inf"), "tokens": 3})
+        '{"perplexity": null, "tokens": 3}'
+    """
+    finite = _finite(value)
+    return json.dumps(finite, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value

@@ -19,9 +19,9 @@ import numpy as np
 
 from .embedder import Elmo
 from .errors import ElmoError
-from .selection import Layers
-from .sentences import tokenize
-from .tokenizers import Tokenizer
+from .model.layers import Layers
+from .text.sentences import tokenize
+from .text.tokenizers import Tokenizer
 
 
 class EmbedBatch:

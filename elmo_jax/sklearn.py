@@ -21,9 +21,9 @@ import numpy as np
 from .embedder import Elmo
 from .errors import ElmoError
 from .forking import check_process
-from .selection import Layers
-from .sentences import check_not_a_string
-from .tokenizers import Tokenizer
+from .model.layers import Layers
+from .text.sentences import check_not_a_string
+from .text.tokenizers import Tokenizer
 
 try:  # absolute: scikit-learn, not this module
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin

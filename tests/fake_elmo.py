@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 
 from elmo_jax import ElmoConfig
-from elmo_jax.readers import Record
+from elmo_jax.text.readers import Record
 
 
 class FakeElmo:

@@ -19,8 +19,8 @@ import jax
 import pyarrow.parquet  # noqa: F401 - once here, not in every child
 from fake_elmo import FakeElmo, sentences
 
-from elmo_jax.embedding import embed_corpus
-from elmo_jax.embedding.parts_folder import PartsFolder
+from elmo_jax.corpus import embed_corpus
+from elmo_jax.corpus.parts_folder import PartsFolder
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "result"}
 RECORDS = list(sentences(12))

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from elmo_jax import ElmoConfig, ElmoError, characters, encode_batch
-from elmo_jax.characters import boundary_ids, encode_words, spelled_lengths
+from elmo_jax import ElmoConfig, ElmoError, encode_batch
+from elmo_jax.model import characters
+from elmo_jax.model.characters import boundary_ids, encode_words, spelled_lengths
 
 CONFIG = ElmoConfig.preset("tiny")
 WIDTH = CONFIG.max_characters_per_token

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 from elmo_jax import ElmoConfig, load, save
 from elmo_jax.checkpoint import read_metadata, writing
-from elmo_jax.parameters import datasets, flatten, unflatten
+from elmo_jax.model.parameters import datasets, flatten, unflatten
 
 
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS.keys())

@@ -11,7 +11,7 @@ from hypothesis import given
 from strategies import configs
 
 from elmo_jax import ElmoConfig
-from elmo_jax.parameters import datasets
+from elmo_jax.model.parameters import datasets
 
 TINY = ElmoConfig.preset("tiny")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from elmo_jax.counting import counted
+from elmo_jax.errors import counted
 
 
 @pytest.mark.parametrize(

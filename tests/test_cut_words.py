@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax import ElmoConfig, ElmoError, WordsCutWarning, encode_batch, exploring
-from elmo_jax.characters import BOS, EOS, encode_words, spelled_lengths
-from elmo_jax.cut_words import CutWords, are_cut
-from elmo_jax.embedding import embed_corpus, merge_parts
+from elmo_jax import ElmoConfig, ElmoError, WordsCutWarning, encode_batch, explore
+from elmo_jax.corpus import embed_corpus, merge_parts
 from elmo_jax.engine import engine, plan, run
 from elmo_jax.errors import DeviceMemoryWarning
-from elmo_jax.model import init_params
-from elmo_jax.readers import Record
+from elmo_jax.model.bilm import init_params
+from elmo_jax.model.characters import BOS, EOS, encode_words, spelled_lengths
+from elmo_jax.text.cut_words import CutWords, are_cut
+from elmo_jax.text.readers import Record
 
 CONFIG = ElmoConfig.preset("tiny")
 MOST = CONFIG.max_characters_per_token - 2
@@ -142,14 +142,14 @@ def test_sentences_that_are_run_again_are_counted_once(monkeypatch):
 
 
 def test_neighbours_warn_once_for_query_and_text_and_count_each_sentence_once(elmo):
-    query = exploring.Occurrence(("a", CUT), 0)
+    query = explore.Occurrence(("a", CUT), 0)
     for text, said in [
         ([["a", CUT], ["a", CHINESE]], "2 of 4 words are"),
         ([["a", CHINESE]], "2 of 4 words are"),
         ([["a", "b"]], "1 of 4 words is"),
     ]:
         with pytest.warns(WordsCutWarning, match=said) as warned:
-            exploring.neighbors(elmo, [query], text, word="a")
+            explore.neighbors(elmo, [query], text, word="a")
         assert len(warned) == 1
 
 

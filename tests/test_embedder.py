@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import elmo_jax
 from elmo_jax.engine import lanes, plan, word_table
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 # Float32 against float64; the oracle's values are of order 1 (a few reach 6).
 ORACLE_TOLERANCE = 2e-6

@@ -5,14 +5,14 @@ import warnings
 import numpy as np
 import pytest
 
-from elmo_jax import MissingFontWarning, exploring
+from elmo_jax import MissingFontWarning, explore
 
 matplotlib = pytest.importorskip("matplotlib")
 
 from matplotlib.font_manager import fontManager  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from elmo_jax.exploring import figure as figures  # noqa: E402
+from elmo_jax.explore import figure as figures  # noqa: E402
 
 # Of an alphabet that few fonts have, and hardly any machine: Sundanese.
 RARE, RARER = "\u1b83\u1b84", "\u1b85"
@@ -42,7 +42,7 @@ def font(tmp_path, monkeypatch):
 
 
 def heatmap(*words):
-    return exploring.Heatmap(list(words), ["plain"], np.linspace(0, 1, len(words))[:, None])
+    return explore.Heatmap(list(words), ["plain"], np.linspace(0, 1, len(words))[:, None])
 
 
 def draw(path, *words):
@@ -56,7 +56,7 @@ def draw(path, *words):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "choose_fonts", spy)
-        exploring.write_heatmap(path, heatmap(*words))
+        explore.write_heatmap(path, heatmap(*words))
     return found
 
 
@@ -93,9 +93,9 @@ def test_the_font_to_install_is_named(monkeypatch, tmp_path, word, fonts):
 
 
 def test_a_word_s_occurrences_are_drawn_too(font, tmp_path):
-    found = [exploring.Occurrence((RARE, "a"), 0, i, label=RARE) for i in range(4)]
+    found = [explore.Occurrence((RARE, "a"), 0, i, label=RARE) for i in range(4)]
     vectors = np.random.default_rng(0).normal(size=(4, 2, 3))
-    exploring.write_figure(tmp_path / "f.png", RARE, found, vectors)
+    explore.write_figure(tmp_path / "f.png", RARE, found, vectors)
 
 
 def test_characters_without_a_picture_are_no_reason_to_warn(tmp_path):
@@ -105,7 +105,7 @@ def test_characters_without_a_picture_are_no_reason_to_warn(tmp_path):
 
 
 def test_a_lone_surrogate_can_be_written_into_a_page(tmp_path):
-    exploring.write_heatmap(tmp_path / "h.html", heatmap("a\ud800", "b"))
+    explore.write_heatmap(tmp_path / "h.html", heatmap("a\ud800", "b"))
     assert "a?" in (tmp_path / "h.html").read_text("utf-8")
 
 
@@ -117,7 +117,7 @@ def test_the_command_says_it_unless_it_is_to_be_quiet(tmp_path, capsys, quiet):
 
     module = SimpleNamespace(
         add_arguments=lambda parser: parser.add_argument("--quiet", action="store_true"),
-        run=lambda args: exploring.write_heatmap(tmp_path / "h.png", heatmap(RARER)) or {},
+        run=lambda args: explore.write_heatmap(tmp_path / "h.png", heatmap(RARER)) or {},
         text=lambda summary: "",
     )
     with warnings.catch_warnings():

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from elmo_jax.writers import hdf5_file
-from elmo_jax.writers.hdf5_file import Hdf5File
+from elmo_jax.corpus.writers import hdf5_file
+from elmo_jax.corpus.writers.hdf5_file import Hdf5File
 
 # A symbol table node holds 8 names, a B-tree node 32 children: two levels from 9 on, three from
 # 257 on, four from 8193 on.

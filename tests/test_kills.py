@@ -11,8 +11,8 @@ import pytest
 from fake_elmo import sentences
 
 import elmo_jax
-from elmo_jax.embedding import embed_corpus
-from elmo_jax.readers import Records
+from elmo_jax.corpus import embed_corpus
+from elmo_jax.text.readers import Records
 
 HERE = Path(__file__).parent
 PART_TOKENS = 60

@@ -8,7 +8,7 @@ from checkpoint_files import assert_same_params, files_of, message_of
 from random_models import VARIANTS
 
 from elmo_jax import ElmoConfig, load, pretrained, save
-from elmo_jax.loading import model_folder
+from elmo_jax.checkpoint.loading import model_folder
 
 NAMES = "mini, small, medium, original, original_5p5b"
 

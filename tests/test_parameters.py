@@ -11,7 +11,7 @@ from random_models import VARIANTS, random_model
 from strategies import configs
 
 from elmo_jax import BiLM, ElmoConfig
-from elmo_jax.parameters import check_params, count_parameters, datasets, flatten, unflatten
+from elmo_jax.model.parameters import check_params, count_parameters, datasets, flatten, unflatten
 
 TINY = ElmoConfig.preset("tiny")
 

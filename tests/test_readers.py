@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.readers import Record, Records, format_of
+from elmo_jax.text.readers import Record, Records, format_of
 
 CONLLU = """\
 # newdoc id = d

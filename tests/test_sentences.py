@@ -8,7 +8,7 @@ import pytest
 
 from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.sentences import (
+from elmo_jax.text.sentences import (
     CheckedWords,
     check_not_a_string,
     check_sentence,

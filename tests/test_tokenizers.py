@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax import ElmoError, split_sentences, tokenizer_named
-from elmo_jax.optional import optional_module
-from elmo_jax.sentences import tokenize
-from elmo_jax.splitting import stream_sentences
-from elmo_jax.tokenizers import words
+from elmo_jax.errors import optional_module
+from elmo_jax.text.sentences import tokenize
+from elmo_jax.text.splitting import stream_sentences
+from elmo_jax.text.tokenizers import words
 
 
 def needs(package):
@@ -150,4 +150,4 @@ def test_what_is_no_language_or_text_is_an_error():
 
 
 def test_the_functions_are_public():
-    assert {"tokenizer_named", "split_sentences", "exploring"} <= set(elmo_jax.__all__)
+    assert {"tokenizer_named", "split_sentences", "explore"} <= set(elmo_jax.__all__)

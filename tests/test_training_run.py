@@ -26,7 +26,7 @@ from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.parameters import flatten
+from elmo_jax.model.parameters import flatten
 from elmo_jax.training import (
     TrainingDiverged,
     TrainingSettings,

@@ -9,7 +9,7 @@ import pytest
 from checkpoint_files import message_of
 
 from elmo_jax import ElmoError
-from elmo_jax.vocabulary import Vocabulary
+from elmo_jax.checkpoint.vocabulary import Vocabulary
 
 MARKERS = ["<S>", "</S>", "<UNK>"]
 

@@ -6,7 +6,7 @@ import pytest
 from checkpoint_files import edit_datasets, message_of
 
 from elmo_jax import load
-from elmo_jax.counting import counted
+from elmo_jax.errors import counted
 
 CELL = "RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell"
 EDITED = "the file was edited or written by another tool, or its training went wrong."

@@ -11,7 +11,7 @@ from checkpoint_files import files_of, message_of
 
 from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
-from elmo_jax.counting import counted
+from elmo_jax.errors import counted
 from elmo_jax.training import Vocabulary, load_language_model
 from elmo_jax.training.starting import fit_softmax, open_start
 

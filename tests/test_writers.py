@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_jax import ElmoError
+from elmo_jax.corpus.writers import Layout, hdf5, npz, parquet, writer_for
 from elmo_jax.files import check_space
-from elmo_jax.readers import Record, Records
-from elmo_jax.writers import Layout, hdf5, npz, parquet, writer_for
+from elmo_jax.text.readers import Record, Records
 
 TEXTS = ["a / b", 'quo"te', "back\\slash naïve 😀", "", "a / b"]
 RECORDS = [Record(text.split(), text, f"k/{i}" if i != 1 else None) for i, text in enumerate(TEXTS)]

@@ -6,8 +6,8 @@ from typing import Any
 
 from elmo_jax import Elmo
 from elmo_jax.checkpoint import is_native, read_metadata
-from elmo_jax.loading import model_folder
-from elmo_jax.parameters import count_parameters
+from elmo_jax.checkpoint.loading import model_folder
+from elmo_jax.model.parameters import count_parameters
 
 from ..card import card as machine_card
 

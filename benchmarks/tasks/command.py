@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from elmo_jax.files import atomic_file, refuse_existing
-from elmo_jax.json_text import to_json
+from elmo_jax.files import atomic_file, refuse_existing, to_json
 
 HELP = "Measure what a model's layers know: POS, NER, sentiment, similarity, word senses."
 

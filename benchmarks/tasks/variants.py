@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elmo_jax import Elmo, ElmoConfig
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 MODEL = "model"
 RANDOM_LSTM = "random LSTM"

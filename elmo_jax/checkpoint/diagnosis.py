@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..config import ElmoConfig
+from ..model.config import ElmoConfig
 
 _CELL = "RNN_0/RNN/MultiRNNCell/Cell{}/LSTMCell/{}"
 

@@ -16,10 +16,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..json_text import to_json
-from ..parameters import check_flat_params, flatten, unflatten
+from ..files import to_json
+from ..model.config import ElmoConfig
+from ..model.parameters import check_flat_params, flatten, unflatten
 
 CONFIG_FILE, WEIGHT_FILE = "config.json", "model.safetensors"
 _VERSION = 1

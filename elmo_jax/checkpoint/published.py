@@ -9,11 +9,10 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from ..config import ElmoConfig
-from ..counting import counted
-from ..errors import ElmoError
-from ..parameters import Dataset, datasets, flatten, unflatten
-from ..parameters import Path as ParamPath
+from ..errors import ElmoError, counted
+from ..model.config import ElmoConfig
+from ..model.parameters import Dataset, datasets, flatten, unflatten
+from ..model.parameters import Path as ParamPath
 from .diagnosis import likely_cause
 
 DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)

@@ -11,12 +11,12 @@ from typing import Any
 
 import h5py
 
-from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..parameters import Params
-from ..vocabulary import Vocabulary
+from ..model.config import ElmoConfig
+from ..model.parameters import Params
 from .native import is_native, read_native
 from .published import DAMAGE, read_published
+from .vocabulary import Vocabulary
 from .words import VOCABULARY_NAMES, check_vocabulary
 from .writing import REPLACED, WEIGHT_NAMES
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..counting import counted
-from ..errors import ElmoError
-from ..parameters import Params
-from ..vocabulary import Vocabulary
+from ..errors import ElmoError, counted
+from ..model.parameters import Params
 from .native import CONFIG_FILE, is_native, read_vocabulary_record
+from .vocabulary import Vocabulary
 
 VOCABULARY_FILE = "vocab.txt"
 """Beside a model that has its softmax: the words of it, in the vocabulary format of bilm-tf."""

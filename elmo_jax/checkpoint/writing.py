@@ -6,14 +6,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..files import atomic_folder, standing_folder
-from ..json_text import to_json
-from ..parameters import Params, check_params
-from ..vocabulary import Vocabulary, Words
+from ..files import atomic_folder, standing_folder, to_json
+from ..model.config import ElmoConfig
+from ..model.parameters import Params, check_params
 from .native import CONFIG_FILE, WEIGHT_FILE, write_native
 from .published import write_weights
+from .vocabulary import Vocabulary, Words
 from .words import VOCABULARY_FILE, VOCABULARY_NAMES, check_vocabulary, vocabulary_record
 
 FILES = {"native": (CONFIG_FILE, WEIGHT_FILE), "hdf5": ("options.json", "weights.hdf5")}

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
-from ..json_text import to_json
+from ..files import to_json
 from .frame import INTERRUPTED, framed, is_interrupt, say, tell, warnings_on_one_line
 
 _COMMANDS = {

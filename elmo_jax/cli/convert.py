@@ -20,10 +20,10 @@ from ..checkpoint import (
     read_vocabulary_record,
     save,
 )
+from ..checkpoint.loading import model_folder
 from ..errors import ElmoWarning, warn
 from ..files import refuse_input
-from ..loading import model_folder
-from ..parameters import count_parameters
+from ..model.parameters import count_parameters
 from .model import files_of
 
 

@@ -7,8 +7,8 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from ..counting import counted
-from ..readers import FORMATS
+from ..errors import counted
+from ..text.readers import FORMATS
 from .model import add_model_arguments, layers_argument, model_files, note, open_elmo
 from .words import add_tokenizer_arguments, tokenizer_of
 
@@ -87,15 +87,15 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Embed; the summary of ``elmo_jax.embedding.embed_corpus``.
+    """Embed; the summary of ``elmo_jax.corpus.embed_corpus``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used; finished parts stay.
     """
-    from ..embedding import PART_TOKENS, embed_corpus
-    from ..embedding.finishing import check_target
+    from ..corpus import PART_TOKENS, embed_corpus
+    from ..corpus.finishing import check_target
     from ..files import refuse_input
-    from ..readers import Records
+    from ..text.readers import Records
 
     refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened

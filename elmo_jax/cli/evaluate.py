@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import is_native, read_metadata
-from ..counting import counted
-from ..loading import model_folder
-from ..model import PRECISIONS
+from ..checkpoint.loading import model_folder
+from ..errors import counted
+from ..model.precision import PRECISIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,9 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..counting import counted
-from ..errors import ElmoError
-from ..ranges import check_count
+from ..errors import ElmoError, check_count, counted
 from .model import add_model_arguments, model_files, open_elmo
 from .reading import add_text_arguments, input_files, reading
 
@@ -39,9 +37,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for a text, a word, a model or an output that cannot be used.
     """
-    from ..embedding.progress import progress_bar
-    from ..exploring import embed_occurrences, find_occurrences, write_figure, write_page
-    from ..exploring.figure import SUFFIXES
+    from ..corpus.progress import progress_bar
+    from ..explore import embed_occurrences, find_occurrences, write_figure, write_page
+    from ..explore.figure import SUFFIXES
     from ..files import refuse_existing, refuse_input
 
     target = Path(args.output)

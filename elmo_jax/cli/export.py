@@ -31,9 +31,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for a model or choice that cannot be exported, or an output that exists.
     """
-    from ..exporting import export_function
+    from ..checkpoint.loading import load
+    from ..export import export_function
     from ..files import refuse_existing, refuse_input
-    from ..loading import load
 
     out = Path(args.output)
     refuse_input(out, files_of(Path(args.model)) if args.model else ())

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from ..counting import counted
+from ..errors import counted
 from ..files import shown_size
 
 
@@ -28,8 +28,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: if there is no such model, or its files have problems.
     """
     from ..checkpoint import is_native, open_model, read_metadata
-    from ..loading import model_folder
-    from ..parameters import count_parameters
+    from ..checkpoint.loading import model_folder
+    from ..model.parameters import count_parameters
 
     path = model_folder(args.model)
     config, params = open_model(path)

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..config import ElmoConfig, preset_names
 from ..errors import ElmoError
+from ..model.config import ElmoConfig, preset_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ElmoError: if OUT cannot be written, or the options describe no ELMo.
     """
     from ..checkpoint import read_options, save
-    from ..model import init_params
-    from ..parameters import count_parameters
+    from ..model.bilm import init_params
+    from ..model.parameters import count_parameters
 
     if args.options_file:
         config = read_options(_read(Path(args.options_file)), args.options_file)

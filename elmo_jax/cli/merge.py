@@ -6,7 +6,7 @@ import argparse
 import functools
 from typing import Any
 
-from ..counting import counted
+from ..errors import counted
 from .model import note
 
 
@@ -25,12 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Join; the summary of ``elmo_jax.embedding.merge_parts``.
+    """Join; the summary of ``elmo_jax.corpus.merge_parts``.
 
     Raises:
         ElmoError: if parts are missing, damaged, or of different jobs; they stay as they are.
     """
-    from ..embedding import merge_parts
+    from ..corpus import merge_parts
 
     return merge_parts(
         args.shards,

@@ -58,8 +58,8 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
         ElmoError: if there is no such model, or its files have problems.
     """
     from ..checkpoint import is_native, read_metadata
+    from ..checkpoint.loading import model_folder
     from ..embedder import Elmo
-    from ..loading import model_folder
 
     files = {"options_file": args.options_file, "weight_file": args.weight_file}
     source = args.model

@@ -7,15 +7,14 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..counting import counted
-from ..errors import ElmoError
-from ..sentences import tokenize
+from ..errors import ElmoError, counted
+from ..text.sentences import tokenize
 from .model import add_model_arguments, layers_argument, open_elmo
 from .reading import Read, add_text_arguments, reading
 from .words import tokenizer_of
 
 if TYPE_CHECKING:
-    from ..exploring import Neighbor, Occurrence
+    from ..explore import Neighbor, Occurrence
 
 _EACH = 1000
 
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for a text, a word or a model that cannot be used.
     """
-    from ..exploring import neighbors
+    from ..explore import neighbors
 
     read = reading(args)
     queries = _queries(args, read)
@@ -79,8 +78,8 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def _queries(args: argparse.Namespace, read: Read) -> Sequence[Occurrence]:
-    from ..exploring import find_occurrences, occurrence_in
-    from ..exploring.occurrences import occurrences
+    from ..explore import find_occurrences, occurrence_in
+    from ..explore.occurrences import occurrences
 
     if args.sentence is not None:
         (words,) = tokenize([args.sentence], tokenizer_of(args))

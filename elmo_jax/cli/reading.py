@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..counting import counted
-from ..errors import ElmoError
-from ..tokenizers import Tokenizer, warn_of_other_spaces
+from ..errors import ElmoError, counted
+from ..text.tokenizers import Tokenizer, warn_of_other_spaces
 from .words import add_tokenizer_arguments, tokenizer_of
 
 if TYPE_CHECKING:
-    from ..exploring import Labelled
-    from ..readers import Records
+    from ..explore import Labelled
+    from ..text.readers import Records
 
 Read = Callable[[], "Iterator[Labelled]"]
 """Reads the text from its start; a text can be read several times."""
@@ -49,7 +48,7 @@ def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False)
 
 def add_format_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare how the file is read."""
-    from ..readers import FORMATS
+    from ..text.readers import FORMATS
 
     add = parser.add_argument
     add("--input-format", choices=FORMATS, help="of the text (default: by its suffix)")
@@ -58,7 +57,7 @@ def add_format_arguments(parser: argparse.ArgumentParser) -> None:
 
 def input_files(args: argparse.Namespace) -> list[Path]:
     """The files that ``reading`` reads, which no output may replace."""
-    from ..readers import find_files
+    from ..text.readers import find_files
 
     named = [name for name in (args.input, getattr(args, "labels", None)) if name is not None]
     return list(find_files(named, or_stdin=True)) if named else []
@@ -70,7 +69,7 @@ def reading(args: argparse.Namespace) -> Read:
     Raises:
         ElmoError: for a text, labels or a tokenizer that cannot be used.
     """
-    from ..readers import Records, format_of
+    from ..text.readers import Records, format_of
 
     labels_file, label_column = getattr(args, "labels", None), getattr(args, "label_column", None)
     if args.split_sentences and (labels_file or label_column):
@@ -97,14 +96,14 @@ def reading(args: argparse.Namespace) -> Read:
 
 
 def _with_keys(records: Records, *, labelled: bool) -> Iterator[Labelled]:
-    from ..exploring import Labelled
+    from ..explore import Labelled
 
     for record in records:
         yield Labelled(record.words, record.key if labelled else None)
 
 
 def _with_label_column(records: Records, column: int, split: Tokenizer) -> Iterator[Labelled]:
-    from ..exploring import Labelled
+    from ..explore import Labelled
 
     warned = split is not str.split
     for where, line in records.lines():
@@ -114,7 +113,7 @@ def _with_label_column(records: Records, column: int, split: Tokenizer) -> Itera
 
 
 def _with_labels(args: argparse.Namespace, records: Records, labels: Records) -> Iterator[Labelled]:
-    from ..exploring import Labelled
+    from ..explore import Labelled
 
     pairs = itertools.zip_longest(records, labels)
     for number, (record, label) in enumerate(pairs, start=1):

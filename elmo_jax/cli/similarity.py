@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError
-from ..sentences import tokenize
+from ..text.sentences import tokenize
 from .model import add_model_arguments, layers_argument, model_files, open_elmo
 from .reading import add_format_arguments, input_files
 from .words import add_tokenizer_arguments, tokenizer_of
 
 if TYPE_CHECKING:
-    from ..exploring import Heatmap
+    from ..explore import Heatmap
 
 _MOST = 200
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for sentences, a model or an output that cannot be used.
     """
-    from ..exploring import write_heatmap
+    from ..explore import write_heatmap
     from ..files import refuse_existing, refuse_input
 
     if args.output:
@@ -82,8 +82,8 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
-    from ..readers import Records
-    from ..splitting import split_sentences
+    from ..text.readers import Records
+    from ..text.splitting import split_sentences
 
     if bool(args.sentences) == bool(args.input):
         raise ElmoError("Expected sentences as arguments, or a text with --in FILE.")
@@ -110,7 +110,7 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
 
 
 def _compare(args: argparse.Namespace, sentences: list[Sequence[str]]) -> Heatmap:
-    from ..exploring import sentence_similarity, word_similarity
+    from ..explore import sentence_similarity, word_similarity
 
     if not args.words:
         elmo = open_elmo(args)

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import FORMATS
-from ..config import ElmoConfig
-from ..counting import counted
-from ..errors import ElmoError
-from ..model import PRECISIONS
+from ..errors import ElmoError, counted
+from ..model.config import ElmoConfig
+from ..model.precision import PRECISIONS
 from ..training.settings import RECIPES, TrainingSettings
 
 _HELP = {

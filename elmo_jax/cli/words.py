@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..tokenizers import Tokenizer
+    from ..text.tokenizers import Tokenizer
 
 
 def add_tokenizer_arguments(parser: argparse._ActionsContainer) -> None:
@@ -33,6 +33,6 @@ def tokenizer_of(args: argparse.Namespace) -> Tokenizer:
     Raises:
         ElmoError: for an unknown name, or one whose package is not installed.
     """
-    from ..tokenizers import tokenizer_named
+    from ..text.tokenizers import tokenizer_named
 
     return tokenizer_named(args.tokenizer)

@@ -14,13 +14,12 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..contents import check_is_plain, check_is_text, head_of
-from ..counting import counted
-from ..errors import ElmoError
-from ..readers import READ_ERRORS, Files, find_files, format_of, open_file
-from ..readers.lines import CONVERT
-from ..readers.records import WITH_COLUMNS
-from ..tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
+from ..errors import ElmoError, counted
+from ..text.contents import check_is_plain, check_is_text, head_of
+from ..text.readers import READ_ERRORS, Files, find_files, format_of, open_file
+from ..text.readers.lines import CONVERT
+from ..text.readers.records import WITH_COLUMNS
+from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _REPORTS_A_FILE = 5
 
@@ -85,8 +84,8 @@ class Corpus:
                 raise ElmoError(
                     f"{path} is read as {other}, but training and evaluation read plain text, one "
                     "sentence a line. Write its sentences to such a file: "
-                    f"elmo_jax.readers.Records.of({path.name!r}{column}) gives their words; or "
-                    f"{_AS_TEXT}."
+                    f"elmo_jax.text.readers.Records.of({path.name!r}{column}) gives their "
+                    f"words; or {_AS_TEXT}."
                 )
         return corpus
 

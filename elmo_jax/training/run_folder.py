@@ -19,11 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import FILES
-from ..config import ElmoConfig
-from ..counting import counted
-from ..errors import ElmoError
-from ..files import atomic_file, refuse_input
-from ..json_text import to_json
+from ..errors import ElmoError, counted
+from ..files import atomic_file, refuse_input, to_json
+from ..model.config import ElmoConfig
 from .corpus import Corpus
 from .digests import files_record
 from .settings import TrainingSettings

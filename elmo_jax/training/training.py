@@ -15,14 +15,13 @@ import jax
 import numpy as np
 
 from ..checkpoint import FORMATS, vocabulary_record
-from ..config import ElmoConfig
-from ..cut_words import CutWords
-from ..errors import ElmoError
+from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
+from ..errors import ElmoError, check_count
 from ..forking import check_process
-from ..parameters import model_digest
-from ..ranges import check_count
-from ..readers import Files
-from ..vocabulary import Vocabulary, Words, check_vocabulary_choice
+from ..model.config import ElmoConfig
+from ..model.parameters import model_digest
+from ..text.cut_words import CutWords
+from ..text.readers import Files
 from .checkpoints import Checkpoints
 from .corpus import Corpus, CorpusStatistics, survey
 from .digests import text_digest
