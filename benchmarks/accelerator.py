@@ -42,7 +42,7 @@ from .precision import compare_layers
 from .question import Setting, setting
 from .systems import add_peers, check_peers
 from .tables import markdown, number, spread
-from .texts import Sentence, count_tokens, even_sample
+from .texts import Sentence, even_sample
 from .work import needed_work, step_work
 
 HELP = "Throughput on a GPU, per cent of its limit, and PyTorch on the same one."

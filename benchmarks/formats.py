@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from elmo_jax import ElmoError
-from elmo_jax.text.readers import Record
 from elmo_jax.corpus.writers import Layout, writer_for
+from elmo_jax.text.readers import Record
 
 from .measure import Spread, interleave, ratios
 from .question import setting
