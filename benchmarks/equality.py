@@ -27,7 +27,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from elmo_jax import ElmoError, pretrained
+from elmo_jax import Elmo, ElmoError, pretrained
 
 from .corpus import COMMAND
 from .measure import SUMS, assert_equal
@@ -78,13 +78,15 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         if find_spec("ray") is None:
             result["left_out"] = "Ray is not installed (extra ray)."
         else:
-            rows.append(_row("two workers of Ray", _on_ray(model, text), expected, None))
+            vectors = _on_ray(model, text)
+            own = list(Elmo(model).embed_sentences(setup.sentences))
+            rows.append(_row("two workers of Ray, sentence vectors", vectors, own, None))
     yield result
 
 
 def _start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        list(map(str, arguments)),
         env={**os.environ, **variables},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -95,7 +97,7 @@ def _start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
 def _start_embed(
     text: Path, options: tuple[object, ...], out: Path, *more: str, **variables: str
 ) -> subprocess.Popen[str]:
-    return _start("embed", text, "-o", out, *options, *more, **variables)
+    return _start(*COMMAND, "embed", text, "-o", out, *options, *more, **variables)
 
 
 def _finish(process: subprocess.Popen[str]) -> None:
@@ -130,32 +132,23 @@ def _in_shards(start: Start, out: Path) -> None:
     """The shards one after the other, the last one first; then merged."""
     for number in range(N_SHARDS, 0, -1):
         _finish(start(out, "--shard", f"{number}/{N_SHARDS}"))
-    _finish(_start("merge", out, "--quiet"))
+    _finish(_start(*COMMAND, "merge", out, "--quiet"))
 
 
 def _on_ray(model: Path, text: Path) -> list[np.ndarray]:
-    """All layers of each line, float32 [L, T, D], through a local Ray.
+    """The sentence vectors of a text, through a local Ray.
 
     Ray forks, which JAX's threads would not survive, so it gets a process of its own.
     """
-    out = text.with_name("ray.npz")
-    checkout = str(Path(__file__).resolve().parents[1])
-    result = subprocess.run(
-        [sys.executable, "-m", __name__, model, text, out],
-        # Ray's workers have to find this module, too.
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([checkout, *filter(None, sys.path)]),
-            "RAY_USAGE_STATS_ENABLED": "0",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+    out = text.with_name("ray.npy")
+    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
+    process = _start(
+        *(sys.executable, "-m", __name__, model, text, out),
+        PYTHONPATH=os.pathsep.join(paths),  # for Ray's workers, too
+        RAY_USAGE_STATS_ENABLED="0",
     )
-    if result.returncode:
-        raise ElmoError(f"The run on Ray failed: {result.stderr[-2000:]}")
-    with np.load(out) as arrays:
-        return [arrays[str(number)] for number in range(len(arrays))]
+    _finish(process)
+    return list(np.load(out))
 
 
 def _run_on_ray(model: str, text: str, out: str) -> None:
@@ -163,29 +156,18 @@ def _run_on_ray(model: str, text: str, out: str) -> None:
 
     from elmo_jax.ray import EmbedBatch
 
-    class EmbedFlat(EmbedBatch):
-        """Each sentence as one row of numbers, which any table can hold."""
-
-        def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-            vectors = super().__call__(batch)["vector"]
-            flat = [array.ravel().tolist() for array in vectors]
-            return {"number": batch["number"], "shape": [v.shape for v in vectors], "vector": flat}
-
     # Ray's reading needs processors beside the workers.
     ray.init(num_cpus=N_WORKERS + 2, include_dashboard=False, log_to_driver=False)
     lines = Path(text).read_text("utf-8").splitlines()
     items = [{"number": number, "text": line} for number, line in enumerate(lines)]
     embedded = ray.data.from_items(items, override_num_blocks=4 * N_WORKERS).map_batches(
-        EmbedFlat,
-        fn_constructor_kwargs={"source": model, "layers": "all", "pooling": None},
+        EmbedBatch,
+        fn_constructor_kwargs={"source": model},
         compute=ray.data.ActorPoolStrategy(size=N_WORKERS),
         batch_size=64,
     )
-    arrays: dict[str, Any] = {
-        str(row["number"]): np.array(row["vector"], np.float32).reshape(row["shape"])
-        for row in embedded.iter_rows()
-    }
-    np.savez(out, **arrays)
+    rows = sorted(embedded.iter_rows(), key=lambda row: row["number"])
+    np.save(out, np.stack([row["vector"] for row in rows]))
 
 
 def _read(file: Path) -> list[np.ndarray]:

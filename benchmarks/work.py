@@ -28,8 +28,6 @@ from collections.abc import Iterable, Sequence
 from elmo_jax import ElmoConfig
 from elmo_jax.model.characters import encode_words, spelled_lengths
 
-_DIRECTIONS = 2
-
 
 @dataclasses.dataclass(frozen=True)
 class Work:
@@ -54,15 +52,15 @@ class Work:
         return self.words + self.input_products + self.steps
 
     def json(self) -> dict[str, float]:
-        """In GFLOP, ready for JSON."""
-        return {
-            "tokens": self.n_tokens,
-            "distinct_words": self.n_words,
-            "gflop_words": round(self.words / 1e9, 3),
-            "gflop_input_products": round(self.input_products / 1e9, 3),
-            "gflop_steps": round(self.steps / 1e9, 3),
-            "gflop": round(self.total / 1e9, 3),
+        """Counts, and the work in GFLOP, ready for JSON."""
+        flop = {
+            "gflop_words": self.words,
+            "gflop_input_products": self.input_products,
+            "gflop_steps": self.steps,
+            "gflop": self.total,
         }
+        counts = {"tokens": self.n_tokens, "distinct_words": self.n_words}
+        return counts | {name: round(value / 1e9, 3) for name, value in flop.items()}
 
 
 def needed_work(
@@ -70,18 +68,14 @@ def needed_work(
 ) -> Work:
     """The work for the vectors of a text, of the lowest ``n_output_layers`` (all if None)."""
     n_lstm = (config.n_output_layers if n_output_layers is None else n_output_layers) - 1
-    words: dict[str, None] = {}
-    n_tokens = 0
-    for sentence in sentences:
-        words.update(dict.fromkeys(sentence))
-        n_tokens += len(sentence)
-    width = config.max_characters_per_token
-    spelled = spelled_lengths(encode_words(list(words), width)).tolist()
+    tokens = [word for sentence in sentences for word in sentence]
+    words = sorted(set(tokens))
+    n_characters_U = spelled_lengths(encode_words(words, config.max_characters_per_token))
     return Work(
-        words=sum(word_work(config, n_characters) for n_characters in spelled),
+        words=sum(word_work(config, n) for n in n_characters_U.tolist()),
         input_products=len(words) * input_work(config) if n_lstm else 0,
-        steps=n_tokens * step_work(config, n_lstm),
-        n_tokens=n_tokens,
+        steps=len(tokens) * step_work(config, n_lstm),
+        n_tokens=len(tokens),
         n_words=len(words),
     )
 
@@ -99,7 +93,7 @@ def word_work(config: ElmoConfig, n_characters: int) -> int:
 
 def input_work(config: ElmoConfig) -> int:
     """The first LSTM layer's input product for one word, both directions."""
-    return _DIRECTIONS * 2 * config.projection_dim * 4 * config.cell_dim
+    return 2 * 2 * config.projection_dim * 4 * config.cell_dim
 
 
 def step_work(config: ElmoConfig, n_lstm_layers: int) -> int:
@@ -108,7 +102,7 @@ def step_work(config: ElmoConfig, n_lstm_layers: int) -> int:
         return 0
     gates = 2 * config.projection_dim * 4 * config.cell_dim
     project = 2 * config.cell_dim * config.projection_dim if config.has_lstm_projection else 0
-    return _DIRECTIONS * (n_lstm_layers * (gates + project) + (n_lstm_layers - 1) * gates)
+    return 2 * (n_lstm_layers * (gates + project) + (n_lstm_layers - 1) * gates)
 
 
 def weight_bytes(config: ElmoConfig, n_tokens: int) -> int:

@@ -1,13 +1,14 @@
 """What `python -m benchmarks` writes: files of results, charts and tables."""
 
+import argparse
 import json
 
 import pytest
 from fake_peers import questioner
 
 import benchmarks.__main__ as program
-from benchmarks import limits, question, readme, registry
-from benchmarks.figures import roofline, scaling, throughput
+from benchmarks import limit, question, readme
+from benchmarks.charts import roofline, scaling, throughput
 from elmo_jax import ElmoError
 
 
@@ -42,7 +43,7 @@ def test_a_run_that_is_cut_off_leaves_the_parts_that_it_had(ask, tmp_path, monke
         yield {"first": 1, "second": 2}
         raise ElmoError("the device went away")
 
-    monkeypatch.setattr(limits, "measure", measure)
+    monkeypatch.setattr(limit, "measure", measure)
     monkeypatch.setattr(question, "RESULTS", tmp_path)
     code, found = ask("limit", "--save")
     assert code == 1 and (found["first"], found["second"]) == (1, 2)
@@ -124,9 +125,9 @@ def test_charts_show_the_numbers():
     bars = throughput(MADE_UP["throughput"]).axes[0]
     assert [bar.get_width() for bar in bars.patches] == [20, 100], "the fastest on top"
     lanes = scaling(MADE_UP["scaling"]).axes[0]
-    limit, own = (line.get_ydata().tolist() for line in lanes.lines)
+    bound, own = (line.get_ydata().tolist() for line in lanes.lines)
     assert own == [9, 18, 36]
-    assert limit == [90, 90, 90], "tokens a second at the matmul rate"
+    assert bound == [90, 90, 90], "tokens a second at the matmul rate"
     roof, points = roofline(MADE_UP["scaling"]).axes[0].lines
     assert max(roof.get_ydata()) == 10
     assert points.get_ydata().tolist() == [1, 2, 4]
@@ -139,17 +140,13 @@ def test_no_results_are_an_error_that_says_what_to_do(tmp_path, capsys):
     assert "throughput --save" in capsys.readouterr().err
 
 
-def test_tables_go_into_their_places_in_the_readme(results, capsys):
-    file = results / "README.md"
-    file.write_text(readme.README.read_text("utf-8"), "utf-8")
-    assert program.main(["tables", str(results), "--write", "--readme", str(file)]) == 0
-    content = file.read_text("utf-8")
-    assert "| another | 9 | 20 (18 – 22) | 5 (4.5 – 5.5) |" in content
-    assert content.count(readme._NOTHING) == len(registry.QUESTIONS) - len(MADE_UP)
-    before, after = (text.split("## Tables")[0] for text in (readme.README.read_text(), content))
-    assert before == after
-    file.write_text("no place", "utf-8")
-    with pytest.raises(
-        ElmoError, match="no place for the tables of accelerator, corpus, equality, formats, host"
-    ):
-        readme._write(file, dict.fromkeys(registry.QUESTIONS, ""))
+def test_the_page_of_results_has_a_section_for_each_question(results, capsys):
+    assert program.main(["tables", str(results), "--write"]) == 0
+    page = (results / "README.md").read_text("utf-8")
+    assert "| another | 9 | 20 (18 – 22) | 5 (4.5 – 5.5) |" in page
+    assert page.count("Not measured yet.") == len(question.QUESTIONS) - len(MADE_UP)
+
+
+def test_the_page_is_that_of_the_saved_results():
+    page = (question.RESULTS / "README.md").read_text("utf-8")
+    assert readme.run(argparse.Namespace(results=question.RESULTS, write=False))["page"] == page
