@@ -8,7 +8,7 @@ Run from a checkout on a machine with a GPU::
 Everything in one run, so that all numbers are of one card: its rates; the error of the precision,
 before anything is timed; sentence vectors and all layers of a large text, from words to host
 memory; PyTorch peers in turn with elmo-jax; the compiled step alone by lanes and length; and the
-step in its forms, which the engine's plan chooses from. The results are written after every part,
+step in its forms, which the engine's plan chooses from. The results are written after every row,
 and no part begins once --budget seconds are over, so a machine that is lent for minutes is enough.
 
 ``--peers-here`` runs the peers with this Python, where PyTorch with CUDA, NumPy and h5py must be.
@@ -41,7 +41,7 @@ from .measure import Spread, timed
 from .precision import compare_layers
 from .question import Setting, setting
 from .systems import add_peers, check_peers
-from .tables import markdown, number, spread
+from .tables import markdown
 from .texts import Sentence, even_sample
 from .work import needed_work, step_work
 
@@ -57,12 +57,14 @@ FORMS: dict[str, dict[str, Any]] = {
     "any number of steps": {"all_steps": False},
 }
 """Of the engine's plan; a form stays in the library if this shows what it gains."""
-_PLATFORM = "gpu"  # whose plan the steps have, also where it is only tried out
 _FORM_LANES = (64, 256, 1024, 2048)
+_PLATFORM = "gpu"  # whose plan the steps have, also where they are only tried out
 
 _TOKENS, _CPU_TOKENS = 2_000_000, 5_000
 _LAYER_TOKENS = 500_000  # all layers of a token are 6 KB of float16 in the *original* shape
 _CHECKED_TOKENS = 1_000
+
+Row = dict[str, Any]
 
 
 class Job:
@@ -85,9 +87,8 @@ class Job:
 
     def elmo(self, precision: str | None = None) -> Elmo:
         """A new one, which knows no word."""
-        return Elmo.from_params(
-            self.config, self.params, precision=precision or self.args.precision
-        )
+        precision = precision or self.args.precision
+        return Elmo.from_params(self.config, self.params, precision=precision)
 
     @functools.cached_property
     def rates(self) -> dict[str, Spread]:
@@ -99,22 +100,20 @@ class Job:
         return round(100 * gflops / rate.median, 2)
 
 
-def limit(job: Job) -> Iterator[dict[str, Any]]:
-    """The rates of the device."""
-    yield {
-        "gflops": {name: rate.json() for name, rate in job.rates.items()},
-        "gigabytes_per_second": bandwidth(quick=job.args.quick).json(),
-    }
+def limit(job: Job) -> Iterator[Row]:
+    for name, rate in job.rates.items():
+        yield {"limit": f"{name} matmul, GFLOP/s", "rate": rate.json()}
+    yield {"limit": "memory, read, GB/s", "rate": bandwidth(quick=job.args.quick).json()}
 
 
-def error(job: Job) -> Iterator[dict[str, Any]]:
+def error(job: Job) -> Iterator[Row]:
     """The errors of the lower precisions, before anything is timed."""
     exact = job.elmo("float32").embed(job.sample)
-    layers = {}
     for name in ("bfloat16", "tf32"):
-        layers[name] = compare_layers(job.elmo(name).embed(job.sample), exact)
-        _check_error(name, layers[name], BOUNDS[name])
-    yield layers
+        layers = compare_layers(job.elmo(name).embed(job.sample), exact)
+        _check_error(name, layers, BOUNDS[name])
+        for layer, errors in enumerate(layers):
+            yield {"precision": f"{name}, layer {layer}", **errors}
 
 
 def _check_error(name: str, layers: list[dict[str, float]], bound: float) -> float:
@@ -127,99 +126,83 @@ def _check_error(name: str, layers: list[dict[str, float]], bound: float) -> flo
     return worst
 
 
-def sentences(job: Job) -> Iterator[dict[str, Any]]:
-    """Sentence vectors of the whole text, on the host."""
-    yield _embed(job, job.text, lambda elmo, text: elmo.embed_sentences(text))
+def embed(job: Job) -> Iterator[Row]:
+    """From words to host memory; the vectors of all layers are dropped when they are there."""
 
+    def stream(elmo: Elmo, text: list[Sentence]) -> None:
+        for _ in elmo.stream(text, dtype="float16"):
+            pass
 
-def layers(job: Job) -> Iterator[dict[str, Any]]:
-    """All layers in float16; each sentence's are dropped when they are there."""
+    yield {"output": "sentence vectors", **_embed(job, job.text, Elmo.embed_sentences)}
     text = even_sample(job.text, _LAYER_TOKENS)
-    yield _embed(job, text, lambda elmo, text: [None for _ in elmo.stream(text, dtype="float16")])
+    yield {"output": "all layers, float16", **_embed(job, text, stream)}
 
 
-def _embed(
-    job: Job, text: list[Sentence], embed: Callable[[Elmo, list[Sentence]], Any]
-) -> dict[str, Any]:
+def _embed(job: Job, text: list[Sentence], embed: Callable[[Any, list[Sentence]], Any]) -> Row:
     """Rounds over a text: by a new Elmo, which knows no word, and by the same Elmo again."""
     first_run = timed(lambda: embed(job.elmo(), text))  # compiles
-    new: list[float] = []
-    again: list[float] = []
-    host: list[float] = []
+    new, again, host = [], [], []
     for _ in range(job.args.rounds):
-        elmo = job.elmo()
-        thread_started = time.thread_time()
-        for samples in (new, again):
-            samples.append(timed(functools.partial(embed, elmo, text)))
+        elmo, thread_started = job.elmo(), time.thread_time()
+        new.append(timed(functools.partial(embed, elmo, text)))
+        again.append(timed(functools.partial(embed, elmo, text)))
         host.append((time.thread_time() - thread_started) / (new[-1] + again[-1]))
     work = needed_work(job.config, text)
     gflops = work.total / Spread.of(new).median / 1e9
     return {
         "tokens": work.n_tokens,
-        "work": work.json(),
-        "first_run_seconds": round(first_run, 3),
         "tokens_per_second": Spread.of([work.n_tokens / s for s in new]).json(),
-        "again_tokens_per_second": Spread.of([work.n_tokens / s for s in again]).json(),
+        "words_known": Spread.of([work.n_tokens / s for s in again]).json(),
+        "gflops": round(gflops, 2),
+        "per_cent_of_limit": job.per_cent(gflops),
         # The share of the time in which Python's own thread is busy.
         "host_per_cent": round(100 * Spread.of(host).median, 1),
-        "gflops": round(gflops, 2),
-        "per_cent": job.per_cent(gflops),
+        "first_run_seconds": round(first_run, 3),
     }
 
 
-def peers(job: Job) -> Iterator[list[dict[str, Any]]]:
-    """PyTorch on the same device, in turn with elmo-jax."""
-    yield from compare_with_peers(job)
+def peers(job: Job) -> Iterator[Row]:
+    return compare_with_peers(job)
 
 
-def steps(job: Job) -> Iterator[list[dict[str, Any]]]:
-    """The compiled step alone, by lanes and by tokens of a lane."""
-    rows: list[dict[str, Any]] = []
+def steps(job: Job) -> Iterator[Row]:
+    """The compiled step alone, all layers, by lanes and by tokens of a lane."""
     shapes = [(n_lanes, length) for length in LENGTHS for n_lanes in LANES]
     for n_lanes, length in [(1, 4), (4, 4)] if job.args.quick else shapes:
-        if job.is_over:
-            return
-        rows.append(_time_step(job, n_lanes, length))
-        yield rows
+        yield _time_step(job, n_lanes, length)
 
 
-def forms(job: Job) -> Iterator[list[dict[str, Any]]]:
+def forms(job: Job) -> Iterator[Row]:
     """The step in its forms, each checked against float32 before it is timed."""
-    rows: list[dict[str, Any]] = []
     exact = job.elmo("float32").embed(job.sample)
-    errors = {}
+    errors, bound = {}, BOUNDS[job.args.precision]
     for name, sizes in FORMS.items():
         with planned(_PLATFORM, **sizes):
-            vectors = job.elmo().embed(job.sample)
-        bound = BOUNDS[job.args.precision]
-        errors[name] = _check_error(f"The form {name!r}", compare_layers(vectors, exact), bound)
+            layers = compare_layers(job.elmo().embed(job.sample), exact)
+        errors[name] = _check_error(f"The form {name!r}", layers, bound)
     for n_lanes in (4,) if job.args.quick else _FORM_LANES:
         for name, sizes in FORMS.items():
-            if job.is_over:
-                return
             row = _time_step(job, n_lanes, 4 if job.args.quick else LENGTHS[0], **sizes)
-            rows.append({"form": name, "relative_error": errors[name], **row})
-            yield rows
+            yield {"form": name, **row, "relative_error": errors[name]}
 
 
-def _time_step(job: Job, n_lanes: int, length: int, **sizes: Any) -> dict[str, Any]:
-    choice = job.args.precision, _PLATFORM
-    call = step_call(job.config, job.params, n_lanes, length, *choice, **sizes)
-    seconds = call.seconds()
-    rate = n_lanes * length / seconds.median
+def _time_step(job: Job, n_lanes: int, length: int, **sizes: Any) -> Row:
+    shape = n_lanes, length, job.args.precision, _PLATFORM
+    seconds = step_call(job.config, job.params, *shape, **sizes).seconds().median
+    rate = n_lanes * length / seconds
     gflops = rate * step_work(job.config, job.config.n_layers) / 1e9
     return {
         "lanes": n_lanes,
-        "length": length,
-        "seconds": seconds.json(),
+        "tokens_of_a_lane": length,
         "tokens_per_second": round(rate, 1),
+        "microseconds_per_step": round(1e6 * seconds / length, 2),
         "gflops": round(gflops, 2),
-        "per_cent": job.per_cent(gflops),
+        "per_cent_of_limit": job.per_cent(gflops),
     }
 
 
-PARTS: dict[str, Callable[[Job], Iterator[Any]]] = {
-    part.__name__: part for part in (limit, error, sentences, layers, peers, steps, forms)
+PARTS: dict[str, Callable[[Job], Iterator[Row]]] = {
+    part.__name__: part for part in (limit, error, embed, peers, steps, forms)
 }
 """In their order: the parts that matter most come first."""
 
@@ -240,80 +223,24 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     on_cpu = jax.default_backend() == "cpu"
     setup, copies = setting(args, _CPU_TOKENS if on_cpu else _TOKENS, repeat=True)
     job = Job(args, setup)
-    result: dict[str, Any] = {
-        "setting": setup.json() | {"text_copies": copies},
-        "precision": args.precision,
-        "left_out": [],
-    }
+    what = setup.json() | {"text_copies": copies, "precision": args.precision}
+    result: dict[str, Any] = {"setting": what, "left_out": []}
     for name, part in PARTS.items():
-        if name not in args.part:
-            continue
-        if job.is_over:
-            result["left_out"].append(name)
-            continue
-        for value in part(job):
-            result |= {name: value, "seconds": job.seconds}
+        rows = part(job) if name in args.part else iter(())
+        while not job.is_over and (row := next(rows, None)):
+            result.setdefault(name, []).append(row)
+            result["seconds"] = job.seconds
             yield result
+        if name in args.part and job.is_over:
+            result["left_out"].append(name)  # whole or in part
     yield result
 
 
 def table(result: dict[str, Any]) -> str:
-    """What there is of each part."""
-    what = result["setting"]
-    copies = what["text_copies"]
+    what, copies = result["setting"], result["setting"]["text_copies"]
     repeated = f", a text of {what['tokens'] // copies:,} read {copies} times" if copies > 1 else ""
-    shown = [f"Model {what['model']}, {what['tokens']:,} tokens{repeated}; {result['precision']}."]
-    if "limit" in result:
-        rates = result["limit"]["gflops"].items()
-        products = ", ".join(f"{name} {number(rate['median'] / 1e3)}" for name, rate in rates)
-        memory = number(result["limit"]["gigabytes_per_second"]["median"])
-        shown.append(f"Matmul, TFLOP/s: {products}. Memory, read: {memory} GB/s.")
-    titles = {"sentences": "sentence vectors, tokens/s", "layers": "all layers, float16, tokens/s"}
-    rows: dict[str, list[dict[str, str]]] = {
-        "own": [_own_row(title, result[part]) for part, title in titles.items() if part in result],
-        "error": [
-            {
-                "relative error against float32": name,
-                **{f"layer {k}": f"{row['relative_error']:.1e}" for k, row in enumerate(layers_)},
-            }
-            for name, layers_ in result.get("error", {}).items()
-        ],
-        "peers": [_peer_row(row) for row in result.get("peers", ()) if "error" not in row],
-        "steps": [_step_row("the compiled step", row) for row in result.get("steps", ())],
-        "forms": [_step_row(row["form"], row) for row in result.get("forms", ())],
-    }
-    shown += [markdown(part) for part in rows.values() if part]
-    shown += [f"{row['peer']}: {row['error']}" for row in result.get("peers", ()) if "error" in row]
+    shown = [f"Model {what['model']}, {what['tokens']:,} tokens{repeated}; {what['precision']}."]
+    shown += [markdown(result[part]) for part in PARTS if part in result]
     if result["left_out"]:
-        shown.append(f"Left out, because the time was over: {', '.join(result['left_out'])}.")
+        shown.append(f"Cut short when the time was over: {', '.join(result['left_out'])}.")
     return "\n\n".join(shown)
-
-
-def _own_row(title: str, row: dict[str, Any]) -> dict[str, str]:
-    return {
-        "from words to host memory": title,
-        "no word known": spread(row["tokens_per_second"]),
-        "run again": spread(row["again_tokens_per_second"]),
-        "% of the limit": number(row["per_cent"]),
-        "% of the time the host is busy": number(row["host_per_cent"]),
-    }
-
-
-def _peer_row(row: dict[str, Any]) -> dict[str, str]:
-    return {
-        "peer": f"{row['peer']}, {row['output']}",
-        "tokens measured on": f"{row['tokens']:,}",
-        "tokens/s (p10 – p90)": spread(row["tokens_per_second"]),
-        "elmo-jax is … times faster": spread(row["elmo_jax_times_faster"]),
-    }
-
-
-def _step_row(name: str, row: dict[str, Any]) -> dict[str, str]:
-    return {
-        "form of the step, all layers": name,
-        "lanes × tokens": f"{row['lanes']} × {row['length']}",
-        "tokens/s": number(row["tokens_per_second"]),
-        "TFLOP/s": number(row["gflops"] / 1e3),
-        "% of the limit": number(row["per_cent"]),
-        "µs a step": number(1e6 * row["seconds"]["median"] / row["length"]),
-    }

@@ -45,31 +45,26 @@ VARIANTS = (
 )
 
 
-def compare_with_peers(job: Job) -> Iterator[list[dict[str, Any]]]:
-    """A row for each variant, batch size and output, all so far.
+def compare_with_peers(job: Job) -> Iterator[dict[str, Any]]:
+    """A row for each variant, batch size and output.
 
     A variant that is not there, or fails, gets a row with the error. All results come to the host,
     those of all layers in float16.
     """
-    rows: list[dict[str, Any]] = []
     for variant in VARIANTS:
-        if variant.peer not in job.args.peers or job.is_over:
-            continue
-        try:
-            with open_peer(variant.peer, here=job.args.peers_here) as peer:
-                for row in _rows(job, variant, peer):
-                    rows.append(row)
-                    yield rows
-        except ElmoError as error:
-            lines = str(error).splitlines()
-            rows.append({"peer": variant.label, "error": " ".join(lines[:1] + lines[-1:])})
-            yield rows
+        if variant.peer in job.args.peers:
+            try:
+                with open_peer(variant.peer, here=job.args.peers_here) as peer:
+                    yield from _rows(job, variant, peer)
+            except ElmoError as error:
+                lines = str(error).splitlines()
+                yield {"peer": variant.label, "error": " ".join(lines[:1] + lines[-1:])}
 
 
 def _rows(job: Job, variant: Variant, peer: Any) -> Iterator[dict[str, Any]]:
     files = source(variant.peer, job.setup)
     settings = {"precision": variant.precision}
-    versions = peer.ask("open", settings=settings, **files)["versions"]
+    peer.ask("open", settings=settings, **files)
     error = _check(job, variant, peer)
     peer.ask("open", settings={**settings, "dtype": "float16"}, **files)
     own = even_sample(job.text, _OWN_TOKENS)
@@ -77,8 +72,6 @@ def _rows(job: Job, variant: Variant, peer: Any) -> Iterator[dict[str, Any]]:
     for size in variant.batch_sizes:
         part = even_batches(job.text, n_tokens, size, "sorted")
         for output in ("sentences", "layers"):
-            if job.is_over:
-                return
             with tempfile.TemporaryDirectory() as folder:
                 text = write_sentences(Path(folder) / "text.txt", part)
                 ask = {"sentences": text, "output": output, "batch_size": size, "order": "sorted"}
@@ -94,7 +87,6 @@ def _rows(job: Job, variant: Variant, peer: Any) -> Iterator[dict[str, Any]]:
             yield {
                 "peer": f"{variant.label}, batches of {size}",
                 "output": output,
-                "versions": versions,
                 "error_against_float32": error,
                 "tokens": count_tokens(part),
                 "elmo_jax_tokens": count_tokens(own),

@@ -23,7 +23,7 @@ from elmo_jax import ElmoError, pretrained
 from elmo_jax.text.readers import Records
 
 from . import models
-from .tables import markdown, number
+from .tables import markdown
 from .texts import corpus_file
 
 HELP = "Speed and memory of `elmo-jax embed` on up to a million tokens."
@@ -53,12 +53,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             rows.append(_embed(text, output, args))
     return {
         "setting": {
-            "model": args.model,
-            "corpus": file.name,
-            "sentences": rows[-1]["sentences"],
-            "tokens": rows[-1]["tokens"],
-            "layers": args.layers,
-            "format": args.suffix,
+            **{"model": args.model, "corpus": file.name},
+            **{name: rows[-1][name] for name in ("sentences", "tokens")},
+            **{"layers": args.layers, "format": args.suffix},
         },
         "rows": rows,
     }
@@ -122,13 +119,13 @@ def table(result: dict[str, Any]) -> str:
     what = result["setting"]
     rows = (
         {
-            "tokens": f"{row['tokens']:,}",
+            "tokens": row["tokens"],
             "parts": row["parts"],
-            "seconds": number(row["wall_seconds"]),
-            "of it, embedding and writing": number(row["seconds"]),
-            "tokens/s": number(row["tokens_per_second"]),
-            "MB written": number(row["bytes"] / 1e6),
-            "MB of memory at the peak": number(row["peak_bytes"] / 1e6),
+            "seconds": row["wall_seconds"],
+            "of it, embedding and writing": row["seconds"],
+            "tokens/s": row["tokens_per_second"],
+            "MB written": row["bytes"] / 1e6,
+            "MB of memory at the peak": row["peak_bytes"] / 1e6,
         }
         for row in result["rows"]
     )

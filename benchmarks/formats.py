@@ -26,7 +26,7 @@ from elmo_jax.text.readers import Record
 
 from .measure import Spread, interleave, ratios
 from .question import setting
-from .tables import markdown, number, spread
+from .tables import markdown
 
 HELP = "How long it takes to write vectors into a file, by the file's format."
 MODEL = "mini"
@@ -111,9 +111,9 @@ def table(result: dict[str, Any]) -> str:
         {
             "format": f".{row['format']}",
             "vectors": f"{'pooled' if row['pooled'] else 'tokens'}, {row['dtype']}",
-            "µs a sentence": spread(row["microseconds_per_sentence"]),
-            "times .npz": spread(row["times_npz"]),
-            "MB": number(row["bytes"] / 1e6),
+            "µs a sentence": row["microseconds_per_sentence"],
+            "times .npz": row["times_npz"],
+            "MB": row["bytes"] / 1e6,
         }
         for row in result["rows"]
     )

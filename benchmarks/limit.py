@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from .measure import Spread, timed
-from .tables import markdown, number
+from .tables import markdown
 
 HELP = "Measure the device's matmul rate and memory bandwidth."
 
@@ -42,18 +42,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     size = result["size"]
-    rates = {f"{kind} matmul, {size} × {size}": rate for kind, rate in result["gflops"].items()}
-    rows = [(name, rate, "GFLOP/s") for name, rate in rates.items()]
-    rows.append(("memory, read", result["gigabytes_per_second"], "GB/s"))
-    return markdown(
-        {
-            "limit": name,
-            "median": number(rate["median"]),
-            "p10 – p90": f"{number(rate['p10'])} – {number(rate['p90'])}",
-            "unit": unit,
-        }
-        for name, rate, unit in rows
-    )
+    rows = [
+        {"limit": f"{name} matmul, {size} × {size}", "median (p10 – p90)": rate, "unit": "GFLOP/s"}
+        for name, rate in result["gflops"].items()
+    ]
+    rate = result["gigabytes_per_second"]
+    rows.append({"limit": "memory, read", "median (p10 – p90)": rate, "unit": "GB/s"})
+    return markdown(rows)
 
 
 def precisions() -> tuple[str, ...]:

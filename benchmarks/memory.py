@@ -16,18 +16,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from . import systems
 from .peers import open_peer
 from .question import setting
-from .systems import (
-    ELMO_JAX,
-    SAME_VECTORS,
-    SYSTEMS,
-    add_peers,
-    check_peers,
-    check_same,
-    opened,
-    source,
-)
+from .systems import ELMO_JAX, SAME_VECTORS, SYSTEMS
 from .tables import markdown, number
 from .texts import count_tokens, write_sentences
 
@@ -37,14 +29,14 @@ _TOKENS = 5000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_peers(parser, SAME_VECTORS)
+    systems.add_peers(parser, SAME_VECTORS)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = check_peers(args.peers, SAME_VECTORS)
+    names = systems.check_peers(args.peers, SAME_VECTORS)
     setup, _ = setting(args, _TOKENS)
-    with opened([ELMO_JAX, *names], setup) as (peers, versions):
-        differences = check_same(peers, setup.sentences)
+    with systems.opened([ELMO_JAX, *names], setup) as (peers, versions):
+        differences = systems.check_same(peers, setup.sentences)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         text = write_sentences(Path(folder) / "text.txt", setup.sentences)
@@ -52,7 +44,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             if system.peer not in (ELMO_JAX, *names):
                 continue
             with open_peer(system.peer) as peer:
-                peer.ask("open", **source(system.peer, setup))
+                peer.ask("open", **systems.source(system.peer, setup))
                 after_open = peer.ask("memory")["peak_bytes"]
                 peer.ask("embed", sentences=text, output="layers", **system.options)
                 peak = peer.ask("memory")["peak_bytes"]
@@ -73,9 +65,9 @@ def table(result: dict[str, Any]) -> str:
     rows = (
         {
             "system": row["system"],
-            "MB at the peak": number(row["peak_bytes"] / 1e6),
-            "of it, model opened": number(row["open_bytes"] / 1e6),
-            "times elmo-jax": number(row["peak_bytes"] / result["rows"][0]["peak_bytes"]),
+            "MB at the peak": row["peak_bytes"] / 1e6,
+            "of it, model opened": row["open_bytes"] / 1e6,
+            "times elmo-jax": row["peak_bytes"] / result["rows"][0]["peak_bytes"],
         }
         for row in result["rows"]
     )

@@ -27,7 +27,7 @@ from elmo_jax import Elmo, ElmoConfig
 from .compiled import step_call
 from .limit import bandwidth, matmul_rate
 from .question import setting
-from .tables import markdown, number, spread
+from .tables import markdown, spread
 from .texts import Sentence, count_tokens, even_sample, recut
 from .work import needed_work, step_work
 
@@ -65,11 +65,10 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         sentences = even_sample(setup.text * copies, size)
         return {"corpus": size, "text_copies": copies, **_embed(config, params, sentences)}
 
-    points: dict[str, Callable[[int], dict[str, Any]]] = {
-        "lanes": lambda n_lanes: _lanes_point(config, params, n_lanes),
-        "length": length_point,
-        "corpus": corpus_point,
-    }
+    def lanes_point(n_lanes: int) -> dict[str, Any]:
+        return _lanes_point(config, params, n_lanes)
+
+    points = {"lanes": lanes_point, "length": length_point, "corpus": corpus_point}
     result: dict[str, Any] = {
         "setting": setup.json(),
         "matmul_gflops": matmul_rate(quick=args.quick).json(),
@@ -141,9 +140,9 @@ def table(result: dict[str, Any]) -> str:
     parts += [
         markdown(
             {
-                TITLES[part]: f"{row[part]:,}",
-                "tokens/s": number(row["tokens_per_second"]),
-                "GFLOP/s": number(row["gflops"]),
+                TITLES[part]: row[part],
+                "tokens/s": row["tokens_per_second"],
+                "GFLOP/s": row["gflops"],
                 "% of limit": f"{100 * row['gflops'] / limit['median']:.0f}",
             }
             for row in result[part]

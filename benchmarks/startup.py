@@ -25,18 +25,13 @@ from .measure import Spread, interleave, ratios
 from .peers import open_peer
 from .question import Setting, setting
 from .systems import ELMO_JAX, LABELS, add_peers, check_peers, check_same, opened, source
-from .tables import markdown, number, spread
+from .tables import markdown
 from .texts import recut, write_sentences
 
 HELP = "Time to the first vector in a fresh process."
 
 PEERS = ("allennlp", "torch_lstm")
-PARTS = {
-    "python": "start of Python",
-    "import": "import",
-    "open": "open",
-    "first_sentence": "first sentence",
-}
+PARTS = ("python", "import", "open", "first_sentence")
 COLD, WARM = "elmo-jax, empty compilation cache", "elmo-jax, filled compilation cache"
 
 _WORDS = 20
@@ -100,22 +95,18 @@ def _start(name: str, setup: Setting, text: Path, cache: Path | None) -> dict[st
         reply = peer.ask("open", **source(name, setup, native=True))
         embedded = peer.ask("embed", sentences=text, output="layers")
         total = time.perf_counter() - started
-    parts = {
-        "import": reply["import_seconds"],
-        "open": reply["seconds"],
-        "first_sentence": embedded["seconds"][0],
-    }
+    seconds = reply["import_seconds"], reply["seconds"], embedded["seconds"][0]
     # The rest is Python's own start, and a few requests over a pipe.
-    return {"python": total - sum(parts.values()), **parts}
+    return dict(zip(PARTS, (total - sum(seconds), *seconds), strict=True))
 
 
 def table(result: dict[str, Any]) -> str:
     rows = (
         {
             "system": row["system"],
-            "seconds (p10 – p90)": spread(row["seconds"]),
-            "times elmo-jax, filled cache": spread(row["times_elmo_jax_filled"]),
-            **{head: number(row["parts"][part]["median"]) for part, head in PARTS.items()},
+            "seconds (p10 – p90)": row["seconds"],
+            "times elmo-jax, filled cache": row["times_elmo_jax_filled"],
+            **{part: row["parts"][part]["median"] for part in PARTS},
         }
         for row in result["rows"]
     )

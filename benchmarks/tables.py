@@ -6,14 +6,25 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def markdown(rows: Iterable[Mapping[str, object]]) -> str:
-    """A table of rows with the same keys, which are its heads; the first column is text."""
-    cells = [dict(row) for row in rows]
-    if not cells:
-        return "(no rows)"
-    lines = ["| " + " | ".join(cells[0]) + " |", "|---|" + "---:|" * (len(cells[0]) - 1)]
-    lines += ["| " + " | ".join(map(str, row.values())) + " |" for row in cells]
+def markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A table with the keys of the rows as heads; the first column is text.
+
+    Numbers, None and the JSON of a ``Spread`` are formatted, strings stay as they are.
+    """
+    listed = list(rows)
+    heads = list({key: None for row in listed for key in row})
+    lines = ["| " + " | ".join(head.replace("_", " ") for head in heads) + " |"]
+    lines.append("|---|" + "---:|" * (len(heads) - 1))
+    lines += ["| " + " | ".join(_cell(row.get(head)) for head in heads) + " |" for row in listed]
     return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return spread(value)
+    return f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def number(value: float | None) -> str:
@@ -25,9 +36,7 @@ def number(value: float | None) -> str:
     return f"{value:.3g}" if value else "0"
 
 
-def spread(samples: dict[str, Any] | None, scale: float = 1.0) -> str:
+def spread(samples: dict[str, Any], scale: float = 1.0) -> str:
     """A median with its percentiles, from the JSON of a ``Spread``: "1.23 (1.2 – 1.3)"."""
-    if samples is None:
-        return "–"
     middle, low, high = (number(scale * samples[key]) for key in ("median", "p10", "p90"))
     return f"{middle} ({low} – {high})" if samples["n"] > 1 else middle

@@ -21,22 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import systems
 from .limit import matmul_rate
 from .measure import Spread, interleave, ratios
 from .question import Setting, setting
-from .systems import (
-    ELMO_JAX,
-    MINILM,
-    SAME_VECTORS,
-    SYSTEMS,
-    System,
-    add_peers,
-    check_peers,
-    check_same,
-    opened,
-    source,
-)
-from .tables import markdown, number, spread
+from .systems import ELMO_JAX, MINILM, SAME_VECTORS, SYSTEMS, System
+from .tables import markdown, number
 from .texts import count_tokens, even_batches, write_sentences
 from .work import needed_work
 
@@ -48,23 +38,23 @@ _SENTENCE_SYSTEMS = (System("elmo-jax", ELMO_JAX), System("MiniLM-L6", MINILM))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_peers(parser, PEERS)
+    systems.add_peers(parser, PEERS)
     add = parser.add_argument
     add("--peer-tokens", type=int, metavar="N", help="part of the text for a peer (default: 15000)")
     add("--rounds", type=int, metavar="N", help="samples of each (default: 3)")
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = check_peers(args.peers, PEERS)
+    names = systems.check_peers(args.peers, PEERS)
     rounds = args.rounds or (2 if args.quick else 3)
     peer_tokens = args.peer_tokens or (_QUICK_PEER_TOKENS if args.quick else _PEER_TOKENS)
     setup, _ = setting(args, _TOKENS)
-    systems = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
-    with opened([ELMO_JAX, *names], setup) as (peers, versions):
-        differences = check_same(peers, setup.sentences)
+    ways = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
+    with systems.opened([ELMO_JAX, *names], setup) as (peers, versions):
+        differences = systems.check_same(peers, setup.sentences)
         compare = functools.partial(_compare, setup, peers, peer_tokens=peer_tokens, rounds=rounds)
         before = matmul_rate(quick=args.quick)
-        layers = compare(systems, "layers")
+        layers = compare(ways, "layers")
         after = matmul_rate(quick=args.quick)
         sentences = compare(_SENTENCE_SYSTEMS, "sentences") if MINILM in names else None
     work = needed_work(setup.model.config, setup.sentences).json()
@@ -85,7 +75,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def _compare(
     setup: Setting,
     peers: Mapping[str, Any],
-    systems: Sequence[System],
+    ways: Sequence[System],
     output: str,
     *,
     peer_tokens: int,
@@ -95,7 +85,7 @@ def _compare(
     counts, warm_ups = {}, {}
     calls: dict[str, Callable[[], float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for index, system in enumerate(systems):
+        for index, system in enumerate(ways):
             part, first = setup.sentences, setup.sentences  # elmo-jax compiles for all its shapes
             if system.peer != ELMO_JAX:
                 # A peer that chooses its batches itself makes batches of about 32 sentences.
@@ -120,7 +110,7 @@ def _compare(
             "warm_up_seconds": round(warm_ups[label], 3),
             "seconds": Spread.of(seconds[label]).json(),
             "tokens_per_second": Spread.of(rates[label]).json(),
-            "elmo_jax_times_faster": ratios(rates[systems[0].label], rates[label]).json(),
+            "elmo_jax_times_faster": ratios(rates[ways[0].label], rates[label]).json(),
         }
         for label in rates
     ]
@@ -128,7 +118,7 @@ def _compare(
 
 def _embed(setup: Setting, peer: Any, system: System, output: str, text: Path) -> float:
     if system.peer == ELMO_JAX:  # a new one knows no word of the round before
-        peer.ask("open", **source(ELMO_JAX, setup))
+        peer.ask("open", **systems.source(ELMO_JAX, setup))
     reply = peer.ask("embed", sentences=text, output=output, **system.options)
     return float(reply["seconds"][0])
 
@@ -149,11 +139,11 @@ def table(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _row(row: dict[str, Any]) -> dict[str, str]:
+def _row(row: dict[str, Any]) -> dict[str, Any]:
     is_own = row["system"] == "elmo-jax"
     return {
         "system": row["system"],
-        "tokens measured on": f"{row['tokens']:,}",
-        "tokens/s (p10 – p90)": spread(row["tokens_per_second"]),
-        "elmo-jax is … times faster": "1" if is_own else spread(row["elmo_jax_times_faster"]),
+        "tokens measured on": row["tokens"],
+        "tokens/s (p10 – p90)": row["tokens_per_second"],
+        "elmo-jax is … times faster": 1 if is_own else row["elmo_jax_times_faster"],
     }

@@ -38,7 +38,7 @@ from .models import open_model
 from .peers import open_peer
 from .peers.catalogue import TORCH_TRAINING
 from .systems import add_peers, check_peers
-from .tables import markdown, spread
+from .tables import markdown
 from .texts import corpus_file, write_made_up_text
 
 HELP = "Tokens a second of training, of elmo-jax and of a PyTorch trainer of the same model."
@@ -46,21 +46,13 @@ MODEL = "small"
 
 OWN, PEER = "elmo-jax", "PyTorch trainer"
 PEERS = ("torch_lstm",)
-_DEFAULTS: dict[str, Any] = {
-    "batch_size": [128, 1024],
-    "tokens": 2_000_000,
-    "vocabulary_size": 100_000,
-    "n_negative_samples": 8192,
-    "n_steps": 50,
-    "rounds": 5,
-}
-_QUICK: dict[str, Any] = {
-    "batch_size": [8],
-    "tokens": 4_000,
-    "vocabulary_size": 200,
-    "n_negative_samples": 50,
-    "n_steps": 8,
-    "rounds": 2,
+_DEFAULTS: dict[str, tuple[Any, Any]] = {  # usual, quick
+    "batch_size": ([128, 1024], [8]),
+    "tokens": (2_000_000, 4_000),
+    "vocabulary_size": (100_000, 200),
+    "n_negative_samples": (8192, 50),
+    "n_steps": (50, 8),
+    "rounds": (5, 2),
 }
 
 
@@ -79,9 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     peers = check_peers(args.peers, PEERS)
-    for name, default in (_QUICK if args.quick else _DEFAULTS).items():
+    for name, defaults in _DEFAULTS.items():
         if getattr(args, name) is None:
-            setattr(args, name, default)
+            setattr(args, name, defaults[args.quick])
     if args.precision is None:
         args.precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
     model = open_model(args.model)
@@ -123,13 +115,8 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     turns.peer = stack.enter_context(open_peer(peers[0], **here))
                     _open(turns.peer, settings, source)
                 stack.enter_context(_after_each_step(turns.take_step))
-                train(
-                    Path(folder) / f"run-{n_rows}",
-                    text,
-                    config=model.config,
-                    vocabulary=vocabulary,
-                    settings=settings,
-                )
+                choices: Any = {"vocabulary": vocabulary, "settings": settings}
+                train(Path(folder) / f"run-{n_rows}", text, config=model.config, **choices)
             result["batches"].append(_batch(turns, settings))
             yield result
 
@@ -225,10 +212,8 @@ def _batch(turns: Turns, settings: TrainingSettings) -> dict[str, Any]:
 def _ends(losses: list[float]) -> dict[str, float]:
     """The mean of the first tenth of the losses, and of the last."""
     n = max(1, len(losses) // 10)
-    return {
-        "first": round(float(np.mean(losses[:n])), 4),
-        "last": round(float(np.mean(losses[-n:])), 4),
-    }
+    means = {"first": np.mean(losses[:n]), "last": np.mean(losses[-n:])}
+    return {name: round(float(mean), 4) for name, mean in means.items()}
 
 
 def _check_falls(name: str, losses: list[float]) -> None:
@@ -245,10 +230,8 @@ def table(result: dict[str, Any]) -> str:
     rows = (
         {
             "trainer": f"{row['system']}, {batch['rows']} rows",
-            "tokens/s (p10 – p90)": spread(row["tokens_per_second"]),
-            "elmo-jax is … times faster": "1"
-            if row["system"] == OWN
-            else spread(row["elmo_jax_times_faster"]),
+            "tokens/s (p10 – p90)": row["tokens_per_second"],
+            "elmo-jax is … times faster": row["elmo_jax_times_faster"],
             "loss": f"{row['losses']['first']:.2f} → {row['losses']['last']:.2f}",
         }
         for batch in result["batches"]
