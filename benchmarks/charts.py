@@ -79,7 +79,7 @@ def throughput(figure: Any, result: dict[str, Any]) -> None:
         xerr=errors,
     )
     ratios = [row["elmo_jax_times_faster"]["median"] for row in rows]
-    notes = ["" if own else f"elmo-jax is {r:.1f} ×" for own, r in zip(is_own, ratios, strict=True)]
+    notes = ["" if own else f"elmo-jax: {r:.1f} ×" for own, r in zip(is_own, ratios, strict=True)]
     axes.bar_label(bars, notes, padding=4)
     axes.margins(x=0.15)
     axes.set_xlabel("tokens a second (median, p10 to p90), all layers, float32")

@@ -4,14 +4,14 @@ Run from a checkout::
 
     python -m benchmarks compiled                      # on the device at hand, and measured
     python -m benchmarks compiled --trace FOLDER       # and its kernels, for Perfetto or XProf
-    JAX_PLATFORMS=cpu python -m benchmarks compiled --for h200 --precision bfloat16
+    JAX_PLATFORMS=cpu python -m benchmarks compiled --for h200
 
-The functions are recorded while the library embeds a text and begins to train, so they have the
-arguments that it calls them with, the largest of each. What is counted is what the compiler says
-(``cost_analysis``, ``memory_analysis``): the body of a loop counts once, and a table counts whole
-where rows are taken from it. "Kernels" are the fusions and library calls of the program's text.
-``--for`` compiles for a GPU that need not be there, with JAX's CUDA plugin; while the calls are
-recorded then, nothing is computed, and bytes read and written are not counted.
+The three functions that take nearly all of the time, each as the library calls it first: the
+spelling of words, the engine's step over all lanes, and a step of training. What is counted is what
+the compiler says (``cost_analysis``, ``memory_analysis``): the body of a loop counts once, and a
+table counts whole where rows are taken from it. "Kernels" are the fusions and library calls of the
+program's text. ``--for`` compiles for a GPU that need not be there, with JAX's CUDA plugin; bytes
+read and written are not counted then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import argparse
 import contextlib
 import dataclasses
 import functools
-import math
 import re
 import sys
 import tempfile
@@ -42,14 +41,14 @@ from elmo_jax.model.precision import PRECISIONS
 from elmo_jax.training import TrainingSettings, train
 
 from .measure import Spread, timed
-from .question import Setting, setting
+from .question import setting
 from .tables import markdown
-from .texts import spell, write_made_up_text
+from .texts import Sentence, spell, write_made_up_text
 
 HELP = "What the compiled functions compute and take, on this device or on one that is not here."
 
-STEP, TRAIN_STEP = "read_lanes", "train_step"
-"""The functions that take nearly all of the time of embedding and training."""
+WORDS, STEP, TRAIN_STEP = "_write_words", "read_lanes", "train_step"
+"""The functions, by their names in the library."""
 
 _TOKENS, _GPU_TOKENS = 10_000, 200_000
 _N_SAMPLES = 5
@@ -81,118 +80,75 @@ GPUS = {
 
 @dataclasses.dataclass
 class Call:
-    """One call of a compiled function; the arrays of ``arguments`` may be shapes alone."""
+    """A call of a compiled function that has not been made."""
 
     function: Any
     arguments: tuple[Any, ...]
     keywords: dict[str, Any]
 
-    @property
-    def n_bytes(self) -> int:
-        arrays = filter(_is_array, jax.tree.leaves(self.arguments))
-        return sum(math.prod(array.shape) * array.dtype.itemsize for array in arrays)
-
-    def lower(self) -> Any:
-        return self.function.lower(*self.arguments, **self.keywords)
-
-    def compile(self, target: jax.Device | None) -> Any:
-        """Compile for the device at hand, or for one that need not be there."""
-        arguments: Any = self.arguments
-        options: dict[str, Any] = {}
-        if target is not None:
-            sharding = jax.sharding.SingleDeviceSharding(target)
-            arguments = jax.tree.map(lambda x: _shape(x, sharding), arguments)
-            # XLA chooses among its own kernels for products by timing them; cuBLAS it can call.
-            options = {"xla_gpu_enable_triton_gemm": False}
-        lowered = self.function.lower(*arguments, **self.keywords)
-        return lowered.compile(compiler_options=options)
+    def lower(self, device: jax.Device | None = None) -> Any:
+        """Lower the function for the device at hand, or for one that need not be there."""
+        sharding = device and jax.sharding.SingleDeviceSharding(device)
+        arguments = jax.tree.map(functools.partial(_shape, sharding=sharding), self.arguments)
+        return self.function.lower(*arguments, **self.keywords)
 
     def seconds(self) -> Spread:
-        """Of the call on the device at hand; it takes fresh arguments, for it may donate them."""
+        """Seconds of the call on the device at hand."""
         samples = []
         for _ in range(_N_SAMPLES + 1):
-            fresh = jax.block_until_ready(jax.tree.map(_copy, self.arguments))  # type: ignore[no-untyped-call]
+            fresh = jax.tree.map(_copy, self.arguments)  # the function may donate them
+            jax.block_until_ready(fresh)  # type: ignore[no-untyped-call]
             samples.append(timed(functools.partial(self.function, *fresh, **self.keywords)))
         return Spread.of(samples[1:])
 
 
-@contextlib.contextmanager
-def recorded(
-    names: str = ".*", *, idle: bool = False, stop: bool = False
-) -> Iterator[dict[str, Call]]:
-    """The calls of the library's compiled functions within the context, the largest of each.
-
-    Args:
-        names: a regular expression for the functions to record; others run as always.
-        idle: compute nothing: results are zeros of the right shapes.
-        stop: end the context at the first call.
-    """
-    calls: dict[str, Call] = {}
-    jit = jax.jit
-
-    def recorder(function: Any) -> Any:
-        name = function.__name__
-
-        @functools.wraps(function)
-        def record(*arguments: Any, **keywords: Any) -> Any:
-            call = Call(function, arguments, keywords)
-            if name not in calls or calls[name].n_bytes < call.n_bytes:
-                copy = _shape if idle else _copy  # the function may donate its arguments
-                calls[name] = dataclasses.replace(call, arguments=jax.tree.map(copy, arguments))
-            if stop:
-                raise _Stop
-            if not idle:
-                return function(*arguments, **keywords)
-            return _without_computing(function, arguments, keywords)
-
-        return record
-
-    def is_recorded(function: Any) -> bool:
-        own = getattr(function, "__module__", "").startswith("elmo_jax.")
-        return own and re.fullmatch(names, function.__name__) is not None
-
-    def recording_jit(function: Any, **options: Any) -> Any:
-        if not is_recorded(function):
-            return jit(function, **options)
-        if stop:
-            options.pop("out_shardings", None)  # they name devices that are here
-        return recorder(jit(function, **options))
-
-    with contextlib.ExitStack() as patches, contextlib.suppress(_Stop):
-        for module in [m for name, m in sys.modules.items() if name.startswith("elmo_jax.")]:
-            for name, value in list(vars(module).items()):
-                if callable(value) and hasattr(value, "trace") and is_recorded(value):
-                    patches.enter_context(mock.patch.object(module, name, recorder(value)))
-        patches.enter_context(mock.patch.object(jax, "jit", recording_jit))
-        yield calls
-
-
-class _Stop(BaseException):
-    """Ends what is being recorded."""
-
-
-def _without_computing(function: Any, arguments: Any, keywords: Any) -> Any:
-    """An argument of the same shape for each result, if there is one, else zeros."""
-    leaves = [leaf for leaf in jax.tree.leaves(arguments) if isinstance(leaf, jax.Array)]
-    by_shape = {(leaf.shape, leaf.dtype): leaf for leaf in leaves}
-    shapes = function.eval_shape(*arguments, **keywords)
-    return jax.tree.map(
-        lambda x: by_shape.setdefault((x.shape, x.dtype), jnp.zeros(x.shape, x.dtype)), shapes
-    )
-
-
-def _is_array(leaf: Any) -> bool:
-    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
-
-
-def _shape(leaf: Any, sharding: Any = None) -> Any:
-    """A static argument stays as it is."""
+def _shape(leaf: Any, sharding: Any) -> Any:
     shape: Any = jax.ShapeDtypeStruct
-    return shape(leaf.shape, leaf.dtype, sharding=sharding) if _is_array(leaf) else leaf
+    is_array = hasattr(leaf, "shape") and hasattr(leaf, "dtype")  # others are static
+    return shape(leaf.shape, leaf.dtype, sharding=sharding) if is_array else leaf
 
 
 def _copy(leaf: Any) -> Any:
     return jnp.array(leaf) if isinstance(leaf, jax.Array) else leaf
+
+
+@contextlib.contextmanager
+def first_call(name: str) -> Iterator[list[Call]]:
+    """Leave the context when the library is about to call its compiled function ``name``.
+
+    Yields:
+        A list that has this call afterwards.
+    """
+    calls: list[Call] = []
+    jit = jax.jit
+
+    def recorder(function: Any) -> Any:
+        def record(*arguments: Any, **keywords: Any) -> Any:
+            calls.append(Call(function, arguments, keywords))
+            raise _Stop
+
+        return record
+
+    def recording_jit(function: Any, **options: Any) -> Any:
+        if function.__name__ != name:
+            return jit(function, **options)
+        options.pop("out_shardings", None)  # they name devices that are here
+        return recorder(jit(function, **options))
+
+    modules = [module for key, module in sys.modules.items() if key.startswith("elmo_jax.")]
+    with contextlib.ExitStack() as patches, contextlib.suppress(_Stop):
+        patches.enter_context(
+            mock.patch.object(jax, "jit", recording_jit)
+        )  # for functions made later
+        for module in modules:
+            if hasattr(module, name):
+                function = getattr(module, name)
+                patches.enter_context(mock.patch.object(module, name, recorder(function)))
+        yield calls
+
+
+class _Stop(BaseException):
+    """The call has been recorded."""
 
 
 @contextlib.contextmanager
@@ -220,9 +176,29 @@ def step_call(
     words = [spell(number * 7919 % _N_WORDS) for number in range(n_lanes * n_tokens)]
     text = [words[i : i + n_tokens] for i in range(0, len(words), n_tokens)]
     sizes = {"lane_shapes": (n_lanes,), "stretch": n_tokens, "window_tokens": len(words), **sizes}
-    with planned(platform, **sizes), recorded(STEP, stop=True) as calls:
+    with planned(platform, **sizes):
+        return _embedding_call(STEP, config, params, precision, text)
+
+
+def _embedding_call(
+    name: str, config: ElmoConfig, params: Any, precision: str, text: list[Sentence]
+) -> Call:
+    with first_call(name) as calls:
         Elmo.from_params(config, params, precision=precision).embed(text)
-    return calls[STEP]
+    return calls[0]
+
+
+def _training_call(config: ElmoConfig, precision: str, n_rows: int, *, quick: bool) -> Call:
+    n_words, n_samples = (200, 50) if quick else (100_000, 8192)
+    settings = TrainingSettings(
+        batch_size=n_rows, n_steps=2, n_negative_samples=n_samples, precision=precision
+    )
+    words = ["<S>", "</S>", "<UNK>", *map(spell, range(n_words))]
+    with tempfile.TemporaryDirectory() as folder:
+        text = write_made_up_text(Path(folder) / "text.txt", 3 * settings.tokens_per_step, n_words)
+        with first_call(TRAIN_STEP) as calls:
+            train(Path(folder) / "run", text, config=config, vocabulary=words, settings=settings)
+    return calls[0]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -238,15 +214,19 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     platform = "gpu" if target else jax.default_backend()
     on_cpu = platform == "cpu"
     precision = args.precision or ("float32" if on_cpu else "bfloat16")
+    n_rows = args.batch_size or (8 if args.quick else 128 if on_cpu else 1024)
     setup, _ = setting(args, _TOKENS if on_cpu else _GPU_TOKENS)
-    batch_size = args.batch_size or (8 if args.quick else 128 if on_cpu else 1024)
+    config, params = elmo_jax.load(setup.model.native)
     device = GPUS[args.gpu]["name"] if target else jax.devices()[0].device_kind
-    what = {"device": device, "precision": precision, "batch_size": batch_size}
+    what = {"device": device, "precision": precision, "batch_size": n_rows}
     result: dict[str, Any] = {"setting": setup.json() | what, "functions": []}
-    calls = _calls_of_embedding(setup, platform, precision, idle=target is not None)
-    calls |= _call_of_training(setup.model.config, precision, batch_size, quick=args.quick)
-    for name, call in calls.items():
-        row = _compiled(name, call, target)
+    for name in (WORDS, STEP, TRAIN_STEP):
+        if name == TRAIN_STEP:
+            call = _training_call(config, precision, n_rows, quick=args.quick)
+        else:
+            with planned(platform):
+                call = _embedding_call(name, config, params, precision, setup.sentences)
+        row = {"function": name, **_compile(call, target)}
         if target is None:
             with jax.profiler.trace(args.trace) if args.trace else contextlib.nullcontext():
                 row["seconds"] = call.seconds().json()
@@ -254,55 +234,24 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         yield result
 
 
-def _compiled(name: str, call: Call, target: jax.Device | None) -> dict[str, Any]:
-    jax.clear_caches()  # type: ignore[no-untyped-call]  # what ran before is compiled already
+def _compile(call: Call, target: jax.Device | None) -> dict[str, Any]:
+    # XLA chooses among its own kernels for products by timing them; cuBLAS it can just call.
+    options: dict[str, Any] = {"xla_gpu_enable_triton_gemm": False} if target else {}
     started = time.perf_counter()
-    compiled = call.compile(target)
-    compile_seconds = time.perf_counter() - started
+    compiled = call.lower(target).compile(compiler_options=options)
+    seconds = time.perf_counter() - started
     memory, cost = compiled.memory_analysis(), compiled.cost_analysis() or {}
     # For a device that is not there XLA counts nothing; operations are those of the program before.
     flop = (cost or call.lower().cost_analysis() or {}).get("flops", 0.0)
     return {
-        "function": name,
         "kernels": len(re.findall(r"(?m)^ .* (?:fusion|custom-call)\(", compiled.as_text())),
         "gflop": round(flop / 1e9, 3),
         "gb_accessed": round(cost["bytes accessed"] / 1e9, 4) if cost else None,
         "mb_of_arguments": memory.argument_size_in_bytes / 1e6,
         "mb_of_results": (memory.output_size_in_bytes - memory.alias_size_in_bytes) / 1e6,
         "mb_of_temporaries": memory.temp_size_in_bytes / 1e6,
-        "seconds_to_compile": round(compile_seconds, 2),
+        "seconds_to_compile": round(seconds, 2),
     }
-
-
-def _calls_of_embedding(
-    setup: Setting, platform: str, precision: str, *, idle: bool
-) -> dict[str, Call]:
-    config, params = elmo_jax.load(setup.model.native)
-    with planned(platform), recorded(idle=idle) as calls:
-        elmo = Elmo.from_params(config, params, precision=precision)
-        for _ in elmo.stream(setup.sentences, dtype="float16"):
-            pass
-        elmo.embed_sentences(setup.sentences)
-    return calls
-
-
-def _call_of_training(
-    config: ElmoConfig, precision: str, batch_size: int, *, quick: bool
-) -> dict[str, Call]:
-    """The first step of a run, which is stopped before it computes."""
-    n_words, n_samples = (200, 50) if quick else (100_000, 8192)
-    settings = TrainingSettings(
-        batch_size=batch_size, n_steps=2, n_negative_samples=n_samples, precision=precision
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "text.txt"
-        write_made_up_text(text, 3 * settings.tokens_per_step, n_words)
-        vocabulary = ["<S>", "</S>", "<UNK>", *map(spell, range(n_words))]
-        with recorded(TRAIN_STEP, stop=True) as calls:
-            train(
-                Path(folder) / "run", text, config=config, vocabulary=vocabulary, settings=settings
-            )
-    return calls
 
 
 def _absent_device(name: str) -> jax.Device:

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(model=pretrained.BUNDLED)
     add = parser.add_argument
     add("--layers", default="all", help="as of elmo-jax embed (default: all)")
-    add("--suffix", default=".h5", help="of the output: its format (default: .h5)")
+    add("--suffix", nargs="+", default=[".h5"], help="of the output: its format (default: .h5)")
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -47,15 +47,15 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else _TOKENS)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        text, output = Path(folder) / "text.txt", Path(folder) / f"out{args.suffix}"
+        text = Path(folder) / "text.txt"
         for share in _SHARES:
             _write_text(text, file, n_tokens // share)
-            rows.append(_embed(text, output, args))
+            rows += [_embed(text, Path(folder) / f"out{suffix}", args) for suffix in args.suffix]
     return {
         "setting": {
             **{"model": args.model, "corpus": file.name},
             **{name: rows[-1][name] for name in ("sentences", "tokens")},
-            **{"layers": args.layers, "format": args.suffix},
+            **{"layers": args.layers, "format": ", ".join(args.suffix)},
         },
         "rows": rows,
     }
@@ -100,6 +100,7 @@ def _embed(text: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]
     summary = json.loads(stdout)
     columns = ("sentences", "tokens", "parts", "bytes", "seconds", "tokens_per_second")
     return {
+        "format": output.suffix,
         **{name: summary[name] for name in columns},
         "wall_seconds": round(wall, 2),
         "peak_bytes": peak,
@@ -121,6 +122,7 @@ def table(result: dict[str, Any]) -> str:
         {
             "tokens": row["tokens"],
             "parts": row["parts"],
+            **({"format": row["format"]} if "," in what["format"] else {}),
             "seconds": row["wall_seconds"],
             "of it, embedding and writing": row["seconds"],
             "tokens/s": row["tokens_per_second"],

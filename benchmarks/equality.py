@@ -13,7 +13,6 @@ the same bytes; every number must be the same except for the order of sums.
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import subprocess
 import sys
@@ -42,9 +41,6 @@ N_DEVICES, N_SHARDS, N_WORKERS = 4, 3, 2
 _TOKENS = 20_000
 _PARTS = 12  # enough for each shard to have several, and for a kill to leave some
 
-Start = Callable[..., "subprocess.Popen[str]"]
-"""Starts `elmo-jax embed` of the text to a file, with more arguments."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     pass
@@ -58,19 +54,18 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         text = write_sentences(Path(folder) / "text.txt", setup.sentences)
         part_tokens = -(-count_tokens(setup.sentences) // _PARTS)
-        options = ("--model", model, "--quiet", "--part-tokens", part_tokens)
-        start = functools.partial(_start_embed, text, options)
+        options = "--model", model, "--quiet", "--part-tokens", part_tokens
         whole, out = Path(folder) / "whole.h5", Path(folder) / "out.h5"
-        _once(start, whole)
+        _once("embed", text, *options, "-o", whole)
         expected = _read(whole)
-        ways: dict[str, Callable[[Start, Path], None]] = {
+        ways: dict[str, Callable[..., None]] = {
             "the same once more": _once,
             "killed and started again": _killed,
             "four devices": _on_devices,
             "three shards, merged": _in_shards,
         }
         for name, embed in ways.items():
-            embed(start, out)
+            embed("embed", text, *options, "-o", out)
             same_bytes = out.read_bytes() == whole.read_bytes()
             rows.append(_row(name, _read(out), expected, same_bytes))
             out.unlink()
@@ -94,25 +89,19 @@ def _start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
     )
 
 
-def _start_embed(
-    text: Path, options: tuple[object, ...], out: Path, *more: str, **variables: str
-) -> subprocess.Popen[str]:
-    return _start(*COMMAND, "embed", text, "-o", out, *options, *more, **variables)
-
-
 def _finish(process: subprocess.Popen[str]) -> None:
     _, stderr = process.communicate()
     if process.returncode:
         raise ElmoError(f"A command failed: {stderr.strip()[-2000:]}")
 
 
-def _once(start: Start, out: Path) -> None:
-    _finish(start(out))
+def _once(*arguments: object, **variables: str) -> None:
+    _finish(_start(*COMMAND, *arguments, **variables))
 
 
-def _killed(start: Start, out: Path) -> None:
+def _killed(*arguments: Any) -> None:
     """Killed when a third of the parts are there, and started again."""
-    process = start(out)
+    process, out = _start(*COMMAND, *arguments), arguments[-1]
     parts = out.with_name(f"{out.name}.parts")
     while len(list(parts.glob("part-*"))) < _PARTS // 3 and process.poll() is None:
         time.sleep(0.01)
@@ -120,19 +109,19 @@ def _killed(start: Start, out: Path) -> None:
     process.communicate()
     if out.exists():
         raise ElmoError("The process ended before it was killed. Take more --tokens.")
-    _once(start, out)
+    _once(*arguments)
 
 
-def _on_devices(start: Start, out: Path) -> None:
+def _on_devices(*arguments: object) -> None:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
-    _finish(start(out, XLA_FLAGS=flags.strip(), JAX_PLATFORMS="cpu"))
+    _once(*arguments, XLA_FLAGS=flags.strip(), JAX_PLATFORMS="cpu")
 
 
-def _in_shards(start: Start, out: Path) -> None:
+def _in_shards(*arguments: object) -> None:
     """The shards one after the other, the last one first; then merged."""
     for number in range(N_SHARDS, 0, -1):
-        _finish(start(out, "--shard", f"{number}/{N_SHARDS}"))
-    _finish(_start(*COMMAND, "merge", out, "--quiet"))
+        _once(*arguments, "--shard", f"{number}/{N_SHARDS}")
+    _once("merge", arguments[-1], "--quiet")
 
 
 def _on_ray(model: Path, text: Path) -> list[np.ndarray]:

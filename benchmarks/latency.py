@@ -28,7 +28,7 @@ import elmo_jax
 from .limit import bandwidth
 from .measure import Spread, interleave, ratios, timed
 from .question import setting
-from .systems import ELMO_JAX, LABELS, add_peers, check_peers, check_same, opened
+from .systems import ELMO_JAX, LABELS, add_peers, check_peers, opened
 from .tables import markdown, number, spread
 from .texts import Sentence, recut, write_sentences
 from .work import weight_bytes
@@ -58,8 +58,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         return timed(lambda: elmo_jax.layer_outputs(params, char_ids, lengths_B, config=config))
 
     rows = []
-    with opened([ELMO_JAX, *names], setup) as (peers, versions):
-        differences = check_same(peers, setup.sentences)
+    with opened(names, setup) as (peers, head):
         for length in lengths:
             sentences = recut(setup.text, length, length * (n_calls + _N_WARM_UPS))
             with tempfile.TemporaryDirectory() as folder:
@@ -78,9 +77,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     rate = bandwidth(quick=args.quick)
     n_bytes = {length: weight_bytes(config, length) for length in lengths}
     return {
-        "setting": setup.json(),
-        "versions": versions,
-        "largest_difference": differences,
+        **head,
         "gigabytes_per_second": rate.json(),
         "limits": [
             {"tokens": n, "weight_bytes": size, "seconds": round(size / (rate.median * 1e9), 5)}

@@ -25,7 +25,7 @@ from .card import card
 from .texts import BENCH, Sentence, corpus_file, count_tokens, even_sample, read_sentences
 
 QUESTIONS = (
-    *("limit", "throughput", "latency", "startup", "memory", "scaling", "corpus", "formats"),
+    *("limit", "throughput", "latency", "startup", "memory", "scaling", "corpus"),
     *("equality", "compiled", "precision", "training", "accelerator"),
 )
 """Questions about speed, and about what speed must not change; each is the name of a module."""

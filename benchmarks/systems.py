@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def add_peers(
 
 
 def check_peers(names: Sequence[str], peers: Sequence[str]) -> list[str]:
-    """The names, in the order of ``peers``.
+    """The names of ``--peers``, in the order of ``peers``.
 
     Raises:
         ElmoError: for a name that is not among ``peers``.
@@ -108,42 +108,33 @@ def source(name: str, setup: Setting, *, native: bool = False) -> dict[str, Path
 
 
 @contextlib.contextmanager
-def opened(
-    names: Sequence[str], setup: Setting
-) -> Iterator[tuple[dict[str, Any], dict[str, dict[str, str]]]]:
-    """Peers with the model open, each in its own process, and the versions of their packages.
+def opened(names: Sequence[str], setup: Setting) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """elmo-jax and peers with the model open, each in its own process.
+
+    Yields:
+        The peers by name, and what a result says of them: the setting, the versions of their
+        packages, and the largest difference of their vectors from those of elmo-jax.
 
     Raises:
-        ElmoError: if one is not installed, or cannot open the model.
+        ElmoError: if one is not installed, cannot open the model, or computes something else.
     """
     with contextlib.ExitStack() as stack:
-        peers = {name: stack.enter_context(open_peer(name)) for name in names}
-        versions = {
-            name: peer.ask("open", **source(name, setup))["versions"]
-            for name, peer in peers.items()
-        }
-        yield peers, versions
-
-
-def check_same(peers: Mapping[str, Any], sentences: Sequence[Sentence]) -> dict[str, float]:
-    """The largest difference of each peer's vectors from those of elmo-jax, on a sample.
-
-    Args:
-        peers: opened, elmo-jax among them.
-        sentences: the text to take the sample from.
-
-    Raises:
-        ElmoError: if a peer computes something else.
-    """
-    sample = even_sample(sentences, _CHECKED_TOKENS)
-    expected = peer_vectors(peers[ELMO_JAX], sample)
-    return {
-        name: float(
-            f"{assert_equal(name, peer_vectors(peer, sample), expected, TOLERANCES[name]):.3g}"
+        peers = {name: stack.enter_context(open_peer(name)) for name in (ELMO_JAX, *names)}
+        replies = {name: peer.ask("open", **source(name, setup)) for name, peer in peers.items()}
+        sample = even_sample(setup.sentences, _CHECKED_TOKENS)
+        expected = peer_vectors(peers[ELMO_JAX], sample)
+        differences = {}
+        for name in TOLERANCES.keys() & peers.keys():
+            vectors = peer_vectors(peers[name], sample)
+            differences[name] = assert_equal(name, vectors, expected, TOLERANCES[name])
+        yield (
+            peers,
+            {
+                "setting": setup.json(),
+                "versions": {name: reply["versions"] for name, reply in replies.items()},
+                "largest_difference": {name: float(f"{x:.3g}") for name, x in differences.items()},
+            },
         )
-        for name, peer in peers.items()
-        if name in TOLERANCES
-    }
 
 
 def peer_vectors(peer: Any, sentences: Sequence[Sentence]) -> list[np.ndarray]:

@@ -50,8 +50,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     peer_tokens = args.peer_tokens or (_QUICK_PEER_TOKENS if args.quick else _PEER_TOKENS)
     setup, _ = setting(args, _TOKENS)
     ways = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
-    with systems.opened([ELMO_JAX, *names], setup) as (peers, versions):
-        differences = systems.check_same(peers, setup.sentences)
+    with systems.opened(names, setup) as (peers, head):
         compare = functools.partial(_compare, setup, peers, peer_tokens=peer_tokens, rounds=rounds)
         before = matmul_rate(quick=args.quick)
         layers = compare(ways, "layers")
@@ -61,9 +60,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     gflops = work["gflop"] / layers[0]["seconds"]["median"]
     per_cent = 100 * gflops / max(before.median, after.median)
     return {
-        "setting": setup.json(),
-        "versions": versions,
-        "largest_difference": differences,
+        **head,
         "matmul_gflops": {"before": before.json(), "after": after.json()},
         "work": work,
         "layers": layers,
