@@ -121,17 +121,20 @@ def test_charts_are_drawn_of_what_was_saved(results, capsys):
 
 
 def test_charts_show_the_numbers():
-    pytest.importorskip("matplotlib").use("Agg")
-    bars = throughput(MADE_UP["throughput"]).axes[0]
-    assert [bar.get_width() for bar in bars.patches] == [20, 100], "the fastest on top"
-    lanes = scaling(MADE_UP["scaling"]).axes[0]
-    bound, own = (line.get_ydata().tolist() for line in lanes.lines)
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    bars, curves, roof, empty = figure(), figure(), figure(), figure()
+    throughput(bars, MADE_UP["throughput"])
+    widths = [bar.get_width() for bar in bars.axes[0].patches]
+    assert widths == [20, 100], "the fastest on top"
+    scaling(curves, MADE_UP["scaling"])
+    bound, own = (line.get_ydata().tolist() for line in curves.axes[0].lines)
     assert own == [9, 18, 36]
     assert bound == [90, 90, 90], "tokens a second at the matmul rate"
-    roof, points = roofline(MADE_UP["scaling"]).axes[0].lines
-    assert max(roof.get_ydata()) == 10
-    assert points.get_ydata().tolist() == [1, 2, 4]
-    assert roofline({**MADE_UP["scaling"], "lanes": []}) is None
+    roofline(roof, MADE_UP["scaling"])
+    limits, points = (line.get_ydata() for line in roof.axes[0].lines)
+    assert max(limits) == 10 and list(points) == [1, 2, 4]
+    roofline(empty, {**MADE_UP["scaling"], "lanes": []})
+    assert not empty.axes
 
 
 def test_no_results_are_an_error_that_says_what_to_do(tmp_path, capsys):
