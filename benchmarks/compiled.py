@@ -24,7 +24,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -113,37 +113,44 @@ def _copy(leaf: Any) -> Any:
 
 
 @contextlib.contextmanager
+def replaced(name: str, replace: Callable[[Any], Any], *unwanted: str) -> Iterator[None]:
+    """Put ``replace(function)`` in the place of the library's compiled function ``name``.
+
+    ``unwanted`` are options of ``jax.jit`` to leave out of a function that is made meanwhile.
+    """
+    jit = jax.jit
+
+    def replacing_jit(function: Any, **options: Any) -> Any:
+        if function.__name__ != name:
+            return jit(function, **options)
+        wanted = {key: value for key, value in options.items() if key not in unwanted}
+        return replace(jit(function, **wanted))
+
+    modules = [module for key, module in sys.modules.items() if key.startswith("elmo_jax.")]
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.object(jax, "jit", replacing_jit))
+        for module in modules:
+            if function := vars(module).get(name):
+                patches.enter_context(mock.patch.object(module, name, replace(function)))
+        yield
+
+
+@contextlib.contextmanager
 def first_call(name: str) -> Iterator[list[Call]]:
     """Leave the context when the library is about to call its compiled function ``name``.
 
     Yields:
-        A list that has this call afterwards.
+        A list that holds this call afterwards.
     """
     calls: list[Call] = []
-    jit = jax.jit
 
-    def recorder(function: Any) -> Any:
-        def record(*arguments: Any, **keywords: Any) -> Any:
-            calls.append(Call(function, arguments, keywords))
-            raise _Stop
+    def record(function: Any, *arguments: Any, **keywords: Any) -> Any:
+        calls.append(Call(function, arguments, keywords))
+        raise _Stop
 
-        return record
-
-    def recording_jit(function: Any, **options: Any) -> Any:
-        if function.__name__ != name:
-            return jit(function, **options)
-        options.pop("out_shardings", None)  # they name devices that are here
-        return recorder(jit(function, **options))
-
-    modules = [module for key, module in sys.modules.items() if key.startswith("elmo_jax.")]
-    with contextlib.ExitStack() as patches, contextlib.suppress(_Stop):
-        patches.enter_context(
-            mock.patch.object(jax, "jit", recording_jit)
-        )  # for functions made later
-        for module in modules:
-            if hasattr(module, name):
-                function = getattr(module, name)
-                patches.enter_context(mock.patch.object(module, name, recorder(function)))
+    # Sharding names devices that are here, and the call may be compiled for others.
+    patched = replaced(name, lambda function: functools.partial(record, function), "out_shardings")
+    with contextlib.suppress(_Stop), patched:
         yield calls
 
 

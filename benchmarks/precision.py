@@ -83,6 +83,27 @@ def compare_layers(
     return rows
 
 
+BOUNDS = {"float32": 1e-5, "tf32": 0.003, "bfloat16": 0.03}
+"""The relative error of a layer above which a precision is broken, not coarse."""
+
+
+def largest_error(
+    name: str, actual: Sequence[np.ndarray], exact: Sequence[np.ndarray], bound: float
+) -> float:
+    """The largest relative error of a layer.
+
+    Raises:
+        ElmoError: if it is above the bound.
+    """
+    error = max(layer["relative_error"] for layer in compare_layers(actual, exact))
+    if not error <= bound:  # NaN is within nothing
+        raise ElmoError(
+            f"{name} does not compute the same as float32: a layer's relative error is "
+            f"{error:.2g}, expected at most {bound}. It was not timed."
+        )
+    return error
+
+
 def compare_sentences(actual_SD: np.ndarray, exact_SD: np.ndarray) -> dict[str, float]:
     """How comparisons between sentence vectors change.
 

@@ -20,10 +20,9 @@ import argparse
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import jax
 import numpy as np
@@ -32,7 +31,7 @@ from elmo_jax import ElmoError
 from elmo_jax.model.precision import PRECISIONS
 from elmo_jax.training import Corpus, TrainingSettings, Vocabulary, survey, train
 
-from .compiled import TRAIN_STEP
+from .compiled import TRAIN_STEP, replaced
 from .measure import PAUSE, Spread, ratios
 from .models import open_model
 from .peers import open_peer
@@ -114,7 +113,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     here = {"here": args.peers_here, "worker": TORCH_TRAINING}
                     turns.peer = stack.enter_context(open_peer(peers[0], **here))
                     _open(turns.peer, settings, source)
-                stack.enter_context(_after_each_step(turns.take_step))
+                stack.enter_context(replaced(TRAIN_STEP, turns.watch))
                 choices: Any = {"vocabulary": vocabulary, "settings": settings}
                 train(Path(folder) / f"run-{n_rows}", text, config=model.config, **choices)
             result["batches"].append(_batch(turns, settings))
@@ -136,9 +135,17 @@ class Turns:
     def _start(self) -> None:
         self._started, self._thread_started = time.perf_counter(), time.thread_time()
 
-    def take_step(self, loss: jax.Array) -> None:
-        """Note a step of elmo-jax; at the end of its turn, wait for it and let the peer train."""
-        self._own_losses.append(loss)
+    def watch(self, train_step: Any) -> Any:
+        def step(*arguments: Any) -> Any:
+            state, metrics = train_step(*arguments)
+            self._own_losses.append(metrics.loss)
+            self._take_turns()
+            return state, metrics
+
+        return step
+
+    def _take_turns(self) -> None:
+        """At the end of elmo-jax's turn, wait for its steps and let the peer train."""
         if len(self._own_losses) < self.n_steps:
             return
         self.losses[OWN] += map(float, self._own_losses)
@@ -152,27 +159,6 @@ class Turns:
             self.losses.setdefault(PEER, []).extend(reply["losses"])
             time.sleep(PAUSE)
         self._start()
-
-
-@contextlib.contextmanager
-def _after_each_step(act: Callable[[jax.Array], None]) -> Iterator[None]:
-    """Call ``act`` with the loss of each training step that is started within the context."""
-    jit = jax.jit
-
-    def watching_jit(function: Any, **options: Any) -> Any:
-        compiled = jit(function, **options)
-        if function.__name__ != TRAIN_STEP:
-            return compiled
-
-        def step(*arguments: Any) -> Any:
-            state, metrics = compiled(*arguments)
-            act(metrics.loss)
-            return state, metrics
-
-        return step
-
-    with mock.patch.object(jax, "jit", watching_jit):
-        yield
 
 
 def _open(peer: Any, settings: TrainingSettings, source: dict[str, Path]) -> None:
