@@ -32,7 +32,7 @@ import jax
 
 import elmo_jax
 from elmo_jax import Elmo
-from elmo_jax.model.precision import PRECISIONS
+from elmo_jax.model.config import PRECISIONS
 
 from .accelerator_peers import PEERS, compare_with_peers
 from .compiled import planned, step_call

@@ -37,7 +37,7 @@ import elmo_jax
 from elmo_jax import Elmo, ElmoConfig, ElmoError
 from elmo_jax.engine import engine
 from elmo_jax.engine.plan import plan_for
-from elmo_jax.model.precision import PRECISIONS
+from elmo_jax.model.config import PRECISIONS
 from elmo_jax.training import TrainingSettings, train
 
 from .measure import Spread, timed

@@ -63,18 +63,15 @@ class Work:
         return counts | {name: round(value / 1e9, 3) for name, value in flop.items()}
 
 
-def needed_work(
-    config: ElmoConfig, sentences: Iterable[Sequence[str]], n_output_layers: int | None = None
-) -> Work:
-    """The work for the vectors of a text, of the lowest ``n_output_layers`` (all if None)."""
-    n_lstm = (config.n_output_layers if n_output_layers is None else n_output_layers) - 1
+def needed_work(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> Work:
+    """The work for all layers' vectors of a text."""
     tokens = [word for sentence in sentences for word in sentence]
     words = sorted(set(tokens))
     n_characters_U = spelled_lengths(encode_words(words, config.max_characters_per_token))
     return Work(
         words=sum(word_work(config, n) for n in n_characters_U.tolist()),
-        input_products=len(words) * input_work(config) if n_lstm else 0,
-        steps=len(tokens) * step_work(config, n_lstm),
+        input_products=len(words) * input_work(config),
+        steps=len(tokens) * step_work(config, config.n_layers),
         n_tokens=len(tokens),
         n_words=len(words),
     )
@@ -98,8 +95,6 @@ def input_work(config: ElmoConfig) -> int:
 
 def step_work(config: ElmoConfig, n_lstm_layers: int) -> int:
     """``n_lstm_layers`` LSTM layers for one token, both directions, without ``input_work``."""
-    if not n_lstm_layers:
-        return 0
     gates = 2 * config.projection_dim * 4 * config.cell_dim
     project = 2 * config.cell_dim * config.projection_dim if config.has_lstm_projection else 0
     return 2 * (n_lstm_layers * (gates + project) + (n_lstm_layers - 1) * gates)

@@ -21,19 +21,9 @@ def test_a_result_is_named_for_its_question_model_and_device():
     assert question.result_name("memory", "original", "cpu") == "memory-cpu.json"
     assert question.result_name("memory", "a/small", "h100") == "memory-small-h100.json"
     assert question.result_name("precision", "mini", "cpu", "mini") == "precision-cpu.json"
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("NVIDIA H100 80GB HBM3", "h100"),
-        ("NVIDIA H200", "h200"),
-        ("NVIDIA L40S", "l40s"),
-        ("TPU v4", "tpu-v4"),
-    ],
-)
-def test_a_device_is_named_by_its_model(kind, name):
-    assert question.device_name({"platform": "gpu", "device": kind}) == name
+    kinds = "NVIDIA H100 80GB HBM3", "NVIDIA H200", "NVIDIA L40S", "TPU v4"
+    machines = [{"platform": "gpu", "device": kind} for kind in kinds]
+    assert [*map(question.device_name, machines)] == ["h100", "h200", "l40s", "tpu-v4"]
     assert question.device_name({"platform": "cpu", "device": "cpu"}) == "cpu"
 
 
