@@ -112,15 +112,18 @@ def _read_direction(
     def read_layer(depth: int, inputs: jax.Array, before: LSTMState) -> Any:
         variables = {"params": params[f"layers_{depth}"]}
         apply: Callable[..., Any] = functools.partial(cell.apply, variables)
-        way = _first_layer(apply, table, layout) if depth == 0 else _upper_layer(apply, layout)
-        one_lane = lane_step(way.cell, start[depth])
+        if depth == 0:
+            layer_input = _first_layer(apply, table, layout)
+        else:
+            layer_input = _upper_layer(apply, layout)
+        one_lane = lane_step(layer_input.cell, start[depth])
         all_lanes = jax.vmap(one_lane, (lane_axis, (lane_axis, 0)), lane_axis)
 
         def step(state: LSTMState, now: tuple[jax.Array, jax.Array]) -> LSTMState:
             inputs, fresh_N = now
-            return all_lanes(state, (way.in_step(inputs), fresh_N))
+            return all_lanes(state, (layer_input.in_step(inputs), fresh_N))
 
-        return _loop(step, before, (way.before_loop(inputs), fresh_TN), n_steps)
+        return _loop(step, before, (layer_input.before_loop(inputs), fresh_TN), n_steps)
 
     def turn(tree: Any) -> Any:
         return tree if layout.lanes_first else jax.tree.map(lambda x: x.swapaxes(-1, -2), tree)
@@ -152,21 +155,25 @@ def _loop(
     return last, hidden
 
 
-class _InputWay(NamedTuple):
-    """Where a layer's input is turned into its part of the gates.
+def _unchanged(inputs: Any) -> Any:
+    return inputs
+
+
+class _LayerInput(NamedTuple):
+    """How a layer takes its inputs: where they are multiplied to become its part of the gates.
 
     Attributes:
-        before_loop: is applied once, to the inputs of all steps.
-        in_step: is applied in each step, to the inputs of all lanes.
-        cell: reads what ``in_step`` gives for one lane.
+        cell: reads one token of one lane.
+        in_step: in each step, makes what the cells read from the inputs of all lanes.
+        before_loop: makes the inputs of all steps from those of the layer.
     """
 
-    before_loop: Callable[[Any], Any]
-    in_step: Callable[[Any], Any]
     cell: Cell
+    in_step: Callable[[Any], Any] = _unchanged
+    before_loop: Callable[[Any], Any] = _unchanged
 
 
-def _first_layer(apply: Callable[..., Any], table: jax.Array, layout: Layout) -> _InputWay:
+def _first_layer(apply: Callable[..., Any], table: jax.Array, layout: Layout) -> _LayerInput:
     """Its inputs are rows of the table, which holds their gates."""
     barrier: Callable[[jax.Array], jax.Array] = lax.optimization_barrier
 
@@ -179,21 +186,17 @@ def _first_layer(apply: Callable[..., Any], table: jax.Array, layout: Layout) ->
         # With the second one it transposes them once, not once for each gate.
         return gates_NG if layout.lanes_first else barrier(gates_NG.T)
 
-    return _InputWay(_unchanged, gates, apply)
+    return _LayerInput(apply, in_step=gates)
 
 
-def _upper_layer(apply: Callable[..., Any], layout: Layout) -> _InputWay:
+def _upper_layer(apply: Callable[..., Any], layout: Layout) -> _LayerInput:
     """Its inputs are the outputs of the layer below."""
     input_gates = functools.partial(apply, method="input_gates")
     if layout.fused_products:
         kernel = apply(method="fused_kernel")  # here: the compiler would leave it in the loop
         cell = functools.partial(apply, fused_kernel=kernel, method="fused_step")
-        return _InputWay(_unchanged, _unchanged, cell)
+        return _LayerInput(cell)
     if layout.lanes_first:
-        return _InputWay(_unchanged, input_gates, apply)
+        return _LayerInput(apply, in_step=input_gates)
     # With few lanes, a product takes as long as reading its weights: one product for all steps.
-    return _InputWay(jax.vmap(jax.vmap(input_gates, -1, -1)), _unchanged, apply)
-
-
-def _unchanged(inputs: Any) -> Any:
-    return inputs
+    return _LayerInput(apply, before_loop=jax.vmap(jax.vmap(input_gates, -1, -1)))
