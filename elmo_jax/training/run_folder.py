@@ -126,7 +126,7 @@ class RunFolder:
                 f"The run in {self.path} ended after {counted(n_taken, 'step')}, and its "
                 "checkpoints are "
                 f"gone, so that it cannot go on to {n_steps:,}. Train its model on in another "
-                "folder: start_from, in a command --init."
+                "folder: start_from, in a command --start-from."
             )
         return summary if summary["step"] == n_steps else None
 
@@ -207,5 +207,5 @@ def check_same(record: dict[str, Any], description: dict[str, Any], folder: Path
 
 
 def _start_name(digest: str | None) -> str:
-    """What to call the model that a run starts from (``start_from``, in a command ``--init``)."""
+    """What to call the model that a run starts from."""
     return "a new model" if digest is None else f"the model with the hash {digest[:12]}…"

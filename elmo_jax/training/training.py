@@ -251,7 +251,7 @@ def _refuse_choice(choice: dict[str, Any]) -> None:
         raise ElmoError(
             f"Expected no {' nor '.join(differing)}, which belong to a vocabulary made from the "
             "text: here the words are those of vocabulary, or of the model to start from (in a "
-            "command --vocabulary and --init). Leave out one of the two."
+            "command --vocabulary and --start-from). Leave out one of the two."
         )
 
 
