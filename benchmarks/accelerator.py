@@ -50,8 +50,8 @@ HELP = "Throughput on a GPU, per cent of its limit, and PyTorch on the same one.
 LANES, LENGTHS = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096), (64, 16)
 FORMS: dict[str, dict[str, Any]] = {
     "as planned": {},
-    "each product by itself": {"together": False},
-    "any number of steps": {"all_steps": False},
+    "each product by itself": {"fused_products": False},
+    "any number of steps": {"static_steps": False},
 }
 """Of the engine's plan; a form stays in the library if this shows what it gains."""
 _FORM_LANES = (64, 256, 1024, 2048)

@@ -182,7 +182,12 @@ def step_call(
     """
     words = [spell(number * 7919 % _N_WORDS) for number in range(n_lanes * n_tokens)]
     text = [words[i : i + n_tokens] for i in range(0, len(words), n_tokens)]
-    sizes = {"lane_shapes": (n_lanes,), "stretch": n_tokens, "window_tokens": len(words), **sizes}
+    sizes = {
+        "lane_shapes": (n_lanes,),
+        "chunk_steps": n_tokens,
+        "window_tokens": len(words),
+        **sizes,
+    }
     with planned(platform, **sizes):
         return _embedding_call(STEP, config, params, precision, text)
 

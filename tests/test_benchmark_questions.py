@@ -229,7 +229,7 @@ def test_a_step_has_the_lanes_and_tokens_that_were_asked_for(make_model):
     folder, _ = make_model(1)
     config, params = compiled.elmo_jax.load(folder)
     choice = "float32", "gpu"
-    call = compiled.step_call(config, jax.device_put(params), 4, 6, *choice, together=False)
+    call = compiled.step_call(config, jax.device_put(params), 4, 6, *choice, fused_products=False)
     shapes = {x.shape for x in jax.tree.leaves(call.arguments) if isinstance(x, np.ndarray)}
     assert (6, 4) in shapes
     outputs = call.function(*call.arguments, **call.keywords)
