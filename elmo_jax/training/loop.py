@@ -48,19 +48,12 @@ class TrainingDiverged(ElmoError):
 
 @dataclasses.dataclass(frozen=True)
 class Validation:
-    """The text on which a run measures its perplexity.
+    """The text on which a run measures its perplexity."""
 
-    Attributes:
-        corpus: the text, quiet: its faults were reported when it was counted.
-        statistics: its counts.
-        settings: how it is measured.
-        digest: a hash of the text that is measured.
-    """
-
-    corpus: Corpus
+    corpus: Corpus  # quiet, because its faults were reported when it was counted
     statistics: CorpusStatistics
     settings: EvaluationSettings
-    digest: str
+    digest: str  # a hash of the text that is measured
 
     def warn(self, config: ElmoConfig, vocabulary: Vocabulary) -> None:
         """Warn of unknown words and of words that the model cuts."""
@@ -76,24 +69,14 @@ class Validation:
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """What is fixed from the first step of a run to the last.
-
-    Attributes:
-        folder: where everything is written.
-        record: the contents of run.json.
-        config: the architecture.
-        settings: of the training.
-        vocabulary: the words of the softmax.
-        n_steps: of the whole run.
-        validation: None without a validation text.
-    """
+    """What is fixed from the first step of a run to the last."""
 
     folder: RunFolder
-    record: dict[str, Any]
+    record: dict[str, Any]  # the contents of run.json
     config: ElmoConfig
     settings: TrainingSettings
-    vocabulary: Vocabulary
-    n_steps: int
+    vocabulary: Vocabulary  # the words of the softmax
+    n_steps: int  # of the whole run, not of this call
     validation: Validation | None
 
     @property
@@ -173,18 +156,16 @@ class TrainingLoop:
         self._settle(0)  # no checkpoint may follow a loss that is not a number
         if not all_finite(state.params):
             raise self._diverged(step, "not every parameter is a finite number")
-        self.reporter.pause()
-        self.checkpoints.save(step, state, self.streams.position)
-        self.reporter.resume()
+        with self.reporter.clock_stopped():
+            self.checkpoints.save(step, state, self.streams.position)
 
     def _validate(self, step: int, state: TrainState) -> None:
         self._settle(0)
-        if self.run.validation is None:
-            return
-        self.reporter.pause()
-        result = self.run.validation.perplexity(self.run.config, state.params, self.run.vocabulary)
-        self.reporter.validation(step, result)
-        self.reporter.resume()
+        run = self.run
+        if run.validation is not None:
+            with self.reporter.clock_stopped():
+                result = run.validation.perplexity(run.config, state.params, run.vocabulary)
+                self.reporter.validation(step, result)
 
     def _diverged(self, step: int, problem: str) -> TrainingDiverged:
         latest = self.checkpoints.latest()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +70,11 @@ class Reporter:
         )
         self._bar_fields: dict[str, str] = {}
         self.n_steps, self.seconds = 0, 0.0  # of this call
-        self._interval_seconds, self._resumed_at = 0.0, time.perf_counter()
+        self._interval_seconds, self._last_tick = 0.0, time.perf_counter()
 
     def step(self, step: int, loss: float, gradient_norm: float) -> None:
         """Report a step that is done."""
-        self.pause()
-        self.resume()
+        self._tick()
         self.n_steps += 1
         self._losses.append(loss)
         self._mean_loss = sum(self._losses) / len(self._losses)
@@ -118,19 +119,22 @@ class Reporter:
             return {}
         return {name: value for name, value in self._validation.items() if name != "step"}
 
-    def pause(self) -> None:
-        """Stop the clock: what follows until ``resume`` is not training time."""
-        elapsed = time.perf_counter() - self._resumed_at
-        self.seconds += elapsed
-        self._interval_seconds += elapsed
-
-    def resume(self) -> None:
-        """Start the clock again."""
-        self._resumed_at = time.perf_counter()
+    @contextlib.contextmanager
+    def clock_stopped(self) -> Iterator[None]:
+        """A context that does not count as training time."""
+        self._tick()
+        yield
+        self._last_tick = time.perf_counter()
 
     def close(self) -> None:
         """End the progress bar."""
         self._bar.close()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._last_tick
+        self._interval_seconds += now - self._last_tick
+        self._last_tick = now
 
     def _show(self, name: str, value: str) -> None:
         self._bar_fields[name] = value

@@ -72,17 +72,11 @@ def load_language_model(
 
 
 class StartingModel(NamedTuple):
-    """What a run starts from: the architecture, and for fine-tuning a model with it.
-
-    Attributes:
-        config: the architecture.
-        params: None for a new model.
-        vocabulary: the words of the softmax in ``params``, if it has one.
-    """
+    """What a run starts from: an architecture, or a model to fine-tune."""
 
     config: ElmoConfig
-    params: dict[str, Any] | None = None
-    vocabulary: Vocabulary | None = None
+    params: dict[str, Any] | None = None  # None for a new model
+    vocabulary: Vocabulary | None = None  # the words of the softmax in params, if it has one
 
     @property
     def digest(self) -> str | None:

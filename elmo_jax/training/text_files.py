@@ -60,12 +60,8 @@ class Corpus:
     ) -> Corpus:
         """A corpus of paths and glob patterns; the matches of a pattern are sorted.
 
-        Args:
-            files: a path or pattern, or several. A suffix ``.gz``, ``.xz``, ``.bz2`` or ``.zst``
-                names the compression.
-            strict: see the class.
-            tokenizer: see the class.
-            format: see the class.
+        A suffix ``.gz``, ``.xz``, ``.bz2`` or ``.zst`` names the compression. The other arguments
+        are the attributes of the class.
 
         Raises:
             ElmoError: for a path that does not exist, a pattern without a match, a file whose

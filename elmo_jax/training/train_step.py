@@ -23,31 +23,19 @@ from .windows import Window
 
 
 class TrainState(NamedTuple):
-    """What a step changes, on the devices.
+    """What a step changes, on the devices."""
 
-    Attributes:
-        step: int32, number of steps taken.
-        params: the parameter tree, softmax included.
-        optimizer: the state of the optax optimiser.
-        rows: the LSTM state of the N rows.
-    """
-
-    step: jax.Array
-    params: dict[str, Any]
+    step: jax.Array  # int32, number of steps taken
+    params: dict[str, Any]  # with the softmax
     optimizer: optax.OptState
-    rows: BiLMState
+    rows: BiLMState  # the LSTM state of the N rows
 
 
 class StepMetrics(NamedTuple):
-    """What a step reports: float32 scalars on the devices.
+    """What a step reports: float32 scalars on the devices."""
 
-    Attributes:
-        loss: mean of both directions, in nats; of the sampled softmax, if it is used.
-        gradient_norm: global norm of the gradient of that loss, before clipping.
-    """
-
-    loss: jax.Array
-    gradient_norm: jax.Array
+    loss: jax.Array  # mean of both directions in nats; of the sampled softmax, if it is used
+    gradient_norm: jax.Array  # global norm of the gradient of that loss, before clipping
 
 
 StepFunction = Callable[

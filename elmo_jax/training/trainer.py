@@ -117,8 +117,11 @@ def train(
     check_process()
     settings = settings or TrainingSettings()
     formats = (formats,) if isinstance(formats, str) else formats
-    _check_arguments(config, start_from, formats, vocabulary_size, min_count, max_valid_tokens)
+    _check_arguments(formats, vocabulary_size, min_count, max_valid_tokens)
 
+    # What goes in: the model or its architecture, the words, the texts, the devices.
+    start = _starting_model(config, start_from)
+    words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
     open_text = functools.partial(
         Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
     )
@@ -126,9 +129,8 @@ def train(
     if valid_files is not None:
         validation = _open_validation(open_text(valid_files), settings, max_valid_tokens)
     devices = devices_for_rows(settings.batch_size)
-    start = _starting_model(config, start_from)
-    words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
 
+    # The folder: a new run, an unfinished one to resume, or a finished one.
     folder = RunFolder(Path(output))
     folder.refuse_inputs([*corpus.files, *(validation.corpus.files if validation else ())])
     run = _open_run(folder, settings, start, corpus, words, validation)
@@ -136,6 +138,7 @@ def train(
     if finished is not None and folder.model_formats:
         return _summary_of_finished_run(run, finished, formats)
 
+    # The steps that are missing, and the results.
     warn_of_unknown_words(run.record["oov_rate"], "the training text")
     if validation is not None:
         validation.warn(run.config, run.vocabulary)
@@ -148,17 +151,11 @@ def train(
 
 
 def _check_arguments(
-    config: ElmoConfig | None,
-    start_from: StartFrom | None,
     formats: Sequence[str],
     vocabulary_size: int | None,
     min_count: int,
     max_valid_tokens: int | None,
 ) -> None:
-    if (config is None) == (start_from is None):
-        raise ElmoError(
-            "Expected one of config (for a new model) and start_from (the model to fine-tune)."
-        )
     for format in formats:
         if format not in FORMATS:
             raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
@@ -167,22 +164,14 @@ def _check_arguments(
         check_count(max_valid_tokens, "max_valid_tokens")
 
 
-def _open_validation(
-    corpus: Corpus, settings: TrainingSettings, max_tokens: int | None
-) -> Validation:
-    statistics = survey(corpus)  # reports the faults of the text, once and before anything else
-    evaluation = EvaluationSettings(
-        max_tokens=max_tokens, reset_state=settings.resets, precision=settings.precision
-    )
-    digest = text_digest(corpus.files, max_tokens)
-    return Validation(corpus.without_reports(), statistics, evaluation, digest)
-
-
 def _starting_model(config: ElmoConfig | None, start_from: StartFrom | None) -> StartingModel:
-    if start_from is not None:
+    if config is not None and start_from is None:
+        return StartingModel(config)
+    if config is None and start_from is not None:
         return open_starting_model(start_from)
-    assert config is not None
-    return StartingModel(config)
+    raise ElmoError(
+        "Expected one of config (for a new model) and start_from (the model to fine-tune)."
+    )
 
 
 def _words_or_limits(
@@ -194,6 +183,17 @@ def _words_or_limits(
         return limits
     limits.refuse()
     return words
+
+
+def _open_validation(
+    corpus: Corpus, settings: TrainingSettings, max_tokens: int | None
+) -> Validation:
+    statistics = survey(corpus)  # reports the faults of the text, once and before anything else
+    evaluation = EvaluationSettings(
+        max_tokens=max_tokens, reset_state=settings.resets, precision=settings.precision
+    )
+    digest = text_digest(corpus.files, max_tokens)
+    return Validation(corpus.without_reports(), statistics, evaluation, digest)
 
 
 def _open_run(
