@@ -1,7 +1,7 @@
 """ELMo (Peters et al. 2018, "Deep contextualized word representations") in JAX and Flax.
 
-Everything public is here; ``elmo_jax.Elmo`` is where to start. Importing this package does no
-work: each name is loaded when it is first used.
+Start with ``elmo_jax.Elmo``. Importing this package loads nothing else: each public name is loaded
+when it is first used.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import forking as _forking  # noqa: F401  (it watches for forks from now on)
+from . import forking as _forking  # noqa: F401  (watches for forks from now on)
 
 if TYPE_CHECKING:
     from . import corpus, explore, pretrained, text, training
-    from .checkpoint import save
-    from .checkpoint.loading import load
+    from .checkpoint import load, save
     from .embedder import Elmo
     from .errors import (
         DeviceMemoryWarning,
@@ -40,8 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "checkpoint": ("save",),
-    "checkpoint.loading": ("load",),
+    "checkpoint": ("load", "save"),
     "embedder": ("Elmo",),
     "errors": (
         "DeviceMemoryWarning",

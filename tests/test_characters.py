@@ -108,7 +108,7 @@ def test_sentences_may_be_a_generator_or_arrays():
     ],
     ids=repr,
 )
-def test_what_is_no_list_of_lists_of_words_is_an_error(sentences, start):
+def test_what_is_not_a_list_of_lists_of_words_is_an_error(sentences, start):
     with pytest.raises(ElmoError) as error:
         encode_batch(sentences, CONFIG)
     assert str(error.value).startswith(start)

@@ -1,4 +1,4 @@
-"""embed_corpus and merge_parts: however the work is cut up and broken off, the bytes are equal."""
+"""embed_corpus and merge_parts: the same bytes, however the work is cut up and interrupted."""
 
 import json
 import os
@@ -14,24 +14,25 @@ from fake_elmo import FakeElmo, sentences
 
 import elmo_jax
 from elmo_jax import ElmoError
-from elmo_jax.corpus import embed_corpus, merge_parts, part_files
-from elmo_jax.corpus.survey import chosen_parts, survey
+from elmo_jax.corpus import embed_corpus, merge_parts
+from elmo_jax.corpus.parts import is_part, write_part
+from elmo_jax.corpus.survey import Survey, iter_parts
 from elmo_jax.errors import DuplicateKeysWarning, WhitespaceWarning
 from elmo_jax.text.readers import Record, Records
 
 RECORDS = list(sentences(40))
 TOKENS = sum(len(record.words) for record in RECORDS)
-CHOICES = {".h5": {}, ".parquet": {"layers": "top"}, ".npz": {}, ".npy": {"pooling": "mean"}}
+OPTIONS = {".h5": {}, ".parquet": {"layers": "top"}, ".npz": {}, ".npy": {"pooling": "mean"}}
 
 
-def embed(out, records=RECORDS, part_tokens=12, elmo=None, **choices):
-    return embed_corpus(elmo or FakeElmo(), records, out, part_tokens=part_tokens, **choices)
+def embed(out, records=RECORDS, part_tokens=12, elmo=None, **options):
+    return embed_corpus(elmo or FakeElmo(), records, out, part_tokens=part_tokens, **options)
 
 
-def whole(tmp_path, suffix=".h5", **choices):
-    """The bytes after an unbroken run."""
+def whole(tmp_path, suffix=".h5", **options):
+    """The bytes of an uninterrupted run."""
     out = tmp_path / f"whole{suffix}"
-    embed(out, overwrite=True, **choices)
+    embed(out, overwrite=True, **options)
     return out.read_bytes()
 
 
@@ -48,68 +49,67 @@ def broken(records, n):
                     raise OSError(28, "No space left on device")
                 yield record
 
-    found = Broken(records)
-    return found
+    return Broken(records)
 
 
 # Cutting
 
 
+def survey_parts(records):
+    return Survey.from_records(records, 12, width=50).parts
+
+
 def test_parts_are_cut_by_tokens_and_blank_sentences_count():
-    parts = survey(RECORDS, 12, width=50).parts
-    assert [sum(column) for column in zip(*[part[:2] for part in parts], strict=True)] == [
-        len(RECORDS),
-        TOKENS,
-    ]
+    parts = survey_parts(RECORDS)
+    columns = zip(*[part[:2] for part in parts], strict=True)
+    assert [sum(column) for column in columns] == [len(RECORDS), TOKENS]
     assert len(parts) > 5 and max(part.tokens for part in parts) <= 12
-    assert [part.sentences for part in survey([Record([], "")] * 30, 12, width=50).parts] == [
-        12,
-        12,
-        6,
-    ]
+    assert [part.sentences for part in survey_parts([Record([], "")] * 30)] == [12, 12, 6]
     long = [Record(["a"] * n, "") for n in (3, 50, 3)]
-    assert [part.tokens for part in survey(long, 12, width=50).parts] == [3, 50, 3]
+    assert [part.tokens for part in survey_parts(long)] == [3, 50, 3]
 
 
-def test_chosen_parts_are_those_of_the_survey():
-    parts = survey(RECORDS, 12, width=50).parts
-    every = dict((n, list(part)) for n, part in chosen_parts(RECORDS, parts, range(len(parts))))
+def test_parts_of_the_second_pass_are_those_of_the_survey():
+    parts = survey_parts(RECORDS)
+    every = {n: list(part) for n, part in iter_parts(RECORDS, parts, range(len(parts)))}
     assert [record for part in every.values() for record in part] == RECORDS
-    some = [(n, list(part)) for n, part in chosen_parts(RECORDS, parts, [1, 2, 5])]
+    some = [(n, list(part)) for n, part in iter_parts(RECORDS, parts, [1, 2, 5])]
     assert some == [(n, every[n]) for n in (1, 2, 5)]
 
 
 def test_an_input_that_changes_meanwhile_is_refused():
-    parts = survey(RECORDS, 12, width=50).parts
+    parts = survey_parts(RECORDS)
     for changed in (RECORDS[:-1], [*RECORDS[:-1], RECORDS[0]]):
         with pytest.raises(ElmoError, match="has changed"):
-            for _, part in chosen_parts(changed, parts, range(len(parts))):
+            for _, part in iter_parts(changed, parts, range(len(parts))):
                 list(part)
 
 
 def test_refused_blank_lines_are_listed():
     blank = [Record([], "", None, "a.txt", n) for n in range(1, 16)]
     with pytest.raises(ElmoError, match=r"a\.txt has blank lines: 1, 2, .* and 5 more"):
-        survey(blank, width=50, strict=True)
+        Survey.from_records(blank, width=50, strict=True)
 
 
 def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
     keys = ["a", "b", "a", None, "", "b", "", "text", "text"]
     records = [Record(["w"], "text", key, "f.fa", n) for n, key in enumerate(keys, start=1)]
-    said = r"^Records with a key that .*: 2, the first of them 'a' \(f\.fa, line 3\)"
-    with pytest.warns(DuplicateKeysWarning, match=said) as told:
+    problem = (
+        r"^Records with the key of an earlier record: 2, the first of them 'a' \(f\.fa, line 3\)"
+    )
+    with pytest.warns(DuplicateKeysWarning, match=problem) as warned:
         assert embed(tmp_path / "a.npz", records)["duplicate_keys"] == 2
-    assert len(told) == 1
-    with np.load(tmp_path / "a.npz") as found:
-        assert found["keys"].tolist() == [key or "" for key in keys]
-    assert survey(RECORDS, width=50).duplicate_keys == 0
+    assert len(warned) == 1
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["keys"].tolist() == [key or "" for key in keys]
+    assert Survey.from_records(RECORDS, width=50).duplicate_keys == 0
 
 
-def test_a_word_with_a_space_is_warned_of_once_a_corpus(tmp_path):
+def test_a_word_with_a_space_is_warned_of_once_per_corpus(tmp_path):
     records = [Record(["New York"], "New York", None, "f", n) for n in range(1, 40)]
-    with pytest.warns(WhitespaceWarning, match="'New York' of f, line 1 ") as told:
+    with pytest.warns(WhitespaceWarning, match="'New York' of f, line 1 ") as warned:
         embed_corpus(FakeElmo(), records, tmp_path / "a.npz", part_tokens=10)
-    assert len(told) == 1
+    assert len(warned) == 1
 
 
 def test_an_output_that_is_an_input_is_refused(tmp_path):
@@ -126,8 +126,8 @@ def test_an_output_that_is_an_input_is_refused(tmp_path):
         merge_parts(tmp_path / "e.npz", tmp_path / "e.npz.parts" / "out.npz", overwrite=True)
 
 
-def test_what_is_no_corpus_is_refused(tmp_path):
-    for records, said in [
+def test_bad_corpora_are_refused(tmp_path):
+    for records, problem in [
         ([], "is empty"),
         (iter(RECORDS), "more than once, got list_iterator"),
         (["a text"], "Expected records, got str"),
@@ -135,7 +135,7 @@ def test_what_is_no_corpus_is_refused(tmp_path):
         ([Record(["a", 1], "", None, "f", 7)], "f, line 7"),
         ([Record(["a"], "a", "k\0", "f", 7)], "f, line 7: the key .* NUL"),
     ]:
-        with pytest.raises(ElmoError, match=said):
+        with pytest.raises(ElmoError, match=problem):
             embed(tmp_path / "out.h5", records)
     with pytest.raises(ElmoError, match="part_tokens is 0, expected"):
         embed(tmp_path / "out.h5", part_tokens=0)
@@ -145,33 +145,35 @@ def test_what_is_no_corpus_is_refused(tmp_path):
 # Equal bytes
 
 
-@pytest.mark.parametrize(("suffix", "choices"), CHOICES.items())
-def test_a_run_broken_off_anywhere_goes_on_to_the_same_bytes(tmp_path, suffix, choices):
-    expected = whole(tmp_path, suffix, **choices)
+@pytest.mark.parametrize(("suffix", "options"), OPTIONS.items())
+def test_an_interrupted_run_resumes_and_gives_the_same_bytes(tmp_path, suffix, options):
+    expected = whole(tmp_path, suffix, **options)
     out = tmp_path / f"out{suffix}"
-    n_found = []
+    n_finished = []
     for n in (5, 20, 39):
         with pytest.raises(ElmoError, match="No space left"):
-            embed(out, broken(RECORDS, n), **choices)
+            embed(out, broken(RECORDS, n), **options)
         assert not out.exists()
-        n_found.append(len(list(tmp_path.glob("out*.parts/part-*.zip"))))
-    assert n_found == sorted(set(n_found)), "each went on where the one before was broken off"
+        n_finished.append(len(list(tmp_path.glob("out*.parts/part-*.zip"))))
+    assert n_finished == sorted(set(n_finished)), (
+        "each run resumed where the one before was interrupted"
+    )
     elmo = FakeElmo()
-    summary = embed(out, elmo=elmo, **choices)
+    summary = embed(out, elmo=elmo, **options)
     assert out.read_bytes() == expected
-    assert summary["parts_found"] == n_found[-1] and summary["finished"]
-    assert elmo.streams == summary["parts"] - n_found[-1], "finished parts are not made again"
+    assert summary["parts_found"] == n_finished[-1] and summary["finished"]
+    assert elmo.streams == summary["parts"] - n_finished[-1], "finished parts are not made again"
     assert sorted(path.name for path in tmp_path.iterdir()) == [out.name, f"whole{suffix}"]
 
 
-@pytest.mark.parametrize(("suffix", "choices"), CHOICES.items())
-def test_shards_are_merged_to_the_bytes_of_one_run(tmp_path, suffix, choices):
-    expected = whole(tmp_path, suffix, **choices)
+@pytest.mark.parametrize(("suffix", "options"), OPTIONS.items())
+def test_shards_are_merged_to_the_bytes_of_one_run(tmp_path, suffix, options):
+    expected = whole(tmp_path, suffix, **options)
     folders = []
     for i in (3, 1, 2):
         machine = tmp_path / f"machine{i}"
         machine.mkdir()
-        summary = embed(machine / f"out{suffix}", shard=(i, 3), **choices)
+        summary = embed(machine / f"out{suffix}", shard=(i, 3), **options)
         assert (summary["shard"], summary["finished"]) == (f"{i}/3", False)
         assert not (machine / f"out{suffix}").exists()
         folders.append(machine / f"out{suffix}.parts")
@@ -191,7 +193,7 @@ def test_shards_in_one_folder_are_merged_by_the_outputs_name(tmp_path):
     assert not (tmp_path / "out.h5.parts").exists()
 
 
-def test_the_command_without_shard_makes_what_the_shards_left(tmp_path):
+def test_the_command_without_shard_makes_the_parts_that_are_missing(tmp_path):
     expected, out = whole(tmp_path), tmp_path / "out.h5"
     embed(out, shard=(2, 3))
     assert embed(out)["parts_found"] > 0
@@ -214,7 +216,7 @@ def test_the_format_is_chosen_when_shards_are_merged(tmp_path):
     assert (tmp_path / "out.npz").read_bytes() == expected
 
 
-def test_one_part_is_written_at_once_and_is_what_the_parts_would_give(tmp_path):
+def test_a_single_part_is_written_directly_with_the_same_bytes(tmp_path):
     out = tmp_path / "out.h5"
     embed(out, part_tokens=10**6)
     embed(tmp_path / "out2.h5", part_tokens=10**6, shard=(1, 1))
@@ -222,8 +224,8 @@ def test_one_part_is_written_at_once_and_is_what_the_parts_would_give(tmp_path):
     assert out.read_bytes() == (tmp_path / "out2.h5").read_bytes()
 
 
-def test_a_real_model_gives_the_same_bits_wherever_it_was_broken_off(tmp_path, make_model):
-    """Whatever it has embedded before, too: each part starts with no word known."""
+def test_a_real_model_gives_the_same_bits_wherever_it_was_interrupted(tmp_path, make_model):
+    """Also whatever it has embedded before: each part starts with an empty word table."""
     elmo = elmo_jax.Elmo(make_model(3)[0])
     text = tmp_path / "text.txt"
     text.write_text("".join(f"{record.text}\n" for record in RECORDS), "utf-8")
@@ -250,7 +252,7 @@ def test_a_warm_model_would_not_give_the_same(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
         ({"layers": "top"}, "layers top instead of all|layers all instead of top"),
         ({"pooling": "max"}, "pooling"),
@@ -259,11 +261,11 @@ def test_a_warm_model_would_not_give_the_same(tmp_path, monkeypatch):
         ({"with_text": False}, "sentences"),
     ],
 )
-def test_the_parts_of_another_job_are_refused_and_kept(tmp_path, change, said):
+def test_the_parts_of_another_job_are_refused_and_kept(tmp_path, change, problem):
     out, folder = tmp_path / "out.h5", tmp_path / "out.h5.parts"
     embed(out, shard=(1, 2))
     before = {path: path.read_bytes() for path in folder.glob("part-*")}
-    with pytest.raises(ElmoError, match=f"(?s)parts of another job.*({said}).*--restart"):
+    with pytest.raises(ElmoError, match=f"(?s)parts of another job.*({problem}).*--restart"):
         embed(out, **change)
     assert {path: path.read_bytes() for path in folder.glob("part-*")} == before
     assert embed(out, restart=True, **change)["parts_found"] == 0
@@ -297,7 +299,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert precious.read_text() == "precious"
 
 
-def test_a_manifest_that_cannot_be_read_is_told(tmp_path):
+def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path):
     embed(tmp_path / "out.h5", shard=(1, 2))
     manifest = tmp_path / "out.h5.parts" / "manifest.json"
     for content in ("{", "{}", json.dumps({**json.loads(manifest.read_text()), "version": 99})):
@@ -371,7 +373,7 @@ def test_a_part_that_is_cut_short_is_made_again(tmp_path, end):
 # Outputs that cannot be written
 
 
-def test_an_existing_output_is_refused_before_any_work_and_replaced_if_told_so(tmp_path):
+def test_an_existing_output_is_refused_before_any_work_and_replaced_on_request(tmp_path):
     out, elmo = tmp_path / "out.h5", FakeElmo()
     out.write_bytes(b"precious")
     with pytest.raises(ElmoError, match="exists already"):
@@ -383,8 +385,8 @@ def test_an_existing_output_is_refused_before_any_work_and_replaced_if_told_so(t
     embed(out, overwrite=True)
     assert out.read_bytes() == whole(tmp_path)
     (tmp_path / "folder.h5").mkdir()
-    for name, said in [("folder.h5", "it is a folder"), ("no/out.h5", "does not exist")]:
-        with pytest.raises(ElmoError, match=said):
+    for name, problem in [("folder.h5", "it is a folder"), ("no/out.h5", "does not exist")]:
+        with pytest.raises(ElmoError, match=problem):
             embed(tmp_path / name, overwrite=True)
 
 
@@ -401,27 +403,27 @@ def test_an_output_that_appears_meanwhile_is_kept(tmp_path):
     assert out.read_bytes() == b"precious" and any((tmp_path / "out.h5.parts").glob("part-*"))
 
 
-@pytest.mark.parametrize(("suffix", "choices"), CHOICES.items())
-def test_a_full_disk_is_told_and_finished_parts_are_kept(tmp_path, suffix, choices):
-    """The limit on a file's size stands for it: a part fits, and the whole file does not."""
-    expected, out = whole(tmp_path, suffix, **choices), tmp_path / f"out{suffix}"
+@pytest.mark.parametrize(("suffix", "options"), OPTIONS.items())
+def test_a_full_disk_is_reported_and_finished_parts_stay(tmp_path, suffix, options):
+    """Simulated by a limit on file sizes: a part fits, the whole file does not."""
+    expected, out = whole(tmp_path, suffix, **options), tmp_path / f"out{suffix}"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    embed(out, shard=(1, 1), **choices)
+    embed(out, shard=(1, 1), **options)
     try:
         for most in (1, len(expected) // 2, len(expected) - 100):
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
             with pytest.raises(ElmoError, match=r"Cannot write .*arge\. .* parts are finished"):
-                embed(out, **choices)
+                embed(out, **options)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert not out.exists()
-    embed(out, **choices)
+    embed(out, **options)
     assert out.read_bytes() == expected
 
 
-def test_the_space_for_parts_and_output_is_looked_at_before_the_start(tmp_path, monkeypatch):
+def test_the_disk_is_checked_for_parts_and_output_before_the_start(tmp_path, monkeypatch):
     usage, elmo = shutil.disk_usage(tmp_path), FakeElmo()
     n_bytes = len(whole(tmp_path))
     monkeypatch.setattr("elmo_jax.corpus.writers.hdf5.estimated_bytes", lambda layout: n_bytes)
@@ -432,14 +434,14 @@ def test_the_space_for_parts_and_output_is_looked_at_before_the_start(tmp_path, 
     embed(tmp_path / "out.h5", part_tokens=10**6)
 
 
-def test_what_a_process_killed_at_the_very_end_left_is_cleared_away(tmp_path):
+def test_leftovers_of_a_process_killed_at_the_very_end_are_removed(tmp_path):
     out, folder = tmp_path / "out.h5", tmp_path / "out.h5.parts"
 
     def keep(self):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("elmo_jax.corpus.parts_folder.PartsFolder.remove", keep)
+        patch.setattr("elmo_jax.corpus.parts.PartsFolder.remove", keep)
         with pytest.raises(KeyboardInterrupt):
             embed(out)
     assert out.exists() and folder.is_dir()
@@ -454,13 +456,13 @@ def test_what_a_process_killed_at_the_very_end_left_is_cleared_away(tmp_path):
 
 def test_parts_hold_their_numbers_in_a_zip(tmp_path):
     results = [(Record(["a"], "a"), np.ones((3, 1, 4), np.float32))]
-    part_files.write_part(tmp_path / "p.zip", {"part": 1}, results)
-    assert part_files.is_part(tmp_path / "p.zip", {"part": 1})
-    assert not part_files.is_part(tmp_path / "p.zip", {"part": 2})
-    assert not part_files.is_part(Path("nowhere.zip"), {"part": 1})
+    write_part(tmp_path / "p.zip", {"part": 1}, results)
+    assert is_part(tmp_path / "p.zip", {"part": 1})
+    assert not is_part(tmp_path / "p.zip", {"part": 2})
+    assert not is_part(Path("nowhere.zip"), {"part": 1})
 
 
-def test_notes_tell_the_size_the_parts_and_what_is_lost(tmp_path):
+def test_notes_give_the_size_the_parts_and_what_is_lost(tmp_path):
     notes = []
     embed(tmp_path / "out.npy", pooling="mean", note=notes.append)
     assert "will take about" in notes[0] and "keys" in notes[1] and "parts" in notes[2]

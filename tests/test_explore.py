@@ -10,7 +10,7 @@ import pytest
 import elmo_jax
 from elmo_jax import ElmoError, explore
 from elmo_jax.cli import main
-from elmo_jax.explore.colours import GREY, PALETTE, colours_of
+from elmo_jax.explore.drawing import GREY, PALETTE, colours_of
 
 NASTY = [
     "</script><script>alert(1)</script>",
@@ -73,8 +73,8 @@ def elmo():
 
 
 def test_occurrences_are_found_in_order_and_in_any_case():
-    found = explore.find_occurrences("play", TEXT)
-    assert [(each.sentence, each.position) for each in found] == [
+    occurrences = explore.find_occurrences("play", TEXT)
+    assert [(each.sentence, each.position) for each in occurrences] == [
         (0, 1),
         (1, 1),
         (3, 0),
@@ -82,15 +82,15 @@ def test_occurrences_are_found_in_order_and_in_any_case():
         (4, 1),
         (5, 3),
     ]
-    assert found.total == 6 and found[2].marked() == "[Play] the play"
+    assert occurrences.total == 6 and occurrences[2].marked() == "[Play] the play"
     assert len(explore.find_occurrences("play", TEXT, exact=True)) == 5
 
 
 def test_a_sample_is_even_and_never_holds_more_than_twice_as_many():
     text = ([*["x"] * (n % 3), "play", str(n)] for n in range(1000))
-    found = explore.find_occurrences("play", text, most=10)
-    numbers = [each.sentence for each in found]
-    assert found.total == 1000 and len(numbers) == 10
+    occurrences = explore.find_occurrences("play", text, most=10)
+    numbers = [each.sentence for each in occurrences]
+    assert occurrences.total == 1000 and len(numbers) == 10
     gaps = np.diff([*numbers, 1000])
     assert numbers[0] == 0 and gaps.min() >= 50 and gaps.max() <= 200
 
@@ -98,17 +98,17 @@ def test_a_sample_is_even_and_never_holds_more_than_twice_as_many():
 def test_a_word_that_is_not_there_is_an_error():
     with pytest.raises(ElmoError, match="'bank' does not occur"):
         explore.find_occurrences("bank", TEXT)
-    with pytest.raises(ElmoError, match="'bank' is none of the words of the sentence 'a play'"):
+    with pytest.raises(ElmoError, match="'bank' is not a word of the sentence 'a play'"):
         explore.occurrence_in(["a", "play"], "bank")
     with pytest.raises(ElmoError, match="sentence 1 as a list of words"):
         explore.find_occurrences("a", [["a"], "a play"])
 
 
 def test_vectors_are_those_of_the_word_in_its_sentence(elmo):
-    found = explore.find_occurrences("play", TEXT)
+    occurrences = explore.find_occurrences("play", TEXT)
     done = []
-    vectors = explore.embed_occurrences(elmo, found, done=done.append)
-    assert done == [len(each.words) for each in found]
+    vectors = explore.embed_occurrences(elmo, occurrences, done=done.append)
+    assert done == [len(each.words) for each in occurrences]
     assert vectors.shape == (6, 2, 4) and vectors.dtype == np.float32
     assert vectors[:, 1, 3].tolist() == [0, 1, 0, 1, 0, 0]
 
@@ -185,9 +185,9 @@ def page_data(page):
 
 
 def test_a_page_holds_everything_and_no_sentence_can_break_it(elmo, tmp_path):
-    found = explore.find_occurrences("play", TEXT)
-    vectors = explore.embed_occurrences(elmo, found)
-    explore.write_page(tmp_path / "p.html", "play", found, vectors, total=99)
+    occurrences = explore.find_occurrences("play", TEXT)
+    vectors = explore.embed_occurrences(elmo, occurrences)
+    explore.write_page(tmp_path / "p.html", "play", occurrences, vectors, total=99)
     page = (tmp_path / "p.html").read_text("utf-8")
     data = page_data(page)
     assert data["items"][5][:3] == [" ".join(NASTY[:3]), "play", " ".join(NASTY[4:])]
@@ -196,16 +196,16 @@ def test_a_page_holds_everything_and_no_sentence_can_break_it(elmo, tmp_path):
     assert page.count("</script>") == 2 and "<!--" not in page and "alert(1)</" not in page
     assert not re.search(r"(?:src|href)\s*=|url\(|@import|fetch\(|innerHTML", page)
     with pytest.raises(ElmoError, match="exists already"):
-        explore.write_page(tmp_path / "p.html", "play", found, vectors)
+        explore.write_page(tmp_path / "p.html", "play", occurrences, vectors)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_figures_take_any_text(elmo, tmp_path, suffix):
     pytest.importorskip("matplotlib")
     labelled = [explore.Labelled(words, words[0]) for words in TEXT]
-    found = explore.find_occurrences("play", labelled)
-    vectors = explore.embed_occurrences(elmo, found)
-    explore.write_figure(tmp_path / f"f.{suffix}", "$a$_{", found, vectors)
+    occurrences = explore.find_occurrences("play", labelled)
+    vectors = explore.embed_occurrences(elmo, occurrences)
+    explore.write_figure(tmp_path / f"f.{suffix}", "$a$_{", occurrences, vectors)
     heatmap = explore.Heatmap(["$a$", "b_{"], ["c$"], np.ones((2, 1)))
     explore.write_heatmap(tmp_path / f"h.{suffix}", heatmap, title="$")
     for name in ("f", "h"):
@@ -223,7 +223,7 @@ def test_similarities_are_cosines(elmo):
     by_word = explore.word_similarity(elmo, ["the", "play"], ["play"])
     assert by_word.values.shape == (2, 1) and by_word.columns == ["play"]
     with pytest.raises(ElmoError, match="one layer"):
-        explore.word_similarity(elmo, ["a"], ["b"], layer="all")
+        explore.word_similarity(elmo, ["a"], ["b"], layers="all")
 
 
 def test_a_heatmap_page_escapes_its_words(tmp_path):
@@ -293,29 +293,29 @@ def failing(capsys, *arguments):
 
 
 def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
-    told = summary(capsys, "neighbors", "play", "--in", plain, "--occurrence", 2, "--layer", "all")
+    told = summary(capsys, "neighbors", "play", plain, "--occurrence", 2, "--layers", "all")
     (query,) = told["queries"]
     assert query["text"] == "B the [play] began" and list(query["layers"]) == ["0", "1"]
     best = query["layers"]["1"][0]
     assert (best["text"], best["score"]) == ("B Play the [play]", 1.0)
-    told = summary(capsys, "neighbors", "play", "--in", plain, "--occurrence", "each", "-n", 1)
+    told = summary(capsys, "neighbors", "play", plain, "--occurrence", "each", "-n", 1)
     assert len(told["queries"]) == 6
     sentence = ["--sentence", "We saw the play", "--any-word", "-n", 3]
-    assert main(["neighbors", "play", "--in", str(plain), *map(str, sentence)]) == 0
+    assert main(["neighbors", "play", str(plain), *map(str, sentence)]) == 0
     assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
 
 
 def test_neighbors_says_what_it_cannot_do(plain, capsys):
-    common = ["neighbors", "play", "--in", plain]
+    common = ["neighbors", "play", plain]
     assert "no occurrence 7: " in (said := failing(capsys, *common, "--occurrence", 7))
     assert "has 6 occurrences of 'play'" in said
     assert "has 1 occurrence of 'began'" in failing(
-        capsys, "neighbors", "began", "--in", plain, "--occurrence", 2
+        capsys, "neighbors", "began", plain, "--occurrence", 2
     )
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "²")
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "x")
-    assert "Unknown --layer 2" in failing(capsys, *common, "--layer", 2)
-    assert "none of the words" in failing(capsys, *common, "--sentence", "nothing")
+    assert "Unknown --layers 2" in failing(capsys, *common, "--layers", 2)
+    assert "is not a word of the sentence" in failing(capsys, *common, "--sentence", "nothing")
 
 
 @pytest.mark.parametrize(
@@ -325,8 +325,8 @@ def test_neighbors_says_what_it_cannot_do(plain, capsys):
             ["embed", "-o", "x.h5", "x", "--layers"],
             "expected all, average, top, or a number from 0",
         ),
-        (["neighbors", "a", "--in", "x", "--layer"], "expected all, top, or a number from 0"),
-        (["similarity", "a", "b", "--layer"], "expected average, top, or a number from 0"),
+        (["neighbors", "a", "x", "--layers"], "expected all, top, or a number from 0"),
+        (["similarity", "a", "b", "--layers"], "expected average, top, or a number from 0"),
     ],
 )
 def test_a_layer_is_a_number_or_a_name_that_the_command_has(capsys, command, expected):
@@ -334,19 +334,19 @@ def test_a_layer_is_a_number_or_a_name_that_the_command_has(capsys, command, exp
         with pytest.raises(SystemExit):
             main([*command[:-1], f"{command[-1]}={layer}"])
         said = capsys.readouterr().err
-        assert f"{layer!r} is no layer; {expected}" in said
+        assert f"{layer!r} is not a layer; {expected}" in said
         assert ("for Python: they need mix_weights" in said) == (layer == "mix")
 
 
 def test_a_layer_that_the_model_lacks_is_answered_with_its_numbers(capsys):
-    said = failing(capsys, "similarity", "a", "b", "--layer", 9)
+    said = failing(capsys, "similarity", "a", "b", "--layers", 9)
     assert "Unknown layers=9: expected a number from 0 (the token layer) to 2" in said
 
 
 def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_path, capsys):
     out = tmp_path / "page.html"
-    common = ["explore", "play", "--in", corpus, "-o", out]
-    told = summary(capsys, *common, "--label-column", 1, "--max", 4)
+    common = ["explore", "play", corpus, "-o", out]
+    told = summary(capsys, *common, "--label-column", 1, "-n", 4)
     assert (told["occurrences"], told["drawn"]) == (6, 4)
     data = page_data(out.read_text("utf-8"))
     assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
@@ -368,10 +368,10 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
     told = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
     assert told["columns"] == ["the", "play", "."] and np.shape(told["cosines"]) == (2, 3)
-    told = summary(capsys, "similarity", "--in", corpus, "--input-format", "text")
+    told = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")
     assert told["rows"][0] == "A a play"
     assert "2 to 200 sentences" in failing(capsys, "similarity", "one")
-    assert "or a text with --in" in failing(capsys, "similarity")
+    assert "or a text with --input" in failing(capsys, "similarity")
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
 
 
@@ -380,14 +380,14 @@ def test_labels_may_be_empty_and_come_from_a_named_column(corpus, tmp_path, caps
 
     def labels(content, *arguments):
         corpus.write_text(content, encoding="utf-8")
-        summary(capsys, "explore", "play", "-o", out, "--overwrite", "--in", corpus, *arguments)
+        summary(capsys, "explore", "play", "-o", out, "--overwrite", corpus, *arguments)
         return [label["name"] for label in page_data(out.read_text("utf-8"))["labels"]]
 
     expected = labels("A\ta play\n\tthe play\nB\tPlay\n", "--label-column", 1)
     assert labels("a play\tA\nthe play\t\nPlay\tB\n", "--label-column", 2) == expected
     table = "text\tn\tname\na play\t1\tA\nthe play\t2\t\nPlay\t3\tB\n"
     assert labels(table, "--column", "text", "--label-column", "name") == expected
-    arguments = "explore", "play", "-o", out, "--overwrite", "--in", corpus
+    arguments = "explore", "play", "-o", out, "--overwrite", corpus
     told = failing(capsys, *arguments, "--label-column", "name")
     assert "which column holds the sentences?" in told
     told = failing(capsys, *arguments, "--label-column", 1, "--input-format", "tsv")
@@ -399,11 +399,11 @@ def test_what_is_no_text_is_refused_by_every_command_that_reads_text(plain, tmp_
     wrong.write_text("a play", encoding="utf-16")
     out = tmp_path / "page.html"
     for arguments in (
-        ["neighbors", "play", "--in", wrong],
-        ["similarity", "--in", wrong],
-        ["explore", "play", "-o", out, "--in", wrong],
-        ["explore", "play", "-o", out, "--in", wrong, "--label-column", 1],
-        ["explore", "play", "-o", out, "--in", plain, "--labels", wrong],
+        ["neighbors", "play", wrong],
+        ["similarity", "--input", wrong],
+        ["explore", "play", "-o", out, wrong],
+        ["explore", "play", "-o", out, wrong, "--label-column", 1],
+        ["explore", "play", "-o", out, plain, "--labels", wrong],
     ):
         assert "iconv -f UTF-16 -t UTF-8" in failing(capsys, *arguments)
 
@@ -411,7 +411,7 @@ def test_what_is_no_text_is_refused_by_every_command_that_reads_text(plain, tmp_
 @pytest.mark.slow  # it compiles
 def test_a_real_model_gives_the_vectors_that_embed_gives(make_model):
     elmo = elmo_jax.Elmo(make_model(3)[0])
-    found = explore.find_occurrences("play", TEXT)
-    vectors = explore.embed_occurrences(elmo, found)
+    occurrences = explore.find_occurrences("play", TEXT)
+    vectors = explore.embed_occurrences(elmo, occurrences)
     expected = elmo.embed([TEXT[3]])[0][:, 2]
     np.testing.assert_allclose(vectors[3], expected, atol=1e-5)

@@ -21,9 +21,9 @@ ORDER = """
     model.options model.config model.characters
     model.initializers model.precision model.token_layer model.lstm model.bilm model.scalar_mix
     model.layers model.parameters model.arguments model
-    checkpoint.vocabulary checkpoint.diagnosis checkpoint.published checkpoint.native
-    checkpoint.words checkpoint.writing checkpoint.sources
-    pretrained.registry pretrained.download pretrained checkpoint.loading checkpoint
+    pretrained.registry pretrained.download pretrained
+    checkpoint.formats checkpoint.vocabulary checkpoint.native checkpoint.hdf5_weights
+    checkpoint.published checkpoint.softmax_words checkpoint.saving checkpoint.sources checkpoint
     lanes functional export engine embedder
     sklearn ray corpus.writers corpus training explore cli
 """.split()
@@ -92,7 +92,7 @@ def test_the_reader_of_imports_sees_all_kinds():
     assert {"model.arguments", "model.bilm", "model.layers"} <= set(imports("functional"))
     assert {"errors", "pretrained.registry", "pretrained.download"} <= set(imports("pretrained"))
     assert {"model.config", "model.precision"} <= set(imports("model.token_layer"))
-    assert {"pretrained", "checkpoint.sources"} <= set(imports("checkpoint.loading"))
+    assert {"pretrained", "checkpoint.published"} <= set(imports("checkpoint.sources"))
 
 
 # What importing costs
@@ -166,7 +166,7 @@ def test_only_the_command_line_writes_to_stdout(module):
 
 
 def test_the_reader_of_imports_sees_them():
-    assert {"engine", "errors", "checkpoint.loading"} <= set(imports("embedder"))
+    assert {"engine", "errors", "checkpoint"} <= set(imports("embedder"))
     assert "export" in imports("cli.export"), "inside a function too"
 
 

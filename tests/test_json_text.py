@@ -76,8 +76,7 @@ def test_whatever_may_hold_such_numbers_goes_through_to_json():
         "files",
         "text.readers.record",  # strings
         "corpus.job",  # a digest
-        "corpus.part_files",  # strings and integers
-        "corpus.parts_folder",  # integers
+        "corpus.parts",  # strings and integers
     }
     benchmarks = ROOT.parent / "benchmarks"
     # Lines between two processes.

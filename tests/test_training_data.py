@@ -90,7 +90,7 @@ def test_faults_are_reported_with_their_place_and_passed_over(tmp_path, caplog):
         ("一个 bank\n".encode("utf-16-le"), "is UTF-16LE"),
         (gzip.compress(b"a b\n", mtime=0), r"gzip data, not text.*\.gz"),
         (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file"),
-        (b"\x01\x02\0\0\x09\n", "is no text: byte 3 is NUL"),
+        (b"\x01\x02\0\0\x09\n", "is not text: byte 3 is NUL"),
         (">x\nMKV\n", "looks like FASTA.*--input-format text reads it as it is"),
         ("déjà vu\n".encode("latin-1") * 3, "3 of its 3 lines are not, and 0 .*iconv -f ENCODING"),
         ("日本語です\nはい\n".encode("shift-jis"), "2 of its 2 lines are not"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from elmo_jax import Elmo
-from elmo_jax.checkpoint import is_native, read_metadata
-from elmo_jax.checkpoint.loading import model_folder
+from elmo_jax.checkpoint import is_native, model_folder, read_metadata
 from elmo_jax.model.parameters import count_parameters
 
 from ..card import card as machine_card

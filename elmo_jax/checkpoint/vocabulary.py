@@ -1,4 +1,4 @@
-"""The words that a softmax can predict, in the order that its sampler relies on."""
+"""The words that a softmax can predict, by falling frequency as its sampler expects."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import numpy as np
 from ..errors import ElmoError, check_count
 from ..files import atomic_file
 from ..model.characters import BOS, EOS
-from ..text.contents import HEAD_BYTES, binary_kind, other_encoding, to_convert
+from ..text.contents import HEAD_BYTES, binary_kind, how_to_convert, other_encoding
 
 UNK = "<UNK>"
 MARKERS = (BOS, EOS, UNK)
 
 _SKIPPED = "!!!MAXTERMID"
-"""A line of old vocabulary files, which bilm-tf passes over."""
+"""A line of old vocabulary files, which bilm-tf skips."""
 
 _GZIP = b"\x1f\x8b"
 _MOST_LISTED = 3
@@ -39,17 +39,17 @@ class Vocabulary:
 
     It limits what is predicted, not what is read: the biLM spells out any word.
 
-    Ids are those of bilm-tf: a word's id is its index, and the last one counts where a word
-    comes twice. The empty word stands for a blank line of a file; no text has it.
+    Ids are those of bilm-tf: a word's id is its index, or its last index if it occurs more than
+    once. The empty word stands for a blank line of a file; no text contains it.
 
     Args:
-        words: ``<S>``, ``</S>`` and ``<UNK>`` among them; after those, the sampled softmax
-            expects falling frequency.
-        source: what to call them in errors.
+        words: the words, with ``<S>``, ``</S>`` and ``<UNK>`` among them; the sampled softmax
+            expects the others by falling frequency.
+        source: what errors call them.
 
     Raises:
-        ElmoError: if a marker is missing, or an entry is no word: it holds a space, a tab or a
-            newline, as where counts stand beside the words.
+        ElmoError: if a marker is missing, or an entry is not a word: it contains a space, a tab or
+            a newline, for example because a count stands beside the word.
 
     Attributes:
         words: V words.
@@ -65,17 +65,17 @@ class Vocabulary:
         missing = [marker for marker in MARKERS if marker not in self._ids]
         if missing:
             raise ElmoError(
-                f"{source} lacks {', '.join(missing)}; expected one word a line, "
+                f"{source} lacks {', '.join(missing)}; expected one word per line, "
                 f"{', '.join(MARKERS)} first, then by falling frequency."
             )
         self.unknown = self._ids[UNK]
 
     @classmethod
     def of(cls, words: Words) -> Vocabulary:
-        """A vocabulary as it is, of the words in a list, or of those in a file.
+        """A vocabulary from a list of words or a file; a ``Vocabulary`` is returned as it is.
 
         Raises:
-            ElmoError: if they make no vocabulary.
+            ElmoError: if the words do not make a vocabulary.
         """
         if isinstance(words, Vocabulary):
             return words
@@ -92,29 +92,29 @@ class Vocabulary:
         Args:
             counts: how often each word occurs.
             size: V at most, the three markers included.
-            min_count: leave out what is rarer.
+            min_count: leave out words that are rarer.
 
         Raises:
             ElmoError: if ``size`` has no room for a word, or ``min_count`` is below 1.
         """
         check_vocabulary_choice(size, min_count)
-        kept = [
+        frequent = [
             (word, n)
             for word, n in counts.items()
             if n >= min_count and word not in MARKERS and _is_word(word)
         ]
-        kept.sort(key=lambda pair: -pair[1])  # stable, so that ties keep their order
-        return cls([*MARKERS, *(word for word, _ in kept)][:size])
+        frequent.sort(key=lambda pair: -pair[1])  # stable, so that ties keep their order
+        return cls([*MARKERS, *(word for word, _ in frequent)][:size])
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Vocabulary:
-        """Read a file of one word a line, and number its words as bilm-tf does.
+        """Read a file with one word per line, and number the words as bilm-tf does.
 
-        Lines are stripped. A blank line has an id too, and ``!!!MAXTERMID`` has none. A byte
-        order mark is no part of the first word. The file may be compressed with gzip.
+        Lines are stripped. A blank line has an id too, ``!!!MAXTERMID`` has none. A byte order
+        mark is skipped. The file may be compressed with gzip.
 
         Raises:
-            ElmoError: if the file is missing, is no UTF-8, or makes no vocabulary.
+            ElmoError: if the file is missing, is not UTF-8, or does not make a vocabulary.
         """
         try:
             content = Path(path).read_bytes()
@@ -126,45 +126,37 @@ class Vocabulary:
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str) -> Vocabulary:
-        """What ``read`` does, from the content of a file.
-
-        Args:
-            content: of the file.
-            source: what to call it in errors.
-
-        Raises:
-            ElmoError: as ``read``.
-        """
+        """What ``read`` does, from the content of a file that errors call ``source``."""
         if content.startswith(_GZIP):
             try:
                 content = gzip.decompress(content)
             except (OSError, EOFError, zlib.error) as error:
                 raise ElmoError(f"Cannot read the vocabulary {source}: {error}.") from None
-        # Only newlines end a word: splitlines() would cut at U+2028 and its like.
+        # Only newlines end a word: splitlines() would also cut at U+2028, for example.
         text = _decoded(content, source).replace("\r\n", "\n").replace("\r", "\n")
         lines = text.removesuffix("\n").split("\n")
         words = [word for line in lines if (word := line.strip()) != _SKIPPED]
         return cls(words, source)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write one word a line; ``read`` gives the same ids back."""
+        """Write a file with one word per line; ``read`` returns the same ids."""
         with atomic_file(Path(path), overwrite=True) as temporary:
             temporary.write_bytes(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The content of the file that ``write`` makes."""
+        """The content of the file that ``write`` writes."""
         return ("\n".join(self.words) + "\n").encode()
 
     @property
     def sha256(self) -> str:
-        """The hash of the words and their order, in hexadecimal digits."""
+        """The hash of the words in their order, in hexadecimal digits."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @functools.cached_property
     def no_words(self) -> np.ndarray:
-        """The ids that no word of a text should be told by, int32, in rising order.
+        """The ids that do not stand for a word of a text, int32, in rising order.
 
-        Those of the markers, of blank lines, and of words that come again later.
+        Those of the markers, of blank lines, and of words that occur again later.
         """
         numbers = np.arange(len(self.words), dtype=np.int32)
         last = self.ids(self.words) == numbers
@@ -173,9 +165,9 @@ class Vocabulary:
 
     def ids(self, words: Sequence[str]) -> np.ndarray:
         """The id of each word, int32 [len(words)]."""
-        # map, not a generator: training asks for every token, and the devices wait for it.
-        found = map(self._ids.get, words, itertools.repeat(self.unknown))
-        return np.fromiter(found, np.int32, len(words))
+        # map is faster than a generator: training looks up every token while devices wait.
+        ids = map(self._ids.get, words, itertools.repeat(self.unknown))
+        return np.fromiter(ids, np.int32, len(words))
 
     def __contains__(self, word: object) -> bool:
         return word in self._ids
@@ -185,7 +177,7 @@ class Vocabulary:
 
 
 def check_vocabulary_choice(size: int | None, min_count: int) -> None:
-    """Raise ElmoError for what ``Vocabulary.from_counts`` does not take."""
+    """Raise ElmoError for a size or count that ``Vocabulary.from_counts`` does not accept."""
     if size is not None:
         check_count(size, "vocabulary_size, with the three markers,", len(MARKERS) + 1)
     check_count(min_count, "min_count")
@@ -194,37 +186,41 @@ def check_vocabulary_choice(size: int | None, min_count: int) -> None:
 def _decoded(content: bytes, source: str) -> str:
     head, name = content[:HEAD_BYTES], f"The vocabulary {source}"
     if encoding := other_encoding(head):
-        raise ElmoError(to_convert(name, encoding))
+        raise ElmoError(how_to_convert(name, encoding))
     what, _ = binary_kind(head)
     if what:
         raise ElmoError(
-            f"{name} is {what}, expected UTF-8 text with one word a line. Unpack it if it is "
-            "compressed (gzip alone is read as it is), or name the file of the words."
+            f"{name} is {what}, expected UTF-8 text with one word per line. Unpack it if it is "
+            "compressed (only gzip is read as it is), or name the file of the words."
         )
     if b"\0" in content:
         line = content.count(b"\n", 0, content.index(0)) + 1
-        raise ElmoError(f"{name} is no UTF-8 text: line {line:,} has a NUL byte. Is it damaged?")
+        raise ElmoError(f"{name} is not UTF-8 text: line {line:,} has a NUL byte. Is it damaged?")
     try:
         return content.removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ElmoError(
-            f"{name} is no UTF-8: line {line:,} has the byte 0x{content[error.start]:02x}. Convert "
-            "it first: iconv -f ENCODING -t UTF-8 FILE > NEW, where ENCODING is its own, such as "
-            "ISO-8859-1."
+            f"{name} is not UTF-8: line {line:,} has the byte 0x{content[error.start]:02x}. "
+            "Convert it first: iconv -f ENCODING -t UTF-8 FILE > NEW, where ENCODING is the file's "
+            "encoding, such as ISO-8859-1."
         ) from None
 
 
 def _check_words(words: tuple[str, ...], source: str) -> None:
-    """Raise ElmoError for entries that are no words, or that a file cannot hold."""
+    """Raise ElmoError for entries that are not words, or that a file cannot hold."""
     bad = [number for number, word in enumerate(words) if not _is_word(word)]
     if not bad:
         return
     listed = ", ".join(f"{words[number]!r} (entry {number + 1:,})" for number in bad[:_MOST_LISTED])
     more = f" and {len(bad) - _MOST_LISTED:,} more" if len(bad) > _MOST_LISTED else ""
-    what = f"{len(bad):,} entries that are no words" if len(bad) > 1 else "an entry that is no word"
+    what = (
+        f"{len(bad):,} entries that are not words"
+        if len(bad) > 1
+        else "an entry that is not a word"
+    )
     raise ElmoError(
-        f"{source} has {what}: {listed}{more}. Expected one word a line, without whitespace."
+        f"{source} has {what}: {listed}{more}. Expected one word per line, without whitespace."
         f"{_remedy(words[bad[0]])}"
     )
 
@@ -232,18 +228,18 @@ def _check_words(words: tuple[str, ...], source: str) -> None:
 def _is_word(word: object) -> bool:
     if not isinstance(word, str) or word == _SKIPPED:
         return False
-    # Other kinds of whitespace within a word do occur in the files of published models.
+    # Other kinds of whitespace do occur inside words in the files of published models.
     return word == word.strip() and not any(mark in word for mark in " \t\r\n")
 
 
 def _remedy(word: object) -> str:
-    """How to cut off counts, if the entry looks as if it had one."""
+    """How to cut off counts, if the entry looks as if it has one."""
     cells = word.split() if isinstance(word, str) else []
     if len(cells) != 2:
         return ""
     if cells[1].replace(".", "").isdigit():
         delimiter = "" if "\t" in str(word) else " -d' '"
-        return f" Counts beside the words are cut off by: cut{delimiter} -f1 FILE."
+        return f" To cut off counts beside the words: cut{delimiter} -f1 FILE."
     if cells[0].replace(".", "").isdigit():
-        return " Counts before the words are cut off by: awk '{ print $2 }' FILE."
+        return " To cut off counts before the words: awk '{ print $2 }' FILE."
     return ""

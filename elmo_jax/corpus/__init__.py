@@ -1,7 +1,7 @@
-"""Whole corpora to files of vectors, in parts that outlive whatever ends the process."""
+"""Embed a whole corpus into one file, in parts that survive a killed process."""
 
-from .embedding import embed_corpus
 from .merging import merge_parts
+from .pipeline import embed_corpus
 from .survey import PART_TOKENS
 
 __all__ = ["PART_TOKENS", "embed_corpus", "merge_parts"]

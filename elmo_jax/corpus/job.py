@@ -1,4 +1,4 @@
-"""Job: what is embedded, with what, and how. Parts belong together if their jobs are equal."""
+"""Job: what is embedded, with which model, and how. Parts belong together if their jobs agree."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ..files import to_json
 from ..model.layers import select_layers
 from ..model.parameters import model_digest
 from .survey import Part, Survey
-from .writers import Layout
+from .writers import FileLayout
 
-_VERSION = 2
+_MANIFEST_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
-    """What is wanted of each sentence, as ``Elmo.stream`` takes it."""
+class EmbedOptions:
+    """The options of ``Elmo.stream``, by the names that they have there."""
 
     layers: Any
     pooling: str | None
@@ -37,22 +37,23 @@ class Job:
     """One run over a corpus, in one process or in many.
 
     Attributes:
-        identity: what decides on the results, by name, ready for JSON.
+        identity: everything that decides the results, by name, ready for JSON.
         layout: of the finished file.
-        blank: records without a word.
+        blank: number of records without words.
         parts: the corpus, cut.
     """
 
+    # Manifests hold these names, and those of FileLayout: a change needs another version.
     identity: dict[str, Any]
-    layout: Layout
+    layout: FileLayout
     blank: int
     parts: tuple[Part, ...]
 
     @classmethod
-    def of(
-        cls, elmo: Elmo, found: Survey, choice: Choice, part_tokens: int, with_text: bool
+    def from_survey(
+        cls, elmo: Elmo, survey: Survey, options: EmbedOptions, part_tokens: int, with_text: bool
     ) -> Job:
-        """The job of embedding what a survey found.
+        """The job of embedding a surveyed corpus.
 
         Raises:
             ElmoError: for layers that the model does not have.
@@ -60,77 +61,79 @@ class Job:
         from .. import __version__
 
         config = elmo.config
-        selection, _ = select_layers(choice.layers, config, choice.mix_weights, choice.mix_gamma)
+        selection, _ = select_layers(options.layers, config, options.mix_weights, options.mix_gamma)
         shape: tuple[int, ...] = (config.output_dim,)
         if selection.n_kept:
             shape = (selection.n_kept, *shape)
-        text = hashlib.sha256("".join(part.digest for part in found.parts).encode())
+        text = hashlib.sha256("".join(part.digest for part in survey.parts).encode())
+        is_mix = options.mix_weights is not None
         identity = {
             "text": text.hexdigest(),
             "model": model_digest(config, elmo.params),
             "precision": elmo.precision,
-            "layers": str(choice.layers),
-            "mix_weights": None if choice.mix_weights is None else _numbers(choice.mix_weights),
-            "mix_gamma": None if choice.mix_weights is None else _numbers(choice.mix_gamma),
-            "pooling": choice.pooling,
-            "dtype": choice.dtype,
+            "layers": str(options.layers),
+            "mix_weights": _as_floats(options.mix_weights) if is_mix else None,
+            "mix_gamma": _as_floats(options.mix_gamma) if is_mix else None,
+            "pooling": options.pooling,
+            "dtype": options.dtype,
             "sentences": with_text,
             "part_tokens": part_tokens,
-            # Each of these may change the last bits.
+            # Another version or platform may change the last bits.
             "elmo-jax": __version__,
             "jax": jax.__version__,
             "platform": jax.default_backend(),
         }
-        layout = Layout(
-            shape,
-            choice.pooling is not None,
-            choice.dtype,
-            found.sentences,
-            found.tokens,
-            found.text_bytes,
-            found.longest_key,
-            with_text,
+        layout = FileLayout(
+            shape=shape,
+            pooled=options.pooling is not None,
+            dtype=options.dtype,
+            sentences=survey.sentences,
+            tokens=survey.tokens,
+            text_bytes=survey.text_bytes,
+            longest_key=survey.longest_key,
+            with_text=with_text,
         )
-        return cls(identity, layout, found.blank, found.parts)
+        return cls(identity, layout, survey.blank, survey.parts)
 
     @property
     def name(self) -> str:
-        """A short name that no other job has."""
+        """A digest of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
-    def shard(self, shard: tuple[int, int] | None) -> range:
-        """The numbers of a shard's parts: every n-th; all for None.
+    def parts_of_shard(self, shard: tuple[int, int] | None) -> range:
+        """The numbers of a shard's parts: for (i, n), every n-th part from i - 1 on; None has all.
 
         Raises:
-            ElmoError: unless 1 <= i <= n for the shard (i, n).
+            ElmoError: unless 1 <= i <= n.
         """
         i, n = shard or (1, 1)
         if not 1 <= i <= n:
             raise ElmoError(f"There is no shard {i} of {n}: expected 1 to {n}, as in 1/4.")
         return range(i - 1, len(self.parts), n)
 
-    def manifest(self) -> str:
+    def to_manifest(self) -> str:
         """The job as JSON."""
-        fields = {"version": _VERSION, **dataclasses.asdict(self)}
+        fields = {"version": _MANIFEST_VERSION, **dataclasses.asdict(self)}
         return to_json(fields, indent=1) + "\n"
 
     @classmethod
-    def of_manifest(cls, manifest: str) -> Job:
-        """The job that ``manifest`` gave.
+    def from_manifest(cls, manifest: str) -> Job:
+        """Read what ``to_manifest`` wrote.
 
         Raises:
-            ValueError: for another text, a TypeError or KeyError for other JSON.
+            ValueError: for text that is not JSON, or another version of the manifest.
+            TypeError: for other JSON; or a KeyError.
         """
         fields = json.loads(manifest)
-        if fields["version"] != _VERSION:
-            raise ValueError(f"version {fields['version']}, expected {_VERSION}")
+        if fields["version"] != _MANIFEST_VERSION:
+            raise ValueError(f"version {fields['version']}, expected {_MANIFEST_VERSION}")
         layout = fields["layout"]
         layout["shape"] = tuple(layout["shape"])
         parts = tuple(Part(*part) for part in fields["parts"])
-        return cls(fields["identity"], Layout(**layout), fields["blank"], parts)
+        return cls(fields["identity"], FileLayout(**layout), fields["blank"], parts)
 
     def differences(self, other: Job) -> str:
-        """In words, what tells the other job from this one; "" if nothing does."""
+        """In words, how the other job differs from this one; "" if they agree."""
         names = {**self.identity, **other.identity}
         return ", ".join(
             _difference(name, self.identity.get(name), other.identity.get(name))
@@ -140,10 +143,10 @@ class Job:
 
 
 def _difference(name: str, mine: Any, theirs: Any) -> str:
-    if name in ("text", "model"):  # nobody reads a digest
+    if name in ("text", "model"):  # their digests mean nothing to a reader
         return f"another {name}"
     return f"{name} {theirs} instead of {mine}"
 
 
-def _numbers(values: Any) -> Any:
+def _as_floats(values: Any) -> Any:
     return np.asarray(values, np.float64).tolist()

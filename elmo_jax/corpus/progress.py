@@ -1,4 +1,4 @@
-"""How far a run is, on stderr: tokens, tokens a second, and the time that is left."""
+"""A progress bar over tokens, on stderr."""
 
 from __future__ import annotations
 
@@ -6,34 +6,32 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from .writers import Results
+from .writers import RecordVectors
 
 
 @contextlib.contextmanager
-def progress_bar(total: int, done: int, shown: bool, what: str | None = None) -> Iterator[Any]:
-    """A bar over ``total`` tokens, ``done`` of which an earlier run has done.
+def progress_bar(
+    total: int, done: int, shown: bool, description: str | None = None
+) -> Iterator[Any]:
+    """A bar over ``total`` tokens; ``done`` of them were embedded by an earlier run.
 
-    Args:
-        total: all tokens.
-        done: where it starts.
-        shown: False for no bar; otherwise there is one if stderr is a terminal.
-        what: is being done, if it is not embedding.
+    There is no bar if ``shown`` is False or stderr is not a terminal.
     """
     from tqdm import tqdm
 
     with tqdm(
         total=total,
         initial=done,
-        desc=what,
+        desc=description,
         unit="token",
         unit_scale=True,
-        disable=None if shown else True,
+        disable=None if shown else True,  # None: tqdm looks whether stderr is a terminal
     ) as bar:
         yield bar
 
 
-def advancing(results: Results, bar: Any) -> Results:
-    """The results; the bar moves when one has been taken care of."""
+def with_progress(results: RecordVectors, bar: Any) -> RecordVectors:
+    """Pass results on. The bar moves once the consumer has dealt with a result."""
     for record, vectors in results:
         yield record, vectors
         bar.update(len(record.words))

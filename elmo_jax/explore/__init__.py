@@ -1,40 +1,39 @@
-"""Looking at contextual vectors: a word's occurrences, their neighbours, planes and heatmaps.
+"""Look at contextual vectors: occurrences of a word, their neighbours, planes and heatmaps.
 
-What the commands ``neighbors``, ``explore`` and ``similarity`` do, as functions that give arrays,
-for notebooks.
+These functions are behind the commands ``neighbors``, ``explore`` and ``similarity``. They return
+arrays, for notebooks.
 
 Example:
     >>> from elmo_jax import Elmo, explore
     >>> elmo = Elmo()
-    >>> found = explore.find_occurrences("bank", sentences)
-    >>> vectors = explore.embed_occurrences(elmo, found)          # [N, L, D]
+    >>> occurrences = explore.find_occurrences("bank", sentences)
+    >>> vectors = explore.embed_occurrences(elmo, occurrences)    # [N, L, D]
     >>> explore.project(vectors[:, -1]).points.shape              # top layer, on a plane
     (40, 2)
-    >>> explore.write_page("bank.html", "bank", found, vectors)
+    >>> explore.write_page("bank.html", "bank", occurrences, vectors)
 """
 
 from __future__ import annotations
 
-from .figure import write_figure
 from .heatmap import Heatmap, sentence_similarity, word_similarity, write_heatmap
-from .neighbors import Neighbor, neighbors
+from .nearest import Neighbor, neighbors
 from .occurrences import (
-    Found,
     Labelled,
     Occurrence,
+    Occurrences,
     embed_occurrences,
     find_occurrences,
     occurrence_in,
 )
-from .page import write_page
+from .planes import write_figure, write_page
 from .projection import Projection, project, project_layers
 
 __all__ = [
-    "Found",
     "Heatmap",
     "Labelled",
     "Neighbor",
     "Occurrence",
+    "Occurrences",
     "Projection",
     "embed_occurrences",
     "find_occurrences",

@@ -1,4 +1,4 @@
-"""How alike are sentences, or the words of two? Cosines as an array, a table and a heatmap."""
+"""How similar are sentences, or the words of two sentences? Cosines as an array or a heatmap."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from ..embedder import Elmo
 from ..errors import ElmoError
 from ..files import atomic_file
 from ..model.layers import Layers
-from ..text.sentences import CheckedWords, check_not_a_string, check_sentences
-from .figure import SUFFIXES, new_figure, plain, save_figure
+from ..text.sentences import CheckedWords, check_collection, check_sentences
+from .drawing import FIGURE_SUFFIXES, new_figure, plain, save_figure
+from .occurrences import unit_vectors
 
-_LONG = 24
-"""Characters of a name that can stand above a column."""
+_COLUMN_NAME_LENGTH = 24
+"""Longer names have no room above their columns."""
 
-_MOST_WRITTEN = 50
-"""Rows or columns of a figure whose cells hold numbers; more share the room that these take, and a
-scale of colours stands in the numbers' place. Two hundred with numbers took gigabytes to draw."""
+_MAX_NUMBERED = 50
+"""A figure with more rows or columns has no numbers in its cells, but a scale of colours, and grows
+no further. With 200 rows of numbers, drawing took gigabytes."""
 
 _LOW, _HIGH = (247, 249, 252), (0, 82, 147)
 
@@ -31,8 +32,8 @@ class Heatmap(NamedTuple):
     """Cosines of rows with columns.
 
     Attributes:
-        rows: their names.
-        columns: their names.
+        rows: names of the rows.
+        columns: names of the columns.
         values: float32 [rows, columns].
     """
 
@@ -45,82 +46,79 @@ def sentence_similarity(
     elmo: Elmo,
     sentences: Sequence[Sequence[str]],
     *,
-    layer: Layers = "average",
+    layers: Layers = "average",
     pooling: str = "mean",
 ) -> Heatmap:
-    """Each sentence with each other, pooled.
+    """The similarity of every sentence with every other, from their pooled vectors.
 
     Args:
         elmo: the model.
         sentences: lists of words.
-        layer: "average", "top" or a number.
+        layers: one layer: "average", "top" or a number.
         pooling: "mean" or "max".
 
     Raises:
         ElmoError: for an unknown layer or pooling, or bad sentences.
     """
-    _one_layer(layer)
-    check_not_a_string(sentences)
+    _check_one_layer(layers)
+    check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]
-    vectors_BD = _unit(elmo.embed_sentences(sentences, layer, pooling))
+    vectors_BD = unit_vectors(elmo.embed_sentences(sentences, layers, pooling))
     names = [" ".join(words) for words in sentences]
     return Heatmap(names, names, vectors_BD @ vectors_BD.T)
 
 
 def word_similarity(
-    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layer: Layers = "average"
+    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = "average"
 ) -> Heatmap:
-    """Each word of a sentence with each word of another.
+    """The similarity of every word of one sentence with every word of another.
 
     Raises:
         ElmoError: for an unknown layer, or bad sentences.
     """
-    _one_layer(layer)
-    rows, columns = (_unit(vectors) for vectors in elmo.embed([first, second], layer))
+    _check_one_layer(layers)
+    rows, columns = (unit_vectors(vectors) for vectors in elmo.embed([first, second], layers))
     return Heatmap(list(first), list(second), rows @ columns.T)
 
 
 def write_heatmap(
     path: str | os.PathLike[str], heatmap: Heatmap, *, title: str = "", overwrite: bool = False
 ) -> None:
-    """Draw a heatmap: .html needs nothing, .png, .pdf and .svg need the extra ``plots``.
+    """Draw a heatmap as .html, or with the extra ``plots`` as .png, .pdf or .svg.
 
     Raises:
         ElmoError: for another suffix, a file that cannot be written, or a missing package.
     """
     target = Path(path)
     suffix = target.suffix.lower()
-    if suffix in SUFFIXES:
+    if suffix in FIGURE_SUFFIXES:
         save_figure(target, _figure(heatmap, title), overwrite=overwrite)
     elif suffix == ".html":
         with atomic_file(target, overwrite=overwrite) as temporary:
             temporary.write_text(_html(heatmap, title), encoding="utf-8", errors="replace")
     else:
         raise ElmoError(
-            f"Cannot draw {target}: expected a name that ends in .html, {', '.join(SUFFIXES)}."
+            f"Cannot draw {target}: expected a name that ends in .html, "
+            f"{', '.join(FIGURE_SUFFIXES)}."
         )
 
 
-def _one_layer(layer: Layers) -> None:
-    if layer in ("all", "mix"):
-        raise ElmoError(f"Expected one layer: average, top or a number; got {layer!r}.")
+def _check_one_layer(layers: Layers) -> None:
+    if layers in ("all", "mix"):
+        raise ElmoError(f"Expected one layer: average, top or a number; got {layers!r}.")
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _share(heatmap: Heatmap) -> np.ndarray:
-    """Each value between the smallest (0) and the largest (1)."""
+def _scaled(heatmap: Heatmap) -> np.ndarray:
+    """The values, scaled from 0 for the smallest to 1 for the largest."""
     low, high = heatmap.values.min(), heatmap.values.max()
     return (heatmap.values - low) / max(high - low, 1e-6)
 
 
 def _figure(heatmap: Heatmap, title: str) -> Any:
     n_rows, n_columns = heatmap.values.shape
-    shrink = min(1.0, _MOST_WRITTEN / max(n_rows, n_columns))
+    shrink = min(1.0, _MAX_NUMBERED / max(n_rows, n_columns))
     figure, axes = new_figure(2.6 + 0.62 * shrink * n_columns, 1.9 + 0.46 * shrink * n_rows)
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -144,20 +142,21 @@ def _figure(heatmap: Heatmap, title: str) -> Any:
 
 
 def _write_values(axes: Any, heatmap: Heatmap) -> None:
-    shares = _share(heatmap)
+    scaled = _scaled(heatmap)
     for (row, column), value in np.ndenumerate(heatmap.values):
-        colour = "white" if shares[row, column] > 0.55 else "#1c2733"
+        colour = "white" if scaled[row, column] > 0.55 else "#1c2733"
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
 
 
 def _html(heatmap: Heatmap, title: str) -> str:
-    row_names, column_names = _numbered(heatmap)
+    row_names, column_names = _names(heatmap)
     head = "".join(
-        _name("col", name, whole) for name, whole in zip(column_names, heatmap.columns, strict=True)
+        _name_cell("col", name, full_name)
+        for name, full_name in zip(column_names, heatmap.columns, strict=True)
     )
     rows = "\n".join(
-        f"<tr>{_name('row', name, name)}{_row(values, shares)}</tr>"
-        for name, values, shares in zip(row_names, heatmap.values, _share(heatmap), strict=True)
+        f"<tr>{_name_cell('row', name, name)}{_value_cells(values, scaled)}</tr>"
+        for name, values, scaled in zip(row_names, heatmap.values, _scaled(heatmap), strict=True)
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
     for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
@@ -166,28 +165,28 @@ def _html(heatmap: Heatmap, title: str) -> str:
     return template
 
 
-def _row(values: np.ndarray, shares: np.ndarray) -> str:
+def _value_cells(values: np.ndarray, scaled: np.ndarray) -> str:
     cells = []
-    for value, share in zip(values, shares, strict=True):
-        colour = ",".join(str(round(a + (b - a) * share)) for a, b in zip(_LOW, _HIGH, strict=True))
-        ink = "#fff" if share > 0.55 else "#1c2733"
+    for value, level in zip(values, scaled, strict=True):
+        colour = ",".join(str(round(a + (b - a) * level)) for a, b in zip(_LOW, _HIGH, strict=True))
+        ink = "#fff" if level > 0.55 else "#1c2733"
         cells.append(f'<td style="background:rgb({colour});color:{ink}">{value:.2f}</td>')
     return "".join(cells)
 
 
-def _numbered(heatmap: Heatmap) -> tuple[list[str], list[str]]:
-    """The names of rows and columns; sentences with one another have numbers above the columns."""
+def _names(heatmap: Heatmap) -> tuple[list[str], list[str]]:
+    """Names of rows and columns. Long names that both share become numbers above the columns."""
     rows, columns = heatmap.rows, heatmap.columns
-    if rows != columns or max(map(len, columns)) <= _LONG:
+    if rows != columns or max(map(len, columns)) <= _COLUMN_NAME_LENGTH:
         return rows, columns
     numbers = [f"[{number}]" for number in range(1, len(rows) + 1)]
     return [f"{number} {row}" for number, row in zip(numbers, rows, strict=True)], numbers
 
 
-def _name(scope: str, name: str, whole: str) -> str:
-    """A cell that names a row or column; what does not fit is read by pointing at it."""
+def _name_cell(scope: str, name: str, full_name: str) -> str:
+    """A cell that names a row or column. The whole name shows up when the pointer rests on it."""
     return (
-        f'<th scope="{scope}" dir="auto" title="{html.escape(whole)}">'
+        f'<th scope="{scope}" dir="auto" title="{html.escape(full_name)}">'
         f"<div>{html.escape(name)}</div></th>"
     )
 

@@ -1,6 +1,6 @@
 """Words to character ids: UTF-8 bytes between two word markers, padded to one width.
 
-The ids are those of bilm-tf, plus one, so that 0 can mark a padded word: byte b is b + 1.
+The ids are those of bilm-tf plus one, so that 0 can mark a padded word: byte b has the id b + 1.
 """
 
 from __future__ import annotations
@@ -12,33 +12,26 @@ import numpy as np
 
 from ..errors import ElmoError, count_problem, counted
 from ..text.cut_words import CutWords, are_cut
-from ..text.sentences import check_not_a_string, check_sentences
+from ..text.sentences import check_collection, check_sentences
 from .config import ElmoConfig
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
 
 BOS, EOS = "<S>", "</S>"
-"""The two words that stand for a sentence marker, not for their own characters [AllenNLP]."""
+"""The two words that stand for a sentence marker and not for their characters, as in AllenNLP."""
 
 
 def encode_words(words: Sequence[str], width: int) -> np.ndarray:
-    """Spell out words.
+    """Spell out U words as int32 [U, C], ids 1..261, where C is ``width``.
 
     Words longer than ``width - 2`` bytes are cut there, even inside a character; what cannot be
     encoded in UTF-8 (lone surrogates) is left out.
-
-    Args:
-        words: U strings.
-        width: C, usually ``config.max_characters_per_token``.
-
-    Returns:
-        int32 [U, C], ids 1..261.
     """
     spelled = [word.encode("utf-8", "ignore")[: width - 2] for word in words]
     n_bytes_U = np.fromiter(map(len, spelled), np.int64, len(spelled))
     ids_UC = np.full((len(spelled), width), PADDING, np.int32)
-    inside_UC = np.arange(width - 2)[None] < n_bytes_U[:, None]
-    ids_UC[:, 1:-1][inside_UC] = np.frombuffer(b"".join(spelled), np.uint8).astype(np.int32) + 1
+    is_byte_UC = np.arange(width - 2)[None] < n_bytes_U[:, None]
+    ids_UC[:, 1:-1][is_byte_UC] = np.frombuffer(b"".join(spelled), np.uint8).astype(np.int32) + 1
     ids_UC[:, 0] = BEGIN_WORD
     ids_UC[np.arange(len(spelled)), n_bytes_U + 1] = END_WORD
     for marker, marker_id in ((BOS, BEGIN_SENTENCE), (EOS, END_SENTENCE)):
@@ -54,7 +47,7 @@ def boundary_ids(config: ElmoConfig) -> np.ndarray:
 
 
 def spelled_lengths(char_ids_UC: np.ndarray) -> np.ndarray:
-    """How many ids of each word come before its padding, int64 [U]."""
+    """How many ids each word has before its padding, int64 [U]."""
     return (char_ids_UC != PADDING).sum(axis=1)
 
 
@@ -65,26 +58,26 @@ def encode_batch(
     pad_to: int | Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sentences to the two arrays that the functions take. Each distinct word is spelled once.
+    """Sentences to the two arrays that the functions take.
 
     The functions are compiled once for each shape [B, T]. In a loop over batches, ``pad_to`` and
-    ``batch_size`` keep the shapes few. Padding changes the vectors of real words by rounding at
-    most (a few 1e-6).
+    ``batch_size`` limit the number of shapes. Padding changes the vectors of real words by
+    rounding at most (a few 1e-6).
 
     Args:
-        sentences: B lists of words, which are taken as they are; an empty string is no word.
+        sentences: at most B lists of words; no word may be empty.
         config: of the model; decides C.
-        pad_to: T, or a list of lengths to choose from: T is then the smallest that holds the
-            longest sentence. None: T is the longest sentence's length.
-        batch_size: B. Empty sentences, of length 0, fill up the rows that ``sentences`` leaves.
-            None: B is the number of sentences.
+        pad_to: T, or a list of lengths, of which T is the smallest that holds the longest
+            sentence. None: T is the longest sentence's length.
+        batch_size: B; sentences of length 0 fill the remaining rows. None: B is the number of
+            sentences.
 
     Returns:
-        char_ids int32 [B, T, C], no sentence markers, and 0 at padding; and lengths int32 [B].
+        char_ids int32 [B, T, C], without sentence markers, 0 at padding; and lengths int32 [B].
 
     Raises:
         ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
-            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut.
+            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut off.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.
@@ -96,7 +89,7 @@ def encode_batch(
         >>> encode_batch([["Hi"]], config, pad_to=[16, 32, 64], batch_size=8)[0].shape
         (8, 16, 50)
     """
-    check_not_a_string(sentences)
+    check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     lengths = list(map(len, sentences))
@@ -120,23 +113,16 @@ def batch_shape(
     pad_to: int | Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> tuple[int, int]:
-    """How many rows and how many tokens hold sentences of these lengths.
-
-    Args:
-        lengths: of the sentences.
-        pad_to: the number of tokens, or several to choose from: the smallest that holds the
-            longest sentence. The longest sentence's length if None.
-        batch_size: the number of rows; that of the sentences if None.
+    """B and T for sentences of these lengths, see ``encode_batch``.
 
     Raises:
-        ElmoError: for something that is no size, or if the sentences do not fit.
+        ElmoError: for something that is not a size, or if the sentences do not fit.
     """
     n_rows = len(lengths) if batch_size is None else _size(batch_size, "batch_size")
     if len(lengths) > n_rows:
         raise ElmoError(
             f"Got {counted(len(lengths), 'sentence')} for batch_size={n_rows}. Divide them into "
-            "batches of at "
-            "most that many."
+            "batches of at most that many."
         )
     longest = max(lengths, default=0)
     if pad_to is None:
@@ -156,7 +142,7 @@ def _sizes(pad_to: Any) -> list[int]:
         return [_size(pad_to, "pad_to", ", or a list of such numbers")]
     if len(pad_to) == 0:
         raise ElmoError(f"pad_to is {pad_to!r}, expected at least one length.")
-    return [_size(length, f"pad_to[{place}]") for place, length in enumerate(pad_to)]
+    return [_size(length, f"pad_to[{index}]") for index, length in enumerate(pad_to)]
 
 
 def _size(value: Any, name: str, or_else: str = "") -> int:

@@ -10,6 +10,16 @@ from typing import Any
 from ..errors import ElmoError
 from . import options as options_json
 
+# What users choose from, here because the command line must not import JAX to print its help.
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""How matrix products are computed, see ``model.precision``."""
+
+POOLINGS = ("mean", "max")
+"""How the vectors of a sentence's tokens become one."""
+
+DTYPES = ("float32", "float16")
+"""How numbers are stored: vectors, and the parameters of a native model."""
+
 _ACTIVATIONS = ("relu", "tanh")
 
 
@@ -20,15 +30,16 @@ class ElmoConfig:
     Attributes:
         filters: (width, number of filters) of each character convolution, in file order.
         char_embedding_dim: E, size of a character's vector.
-        n_highway: highway layers after the convolutions; 0 leaves them out.
+        n_highway: highway layers after the convolutions, possibly 0.
         activation: "relu" or "tanh", applied after the maximum over positions.
-        max_characters_per_token: width of a spelled-out word, both word markers included.
+        max_characters_per_token: C, width of a spelled-out word, both word markers included.
         projection_dim: P, size of a token's vector and of each LSTM layer's output.
         cell_dim: H, size of an LSTM cell ("dim" in options.json).
         n_layers: LSTM layers of each direction, without the token layer.
         cell_clip: bound on the absolute cell state, or None.
-        proj_clip: bound on the absolute LSTM output, or None; no bound without an LSTM projection.
-        use_skip_connections: layers from the second on add their input to their output.
+        proj_clip: bound on the absolute LSTM output, or None; it applies only if the LSTM has a
+            projection.
+        use_skip_connections: whether layers from the second on add their input to their output.
 
     Raises:
         ElmoError: if a value cannot describe an ELMo; the message lists all such values.
@@ -47,7 +58,7 @@ class ElmoConfig:
     use_skip_connections: bool = True
 
     def __post_init__(self) -> None:
-        if isinstance(self.filters, list | tuple):  # lists are welcome, but cannot be hashed
+        if isinstance(self.filters, list | tuple):  # lists are accepted, but not hashable
             pairs = tuple(tuple(p) if isinstance(p, list) else p for p in self.filters)
             object.__setattr__(self, "filters", pairs)
         problems = list(_problems(self))
@@ -56,22 +67,22 @@ class ElmoConfig:
 
     @property
     def n_filters(self) -> int:
-        """F, the length of a word's vector after the convolutions."""
+        """F, the size of a word's vector after the convolutions."""
         return sum(number for _, number in self.filters)
 
     @property
     def max_filter_width(self) -> int:
-        """Characters that the widest convolution sees at once."""
+        """The characters that the widest convolution sees at once."""
         return max(width for width, _ in self.filters)
 
     @property
     def has_token_projection(self) -> bool:
-        """Whether the F filters are projected to P: not when both are equal (bilm-tf)."""
+        """Whether F filters are projected to P; bilm-tf leaves that out if F = P."""
         return self.n_filters != self.projection_dim
 
     @property
     def has_lstm_projection(self) -> bool:
-        """Whether the H cell units are projected to P: not when both are equal (bilm-tf)."""
+        """Whether H cell units are projected to P; bilm-tf leaves that out if H = P."""
         return self.cell_dim != self.projection_dim
 
     @property
@@ -89,8 +100,8 @@ class ElmoConfig:
         """The configuration of a published model.
 
         Args:
-            name: "small", "medium", "original" or "original_5p5b"; "tiny" is not published, it is
-                for trying things out.
+            name: "small", "medium", "original" or "original_5p5b"; or "tiny", which is not
+                published, for trying things out.
 
         Raises:
             ElmoError: for another name.
@@ -104,13 +115,13 @@ class ElmoConfig:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], source: str = "options") -> ElmoConfig:
-        """Read the published ``options.json`` (bilm-tf, AllenNLP), already parsed.
+        """The configuration in a published ``options.json`` (bilm-tf, AllenNLP).
 
-        Keys that only training needs are ignored, ``n_characters`` may be 261 or 262.
+        Keys that only training needs are ignored; ``n_characters`` may be 261 or 262.
 
         Args:
             options: the parsed JSON object.
-            source: what to call the object in errors, for instance its path.
+            source: what errors call the object, for instance its path.
 
         Raises:
             ElmoError: naming ``source`` and every key that is missing or has a wrong value.
@@ -124,18 +135,18 @@ class ElmoConfig:
     def to_options(self) -> dict[str, Any]:
         """The published ``options.json`` of this model, as a JSON-ready dictionary.
 
-        ``n_characters`` is 262, as the published tools want it for inference.
+        ``n_characters`` is 262, which the published tools expect for inference.
         """
         return options_json.from_fields(dataclasses.asdict(self))
 
 
 def preset_names() -> tuple[str, ...]:
-    """The names that ``ElmoConfig.preset`` knows, smallest first."""
+    """The names that ``ElmoConfig.preset`` accepts, smallest model first."""
     return tuple(_PRESETS)
 
 
 def _problems(config: ElmoConfig) -> Iterator[str]:
-    """Every reason why ``config`` cannot be built, in words."""
+    """Every reason why ``config`` cannot be built."""
     pairs = config.filters if isinstance(config.filters, tuple) else ()
     if not pairs:
         yield f"filters is {config.filters!r}, expected at least one (width, number) pair"

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import ElmoError
 from ..forking import check_process
-from .config import ElmoConfig
+from .config import POOLINGS, ElmoConfig
 
 LAYER_NAMES = ("all", "average", "top", "mix")
 
@@ -129,9 +129,6 @@ def _unknown(layers: Any, n_layers: int) -> str:
         f"Unknown layers={layers!r}: expected {names}a number from 0 (the token layer) to "
         f"{n_layers - 1} (the top)."
     )
-
-
-POOLINGS = ("mean", "max")
 
 
 def check_pooling(pooling: str) -> None:

@@ -1,4 +1,4 @@
-"""The published ``options.json`` (bilm-tf, AllenNLP): its keys, and the fields they set."""
+"""The published ``options.json`` (bilm-tf, AllenNLP): its keys and the fields they set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ElmoError
 
 N_CHARACTERS = 261
-"""Character ids a word is made of: 256 bytes and five markers. With the padding id, 262."""
+"""How many character ids there are: 256 bytes and five markers. With padding it is 262."""
 
 _REQUIRED = object()
 
@@ -25,64 +25,61 @@ KEYS: dict[str, tuple[str, Any]] = {
     "proj_clip": ("lstm.proj_clip", None),
     "use_skip_connections": ("lstm.use_skip_connections", False),
 }
-"""Config field -> where options.json keeps it, and what an absent key means. bilm-tf reads the last
-five with defaults."""
+"""Config field -> its key in options.json, and the value of a missing key. The five defaults are
+those of bilm-tf."""
 
 
 def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The fields of an ElmoConfig, read from a parsed options.json.
+    """The fields of an ElmoConfig from a parsed options.json.
 
     Raises:
-        ElmoError: naming ``source`` and everything that is missing or misshapen in it.
+        ElmoError: naming ``source`` and every key that is missing or has a wrong value.
     """
     if not isinstance(options, Mapping):
         raise ElmoError(f"{source}: expected a JSON object, got {type(options).__name__}.")
-    complaints = []
+    problems = []
     for key in ("bidirectional", "share_embedding_softmax"):
         value = options.get(key)
         if value is not None and not isinstance(value, bool):
-            complaints.append(
+            problems.append(
                 f"{key} is {value!r} (a {type(value).__name__}), expected true or false"
             )
     if options.get("bidirectional") is False:
-        complaints.append("bidirectional is false, but ELMo needs both directions")
+        problems.append("bidirectional is false, but ELMo needs both directions")
     if options.get("share_embedding_softmax") is True:
-        complaints.append(
-            "share_embedding_softmax is true, but words that are spelled have no embeddings that "
-            "a softmax could share (bilm-tf refuses it, too)"
+        problems.append(
+            "share_embedding_softmax is true, but words that are spelled out have no embeddings "
+            "that a softmax could share (bilm-tf refuses it, too)"
         )
     n_characters = _get(options, "char_cnn.n_characters", N_CHARACTERS)
     if n_characters not in (N_CHARACTERS, N_CHARACTERS + 1):
-        complaints.append(
+        problems.append(
             f"char_cnn.n_characters is {n_characters!r}, expected 261 (as trained) or 262"
         )
     fields = {}
     for field, (path, default) in KEYS.items():
         fields[field] = _get(options, path, default)
         if fields[field] is _REQUIRED:
-            complaints.append(f"{path} is missing")
-    for field in ("n_highway", "use_skip_connections"):  # null is as good as an absent key
+            problems.append(f"{path} is missing")
+    for field in ("n_highway", "use_skip_connections"):  # null means the same as a missing key
         fields[field] = KEYS[field][1] if fields[field] is None else fields[field]
     try:
         fields["filters"] = tuple((width, number) for width, number in fields["filters"])
     except (TypeError, ValueError):
         if fields["filters"] is not _REQUIRED:
-            complaints.append(
+            problems.append(
                 f"char_cnn.filters is {fields['filters']!r}, expected [width, number] pairs"
             )
-    if complaints:
+    if problems:
         raise ElmoError(
-            f"{source} does not describe a character-based ELMo: {'; '.join(complaints)}. "
+            f"{source} does not describe a character-based ELMo: {'; '.join(problems)}. "
             "Expected the options.json that came with the weights."
         )
     return fields
 
 
 def from_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The options.json, ready for ``json.dumps``, that ``read_fields`` reads back.
-
-    ``n_characters`` is 262, as the published tools want it for inference.
-    """
+    """The JSON-ready options.json that ``read_fields`` reads back."""
     options: dict[str, Any] = {"char_cnn": {"n_characters": N_CHARACTERS + 1}, "lstm": {}}
     for field, (path, _) in KEYS.items():
         *parents, key = path.split(".")

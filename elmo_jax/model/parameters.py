@@ -1,7 +1,7 @@
 """The parameter tree of a config, and how the datasets of a published HDF5 file map to it.
 
-A dataset of the file holds matrices as [in, out], and both matrices of an LSTM layer stacked;
-the tree holds each matrix as [out, in], the layout in which it is used.
+The file has matrices as [in, out], and both matrices of an LSTM layer in one dataset. The tree
+has each matrix by itself as [out, in], the layout in which it is used.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Params = Mapping[str, Any]
 Path = tuple[str, ...]
 
 DIRECTIONS = ("forward", "backward")
-"""In the order in which the HDF5 file numbers them: RNN_0, RNN_1."""
+"""In the order of their numbers in the HDF5 file: RNN_0, RNN_1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Dataset:
     """One dataset of the HDF5 file and the parameters that it becomes.
 
     Attributes:
-        name: of the dataset.
-        shape: of the dataset; None stands for a size that the config does not fix.
+        name: in the file.
+        shape: in the file; None stands for a size that the config does not fix.
         paths: the parameters, one for each equal part of the dataset's rows.
-        transposed: whether a matrix of the file is [in, out] where the parameter is [out, in].
+        transposed: whether the file has a matrix as [in, out] and the parameter is [out, in].
         optional: whether a file may lack it.
     """
 
@@ -44,16 +44,15 @@ class Dataset:
     transposed: bool = False
     optional: bool = False
 
-    def shape_problem(self, shape: tuple[int, ...]) -> bool:
-        """Whether a dataset of this shape does not fit."""
-        return len(shape) != len(self.shape) or any(
-            expected is not None and expected != found
-            for expected, found in zip(self.shape, shape, strict=True)
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a dataset may have this shape."""
+        return len(shape) == len(self.shape) and all(
+            expected in (None, size) for expected, size in zip(self.shape, shape, strict=True)
         )
 
     def to_params(self, array: np.ndarray) -> dict[Path, np.ndarray]:
         """The dataset's content as parameters."""
-        if array.ndim == 4:  # a 1-D convolution, kept as a 2-D one of height 1
+        if array.ndim == 4:  # bilm-tf computes the convolution in 2-D, with height 1
             array = array[0]
         parts = np.split(array, len(self.paths))
         if self.transposed:
@@ -61,7 +60,7 @@ class Dataset:
         return dict(zip(self.paths, parts, strict=True))
 
     def from_params(self, params: Mapping[Path, Any]) -> np.ndarray:
-        """The dataset's content from parameters; inverts ``to_params`` bit for bit."""
+        """The dataset's content from parameters: the inverse of ``to_params``, bit for bit."""
         parts = [np.asarray(params[path]) for path in self.paths]
         array = np.concatenate([part.T for part in parts] if self.transposed else parts)
         return np.ascontiguousarray(array[None] if len(self.shape) == 4 else array)
@@ -106,7 +105,7 @@ def _stacks(config: ElmoConfig) -> Iterator[Dataset]:
         for layer in range(config.n_layers):
             name = f"RNN_{number}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
             path = (direction, f"layers_{layer}")
-            # Its rows are those of the input, then those of the hidden state.
+            # The first half of its rows multiplies the input, the second the hidden state.
             kernels = (*path, "input_kernel"), (*path, "recurrent_kernel")
             yield Dataset(f"{name}/W_0", (2 * n_out, 4 * n_cell), kernels, transposed=True)
             yield Dataset(f"{name}/B", (4 * n_cell,), ((*path, "bias"),))
@@ -116,7 +115,7 @@ def _stacks(config: ElmoConfig) -> Iterator[Dataset]:
 
 
 def _heads(config: ElmoConfig) -> tuple[Dataset, ...]:
-    """What a file may hold besides the biLM: a word-vector table, and the training softmax."""
+    """What a file may contain besides the biLM: a word-vector table, and the training softmax."""
     table = (None, config.projection_dim)
     return (
         Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True),
@@ -137,7 +136,7 @@ def flatten(params: Params) -> dict[Path, Any]:
 
 
 def unflatten(flat: Mapping[Path, Any]) -> dict[str, Any]:
-    """The nested tree that ``flatten`` takes apart."""
+    """{path: array} as a nested parameter tree."""
     params: dict[str, Any] = {}
     for (*parents, key), leaf in flat.items():
         node = params
@@ -150,7 +149,7 @@ def unflatten(flat: Mapping[Path, Any]) -> dict[str, Any]:
 def check_params(config: ElmoConfig, params: Params, source: str = "params") -> None:
     """Raise ElmoError unless ``params`` is a parameter tree of ``config``.
 
-    All that is missing, unexpected or of a wrong shape is named in one error.
+    One error names everything that is missing, unexpected or of a wrong shape.
     """
     if not isinstance(params, Mapping):
         raise ElmoError(f"Expected params as a nested dictionary, got {type(params).__name__}.")
@@ -158,7 +157,7 @@ def check_params(config: ElmoConfig, params: Params, source: str = "params") -> 
 
 
 def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str) -> None:
-    """What ``check_params`` does, for a tree that ``flatten`` took apart."""
+    """What ``check_params`` does, for a tree that ``flatten`` has flattened."""
     flat, problems = dict(flat), []
     for dataset in datasets(config):
         expected = Dataset("", dataset.param_shape(), ())
@@ -168,7 +167,7 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
             if array is None:
                 if not dataset.optional:
                     problems.append(f"{name} is missing, expected {expected.shape}")
-            elif expected.shape_problem(np.shape(array)):
+            elif not expected.fits(np.shape(array)):
                 problems.append(f"{name} is {np.shape(array)}, expected {expected.shape}")
     problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
     if problems:
@@ -179,7 +178,7 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
 
 
 def model_digest(config: ElmoConfig, params: Params) -> str:
-    """SHA-256 of a model, whatever the files that it was read from."""
+    """SHA-256 of a model's config and parameters, independent of its file format."""
     digest = hashlib.sha256(repr(config).encode())
     for path, value in sorted(flatten(params).items()):
         digest.update("".join(f"[{name!r}]" for name in path).encode())
@@ -188,5 +187,5 @@ def model_digest(config: ElmoConfig, params: Params) -> str:
 
 
 def count_parameters(params: Params) -> int:
-    """How many numbers the tree holds."""
+    """How many numbers are in the tree."""
     return sum(int(np.prod(np.shape(leaf))) for leaf in flatten(params).values())

@@ -20,7 +20,7 @@ def scalar_mix(
     gamma: jax.Array | float,
     layers: jax.Array,
     mask: jax.Array | None = None,
-    layer_norm: bool = False,
+    do_layer_norm: bool = False,
 ) -> jax.Array:
     """γ · Σ_l softmax(weights)_l · layer_l (Peters et al. 2018, equation 1).
 
@@ -30,7 +30,7 @@ def scalar_mix(
         gamma: a scalar, or float [M].
         layers: float32 [B, L, T, D].
         mask: bool [B, T], False at padding; None if nothing is padded.
-        layer_norm: normalise each layer first, with one mean and one variance over all dimensions
+        do_layer_norm: first normalise each layer, with one mean and one variance for all dimensions
             of all positions in ``mask``, in the whole batch, so that a sentence's result depends
             on its batch. bilm-tf does so over the words; AllenNLP counts BOS and EOS too: give
             layers with ``boundaries`` and a mask that has them.
@@ -65,7 +65,7 @@ def scalar_mix(
         raise ElmoError(f"scalar_mix expected a mask [B, T] = {tokens}, got {mask.shape}.")
     # Before the mix, not after it: a NaN at padding would come back through the gradient.
     layers = jnp.where(mask[:, None, :, None], layers, 0)
-    if layer_norm:
+    if do_layer_norm:
         layers = _normalise(layers, mask)
     gamma = jnp.broadcast_to(gamma, weights.shape[:-1])
     shares = gamma[..., None] * nn.softmax(weights, axis=-1)

@@ -1,8 +1,8 @@
-"""What a file that is read as text really is, told by its first bytes.
+"""Is a file plain UTF-8 text? Its first bytes tell.
 
-``check_is_text`` refuses what cannot be UTF-8 text, whatever the user says of it: binary files and
-other encodings. ``check_is_plain`` refuses what is text, but most likely not plain: FASTA, JSON and
-the like. It is a guess, so it is left out where the user names the format.
+``check_is_text`` refuses what cannot be UTF-8 text, whatever the user says: binary files and other
+encodings. ``check_is_plain`` refuses text that most likely has another format: FASTA, JSON and the
+like. That is a guess, so it is skipped if the user names the format.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import IO, Any
 from ..errors import ElmoError
 
 HEAD_BYTES = 4096
-"""So much of a file tells what it is."""
+"""The checks look at the first bytes of a file only, its head."""
 
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
 _DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
@@ -50,21 +50,21 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
     *((b"BZh%d1AY&SY" % level, "bzip2 data", _UNPACK.format(".bz2")) for level in range(1, 10)),
     *((bytes([0x80, number]), "a pickle", _VECTORS) for number in range(2, 6)),
 )
-"""How files that are no UTF-8 begin: what they are, and what to do."""
+"""First bytes of files that are not UTF-8, what such a file is, and what to do."""
 
-_MARKED = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16, with whose mark it begins
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16LE, whose mark is the start of this one
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-_UNMARKED = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
+_WIDE_ENCODINGS = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 
 _CONTROL = bytes({*range(1, 9), *range(14, 26), 127})
-"""Control characters that text has in no encoding; ESC and ^Z do occur."""
+"""Control characters that text in any encoding lacks. ESC and ^Z do occur in text."""
 
-_LEAST_CONTROL_SHARE = 0.02
-"""From here on a file that is not UTF-8 is taken for binary. Random bytes have 8 %."""
+_MIN_CONTROL_SHARE = 0.02
+"""A file that is not UTF-8 is binary from this share of them on. Random bytes have 8 %."""
 
 _lone_carriage_returns = re.compile(rb"\r(?![\r\n])").findall
 
@@ -72,10 +72,12 @@ _READER = "--input-format {0} reads it"
 _NO_READER = "Extract the text first"
 _COLUMN = " with --column NAME"
 
-_COMMENTS = r"(#.*\n|[^\S\n]*\n)*"
-_CELLS = r"(\t[^\t\n]*)"
+# Building blocks of the patterns below. Patterns are matched at the start of the head, which may
+# end in the middle of a line: hence \Z beside \n.
+_COMMENTS = r"(#.*\n|[^\S\n]*\n)*"  # and blank lines
+_CELLS = r"(\t[^\t\n]*)"  # a further column
 _END = r"\r?(\n|\Z)"
-_HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"
+_HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"  # of FASTA, below comments
 _JSON_STRING = r'"(\\.|[^"\\\n])*"'
 
 _CONLLU = ("CoNLL-U", _READER.format("conllu"))
@@ -94,55 +96,53 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (r"PAR1", "Parquet", _READER.format("parquet") + _COLUMN),
     (r'\s*(\[\s*)?\{\s*"[^"\n]*"\s*:', "JSON", _READER.format("jsonl") + _COLUMN),
     (rf"\s*\[\s*(\[\s*)?{_JSON_STRING}\s*(,\s*[\"\d\[{{]|\]\s*(,|\]|\n|\Z))", *_JSON_ARRAY),
+    # The first word of CoNLL-U has ten columns; of other CoNLL formats at least four and a second
+    # word, or fewer below a comment with sent_id or text.
     (rf"{_COMMENTS}(1(-\d+)?|0\.\d+)\t[^\t\n]+{_CELLS}{{8}}{_END}", *_CONLLU),
     (rf"{_COMMENTS}1(-\d+)?\t[^\t\n ]+{_CELLS}{{2,}}{_END}(\r?\n)*([12]\t|\Z)", *_CONLL),
     (rf"{_COMMENTS}#\s*(sent_id|text)\s*=.*\n(#.*\n)*1(-\d+)?\t[^\t\n ]+{_CELLS}*{_END}", *_CONLL),
     (r"-DOCSTART-\s", *_CONLL),
-    # Comments that fill the head hide the first words.
+    # Comments may fill the head, so that no word is seen.
     (r"(#.*\n)*#\s*(sent_id|newdoc id|newpar id|global\.columns)\s*=", *_CONLLU),
     (
         r"(?=(?s:.){1000})(# .*\n|#\r?\n)+(# .*|#?)\Z",
         "a table below comments",
         "If it is CoNLL-U, --input-format conllu reads it",
     ),
-    # Soft-masked sequences mix upper and lower case; a capitalised word is none.
+    # Soft-masked sequences mix upper and lower case; a capitalised word is not a sequence.
     (rf"\s*{_HEADERS}(?![A-Z][a-z]+[.-]*{_END})[A-Za-z*.-]+{_END}", *_FASTA),
+    # With a space after ">" it may be a quotation in a mail, unless the next line is a sequence.
     (rf"\s*(;.*\n)*> +\S.*\n([A-Z*-]{{2,}}|[ACGTUNacgtun-]{{4,}}){_END}", *_FASTA),
+    # A line of letters and a line with "+" below "@"; a long read fills the whole head.
     (
         r"@(\S.*?)\r?\n([A-Za-z.*-]+\r?\n\+(\1)?\r?\n|[A-Za-z.*-]{1000,}\Z)",
         "FASTQ",
         "Write it as FASTA: awk 'NR%4==1 {print \">\" substr($0, 2)} NR%4==2' FILE > NEW.fasta",
     ),
 )
-"""Patterns for how files of other formats begin: what they are, and what to do."""
+"""Patterns for the head of files in other text formats, what such a file is, and what to do."""
 
 
 def head_of(file: IO[bytes]) -> bytes:
-    """The first bytes of a file that was just opened; it stays at its beginning."""
+    """The first bytes of a file that was just opened. The file stays at its beginning."""
     peekable: Any = file
     return peekable.peek(HEAD_BYTES)[:HEAD_BYTES]
 
 
 def check_is_text(head: bytes, name: str) -> None:
-    """Refuse what cannot be UTF-8 text.
-
-    Args:
-        head: the first bytes of the file.
-        name: what errors call it.
-
-    Raises:
-        ElmoError: for a binary file, UTF-16 or UTF-32, or the line ends of old Macs.
-    """
+    """Raise ElmoError for a binary file, UTF-16 or UTF-32, or the line ends of old Macs."""
     if encoding := other_encoding(head):
-        raise ElmoError(to_convert(name, encoding))
+        raise ElmoError(how_to_convert(name, encoding))
     what, advice = binary_kind(head)
     if what:
         raise ElmoError(f"{name} is {what}, not text. {advice}".rstrip())
     if b"\0" in head:
-        raise ElmoError(f"{name} is no text: byte {head.index(0) + 1} is NUL. Expected UTF-8 text.")
+        raise ElmoError(
+            f"{name} is not text: byte {head.index(0) + 1} is NUL. Expected UTF-8 text."
+        )
     if _is_binary(head):
         raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
-    # A CR at the end of the head may belong to a CR LF that is cut.
+    # The head may end between CR and LF.
     if len(_lone_carriage_returns(head.rstrip(b"\r"))) > head.count(b"\n"):
         raise ElmoError(
             f"{name} has the line ends of old Macs (CR without LF), so it would be one line. "
@@ -151,15 +151,12 @@ def check_is_text(head: bytes, name: str) -> None:
 
 
 def check_is_plain(head: bytes, name: str, instead: str) -> None:
-    """Refuse text that looks like a format with a structure of its own.
+    """Raise ElmoError for text that looks like FASTA, CoNLL-U, JSON, XML, a PDF file or the like.
 
     Args:
         head: the first bytes of the file.
-        name: what errors call it.
-        instead: how to have it read as plain text all the same.
-
-    Raises:
-        ElmoError: for what looks like FASTA, CoNLL-U, JSON, XML, a PDF file or the like.
+        name: of the file, for the message.
+        instead: how to read it as plain text after all, for the message.
     """
     start = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     for pattern, what, advice in _OTHER_TEXT:
@@ -168,7 +165,7 @@ def check_is_plain(head: bytes, name: str, instead: str) -> None:
 
 
 def binary_kind(head: bytes) -> tuple[str, str]:
-    """What a binary file is and how a corpus of it is read, or two empty strings."""
+    """What a binary file is, and what to do; two empty strings for an unknown kind."""
     for magic, what, advice in _BINARY:
         if head.startswith(magic):
             return what, advice
@@ -184,11 +181,11 @@ def binary_kind(head: bytes) -> tuple[str, str]:
 def _is_binary(head: bytes) -> bool:
     """Whether a head without NUL bytes is neither UTF-8 nor text in another encoding."""
     n_control = len(head) - len(head.translate(None, _CONTROL))
-    return n_control > 0 and n_control >= _LEAST_CONTROL_SHARE * len(head) and not _is_utf8(head)
+    return n_control > 0 and n_control >= _MIN_CONTROL_SHARE * len(head) and not _is_utf8(head)
 
 
 def _is_utf8(head: bytes) -> bool:
-    try:  # the head may end inside a character
+    try:  # an incremental decoder, since the head may end inside a character
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
@@ -196,8 +193,8 @@ def _is_utf8(head: bytes) -> bool:
 
 
 def other_encoding(head: bytes) -> str:
-    """UTF-16 or UTF-32, with its byte order where no mark says it, or ""."""
-    for mark, encoding in _MARKED:
+    """UTF-16 or UTF-32, with the byte order unless a mark tells it; "" for anything else."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
     if b"\0" not in head or binary_kind(head)[0] or _is_utf8_with_few_nuls(head):
@@ -206,30 +203,30 @@ def other_encoding(head: bytes) -> str:
 
 
 def _is_utf8_with_few_nuls(head: bytes) -> bool:
-    """In UTF-16 every second byte of ASCII is NUL, and other text is hardly ever UTF-8 as well."""
+    # In UTF-16, every second byte of ASCII is NUL; other text in UTF-16 is hardly ever valid UTF-8.
     return _is_utf8(head) and 4 * head.count(0) < len(head)
 
 
 def _unmarked_encoding(head: bytes) -> str:
-    """The encoding of text with NUL bytes and without a mark: the one with most ASCII, or ""."""
-    best, most = "", 0
-    for encoding in _UNMARKED:
-        try:  # the head may end inside a character
+    """The encoding in which text without a byte order mark has the most ASCII, or ""."""
+    best, most_ascii = "", 0
+    for encoding in _WIDE_ENCODINGS:
+        try:
             text = codecs.getincrementaldecoder(encoding)().decode(head)
         except UnicodeDecodeError:
             continue
         n_ascii = sum(character < "\x7f" for character in text)
-        if n_ascii > most and not any(map(_is_no_text, set(text))):
-            best, most = encoding, n_ascii
+        if n_ascii > most_ascii and all(map(_is_text, set(text))):
+            best, most_ascii = encoding, n_ascii
     return best
 
 
-def _is_no_text(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cn", "Co") and character not in "\t\n\r\f"
+def _is_text(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cn", "Co") or character in "\t\n\r\f"
 
 
-def to_convert(name: str, encoding: str) -> str:
-    """How to make UTF-8 of a file in another encoding."""
+def how_to_convert(name: str, encoding: str) -> str:
+    """A message that says how to convert a file to UTF-8."""
     return (
         f"{name} is {encoding}, expected UTF-8. Convert it first: "
         f"iconv -f {encoding} -t UTF-8 FILE > NEW."

@@ -1,10 +1,9 @@
 """Running text to sentences, with the library ``sentencex`` (extra ``sentences``).
 
-Of the libraries that need neither a downloaded model nor a neural network, sentencex is the one
-that is kept up: by people of the Wikimedia Foundation, for Wikipedia's languages (rules and
-abbreviations for many, with fallbacks for the rest); it has no dependencies, and it never loses
-a character. Where it is in doubt it leaves two sentences together, which costs an ELMo less than a
-sentence that is cut.
+Among the libraries that need neither a downloaded model nor a neural network, sentencex is the one
+that is maintained: by people of the Wikimedia Foundation, for Wikipedia's languages (rules and
+abbreviations for many, fallbacks for the rest). It has no dependencies and never loses a character.
+When in doubt it leaves two sentences together, which harms an ELMo less than a sentence cut in two.
 """
 
 from __future__ import annotations
@@ -17,24 +16,25 @@ from ..errors import ElmoError, optional_module
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w+)*", re.IGNORECASE)
 
 _SPACES = re.compile(r"[\t-\r\x1c-\x20\x85\u2028\u2029]+")
-"""Spaces and line ends; no-break spaces and their like stay for the tokenizer."""
+"""Spaces and line ends. No-break spaces and the like are left to the tokenizer."""
 
-_PIECE = 20_000
-"""Characters that are split at once: the time that sentencex takes grows faster than a text."""
+_PIECE_LENGTH = 20_000
+"""Longer texts are split in pieces: the time of sentencex grows faster than its input."""
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:
-    """The sentences of a text.
+    """Split running text into sentences.
 
     Args:
-        text: running text; sentences may run over line ends, a blank line ends one.
+        text: the text. A sentence may go on over line ends; a blank line ends it.
         language: the code of its language ("en", "de", "hi").
 
     Returns:
-        The sentences in order, spaces and line ends inside them made single spaces; none is empty.
+        The sentences in order, none of them empty. Spaces and line ends within a sentence have
+        become single spaces.
 
     Raises:
-        ElmoError: if ``language`` is no language's code, or sentencex is not installed.
+        ElmoError: if ``language`` is not a language code, or sentencex is not installed.
 
     Example:
         >>> elmo_jax.split_sentences("Dr. Lee went to the bank. It was closed.")
@@ -46,17 +46,10 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 
 
 def stream_sentences(lines: Iterable[str], language: str = "en") -> Iterator[str]:
-    """The sentences of a text that is given line by line, in bounded memory.
-
-    Args:
-        lines: its lines; a sentence may run over several, a blank line ends one.
-        language: the code of its language.
-
-    Yields:
-        As ``split_sentences`` returns.
+    """``split_sentences`` for the lines of a text of any length, in bounded memory.
 
     Raises:
-        ElmoError: at once, as ``split_sentences`` does.
+        ElmoError: at once, as in ``split_sentences``.
     """
     return _stream(lines, language, _segmenter(language))
 
@@ -70,24 +63,24 @@ def _stream(
         if not line:
             yield from _clean(segment(language, pending))
             pending = ""
-        for start in range(0, len(line), _PIECE):
-            pending += (" " if pending and not start else "") + line[start : start + _PIECE]
-            if len(pending) >= _PIECE:  # its last sentence may go on
+        for start in range(0, len(line), _PIECE_LENGTH):
+            pending += (" " if pending and not start else "") + line[start : start + _PIECE_LENGTH]
+            if len(pending) >= _PIECE_LENGTH:  # the last sentence may continue
                 *complete, pending = segment(language, pending)
                 yield from _clean(complete)
     yield from _clean(segment(language, pending))
 
 
 def _clean(sentences: Iterable[str]) -> Iterator[str]:
-    return (sentence.strip(" ") for sentence in sentences if not sentence.isspace() and sentence)
+    return (sentence.strip(" ") for sentence in sentences if sentence and not sentence.isspace())
 
 
 def check_language(language: str) -> None:
-    """Raise ElmoError unless ``language`` is made like a language's code, and can be split."""
+    """Raise ElmoError unless ``language`` looks like a language code, and can be split."""
     _segmenter(language)
 
 
 def _segmenter(language: str) -> Callable[[str, str], list[str]]:
     if not _LANGUAGE.fullmatch(language):
-        raise ElmoError(f"Expected the code of a language, as en or de, got {language!r}.")
+        raise ElmoError(f"Expected a language code such as en or de, got {language!r}.")
     return optional_module("sentencex", "splitting text into sentences", "sentences").segment

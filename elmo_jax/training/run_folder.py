@@ -27,8 +27,8 @@ from ..model.config import ElmoConfig
 from .settings import TrainingSettings
 from .starting_model import StartingModel
 
-# These may change when a run is resumed: they move its end, its validations and its checkpoints,
-# but not what a step computes.
+# These may change when a run is resumed: they move its end, with the learning rate schedule, its
+# validations and its checkpoints.
 _MAY_CHANGE = {
     "epochs", "n_steps", "eval_every", "checkpoint_every", "keep_checkpoints", "log_every",
 }  # fmt: skip

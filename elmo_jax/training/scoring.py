@@ -16,7 +16,7 @@ from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..model.precision import check_precision, linear
 from ..text.cut_words import CutWords
-from ..text.sentences import check_not_a_string, check_sentence, check_sentences
+from ..text.sentences import check_collection, check_sentence, check_sentences
 from .evaluation import check_softmax
 from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
@@ -109,7 +109,7 @@ def score(
     check_precision(precision)
     if unknown not in UNKNOWN:
         raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
-    check_not_a_string(sentences)
+    check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)

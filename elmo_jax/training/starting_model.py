@@ -11,11 +11,11 @@ import numpy as np
 from ..checkpoint import (
     VOCABULARY_FILE,
     check_vocabulary,
+    model_folder,
     open_model,
     open_vocabulary,
     softmax_size,
 )
-from ..checkpoint.loading import model_folder
 from ..checkpoint.vocabulary import Vocabulary, Words
 from ..errors import ElmoError
 from ..model.config import ElmoConfig

@@ -17,9 +17,8 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords
-from ..text.readers import READ_ERRORS, Files, find_files, format_of, open_file
-from ..text.readers.lines import CONVERT, utf8_lines
-from ..text.readers.records import WITH_COLUMNS
+from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
+from ..text.readers.lines import TO_CONVERT, utf8_lines
 from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _MAX_REPORTS_PER_FILE = 5
@@ -141,7 +140,7 @@ class Corpus:
             self._report(f"{path} is empty: it has no sentence in {n_lines}.")
         # A quiet pass may see only a part of the file, which says less about its encoding.
         if faults.are_systematic and not self.quiet:
-            raise ElmoError(f"{path} is not UTF-8: {faults}. {CONVERT}")
+            raise ElmoError(f"{path} is not UTF-8: {faults}. {TO_CONVERT}")
 
     def _check_contents(self, head: bytes, path: Path) -> None:
         check_is_text(head, str(path))
@@ -168,7 +167,7 @@ def _refuse_other_formats(path: Path) -> None:
     format = format_of(path.name)
     if format == "text":
         return
-    column = ", column=NAME" if format in WITH_COLUMNS else ""
+    column = ", column=NAME" if format in COLUMN_FORMATS else ""
     raise ElmoError(
         f"{path} is read as {format}, but training and evaluation read plain text, one sentence "
         "per line. Write its sentences to such a file, with the words that "

@@ -1,20 +1,35 @@
-"""Files of vectors, one module a format.
-
-A format is a module with ``check(layout)``, which raises ElmoError for what it cannot hold,
-``notes(layout)``, ``estimated_bytes(layout)``, and ``write(path, layout, results)``, which takes
-results one after the other and holds no more of them than it must. Equal results give equal bytes.
-"""
+"""Files of vectors: one module per format, each with the functions of ``Writer``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Protocol
 
 from ...errors import ElmoError
 from . import delimited, hdf5, npy, npz, parquet
-from .layout import Layout, Results
+from .layout import FileLayout, RecordVectors
 
-FORMATS: dict[str, ModuleType] = {
+__all__ = ["WRITERS", "FileLayout", "RecordVectors", "Writer", "writer_for"]
+
+
+class Writer(Protocol):
+    """What the module of a format has."""
+
+    def check(self, layout: FileLayout) -> None:
+        """Raise ElmoError for what the format cannot hold."""
+
+    def notes(self, layout: FileLayout) -> Iterator[str]:
+        """Remarks for the user."""
+
+    def estimated_bytes(self, layout: FileLayout) -> int:
+        """The approximate size of the file."""
+
+    def write(self, path: Path, layout: FileLayout, results: RecordVectors) -> None:
+        """Write results one by one, in bounded memory. Equal results give equal bytes."""
+
+
+WRITERS: dict[str, Writer] = {
     ".h5": hdf5,
     ".hdf5": hdf5,
     ".parquet": parquet,
@@ -22,20 +37,17 @@ FORMATS: dict[str, ModuleType] = {
     ".npz": npz,
     ".csv": delimited,
 }
-"""Suffixes -> formats."""
-
-__all__ = ["FORMATS", "Layout", "Results", "writer_for"]
+"""The writer for each suffix."""
 
 
-def writer_for(target: Path) -> ModuleType:
-    """The format that a file's suffix names.
+def writer_for(target: Path) -> Writer:
+    """The writer for a file, by its suffix.
 
     Raises:
-        ElmoError: if it names none.
+        ElmoError: for an unknown suffix.
     """
-    if target.suffix.lower() in FORMATS:
-        return FORMATS[target.suffix.lower()]
-    ending = f"the suffix {target.suffix}" if target.suffix else "no suffix"
+    if target.suffix.lower() in WRITERS:
+        return WRITERS[target.suffix.lower()]
     raise ElmoError(
-        f"{target} has {ending}, which tells no format; expected one of {', '.join(FORMATS)}."
+        f"Unknown format of {target}: expected a name that ends in {', '.join(WRITERS)}."
     )

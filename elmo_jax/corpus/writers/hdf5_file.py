@@ -1,10 +1,10 @@
 """Hdf5File: an HDF5 file of many datasets, written from front to back.
 
-The HDF5 library takes longer to create a dataset than to write a thousand numbers into it, and a
-corpus has a dataset for every sentence. So the file is written here, in the oldest form of the
-format, which every version of the library reads: superblock 0, a root group with a symbol table,
-object headers of version 1 and contiguous arrays. Names in quotes below are those of the HDF5 File
-Format Specification 3.0 (https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html).
+The HDF5 library needs more time to create a dataset than to write a thousand numbers into it, and a
+corpus has one dataset per sentence. So the file is written here, in the oldest form of the format,
+which every version of the library reads: superblock 0, a root group with a symbol table, object
+headers of version 1 and contiguous arrays. Names in quotes below are from the HDF5 File Format
+Specification 3.0 (https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html).
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ import numpy as np
 
 _UNDEFINED = (1 << 64) - 1
 _LEAF_K, _INTERNAL_K = 4, 16
-"""Half of what a symbol table node and a B-tree node hold: the library's own defaults."""
+"""Half the capacity of a symbol table node and of a B-tree node: the library's defaults."""
 
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q2Q2I2Q")
-_BUFFER = 1 << 20
-_AT_ONCE = 1 << 16
-"""Names that are written at once, whole nodes of them."""
+_BUFFER_BYTES = 1 << 20
+_NAMES_PER_BLOCK = 1 << 16  # a multiple of the names in a node
 
 _SYMBOLS = np.dtype(
     [
@@ -49,28 +48,24 @@ _TREE = np.dtype(
 )
 
 _DATATYPES = {  # by NumPy's dtype.char
-    # Class 1, "Floating-Point": where sign, exponent and mantissa are, and the exponent's bias.
+    # Class 1, "Floating-Point": positions of sign, exponent and mantissa, and the exponent's bias.
     "f": struct.pack("<4BI2H4BI", 0x11, 0x20, 31, 0, 4, 0, 32, 23, 8, 0, 23, 127),
     "e": struct.pack("<4BI2H4BI", 0x11, 0x20, 15, 0, 2, 0, 16, 10, 5, 0, 10, 15),
     # Class 9, "Variable-Length": a string in UTF-8, made of unsigned bytes.
     "V": struct.pack("<4BI4BI2H", 0x19, 1, 1, 0, 16, 0x10, 0, 0, 0, 1, 0, 8),
 }
-_TEXT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
-"""How the array of a text dataset names each text: its place in a "Global Heap"."""
+_TEXT_REFERENCE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
+"""An element of a text dataset: it refers to an object of a "Global Heap"."""
 
 
 class Hdf5File:
-    """A new file, to be used in a ``with`` statement; it is complete when that ends without error.
-
-    Args:
-        path: the file.
-    """
+    """A new file, for a ``with`` statement; the file is complete if that ends without an error."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", _BUFFER)
+        self._file = path.open("wb", _BUFFER_BYTES)
         self._end = 0
-        self._numbered = array.array("Q")  # where the header of dataset "0", "1", … is
-        self._named: dict[str, int] = {}
+        self._numbered = array.array("Q")  # addresses of the headers of datasets "0", "1", …
+        self._named: dict[str, int] = {}  # addresses of the headers of the others
         self._headers: dict[tuple[int, str], _Header] = {}
         self._append(bytes(_SUPERBLOCK.size))
 
@@ -87,63 +82,63 @@ class Hdf5File:
         self._numbered.append(self._write_dataset(values))
 
     def add_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Write texts without a NUL character, and give what ``name_texts`` takes."""
+        """Write texts without NUL characters; returns references for ``name_texts``."""
         heap = self._end
-        places = np.zeros(len(texts), _TEXT)
+        references = np.zeros(len(texts), _TEXT_REFERENCE)
         encoded = [text.encode("utf-8") for text in texts]
-        places["length"], places["heap"] = list(map(len, encoded)), heap
-        places["index"] = np.arange(1, len(texts) + 1)
+        references["length"], references["heap"] = list(map(len, encoded)), heap
+        references["index"] = np.arange(1, len(texts) + 1)
         objects = b"".join(
             struct.pack("<2HIQ", index, 0, 0, len(text)) + _padded(text)
             for index, text in enumerate(encoded, start=1)
         )
-        size = max(16 + len(objects), 4096)  # "Global Heap Collection": the least there is
+        size = max(16 + len(objects), 4096)  # 4096 is the smallest "Global Heap Collection"
         free = size - 16 - len(objects)
         self._append(struct.pack("<4sB3xQ", b"GCOL", 1, size) + objects)
-        # What is left is object 0, unless its header has no place.
+        # Object 0 is the free space, if that has room for the object's header.
         self._append(
             (struct.pack("<2HIQ", 0, 0, 0, free) if free >= 16 else b"").ljust(free, b"\0")
         )
-        return places
+        return references
 
-    def name_texts(self, name: str, places: np.ndarray) -> None:
-        """Write the dataset that holds texts."""
-        self._named[name] = self._write_dataset(places)
+    def name_texts(self, name: str, references: np.ndarray) -> None:
+        """Write the dataset of these texts."""
+        self._named[name] = self._write_dataset(references)
 
     def _append(self, data: Any) -> int:
-        """Write at the end, which stays a multiple of eight bytes; gives the place."""
-        place = self._end
+        """Write at the end, which stays a multiple of eight bytes; returns the address."""
+        address = self._end
         size = self._file.write(data)
         if size % 8:
             size += self._file.write(bytes(-size % 8))
         self._end += size
-        return place
+        return address
 
     def _write_dataset(self, values: np.ndarray) -> int:
-        kind = values.ndim, values.dtype.char
-        header = self._headers.get(kind)
+        rank_and_type = values.ndim, values.dtype.char
+        header = self._headers.get(rank_and_type)
         if header is None:
-            header = self._headers[kind] = _Header(*kind)
+            header = self._headers[rank_and_type] = _Header(*rank_and_type)
         data = self._end + len(header.content) if values.size else _UNDEFINED
-        place = self._append(header.of(values.shape, data, values.nbytes))
+        address = self._append(header.fill_in(values.shape, data, values.nbytes))
         if sys.byteorder == "big":
             values = values.astype(values.dtype.newbyteorder("<"))
         self._append(np.ascontiguousarray(values))
-        return place
+        return address
 
     def _finish(self) -> None:
         n = len(self._numbered)
-        # In the order of their names; all other names come after digits.
+        # Names are sorted as strings; all other names come after those of digits.
         order = np.argsort(np.arange(n).astype(f"S{len(str(n))}"), kind="stable")
         others = sorted(self._named)
-        heap, places = self._append_heap(order, others)
+        heap, names = self._append_heap(order, others)
         headers = np.concatenate(
             [
                 np.frombuffer(self._numbered, np.uint64)[order],
                 np.array([self._named[name] for name in others], np.uint64),
             ]
         )
-        tree = self._append_tree(places, headers)
+        tree = self._append_tree(names, headers)
         group = struct.pack("<HHB3xQQ", 0x11, 16, 0, tree, heap)  # message "Symbol Table"
         root = self._append(struct.pack("<BxHII4x", 1, 1, 1, len(group)) + group)
         self._file.seek(0)
@@ -158,11 +153,11 @@ class Hdf5File:
         )
 
     def _append_heap(self, order: np.ndarray, others: list[str]) -> tuple[int, np.ndarray]:
-        """Write the "Local Heap" of names; gives its place, and where in it each name is."""
+        """Write the "Local Heap" of names; returns its address, and the offset of each name."""
         width = len(_padded(f"{len(order)}\0".encode()))
         data = self._append(bytes(8))
-        for first in range(0, len(order), _AT_ONCE):
-            numbers = np.arange(first, min(first + _AT_ONCE, len(order)))
+        for first in range(0, len(order), _NAMES_PER_BLOCK):
+            numbers = np.arange(first, min(first + _NAMES_PER_BLOCK, len(order)))
             self._append(numbers.astype(f"S{width}"))
         starts = [self._append(_padded(f"{name}\0".encode())) - data for name in others]
         size = self._end - data
@@ -170,11 +165,15 @@ class Hdf5File:
         return heap, np.concatenate([8 + width * order, np.array(starts, np.int64)])
 
     def _append_tree(self, names: np.ndarray, headers: np.ndarray) -> int:
-        """Write the names in order as "Symbol Table Nodes" below "B-tree Nodes"; gives the root."""
+        """Write "Symbol Table Nodes" of the names, and a tree of "B-tree Nodes" above them.
+
+        Returns:
+            The address of the tree's root.
+        """
         children = self._end + _SYMBOLS.itemsize * np.arange(-(-len(names) // (2 * _LEAF_K)))
-        for first in range(0, len(names), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            (names_NE, headers_NE), counts = _rows([names[some], headers[some]], 2 * _LEAF_K)
+        for first in range(0, len(names), _NAMES_PER_BLOCK):
+            block = slice(first, first + _NAMES_PER_BLOCK)
+            (names_NE, headers_NE), counts = _to_nodes([names[block], headers[block]], 2 * _LEAF_K)
             nodes = np.zeros(len(counts), _SYMBOLS)
             nodes["signature"], nodes["version"], nodes["n"] = b"SNOD", 1, counts
             nodes["entries"]["name"], nodes["entries"]["header"] = names_NE, headers_NE
@@ -182,13 +181,13 @@ class Hdf5File:
         last = names[np.minimum(2 * _LEAF_K * np.arange(1, len(children) + 1), len(names)) - 1]
         level = 0
         while True:
-            (children_NE, last_NE), counts = _rows([children, last], 2 * _INTERNAL_K)
+            (children_NE, last_NE), counts = _to_nodes([children, last], 2 * _INTERNAL_K)
             nodes = np.zeros(len(counts), _TREE)
             start = self._end + nodes.itemsize * np.arange(len(nodes))
             nodes["signature"], nodes["level"], nodes["n"] = b"TREE", level, counts
             nodes["left"] = [_UNDEFINED, *start[:-1]]
             nodes["right"] = [*start[1:], _UNDEFINED]
-            # Between two children stands the last name of the left one.
+            # The key between two children is the last name of the left one.
             last = last_NE[np.arange(len(nodes)), counts - 1]
             pairs = nodes["keys_and_children"]
             pairs[:, 1::2], pairs[:, 2::2] = children_NE, last_NE
@@ -200,18 +199,14 @@ class Hdf5File:
 
 
 class _Header:
-    """The "Object Header" of datasets that differ in their lengths and places alone.
-
-    Args:
-        rank: the number of axes.
-        datatype: a key of ``_DATATYPES``.
+    """The "Object Header" of all datasets with one rank and datatype.
 
     Attributes:
-        content: the bytes of the last one.
+        content: its bytes, with the lengths and address of the latest dataset.
     """
 
     def __init__(self, rank: int, datatype: str) -> None:
-        # A new array, no fill value: as the library writes it.
+        # A new array without a fill value, as the library writes it.
         fill = bytes([2, 2, 0 if datatype == "V" else 2, 1, 0, 0, 0, 0])
         space = bytes([1, rank, 0, 0, 0, 0, 0, 0]) + bytes(8 * rank)
         layout = bytes([3, 1]) + bytes(22)
@@ -225,12 +220,12 @@ class _Header:
             )
         )
         self.content = bytearray(struct.pack("<BxHII4x", 1, 4, 1, len(messages)) + messages)
-        self._lengths, self._place = struct.Struct(f"<{rank}Q"), struct.Struct("<QQ")
+        self._lengths, self._data = struct.Struct(f"<{rank}Q"), struct.Struct("<QQ")
 
-    def of(self, shape: tuple[int, ...], data: int, n_bytes: int) -> bytearray:
-        """The header of one dataset; it is overwritten by the next."""
+    def fill_in(self, shape: tuple[int, ...], data: int, n_bytes: int) -> bytearray:
+        """The header of one dataset. The next call overwrites it."""
         self._lengths.pack_into(self.content, 32, *shape)
-        self._place.pack_into(self.content, len(self.content) - 22, data, n_bytes)
+        self._data.pack_into(self.content, len(self.content) - 22, data, n_bytes)
         return self.content
 
 
@@ -238,8 +233,8 @@ def _padded(data: bytes) -> bytes:
     return data.ljust(-(-len(data) // 8) * 8, b"\0")
 
 
-def _rows(columns: Sequence[np.ndarray], width: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Arrays cut into rows of ``width``, the last padded with zeros, and each row's length."""
+def _to_nodes(columns: Sequence[np.ndarray], width: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Arrays as [nodes, width], the last node padded with zeros, and the length of each node."""
     n = len(columns[0])
     n_rows = -(-n // width)
     rows = [np.pad(c, (0, n_rows * width - n)).reshape(n_rows, width) for c in columns]

@@ -1,8 +1,8 @@
-"""``.npz``: all vectors in one array, and where each sentence begins.
+"""``.npz``: all vectors in one array, with the offset of each sentence.
 
-``vectors`` is float [tokens, D] or [tokens, L, D], or, pooled, [sentences, D] or [sentences, L, D].
-For tokens, sentence i is ``vectors[offsets[i]:offsets[i + 1]]``. Where records have keys, ``keys``
-has one string a sentence, "" without one.
+``vectors`` is float [tokens, D] or [tokens, L, D]; pooled, [sentences, D] or [sentences, L, D].
+Sentence i has the token vectors ``vectors[offsets[i]:offsets[i + 1]]``; ``offsets`` is int64. If
+records have keys, ``keys`` has one string per sentence, "" without a key.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from typing import IO
 
 import numpy as np
 
-from .layout import Layout, Results
+from .layout import FileLayout, RecordVectors
 from .npy import write_header
 
 
-def check(layout: Layout) -> None:
-    """Raise ElmoError for what the format cannot hold: it holds everything."""
+def check(layout: FileLayout) -> None:
+    """The format holds everything."""
 
 
-def notes(layout: Layout) -> Iterator[str]:
-    """What the user should know about this file: nothing."""
+def notes(layout: FileLayout) -> Iterator[str]:
+    """No remarks."""
     yield from ()
 
 
-def estimated_bytes(layout: Layout) -> int:
-    """About how large the file will be; the keys are compressed."""
+def estimated_bytes(layout: FileLayout) -> int:
+    """The approximate size of the file. Keys are compressed."""
     offsets = 0 if layout.pooled else 8 * (layout.sentences + 1)
     return 1000 + layout.value_bytes + offsets + layout.sentences * min(layout.longest_key, 32)
 
 
-def write(path: Path, layout: Layout, results: Results) -> None:
-    """Write results as they come."""
-    # A member of a zip is written from end to end, so what belongs into others waits on the disk.
+def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
+    """Write results one by one."""
+    # A zip file takes one member at a time, so offsets and keys wait in temporary files.
     with (
         zipfile.ZipFile(path, "w") as archive,
         tempfile.TemporaryFile(dir=path.parent) as offsets,
@@ -46,7 +46,7 @@ def write(path: Path, layout: Layout, results: Results) -> None:
     ):
         key_type, end = f"<U{layout.longest_key}", 0
         offsets.write(np.int64(end).tobytes())
-        with _member(archive, "vectors") as file:
+        with _open_member(archive, "vectors") as file:
             write_header(file, layout.dtype, (layout.n_rows, *layout.shape))
             for record, vectors in results:
                 rows = layout.rows(vectors)
@@ -56,22 +56,22 @@ def write(path: Path, layout: Layout, results: Results) -> None:
                 if layout.longest_key:
                     keys.write(np.array(record.key or "", key_type).tobytes())
         if not layout.pooled:
-            _copy(archive, "offsets", "int64", layout.sentences + 1, offsets)
+            _copy_member(archive, "offsets", "int64", layout.sentences + 1, offsets)
         if layout.longest_key:
-            # As wide as the longest one, so most of it is padding.
-            _copy(archive, "keys", key_type, layout.sentences, keys, zipfile.ZIP_DEFLATED)
+            # Every key is as wide as the longest, so most bytes are padding.
+            _copy_member(archive, "keys", key_type, layout.sentences, keys, zipfile.ZIP_DEFLATED)
 
 
-def _member(
+def _open_member(
     archive: zipfile.ZipFile, name: str, compression: int = zipfile.ZIP_STORED
 ) -> IO[bytes]:
-    # A ZipInfo made like this has one fixed date, so equal results make equal files.
+    # A ZipInfo without a date has a fixed one, so equal results make equal files.
     member = zipfile.ZipInfo(f"{name}.npy")
     member.compress_type = compression
     return archive.open(member, "w", force_zip64=True)
 
 
-def _copy(
+def _copy_member(
     archive: zipfile.ZipFile,
     name: str,
     dtype: str,
@@ -80,6 +80,6 @@ def _copy(
     compression: int = zipfile.ZIP_STORED,
 ) -> None:
     values.seek(io.SEEK_SET)
-    with _member(archive, name, compression) as file:
+    with _open_member(archive, name, compression) as file:
         write_header(file, dtype, (length,))
         shutil.copyfileobj(values, file)

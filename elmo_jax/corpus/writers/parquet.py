@@ -1,8 +1,8 @@
-"""Parquet: a row a sentence if pooled, otherwise a row a token; written through pyarrow.
+"""Parquet: one row per sentence if pooled, else one row per token; written by pyarrow.
 
-Columns: ``key`` where records have keys; of sentences ``text``, of tokens ``sentence`` (counted
-from 0), ``position`` (in it, from 0) and ``token``; then ``vector``, or for all layers ``layer_0``,
-``layer_1``, …, each a list of the fixed size D. A sentence without tokens has no row of tokens.
+Columns: ``key`` if records have keys; for sentences ``text``, for tokens ``sentence`` (counted from
+0), ``position`` (in the sentence, from 0) and ``token``; then ``vector``, or with all layers
+``layer_0``, ``layer_1``, …, each a list of fixed size D. A sentence without tokens has no row then.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ import numpy as np
 
 from ...errors import optional_module
 from ...text.readers import Record
-from .layout import Layout, Results
+from .layout import FileLayout, RecordVectors
 
 _GROUP_BYTES = 1 << 26
-"""About how much a row group holds, before it is written; it is what the writer has in memory."""
+"""The approximate size of a row group, which is in memory until it is written."""
 
-_MOST_ROWS = 1 << 16
-
-
-def check(layout: Layout) -> None:
-    """Raise ElmoError if the format cannot be written here: if pyarrow is not installed."""
-    _parquet()
+_GROUP_ROWS = 1 << 16
 
 
-def notes(layout: Layout) -> Iterator[str]:
-    """What the user should know about this file: nothing."""
+def check(layout: FileLayout) -> None:
+    """Raise ElmoError if pyarrow is not installed."""
+    _import_pyarrow()
+
+
+def notes(layout: FileLayout) -> Iterator[str]:
+    """No remarks."""
     yield from ()
 
 
-def estimated_bytes(layout: Layout) -> int:
-    """About how large the file will be."""
+def estimated_bytes(layout: FileLayout) -> int:
+    """The approximate size of the file."""
     words = layout.text_bytes if layout.with_text or not layout.pooled else 0
     keys = layout.sentences * layout.longest_key
     return 4000 + layout.value_bytes + layout.n_rows * 8 + words + keys
 
 
-def write(path: Path, layout: Layout, results: Results) -> None:
-    """Write results as they come."""
-    pyarrow, parquet = _parquet()
+def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
+    """Write results one by one."""
+    pyarrow, parquet = _import_pyarrow()
     schema = pyarrow.schema([*_text_columns(pyarrow, layout), *_vector_columns(pyarrow, layout)])
     texts = [name for name in schema.names if name in ("key", "text", "token")]
-    most_rows = max(1, min(_MOST_ROWS, _GROUP_BYTES // layout.row_bytes))
+    max_rows = max(1, min(_GROUP_ROWS, _GROUP_BYTES // layout.row_bytes))
     with (
         path.open("wb") as file,
         parquet.ParquetWriter(
             file,
             schema,
-            # Vectors do not shrink, and their least and greatest number say nothing.
+            # Vectors do not compress, and their minima and maxima help no reader.
             compression=dict.fromkeys(texts, "snappy"),
             use_dictionary=[name for name in texts if name != "text"],
             write_statistics=[name for name in schema.names if name in ("key", "sentence")],
         ) as writer,
     ):
-        for group in _groups(layout, results, most_rows):
+        for group in _row_groups(layout, results, max_rows):
             rows = np.concatenate([layout.rows(vectors) for _, _, vectors in group])
-            columns = [*_texts(layout, group), *_vectors(pyarrow, layout, rows)]
+            columns = [*_text_cells(layout, group), *_vector_cells(pyarrow, layout, rows)]
             arrays = [
                 column if isinstance(column, pyarrow.Array) else pyarrow.array(column, field.type)
                 for column, field in zip(columns, schema, strict=True)
@@ -68,7 +68,7 @@ def write(path: Path, layout: Layout, results: Results) -> None:
             writer.write_table(table, row_group_size=max(1, len(table)))
 
 
-def _parquet() -> tuple[Any, Any]:
+def _import_pyarrow() -> tuple[Any, Any]:
     purpose = "writing Parquet"
     return (
         optional_module("pyarrow", purpose, "parquet"),
@@ -76,25 +76,25 @@ def _parquet() -> tuple[Any, Any]:
     )
 
 
-Group = list[tuple[int, Record, np.ndarray]]
-"""Sentences with their numbers."""
+_RowGroup = list[tuple[int, Record, np.ndarray]]
+"""Sentences: index, record, vectors."""
 
 
-def _groups(layout: Layout, results: Results, most_rows: int) -> Iterator[Group]:
-    """Whole sentences that fill a row group. It depends on them alone where one ends."""
-    group: Group = []
+def _row_groups(layout: FileLayout, results: RecordVectors, max_rows: int) -> Iterator[_RowGroup]:
+    """Whole sentences that fill a row group. Where a group ends depends on its sentences only."""
+    group: _RowGroup = []
     n_rows = 0
-    for number, (record, vectors) in enumerate(results):
-        group.append((number, record, vectors))
+    for index, (record, vectors) in enumerate(results):
+        group.append((index, record, vectors))
         n_rows += 1 if layout.pooled else len(record.words)
-        if n_rows >= most_rows:
+        if n_rows >= max_rows:
             yield group
             group, n_rows = [], 0
     if group:
         yield group
 
 
-def _text_columns(pyarrow: Any, layout: Layout) -> Iterator[Any]:
+def _text_columns(pyarrow: Any, layout: FileLayout) -> Iterator[Any]:
     string = pyarrow.string()
     if layout.longest_key:
         yield pyarrow.field("key", string)
@@ -106,7 +106,7 @@ def _text_columns(pyarrow: Any, layout: Layout) -> Iterator[Any]:
         yield pyarrow.field("text", string)
 
 
-def _texts(layout: Layout, group: Group) -> Iterator[Any]:
+def _text_cells(layout: FileLayout, group: _RowGroup) -> Iterator[Any]:
     """The columns of ``_text_columns``."""
     if layout.pooled:
         if layout.longest_key:
@@ -116,21 +116,21 @@ def _texts(layout: Layout, group: Group) -> Iterator[Any]:
         return
     if layout.longest_key:
         yield [record.key for _, record, _ in group for _ in record.words]
-    yield [number for number, record, _ in group for _ in record.words]
-    yield [place for _, record, _ in group for place in range(len(record.words))]
+    yield [index for index, record, _ in group for _ in record.words]
+    yield [position for _, record, _ in group for position in range(len(record.words))]
     yield [word for _, record, _ in group for word in record.words]
 
 
-def _vector_columns(pyarrow: Any, layout: Layout) -> Iterator[Any]:
+def _vector_columns(pyarrow: Any, layout: FileLayout) -> Iterator[Any]:
     number = pyarrow.from_numpy_dtype(np.dtype(layout.dtype))
-    kind = pyarrow.list_(number, layout.shape[-1])
+    vector = pyarrow.list_(number, layout.shape[-1])
     if len(layout.shape) == 1:
-        yield pyarrow.field("vector", kind)
+        yield pyarrow.field("vector", vector)
     else:
-        yield from (pyarrow.field(f"layer_{i}", kind) for i in range(layout.shape[0]))
+        yield from (pyarrow.field(f"layer_{i}", vector) for i in range(layout.shape[0]))
 
 
-def _vectors(pyarrow: Any, layout: Layout, rows: np.ndarray) -> Iterator[Any]:
+def _vector_cells(pyarrow: Any, layout: FileLayout, rows: np.ndarray) -> Iterator[Any]:
     """The columns of ``_vector_columns`` from [rows, D] or [rows, L, D]."""
     layers = [rows] if len(layout.shape) == 1 else list(rows.swapaxes(0, 1))
     for layer in layers:

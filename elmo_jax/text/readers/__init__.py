@@ -1,12 +1,13 @@
-"""Corpora of every format as records: words, their text, and a key where the format has one."""
+"""Corpora in every format as records: words, their text, and a key if the format has keys."""
 
-from .files import READ_ERRORS, Files, find_files, open_file
+from .corpus_reader import COLUMN_FORMATS, TEXT_FORMATS, Records, format_of
+from .input_files import READ_ERRORS, Files, find_files, open_file
 from .record import Record
-from .records import FORMATS, Records, format_of
 
 __all__ = [
-    "FORMATS",
+    "COLUMN_FORMATS",
     "READ_ERRORS",
+    "TEXT_FORMATS",
     "Files",
     "Record",
     "Records",

@@ -1,4 +1,4 @@
-"""JSON lines: an object a line, one of whose members holds the sentence."""
+"""JSON lines: one object per line, with the sentence in one of its members."""
 
 from __future__ import annotations
 
@@ -7,39 +7,41 @@ from collections.abc import Iterator
 from typing import IO
 
 from .lines import decoded_lines
-from .record import Record, Source
+from .record import Record, SourceFile
 
-_TWICE = object()
-"""Stands for the value of a member that comes twice in its object."""
-
-_ARRAY = "Write its items as lines: jq -c '.[]' FILE > NEW.jsonl."
+_DUPLICATE = object()
+"""Stands for the value of a member that occurs twice in its object."""
 
 
-def read_json_lines(file: IO[bytes], source: Source) -> Iterator[Record]:
-    """A record a line; blank lines are passed over.
+def read_json_lines(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
+    """One record per line; blank lines are skipped.
 
     Raises:
-        ElmoError: at a line that is no JSON object, or has no such member.
+        ElmoError: at a line that is not a JSON object, or lacks a member that is needed.
     """
     for number, line in decoded_lines(file, source):
         if not line.strip():
             continue
         if number == 1 and line.lstrip().startswith("["):
-            raise source.error(number, f"a JSON array, expected an object a line. {_ARRAY}")
+            raise source.error(
+                number,
+                "a JSON array, expected one object per line. Write its items as lines: "
+                "jq -c '.[]' FILE > NEW.jsonl.",
+            )
         try:
-            found = json.loads(line, object_pairs_hook=_members)
+            item = json.loads(line, object_pairs_hook=_members)
         except ValueError as error:
             raise source.error(number, f"not JSON: {error}.") from None
-        if not isinstance(found, dict):
-            raise source.error(number, f"expected a JSON object, got {type(found).__name__}.")
+        if not isinstance(item, dict):
+            raise source.error(number, f"expected a JSON object, got {type(item).__name__}.")
         for name in filter(None, (source.column, source.key_column)):
-            if name not in found:
-                there = ", ".join(map(repr, found)) or "none"
-                raise source.error(number, f"no column {name!r}; those there: {there}.")
-            if found[name] is _TWICE:
-                raise source.error(number, f"the column {name!r} comes twice.")
-        key = found[source.key_column] if source.key_column else None
-        record = source.of_value(found[source.column], key, number, "line")
+            if name not in item:
+                names = ", ".join(map(repr, item)) or "none"
+                raise source.error(number, f"no column {name!r}; the columns are: {names}.")
+            if item[name] is _DUPLICATE:
+                raise source.error(number, f"the column {name!r} occurs twice.")
+        key = item[source.key_column] if source.key_column else None
+        record = source.record_from_value(item[source.column], key, number, "line")
         _check_unicode(record, number, source)
         yield record
 
@@ -48,12 +50,12 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         names = [name for name, _ in pairs]
-        members.update((name, _TWICE) for name in names if names.count(name) > 1)
+        members.update((name, _DUPLICATE) for name in names if names.count(name) > 1)
     return members
 
 
-def _check_unicode(record: Record, number: int, source: Source) -> None:
-    """JSON can spell half a character, which no file of text can hold."""
+def _check_unicode(record: Record, number: int, source: SourceFile) -> None:
+    # JSON can write half a character, which no text file can hold.
     try:
         "".join([record.text, record.key or "", *record.words]).encode("utf-8")
     except UnicodeEncodeError:

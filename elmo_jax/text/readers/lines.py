@@ -1,4 +1,4 @@
-"""Lines of UTF-8 files, numbered; and the simplest format, a sentence a line."""
+"""Decoded lines of text files, and the simplest format: one sentence per line."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import IO
 
 from ..contents import check_is_plain, check_is_text, head_of
 from ..splitting import stream_sentences
-from .record import Record, Source
+from .record import Record, SourceFile
 
-CONVERT = (
-    "Convert the text from the encoding that it has: iconv -f ENCODING -t UTF-8 FILE > NEW, where "
-    "ENCODING is for instance WINDOWS-1252 (Western Europe), WINDOWS-1251 (Cyrillic) or GB18030 "
+TO_CONVERT = (
+    "Convert the text from its own encoding: iconv -f ENCODING -t UTF-8 FILE > NEW, where "
+    "ENCODING is, for instance, WINDOWS-1252 (Western Europe), WINDOWS-1251 (Cyrillic) or GB18030 "
     "(Chinese)."
 )
 
 
-def decoded_lines(file: IO[bytes], source: Source) -> Iterator[tuple[int, str]]:
-    """Each line with its number, from 1. Only a line feed ends one.
+def decoded_lines(file: IO[bytes], source: SourceFile) -> Iterator[tuple[int, str]]:
+    """Each line with its number, from 1. Only a line feed ends a line.
 
     Raises:
-        ElmoError: for a file that is no text, or at a line that is not UTF-8, naming it.
+        ElmoError: for a file that is not text, or at a line that is not UTF-8.
     """
     head = head_of(file)
-    check_is_text(head, source.file)
+    check_is_text(head, source.name)
     if source.may_be_another_format:
-        check_is_plain(head, source.file, "--input-format text reads it as it is")
+        check_is_plain(head, source.name, "--input-format text reads it as it is")
     for number, raw, line, bad_byte in utf8_lines(file):
         if bad_byte < 0:
             yield number, line
         elif b"\0" in raw:
-            raise source.error(number, "a NUL byte, which no text has. Is the file damaged?")
+            raise source.error(number, "a NUL byte, which text never has. Is the file damaged?")
         else:
+            byte, column = raw[bad_byte], bad_byte + 1
             raise source.error(
-                number,
-                f"not UTF-8 (byte 0x{raw[bad_byte]:02x} at column {bad_byte + 1}). {CONVERT}",
+                number, f"not UTF-8 (byte 0x{byte:02x} at column {column}). {TO_CONVERT}"
             )
 
 
@@ -47,7 +47,7 @@ def utf8_lines(file: IO[bytes], skip: int = 0) -> Iterator[tuple[int, bytes, str
     the text. The index is -1 if there are none. The first ``skip`` lines are left out.
     """
     for number, raw in enumerate(itertools.islice(file, skip, None), start=skip + 1):
-        # Where files were joined, lines other than the first may begin with a byte order mark.
+        # If files were joined, any line may begin with a byte order mark.
         raw = raw.removeprefix(codecs.BOM_UTF8)
         try:
             line, bad_byte = raw.decode("utf-8"), -1
@@ -59,14 +59,15 @@ def utf8_lines(file: IO[bytes], skip: int = 0) -> Iterator[tuple[int, bytes, str
         yield number, raw, line, bad_byte
 
 
-def read_text(file: IO[bytes], source: Source) -> Iterator[Record]:
-    """A sentence a line, a blank line one without words; or running text, split into sentences.
+def read_text(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
+    """One sentence per line, without words if the line is blank; or running text.
 
-    Of running text the records' numbers are the sentences', for those need not begin with a line.
+    The sentences of running text need not begin with a line, so their records have the number of
+    the sentence.
     """
     numbered: Iterable[tuple[int, str]] = decoded_lines(file, source)
-    if source.running_text is not None:
+    if source.split_sentences is not None:
         lines = (line for _, line in numbered)
-        numbered = enumerate(stream_sentences(lines, source.running_text), start=1)
+        numbered = enumerate(stream_sentences(lines, source.split_sentences), start=1)
     for number, line in numbered:
-        yield source.of_string(line, None, number)
+        yield source.record_from_string(line, None, number)

@@ -1,4 +1,4 @@
-"""Record: what every reader gives, whatever the format."""
+"""Record: what every reader yields, and SourceFile, from which readers make records."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...errors import ElmoError
+from ...errors import ElmoError, shortened
 from ..tokenizers import ASCII_SPACES, Tokenizer, warn_of_other_spaces
 
 
 class Record(NamedTuple):
-    """One sentence of a corpus, or whatever takes its place there.
+    """One sentence of a corpus, or whatever a format has in its place.
 
     Attributes:
-        words: what is embedded.
-        text: the sentence as the corpus has it.
-        key: its name in the corpus, None where it has none.
-        file: where it came from.
-        number: the line or row there at which it begins, from 1.
+        words: the words, which are embedded.
+        text: the sentence as it stands in the corpus.
+        key: its name in the corpus; None without one.
+        file: the file that it comes from.
+        number: the line or row of that file where it begins, from 1.
     """
 
     words: Sequence[str]
@@ -28,67 +28,61 @@ class Record(NamedTuple):
     number: int = 0
 
     def line(self) -> str:
-        """The record without its place as one line of JSON: to store it, and to tell it apart."""
+        """Key, text and words as one line of JSON, to store or to compare them."""
         return json.dumps([self.key, self.text, list(self.words)]) + "\n"
 
     @classmethod
-    def of_line(cls, line: str) -> Record:
-        """The record that ``line`` gave."""
+    def from_line(cls, line: str) -> Record:
+        """The record of a line, without file and number."""
         key, text, words = json.loads(line)
         return cls(words, text, key)
 
 
-class Source(NamedTuple):
-    """How a file's contents become records.
+class SourceFile(NamedTuple):
+    """A file that is read, and how its contents become records. See ``Records.of``.
 
     Attributes:
-        file: what errors call the file.
-        column: of formats with columns, the one that holds the sentence.
-        key_column: of formats with columns, the one that holds its key, if any.
-        split: from a string to words.
-        running_text: of plain text, the code of its language if its lines are to be split into
-            sentences; None where each line is one.
-        may_be_another_format: whether nobody said, and no suffix says, that it is plain text.
-        warned: files that were warned of, of which one warning is enough.
+        name: of the file, for errors.
+        may_be_another_format: whether neither the user nor the suffix says that it is plain text.
+        warned_files: names of files that need no more warnings of unusual spaces.
     """
 
-    file: str
+    name: str
     column: str | None
     key_column: str | None
     split: Tokenizer
-    running_text: str | None = None
-    may_be_another_format: bool = False
-    warned: set[str] | None = None
+    split_sentences: str | None
+    may_be_another_format: bool
+    warned_files: set[str]
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
-        """An error that names the place."""
-        return ElmoError(f"{self.file}, {unit} {number}: {problem}")
+        """An error that names the line or row."""
+        return ElmoError(f"{self.name}, {unit} {number}: {problem}")
 
-    def of_string(self, text: str, key: str | None, number: int) -> Record:
-        """A record from a string that is to be split into words."""
-        # Not strip() alone: an unusual space at an end is the tokenizer's to judge.
+    def record_from_string(self, text: str, key: str | None, number: int) -> Record:
+        """Split a string into the words of a record."""
+        # Not strip(): whether an unusual space belongs to a word is up to the tokenizer.
         trimmed = text.strip(ASCII_SPACES)
         words = self.split(trimmed) if trimmed else []
         if (
             self.split is str.split
-            and self.warned is not None
-            and self.file not in self.warned
-            and warn_of_other_spaces(trimmed, f"{self.file}, line {number}")
+            and self.name not in self.warned_files
+            and warn_of_other_spaces(trimmed, f"{self.name}, line {number}")
         ):
-            self.warned.add(self.file)
-        return Record(words, trimmed, key, self.file, number)
+            self.warned_files.add(self.name)
+        return Record(words, trimmed, key, self.name, number)
 
-    def of_value(self, value: object, key: object, number: int, unit: str) -> Record:
-        """A record from a column's value: a string, or a list of words.
+    def record_from_value(self, value: object, key: object, number: int, unit: str) -> Record:
+        """A record from the value of a column: a string, or a list of words.
 
         Raises:
-            ElmoError: if it is neither, or the key is no string and no integer.
+            ElmoError: for another value, or a key that is neither a string nor an integer.
         """
         key = self._checked_key(key, number, unit)
         if isinstance(value, str):
-            return self.of_string(value, key, number)
+            return self.record_from_string(value, key, number)
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
-            return Record(value, " ".join(value), key, self.file, number)
+            return Record(value, " ".join(value), key, self.name, number)
         raise self.error(
             number,
             f"{self.column!r} is {_shown(value)}, expected a string or a list of words.",
@@ -106,7 +100,4 @@ class Source(NamedTuple):
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return "null"
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    return "null" if value is None else shortened(value)

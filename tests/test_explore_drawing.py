@@ -12,9 +12,9 @@ matplotlib = pytest.importorskip("matplotlib")
 from matplotlib.font_manager import fontManager  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from elmo_jax.explore import figure as figures  # noqa: E402
+from elmo_jax.explore import drawing  # noqa: E402
 
-# Of an alphabet that few fonts have, and hardly any machine: Sundanese.
+# Sundanese: few fonts have its letters, and hardly any machine has such a font.
 RARE, RARER = "\u1b83\u1b84", "\u1b85"
 
 
@@ -47,17 +47,17 @@ def heatmap(*words):
 
 def draw(path, *words):
     """The texts of a heatmap, by what they say."""
-    found = {}
-    choose = figures.choose_fonts
+    texts = {}
+    choose = drawing.choose_fonts
 
     def spy(figure):
         choose(figure)
-        found.update({text.get_text(): text for text in figure.findobj(Text)})
+        texts.update({text.get_text(): text for text in figure.findobj(Text)})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "choose_fonts", spy)
+        patch.setattr(drawing, "choose_fonts", spy)
         explore.write_heatmap(path, heatmap(*words))
-    return found
+    return texts
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
@@ -72,10 +72,10 @@ def test_words_are_drawn_with_an_installed_font_that_has_them(font, tmp_path, su
 def test_characters_that_no_font_has_give_one_warning(font, tmp_path):
     with pytest.warns(MissingFontWarning) as warned:
         draw(tmp_path / "h.png", RARE, RARER, RARER * 2)
-    assert len(warned) == 1 and warned[0].filename.endswith("test_figure_fonts.py")
-    said = str(warned[0].message)
-    assert f"1 of the figure's characters ({RARER})" in said
-    assert "Install Noto Sans Sundanese" in said and ".html" in said
+    assert len(warned) == 1 and warned[0].filename.endswith("test_explore_drawing.py")
+    message = str(warned[0].message)
+    assert f"1 of the figure's characters ({RARER})" in message
+    assert "Install Noto Sans Sundanese" in message and ".html" in message
     assert (tmp_path / "h.png").stat().st_size > 1000
 
 
@@ -86,19 +86,19 @@ def test_characters_that_no_font_has_give_one_warning(font, tmp_path):
 def test_the_font_to_install_is_named(monkeypatch, tmp_path, word, fonts):
     own = [each for each in fontManager.ttflist if each.name.startswith("DejaVu")]
     monkeypatch.setattr(fontManager, "ttflist", own)
-    matplotlib_figure = figures.new_figure(1, 1)[0]
+    matplotlib_figure = drawing.new_figure(1, 1)[0]
     matplotlib_figure.text(0, 0, word)
     with pytest.warns(MissingFontWarning, match=f"Noto (Sans )?{fonts}"):
-        figures.choose_fonts(matplotlib_figure)
+        drawing.choose_fonts(matplotlib_figure)
 
 
 def test_a_word_s_occurrences_are_drawn_too(font, tmp_path):
-    found = [explore.Occurrence((RARE, "a"), 0, i, label=RARE) for i in range(4)]
+    occurrences = [explore.Occurrence((RARE, "a"), 0, i, label=RARE) for i in range(4)]
     vectors = np.random.default_rng(0).normal(size=(4, 2, 3))
-    explore.write_figure(tmp_path / "f.png", RARE, found, vectors)
+    explore.write_figure(tmp_path / "f.png", RARE, occurrences, vectors)
 
 
-def test_characters_without_a_picture_are_no_reason_to_warn(tmp_path):
+def test_characters_that_cannot_be_drawn_need_no_warning(tmp_path):
     names = ["a\u200bb\u200d", "x\ty\u2028", "\ud800", "\x07", "\u2764\ufe0f"]
     texts = draw(tmp_path / "h.png", *names)
     assert {"ab", "x\ufffdy ", "\ufffd", "\u2764"} <= set(texts)
@@ -123,5 +123,5 @@ def test_the_command_says_it_unless_it_is_to_be_quiet(tmp_path, capsys, quiet):
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         assert run_command("prog", "", module, ["--quiet"] if quiet else []) == 0
-    said = capsys.readouterr().err.splitlines()
-    assert [line[:36] for line in said] == ["prog: warning: No installed font has"] * (not quiet)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line[:36] for line in lines] == ["prog: warning: No installed font has"] * (not quiet)

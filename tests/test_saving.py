@@ -18,7 +18,7 @@ from random_models import VARIANTS
 from safetensors.numpy import load_file
 
 from elmo_jax import ElmoConfig, load, save
-from elmo_jax.checkpoint import read_metadata, writing
+from elmo_jax.checkpoint import read_metadata, saving
 from elmo_jax.model.parameters import datasets, flatten, unflatten
 
 
@@ -240,13 +240,13 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
 ):
     save(tmp_path / "old", *model, format=format)
     before = files_of(tmp_path)
-    real = getattr(writing, writer)
+    real = getattr(saving, writer)
 
     def write_and_fail(*args):
         real(*args)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(writing, writer, write_and_fail)
+    monkeypatch.setattr(saving, writer, write_and_fail)
     for name in ("new", "old"):
         assert message_of(save, tmp_path / name, *model, format=format, overwrite=True) == (
             f"Cannot write the folder {tmp_path / name}: [Errno 28] No space left on device"

@@ -1,4 +1,4 @@
-"""Counts in messages."""
+"""The parts of messages."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What can be wrong with a model's files: all of it is told, in one error."""
+"""What can be wrong with a model's files: one error says all of it."""
 
 import h5py
 import numpy as np
@@ -69,7 +69,7 @@ def test_an_unexpected_dataset_is_named(folder):
     assert message_of(load, folder) == misfit(folder, problems)
 
 
-def test_all_problems_are_told_in_one_error(folder):
+def test_all_problems_are_reported_in_one_error(folder):
     edit_datasets(
         folder / "weights.hdf5",
         {
@@ -144,7 +144,7 @@ def test_another_kind_of_hdf5_file_is_the_likely_cause(folder):
         (b"", f"the file is empty; {AGAIN}"),
     ],
 )
-def test_a_file_that_is_no_hdf5_is_told_by_its_beginning(folder, content, cause):
+def test_the_error_for_another_kind_of_file_quotes_its_beginning(folder, content, cause):
     weights = folder / "weights.hdf5"
     weights.write_bytes(content)
     message = message_of(load, folder)
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_hdf5_is_told_by_its_beginning(folder, content, cause)
 
 
 @pytest.mark.parametrize("kept", [8, 40, 96, 700, 0.5, 0.999, -1])
-def test_a_truncated_file_is_told(folder, kept):
+def test_a_truncated_file_is_reported(folder, kept):
     weights = folder / "weights.hdf5"
     content = weights.read_bytes()
     weights.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else kept])
@@ -165,7 +165,7 @@ def test_a_truncated_file_is_told(folder, kept):
 def test_wrong_bytes_end_in_an_error_or_in_other_numbers(folder, make_model):
     """Nothing but an ElmoError comes out, wherever the file is damaged."""
     weights = folder / "weights.hdf5"
-    content, told = weights.read_bytes(), set()
+    content, messages = weights.read_bytes(), set()
     for position in [*range(0, 2048, 16), *range(2048, len(content), 499)]:
         damaged = bytearray(content)
         damaged[position] ^= 0xFF
@@ -175,8 +175,8 @@ def test_wrong_bytes_end_in_an_error_or_in_other_numbers(folder, make_model):
         except ValueError as error:
             assert type(error).__name__ == "ElmoError", error
             assert str(weights) in str(error)
-            told.add(str(error).split("Likely cause: ")[-1].split(": ")[-1])
-    assert len(told) > 5
+            messages.add(str(error).split("Likely cause: ")[-1].split(": ")[-1])
+    assert len(messages) > 5
 
 
 def test_a_damaged_compressed_dataset_is_named_among_the_other_problems(folder):
@@ -232,7 +232,7 @@ def test_options_that_cannot_be_used_are_named(folder, content, message):
     assert message_of(load, folder) == f"{folder / 'options.json'}{message}"
 
 
-def test_options_of_another_encoding_are_told(folder):
+def test_options_of_another_encoding_are_reported(folder):
     (folder / "options.json").write_bytes(b'{"lstm": "\xe9"}')
     path = folder / "options.json"
     assert message_of(load, folder).startswith(f"{path} is not JSON ('utf-8' codec can't decode")

@@ -1,4 +1,4 @@
-"""What can be wrong with a native folder: all of it is told, in one error."""
+"""What can be wrong with a native folder: one error says all of it."""
 
 import json
 
@@ -57,7 +57,7 @@ def test_missing_and_unexpected_fields_are_named_at_once(native):
 
     edit_json(native / "config.json", change)
     assert message_of(load, native) == (
-        f"{native / 'config.json'}: its 'config' describes no ELMo: filters is missing; "
+        f"{native / 'config.json'}: its 'config' does not describe an ELMo: filters is missing; "
         "n_layers is missing; colour is unexpected."
     )
 
@@ -73,7 +73,7 @@ def test_a_value_that_cannot_be_is_named(native):
 # model.safetensors
 
 
-def test_all_that_is_wrong_with_the_tensors_is_told_at_once(native):
+def test_all_that_is_wrong_with_the_tensors_is_reported_at_once(native):
     edit_tensors(
         native,
         {
@@ -91,7 +91,7 @@ def test_all_that_is_wrong_with_the_tensors_is_told_at_once(native):
     )
 
 
-def test_values_that_are_no_numbers_are_named(native):
+def test_nan_and_infinite_values_are_named(native):
     edit_tensors(
         native,
         {
@@ -114,7 +114,7 @@ def test_integers_are_refused(native):
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 0.5, -1])
-def test_a_truncated_file_is_told(native, kept):
+def test_a_truncated_file_is_reported(native, kept):
     path = native / "model.safetensors"
     content = path.read_bytes()
     path.write_bytes(content[: int(kept * len(content)) if 0 < kept < 1 else kept])
@@ -123,7 +123,7 @@ def test_a_truncated_file_is_told(native, kept):
     assert message.endswith(". The file is damaged or incomplete; copy it again.")
 
 
-def test_a_tensor_of_an_unknown_type_is_told(native):
+def test_a_tensor_of_an_unknown_type_is_reported(native):
     """A header that announces what this NumPy has no dtype for."""
     path = native / "model.safetensors"
     header = json.dumps({"a": {"dtype": "Q7", "shape": [1], "data_offsets": [0, 1]}}).encode()
