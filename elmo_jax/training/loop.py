@@ -38,7 +38,8 @@ from .train_step import (
 )
 from .windows import Window, assemble
 
-# Steps that may be under way at once: the host prepares a window while the devices compute.
+# Steps that may be under way at once. JAX returns before a step is done, so the host prepares the
+# next window while the devices compute; asking for a loss at once would make it wait.
 _MAX_STEPS_IN_FLIGHT = 2
 
 
@@ -123,7 +124,7 @@ class TrainingLoop:
                 state, metrics = train_step(state, window, candidates, key)
                 step += 1
                 self._pending.append((step, metrics))
-                self._settle(_MAX_STEPS_IN_FLIGHT)
+                self._wait_for_steps(_MAX_STEPS_IN_FLIGHT)
                 # Validate before saving, so that a run killed between the two validates again.
                 if step % eval_every == 0:
                     self._validate(step, state)
@@ -138,34 +139,35 @@ class TrainingLoop:
         window = assemble(self.streams.take(), self.streams.lexicon, self.devices.count)
         candidates = None
         if n_samples := self.run.n_samples:
+            # From the seed and the step alone, so that a resumed run draws the same samples.
             n_words = len(self.run.vocabulary)
             candidates = sample_both(self.run.settings.seed, step, n_samples, n_words)
         candidates = jax.device_put(candidates, self.devices.everywhere)
         return place_window(window, self.devices), candidates
 
-    def _settle(self, n_in_flight: int) -> None:
+    def _wait_for_steps(self, n_in_flight: int) -> None:
         """Wait until at most ``n_in_flight`` steps are under way; check and report the others."""
         while len(self._pending) > n_in_flight:
             step, metrics = self._pending.popleft()
             loss, norm = float(metrics.loss), float(metrics.gradient_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(step, f"the loss is {loss} and the gradient's norm {norm}")
-            self.reporter.step(step, loss, norm)
+            self.reporter.report_step(step, loss, norm)
 
     def _save(self, step: int, state: TrainState) -> None:
-        self._settle(0)  # no checkpoint may follow a loss that is not a number
+        self._wait_for_steps(0)  # no checkpoint may follow a loss that is not a number
         if not all_finite(state.params):
             raise self._diverged(step, "not every parameter is a finite number")
         with self.reporter.clock_stopped():
             self.checkpoints.save(step, state, self.streams.position)
 
     def _validate(self, step: int, state: TrainState) -> None:
-        self._settle(0)
+        self._wait_for_steps(0)
         run = self.run
         if run.validation is not None:
             with self.reporter.clock_stopped():
                 result = run.validation.perplexity(run.config, state.params, run.vocabulary)
-                self.reporter.validation(step, result)
+                self.reporter.report_validation(step, result)
 
     def _diverged(self, step: int, problem: str) -> TrainingDiverged:
         latest = self.checkpoints.latest()
@@ -173,10 +175,11 @@ class TrainingLoop:
         if latest is not None:
             folder = self.checkpoints.folder / str(latest)
             checkpoint = f"the last good checkpoint is that of step {latest}, in {folder}"
-        precise = self.run.settings.precision == "float32"
+        is_float32 = self.run.settings.precision == "float32"
+        or_float32 = "" if is_float32 else ", or with precision float32"
         return TrainingDiverged(
             f"Training diverged at step {step}: {problem}; {checkpoint}. Start another run with a "
-            f"lower learning_rate or clip_norm{'' if precise else ', or with precision float32'}."
+            f"lower learning_rate or clip_norm{or_float32}."
         )
 
 

@@ -72,7 +72,7 @@ class Reporter:
         self.n_steps, self.seconds = 0, 0.0  # of this call
         self._interval_seconds, self._last_tick = 0.0, time.perf_counter()
 
-    def step(self, step: int, loss: float, gradient_norm: float) -> None:
+    def report_step(self, step: int, loss: float, gradient_norm: float) -> None:
         """Report a step that is done."""
         self._tick()
         self.n_steps += 1
@@ -95,7 +95,7 @@ class Reporter:
         self._show(self.loss_name.removeprefix("train_"), f"{self._mean_loss:.3f}")
         self._logged_loss, self._losses, self._interval_seconds = self._mean_loss, [], 0.0
 
-    def validation(self, step: int, result: Perplexity) -> None:
+    def report_validation(self, step: int, result: Perplexity) -> None:
         """Report a validation."""
         self._validation = {"step": step, **validation_fields(result, self._valid_text)}
         self._write(self._validation)
@@ -170,7 +170,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def plot_metrics(metrics: Path, picture: Path) -> None:
-    """Draw the training loss and the validation perplexity over the steps, given matplotlib."""
+    """Draw the training loss and the validation perplexity over the steps, with matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

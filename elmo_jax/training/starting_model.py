@@ -123,7 +123,7 @@ def open_starting_model(source: StartFrom) -> StartingModel:
     """Open a model to fine-tune, with the vocabulary of its softmax if it has one.
 
     Raises:
-        ElmoError: if there is no such model, or its softmax has no known vocabulary or another one.
+        ElmoError: if there is no such model, or its softmax has no vocabulary or another one.
     """
     if isinstance(source, tuple):
         if len(source) not in (2, 3):

@@ -115,6 +115,8 @@ def make_train_step(
     def train_step(
         state: TrainState, window: Window, candidates: Candidates | None, key: jax.Array
     ) -> tuple[TrainState, StepMetrics]:
+        # Truncated backpropagation: the gradient is that of the parameters alone, and none flows
+        # through the state of the rows into the window before.
         loss_and_gradient = jax.value_and_grad(
             functools.partial(window_loss, config=config, reading=reading), has_aux=True
         )
@@ -149,7 +151,7 @@ def make_optimizer(settings: TrainingSettings, n_steps: int) -> optax.GradientTr
     """The optimiser of a run of ``n_steps``, for the gradient of the mean loss.
 
     "original" is bilm-tf's: Adagrad without an epsilon, its accumulator starting at 1. The gradient
-    is that of the loss times ``unroll_steps``, because bilm-tf multiplies its loss so.
+    is that of the loss times ``unroll_steps``, as in bilm-tf's ``training.py``.
     """
     if settings.recipe == "original":
         return optax.chain(
