@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ElmoError
-from .corpus import Corpus
 from .lanes import LanePair, Pending, Taken
 from .lexicon import Lexicon
+from .text_files import Corpus
 
 
 class Place(NamedTuple):
