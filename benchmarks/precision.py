@@ -29,11 +29,10 @@ from elmo_jax import Elmo, ElmoError
 from .arguments import setting
 from .corpus import HELDOUT, count_tokens
 from .tables import markdown, number
-from .tasks.bootstrap import spearman
 from .tasks.data import data_folder
-from .tasks.results import AVERAGE
+from .tasks.scores import AVERAGE, spearman
+from .tasks.scores import MODEL as WHOLE
 from .tasks.similarity import sts
-from .tasks.variants import MODEL as WHOLE
 
 HELP = "The error of bfloat16 and TF32 against float32, layer by layer and in results."
 MODEL = "mini"
@@ -114,7 +113,7 @@ def compare_sentences(found_SD: np.ndarray, exact_SD: np.ndarray) -> dict[str, f
         units_SD = _units(vectors_SD)
         cosines.append(units_SD @ units_SD.T)
     pairs = np.triu_indices(len(exact_SD), k=1)
-    correlation = spearman(*(between_SS[pairs] for between_SS in cosines)).value / 100
+    correlation = spearman(*(between_SS[pairs] for between_SS in cosines)) / 100
     for between_SS in cosines:
         np.fill_diagonal(between_SS, -np.inf)
     nearest = [between_SS.argmax(1) for between_SS in cosines]
@@ -144,7 +143,7 @@ def _sts(elmos: dict[str, Elmo], quick: bool) -> dict[str, float]:
 
 def _sts_score(folder: Path, elmo: Elmo, quick: bool) -> float:
     rows = sts(folder, {WHOLE: elmo}, (0, 20, 20) if quick else None).rows
-    return round(next(row.test.value for row in rows if row.reading == AVERAGE), 3)
+    return round(next(row.test for row in rows if row.reading == AVERAGE), 3)
 
 
 def table(summary: dict[str, Any]) -> str:
