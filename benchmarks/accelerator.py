@@ -29,7 +29,7 @@ from typing import Any
 import jax
 
 import elmo_jax
-from elmo_jax.model import PRECISIONS
+from elmo_jax.model.config import PRECISIONS
 
 from . import accelerator_parts as parts
 from . import accelerator_steps as steps

@@ -15,8 +15,8 @@ from elmo_jax.engine.lanes import read_lanes
 from elmo_jax.engine.plan import Plan
 from elmo_jax.engine.results import pool_lanes
 from elmo_jax.engine.word_table import _write_words
-from elmo_jax.parameters import Params
-from elmo_jax.selection import select_layers
+from elmo_jax.model.layers import select_layers
+from elmo_jax.model.parameters import Params
 from elmo_jax.training import TrainingSettings
 from elmo_jax.training.candidates import Candidates
 from elmo_jax.training.language_model import Reading, init_language_model

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from elmo_jax import ElmoError
-from elmo_jax.readers import Records
+from elmo_jax.text.readers import Records
 
 Sentence = list[str]
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from elmo_jax import ElmoError, pretrained
-from elmo_jax.readers import Records
+from elmo_jax.text.readers import Records
 
 from . import models
 from .corpus import corpus_file

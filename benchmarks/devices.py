@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import elmo_jax
 from elmo_jax import ElmoError
-from elmo_jax.json_text import to_json
+from elmo_jax.files import to_json
 
 from .measure import SUMS, assert_equal
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from elmo_jax import ElmoError
-from elmo_jax.readers import Record
-from elmo_jax.writers import Layout, Results, writer_for
+from elmo_jax.corpus.writers import FileLayout, RecordVectors, writer_for
+from elmo_jax.text.readers import Record
 
 from .arguments import setting
 from .measure import Spread, interleave, ratios
@@ -79,13 +79,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {"setting": setup.json() | {"sentences": n_sentences, "dim": _DIM}, "rows": rows}
 
 
-def _layout(records: list[Record], pooled: bool, dtype: str) -> Layout:
+def _layout(records: list[Record], pooled: bool, dtype: str) -> FileLayout:
     n_tokens = sum(len(record.words) for record in records)
     text_bytes = sum(len(record.text.encode()) for record in records)
-    return Layout((_DIM,), pooled, dtype, len(records), n_tokens, text_bytes, 0, True)
+    return FileLayout((_DIM,), pooled, dtype, len(records), n_tokens, text_bytes, 0, True)
 
 
-def _can_hold(name: str, layout: Layout) -> bool:
+def _can_hold(name: str, layout: FileLayout) -> bool:
     try:
         writer_for(Path(f"vectors.{name}")).check(layout)
     except ElmoError:  # a matrix has no place for tokens; a package may be missing
@@ -93,7 +93,7 @@ def _can_hold(name: str, layout: Layout) -> bool:
     return True
 
 
-def _write(path: Path, layout: Layout, records: list[Record], sizes: dict[str, int]) -> float:
+def _write(path: Path, layout: FileLayout, records: list[Record], sizes: dict[str, int]) -> float:
     """Seconds for one file, which is removed."""
     results = _results(layout, records)
     started = time.perf_counter()
@@ -104,7 +104,7 @@ def _write(path: Path, layout: Layout, records: list[Record], sizes: dict[str, i
     return seconds
 
 
-def _results(layout: Layout, records: list[Record]) -> Results:
+def _results(layout: FileLayout, records: list[Record]) -> RecordVectors:
     """The records with random vectors; records of one length share an array."""
     rng = np.random.default_rng(0)
     arrays: dict[int, np.ndarray] = {}

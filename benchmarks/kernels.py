@@ -26,7 +26,7 @@ import jax
 
 import elmo_jax
 from elmo_jax.engine.plan import plan_for
-from elmo_jax.model import PRECISIONS
+from elmo_jax.model.config import PRECISIONS
 
 from .compiled import CALLS, Call
 from .gpus import GPUS

@@ -22,9 +22,9 @@ import numpy as np
 import elmo_jax
 from elmo_jax import ElmoConfig, ElmoError, pretrained
 from elmo_jax.checkpoint import is_native
-from elmo_jax.config import preset_names
+from elmo_jax.model.config import preset_names
 from elmo_jax.model.lstm import FORGET_BIAS, GATES
-from elmo_jax.parameters import datasets, unflatten
+from elmo_jax.model.parameters import datasets, unflatten
 
 _SEED = 0
 _GAINS = {"W_proj": 0.5, "W_0": 1.2, "W_P_0": 2.0}

@@ -16,8 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from elmo_jax.files import atomic_file, refuse_existing
-from elmo_jax.json_text import to_json
+from elmo_jax.files import atomic_file, refuse_existing, to_json
 
 from .arguments import MODEL, add_common
 from .card import card

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from elmo_jax import ElmoConfig
-from elmo_jax.files import atomic_file, refuse_existing
-from elmo_jax.json_text import to_json
+from elmo_jax.files import atomic_file, refuse_existing, to_json
 from elmo_jax.training import TrainingSettings, train
 from elmo_jax.training.settings import RECIPES
 

@@ -13,8 +13,10 @@ from elmo_jax import ElmoConfig
 from elmo_jax.engine.lanes import read_lanes, start_state
 from elmo_jax.engine.plan import Layout, plan_for
 from elmo_jax.engine.word_table import Words
-from elmo_jax.model import GATES, BiLMState, gate_dtype, round_kernels
-from elmo_jax.parameters import Params
+from elmo_jax.model.bilm import BiLMState
+from elmo_jax.model.lstm import GATES
+from elmo_jax.model.parameters import Params
+from elmo_jax.model.precision import gate_dtype, round_kernels
 
 _ROWS = 2048
 """Of the word table: enough for the gather to miss the nearest cache, as with real text."""

@@ -28,7 +28,7 @@ import jax
 import numpy as np
 
 from elmo_jax import ElmoError
-from elmo_jax.model import PRECISIONS
+from elmo_jax.model.config import PRECISIONS
 from elmo_jax.training import Corpus, TrainingSettings, Vocabulary, survey
 
 from .corpus import corpus_file

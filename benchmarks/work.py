@@ -32,7 +32,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from elmo_jax import ElmoConfig
-from elmo_jax.characters import encode_words, spelled_lengths
+from elmo_jax.model.characters import encode_words, spelled_lengths
 
 _DIRECTIONS = 2
 

@@ -2,8 +2,8 @@
 
 Run from a checkout::
 
-    python -m convert OPTIONS WEIGHTS OUT              # two published files -> a native folder
-    python -m convert SOURCE OUT [--to native|hdf5]    # a folder, a zip or a published name
+    python -m convert MODEL -o OUT                     # a folder, a zip or a name
+    python -m convert --options-file options.json --weight-file weights.hdf5 -o OUT
 
 ``elmo-jax convert`` is the same command where the package is installed.
 """
@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import sys
 
-from elmo_jax.cli import convert, run_command
-
-DESCRIPTION = "Convert a model between the native format and options.json with an HDF5 file."
+from elmo_jax.cli import COMMANDS, convert, run_command
 
 if __name__ == "__main__":
-    sys.exit(run_command("python -m convert", DESCRIPTION, convert))
+    sys.exit(run_command("python -m convert", COMMANDS["convert"], convert))

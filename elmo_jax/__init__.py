@@ -1,7 +1,7 @@
 """ELMo (Peters et al. 2018, "Deep contextualized word representations") in JAX and Flax.
 
-Everything public is here; ``elmo_jax.Elmo`` is where to start. Importing this package does no
-work: each name is loaded when it is first used.
+Start with ``elmo_jax.Elmo``. Importing this package loads nothing else: each public name is loaded
+when it is first used.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import forking as _forking  # noqa: F401  (it watches for forks from now on)
+from . import forking as _forking  # noqa: F401  (watches for forks from now on)
 
 if TYPE_CHECKING:
-    from . import embedding, exploring, pretrained, readers, training
-    from .characters import encode_batch
-    from .checkpoint import save
-    from .config import ElmoConfig
+    from . import corpus, explore, pretrained, text, training
+    from .checkpoint import load, save
     from .embedder import Elmo
     from .errors import (
         DeviceMemoryWarning,
@@ -28,24 +26,20 @@ if TYPE_CHECKING:
         WhitespaceWarning,
         WordsCutWarning,
     )
-    from .exporting import export_function
-    from .functional import (
-        initial_state,
-        layer_outputs,
-        layer_outputs_with_state,
-        pooled_sentences,
-    )
-    from .loading import load
-    from .model import BiLM, BiLMState, LSTMState, ScalarMix, scalar_mix
-    from .splitting import split_sentences
-    from .tokenizers import tokenizer_named
+    from .export import export_function
+    from .functional import initial_state, layer_outputs, layer_outputs_with_state, pooled_sentences
+    from .model.bilm import BiLM, BiLMState
+    from .model.characters import encode_batch
+    from .model.config import ElmoConfig
+    from .model.lstm import LSTMState
+    from .model.scalar_mix import ScalarMix, scalar_mix
+    from .text.splitting import split_sentences
+    from .text.tokenizers import tokenizer_named
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "characters": ("encode_batch",),
-    "checkpoint": ("save",),
-    "config": ("ElmoConfig",),
+    "checkpoint": ("load", "save"),
     "embedder": ("Elmo",),
     "errors": (
         "DeviceMemoryWarning",
@@ -58,19 +52,22 @@ _HOMES = {
         "WhitespaceWarning",
         "WordsCutWarning",
     ),
-    "exporting": ("export_function",),
+    "export": ("export_function",),
     "functional": (
         "initial_state",
         "layer_outputs",
         "layer_outputs_with_state",
         "pooled_sentences",
     ),
-    "loading": ("load",),
-    "model": ("BiLM", "BiLMState", "LSTMState", "ScalarMix", "scalar_mix"),
-    "splitting": ("split_sentences",),
-    "tokenizers": ("tokenizer_named",),
+    "model.bilm": ("BiLM", "BiLMState"),
+    "model.characters": ("encode_batch",),
+    "model.config": ("ElmoConfig",),
+    "model.lstm": ("LSTMState",),
+    "model.scalar_mix": ("ScalarMix", "scalar_mix"),
+    "text.splitting": ("split_sentences",),
+    "text.tokenizers": ("tokenizer_named",),
 }
-_SUBPACKAGES = ("embedding", "exploring", "pretrained", "readers", "training")
+_SUBPACKAGES = ("corpus", "explore", "pretrained", "text", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -89,9 +86,9 @@ __all__ = [
     "UnusedOptionsWarning",
     "WhitespaceWarning",
     "WordsCutWarning",
-    "embedding",
+    "corpus",
     "encode_batch",
-    "exploring",
+    "explore",
     "export_function",
     "initial_state",
     "layer_outputs",
@@ -99,10 +96,10 @@ __all__ = [
     "load",
     "pooled_sentences",
     "pretrained",
-    "readers",
     "save",
     "scalar_mix",
     "split_sentences",
+    "text",
     "tokenizer_named",
     "training",
 ]

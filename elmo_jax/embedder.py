@@ -12,41 +12,42 @@ from typing import Any
 import jax
 import numpy as np
 
-from .config import ElmoConfig
-from .cut_words import CutWords
+from .checkpoint import load
 from .engine import Engine, Request
 from .errors import ElmoError
 from .forking import check_process
-from .loading import load
-from .model import check_precision
-from .parameters import Params, check_params, model_digest
-from .pooling import check_pooling
-from .selection import Layers, select_layers
-from .sentences import check_not_a_string, check_sentences, check_strings, checked, tokenize
-from .sharding import check_devices
-from .tokenizers import Tokenizer
+from .lanes.devices import check_devices
+from .model.config import DTYPES, ElmoConfig
+from .model.layers import Layers, check_pooling, select_layers
+from .model.parameters import Params, check_params, model_digest
+from .model.precision import check_precision
+from .text.cut_words import CutWords
+from .text.sentences import (
+    check_collection,
+    check_sentences,
+    check_strings,
+    checked_sentences,
+    tokenize,
+)
+from .text.tokenizers import Tokenizer
 
-DTYPES = ("float32", "float16")
+PathLike = str | os.PathLike[str]
 
-_Path = str | os.PathLike[str]
-
-_NOTHING = np.zeros(0)
+_PLACEHOLDER = np.zeros(0)
 
 
 class Elmo:
     """An ELMo, ready to use.
 
-    Deterministic and without memory: what it returns for a sentence depends on that sentence
-    alone, up to float32 rounding (a few 1e-6): which lanes a call has decides the last bits. The
-    same call gives the same bits, see ``forget_words``. It keeps the token vectors of words it has
-    seen, and takes sentences in any number and of any length through a few compiled shapes.
-    Threads may share it.
+    It has no state: the vectors of a sentence depend on that sentence alone, up to float32 rounding
+    (a few 1e-6), since the last bits depend on how many lanes a call fills. The same call gives the
+    same bits, see ``forget_words``. The token vectors of words are computed once and remembered.
+    Sentences of any number and length go through a few compiled shapes. Threads may share an Elmo.
 
-    It never changes, so ``copy.deepcopy`` gives itself. A pickle names the files and has them
-    read again where it is loaded; if they hold another model by then, the first use of the Elmo
-    raises ElmoError. The pickle of an Elmo ``from_params`` holds the parameters. It names
-    ``devices`` by platform and number; where these are not all there, the Elmo takes the usual
-    ones.
+    An Elmo never changes, so a copy is the object itself. A pickle names the model's files, which
+    are opened again where it is loaded; if they hold another model by then, the first use of the
+    Elmo raises ElmoError. The pickle of an Elmo ``from_params`` holds the parameters. ``devices``
+    are pickled by platform and number; if any of them is missing, the default devices are used.
 
     Args:
         source: a folder, a zip or a published model's name, see ``load``.
@@ -76,17 +77,17 @@ class Elmo:
 
     def __init__(
         self,
-        source: str | os.PathLike[str] | None = None,
+        source: PathLike | None = None,
         *,
-        options_file: str | os.PathLike[str] | None = None,
-        weight_file: str | os.PathLike[str] | None = None,
+        options_file: PathLike | None = None,
+        weight_file: PathLike | None = None,
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
         check_process()
         check_precision(precision)
         check_devices(devices)
-        files: dict[str, _Path | None]
+        files: dict[str, PathLike | None]
         files = {"source": source, "options_file": options_file, "weight_file": weight_file}
         config, params = load(**files)
         self._set_up(config, params, precision, devices, files)
@@ -100,7 +101,7 @@ class Elmo:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> Elmo:
-        """An Elmo of parameters that are in memory already.
+        """An Elmo with parameters that are in memory already.
 
         Raises:
             ElmoError: if ``params`` does not fit ``config``.
@@ -108,12 +109,8 @@ class Elmo:
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)
-        return cls._made(config, params, precision, devices, None)
-
-    @classmethod
-    def _made(cls, *parts: Any) -> Elmo:
         elmo = cls.__new__(cls)
-        elmo._set_up(*parts)
+        elmo._set_up(config, params, precision, devices, None)
         return elmo
 
     def _set_up(
@@ -122,7 +119,7 @@ class Elmo:
         params: Params,
         precision: str,
         devices: Sequence[jax.Device] | None,
-        files: dict[str, _Path | None] | None,
+        files: dict[str, PathLike | None] | None,
     ) -> None:
         check_process()
         self.config, self.precision = config, precision
@@ -131,37 +128,7 @@ class Elmo:
         self.params = jax.device_put(dict(params), devices[0] if devices else None)
         self._engine = Engine(config, self.params, precision, devices=devices)
 
-    def __getattr__(self, name: str) -> Any:
-        """Of a pickle that could not be opened here, say why as soon as it is used.
-
-        Raised while it is unpickled, the error would be lost in a ``multiprocessing.Pool``, which
-        then waits for ever.
-        """
-        failure = self.__dict__.get("_failure")
-        if failure is None or name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        raise ElmoError(failure)
-
-    def __copy__(self) -> Elmo:
-        """Itself: an Elmo never changes."""
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Elmo:
-        """Itself: an Elmo never changes."""
-        return self
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Of files, their place and a digest; of parameters in memory, the parameters."""
-        devices = self._devices and [(device.platform, device.id) for device in self._devices]
-        choices = self.precision, devices
-        if self._files is not None:
-            return _open_again, (type(self), self._files, self._digest, *choices)
-        params = jax.tree.map(np.asarray, self.params)
-        return _make_again, (type(self), self.config, params, *choices)
-
-    @functools.cached_property
-    def _digest(self) -> str:
-        return model_digest(self.config, self.params)
+    # Embedding
 
     def stream(
         self,
@@ -177,33 +144,32 @@ class Elmo:
         """Embed any number of sentences, one result after the other, in bounded memory.
 
         Args:
-            sentences: an iterable of lists of words; an empty string is no word. It is read as
-                results are taken.
+            sentences: lists of words, none of them empty; read as results are taken.
             layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
                 Layers above the highest that is needed are not computed.
-            pooling: None for a vector a token; "mean" or "max" for one a sentence.
+            pooling: None for one vector per token; "mean" or "max" for one per sentence.
             mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them.
             mix_gamma: for "mix", the scale.
             dtype: of the results: "float32" or "float16".
-            cut_words: counts the words that are longer than the model reads, for a caller who
-                warns of them in a way of his own; there is no warning then.
+            cut_words: counts the words that are longer than the model reads, for callers that
+                warn in their own way; there is no warning then.
 
         Yields:
-            In the order of the sentences, [T, D], or [L, T, D] for all layers; pooled [D] or
-            [L, D]. An empty sentence gives T = 0, and pooled zeros.
+            For each sentence, in order: [T, D], or [L, T, D] for all layers; pooled [D] or [L, D].
+            An empty sentence has T = 0, and pooled zeros.
 
         Raises:
-            ElmoError: at once for an unknown name; on its turn for a bad sentence.
+            ElmoError: at once for an unknown name; for a bad sentence when its turn comes.
 
         Warns:
-            WordsCutWarning: once, as soon as words come that are longer than the model reads.
+            WordsCutWarning: once, at the first words that are longer than the model reads.
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        check_not_a_string(sentences)
+        check_collection(sentences)
         if cut_words is not None:
-            return self._engine.run(checked(sentences), request, cut_words)
-        cut = self._count_of_cut_words()
-        return _warn_once(self._engine.run(checked(sentences), request, cut), cut)
+            return self._engine.run(checked_sentences(sentences), request, cut_words)
+        cut = self._cut_words()
+        return _warn_once(self._engine.run(checked_sentences(sentences), request, cut), cut)
 
     def embed(
         self,
@@ -214,20 +180,16 @@ class Elmo:
         mix_gamma: Any = 1.0,
         dtype: str = "float32",
     ) -> list[np.ndarray]:
-        """Embed sentences, a vector for each token.
+        """Embed sentences, with one vector per token.
 
-        Args:
-            sentences: lists of words, which are taken as they are; an empty string is no word.
-            layers: as in ``stream``.
-            mix_weights: as in ``stream``.
-            mix_gamma: as in ``stream``.
-            dtype: as in ``stream``.
+        ``sentences`` are lists of words, none of them empty; for the other arguments see
+        ``stream``.
 
         Returns:
-            For each sentence, in order: float32 [L, T, D], or [T, D] unless ``layers="all"``.
+            For each sentence, in order: [L, T, D], or [T, D] unless ``layers="all"``.
 
         Raises:
-            ElmoError: for an unknown name or a bad sentence; nothing has been computed then.
+            ElmoError: for an unknown name or a bad sentence, before anything is computed.
 
         Warns:
             WordsCutWarning: if words are longer than the model reads.
@@ -237,9 +199,9 @@ class Elmo:
             [(3, 1024), (0, 1024)]
         """
         request = self._request(layers, None, mix_weights, mix_gamma, dtype)
-        listed = _listed(sentences)
-        results: list[np.ndarray] = [_NOTHING] * len(listed)
-        self._run_all(listed, request, results)
+        listed = _checked_list(sentences)
+        results: list[np.ndarray] = [_PLACEHOLDER] * len(listed)
+        self._fill(results, listed, request)
         return results
 
     def embed_sentences(
@@ -253,23 +215,18 @@ class Elmo:
         mix_gamma: Any = 1.0,
         dtype: str = "float32",
     ) -> np.ndarray:
-        """One vector a sentence, pooled over its tokens.
+        """Embed texts, with one vector per text, pooled over its tokens.
 
-        Args:
-            texts: strings, which are split, and lists of words, which are taken as they are.
-            layers: as in ``stream``.
-            pooling: "mean" or "max".
-            tokenizer: string to words, or a name ("words", "nltk", "spacy", see
-                ``tokenizer_named``); splits on whitespace if None.
-            mix_weights: as in ``stream``.
-            mix_gamma: as in ``stream``.
-            dtype: as in ``stream``.
+        ``texts`` are strings, which ``tokenizer`` splits into words, or lists of words. The
+        tokenizer is a function, a name ("words", "nltk", "spacy", see ``tokenizer_named``), or
+        None to split at whitespace. ``pooling`` is "mean" or "max"; for the other arguments see
+        ``stream``.
 
         Returns:
-            float32 [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty sentence.
+            [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty text.
 
         Raises:
-            ElmoError: for an unknown name or a bad text; nothing has been computed then.
+            ElmoError: for an unknown name or a bad text, before anything is computed.
 
         Warns:
             WordsCutWarning: if words are longer than the model reads.
@@ -280,17 +237,17 @@ class Elmo:
         """
         check_pooling(pooling)
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        listed = _listed(tokenize(texts, tokenizer))
+        listed = _checked_list(tokenize(texts, tokenizer))
         results = np.empty((len(listed), *request.shape(self.config, 0)), dtype)
-        self._run_all(listed, request, results)
+        self._fill(results, listed, request)
         return results
 
     def get_word_embeddings(self, items: Sequence[str]) -> np.ndarray | list[np.ndarray]:
-        """Vectors of the words of one sentence, or of several sentences given as strings.
+        """Vectors for the words of one sentence, or for several sentences as strings.
 
         Args:
-            items: strings. Without whitespace in any, they are the words of one sentence; else
-                each is a sentence of its own, which is split on whitespace.
+            items: strings. If none has whitespace, they are the words of one sentence; otherwise
+                each is a sentence, which is split at whitespace.
 
         Returns:
             For words float32 [T, L, D], so that ``[i][1]`` is word i in the first biLM layer;
@@ -311,26 +268,13 @@ class Elmo:
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
 
     def forget_words(self) -> None:
-        """Drop the token vectors of the words seen so far.
+        """Drop the remembered token vectors.
 
-        What is computed next is then the same to the last bit, whatever was computed before:
-        words that are new together are spelled together, and the size of such a batch may decide
-        on a last bit. Streams that are under way keep their words.
+        The next results are then the same to the last bit, whatever was computed before: new
+        words are spelled out in batches, and the size of a batch may change a last bit. Streams
+        in progress keep their words.
         """
         self._engine.forget_words()
-
-    def _run_all(
-        self,
-        sentences: Sequence[Sequence[str]],
-        request: Request,
-        results: MutableSequence | np.ndarray,
-    ) -> None:
-        cut = self._count_of_cut_words()
-        self._engine.run_all(sentences, request, results, cut)
-        cut.warn()
-
-    def _count_of_cut_words(self) -> CutWords:
-        return CutWords(self.config.max_characters_per_token)
 
     def _request(
         self, layers: Layers, pooling: str | None, mix_weights: Any, mix_gamma: Any, dtype: str
@@ -339,12 +283,106 @@ class Elmo:
             check_pooling(pooling)
         if dtype not in DTYPES:
             raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
-        selection, shares = select_layers(layers, self.config, mix_weights, mix_gamma)
-        return Request(selection, shares, pooling, dtype)
+        selection, layer_weights = select_layers(layers, self.config, mix_weights, mix_gamma)
+        return Request(selection, layer_weights, pooling, dtype)
+
+    def _fill(
+        self,
+        results: MutableSequence | np.ndarray,
+        sentences: Sequence[Sequence[str]],
+        request: Request,
+    ) -> None:
+        cut = self._cut_words()
+        self._engine.run_all(sentences, request, results, cut)
+        cut.warn()
+
+    def _cut_words(self) -> CutWords:
+        return CutWords(self.config.max_characters_per_token)
+
+    # Copies and pickles
+
+    def __copy__(self) -> Elmo:
+        """Itself: an Elmo never changes."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Elmo:
+        """Itself: an Elmo never changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The files and a digest of the model, or its parameters if they came from memory."""
+        if self._files is None:
+            model: Any = self.config, jax.tree.map(np.asarray, self.params)
+        else:
+            model = self._digest
+        devices = self._devices and [(device.platform, device.id) for device in self._devices]
+        return _unpickle, (type(self), self._files, model, self.precision, devices)
+
+    @functools.cached_property
+    def _digest(self) -> str:
+        return model_digest(self.config, self.params)
+
+    def __getattr__(self, name: str) -> Any:
+        """If this Elmo could not be unpickled, raise the reason at its first use.
+
+        Raised while unpickling, it would be lost in a ``multiprocessing.Pool``, which waits for
+        ever then.
+        """
+        failure = self.__dict__.get("_failure")
+        if failure is None or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise ElmoError(failure)
+
+
+def _unpickle(
+    kind: type[Elmo],
+    files: dict[str, PathLike | None] | None,
+    model: Any,
+    precision: str,
+    devices: list[tuple[str, int]] | None,
+) -> Elmo:
+    elmo = kind.__new__(kind)
+    try:
+        check_process()
+        config, params = model if files is None else _load_unchanged(files, model)
+        elmo._set_up(config, params, precision, _devices_here(devices), files)
+    except ElmoError as error:
+        elmo = kind.__new__(kind)  # without what was set up before the error
+        elmo._failure = str(error)
+    return elmo
+
+
+def _load_unchanged(files: dict[str, PathLike | None], digest: str) -> tuple[ElmoConfig, Params]:
+    config, params = load(**files)
+    if model_digest(config, params) != digest:
+        names = " and ".join(str(path) for path in files.values() if path is not None)
+        raise ElmoError(
+            f"The model {names or 'mini'} has changed since this Elmo was pickled. Open it again "
+            "and pickle that; or pickle an Elmo.from_params(config, params), which takes its "
+            "parameters along."
+        )
+    return config, params
+
+
+def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | None:
+    """The devices with these platforms and numbers; None, for the default, if any is missing."""
+    if names is None:
+        return None
+    try:
+        local = {device.id: device for device in jax.local_devices(backend=names[0][0])}
+    except RuntimeError:  # no such platform
+        return None
+    numbers = [number for _, number in names]
+    return [local[number] for number in numbers] if {*numbers} <= local.keys() else None
+
+
+def _absolute(path: PathLike | None) -> PathLike | None:
+    """A path that is the same from any working folder; a model's name stays as it is."""
+    return Path(path).absolute() if path is not None and Path(path).exists() else path
 
 
 def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Iterator[np.ndarray]:
-    """The results; warns when the first words that are cut have been read."""
+    """The results, with a warning at the first words that are cut."""
     with contextlib.closing(results):  # so that an interrupt while it closes is not lost
         for result in results:
             if cut.n_cut:
@@ -355,71 +393,8 @@ def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Ite
         yield from results
 
 
-def _absolute(path: _Path | None) -> _Path | None:
-    """The same from any working folder; a model's name stays as it is."""
-    return Path(path).absolute() if path is not None and Path(path).exists() else path
-
-
-def _open_again(
-    kind: type[Elmo],
-    files: dict[str, _Path | None],
-    digest: str,
-    precision: str,
-    devices: list[tuple[str, int]] | None,
-) -> Elmo:
-    """From the pickle of an Elmo that was opened from files."""
-    try:
-        check_process()
-        config, params = load(**files)
-        if model_digest(config, params) != digest:
-            names = " and ".join(str(path) for path in files.values() if path is not None)
-            raise ElmoError(
-                f"The model {names or 'mini'} is another one than when this Elmo was pickled. Open "
-                "it anew and pickle that; or pickle an Elmo.from_params(config, params), which "
-                "takes its parameters along."
-            )
-        return kind._made(config, params, precision, _devices_here(devices), files)
-    except ElmoError as error:
-        return _unusable(kind, error)
-
-
-def _make_again(
-    kind: type[Elmo],
-    config: ElmoConfig,
-    params: Params,
-    precision: str,
-    devices: list[tuple[str, int]] | None,
-) -> Elmo:
-    """From the pickle of an Elmo of parameters in memory."""
-    try:
-        check_process()
-        return kind._made(config, params, precision, _devices_here(devices), None)
-    except ElmoError as error:
-        return _unusable(kind, error)
-
-
-def _unusable(kind: type[Elmo], error: ElmoError) -> Elmo:
-    """An Elmo that raises the error when it is used."""
-    elmo = kind.__new__(kind)
-    elmo._failure = str(error)
-    return elmo
-
-
-def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | None:
-    """The devices of that platform and number; None, for the usual ones, unless all are here."""
-    if names is None:
-        return None
-    check_process()
-    try:
-        local = {device.id: device for device in jax.local_devices(backend=names[0][0])}
-    except RuntimeError:  # no such platform
-        return None
-    numbers = [number for _, number in names]
-    return [local[number] for number in numbers] if {*numbers} <= local.keys() else None
-
-
-def _listed(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
-    check_not_a_string(sentences)
+def _checked_list(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
+    check_collection(sentences)
     listed = list(sentences)
     check_sentences(listed)
     return listed

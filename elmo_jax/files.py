@@ -1,25 +1,32 @@
-"""Outputs that are never half there: written under a temporary name, then renamed."""
+"""Writing files that are never half there, and what goes into them and into messages about them.
+
+A file or folder is written under a temporary name, then renamed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import os
 import shutil
+import sys
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from .errors import ElmoError
 
 
 @contextlib.contextmanager
 def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a temporary path beside ``target``, and rename it to ``target`` on success.
+    """A temporary path beside ``target``, which is renamed to ``target`` on success.
 
     On an error the temporary file is removed and ``target`` stays as it was.
 
     Raises:
-        ElmoError: if ``target`` exists and ``overwrite`` is False, or its folder is no folder.
+        ElmoError: if ``target`` exists and ``overwrite`` is False, or its folder does not exist.
     """
     refuse_existing(target, overwrite)
     if not target.parent.is_dir():
@@ -39,29 +46,29 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def atomic_folder(
     target: Path, *, overwrite: bool = False, replaced: Collection[str] = ()
 ) -> Iterator[Path]:
-    """Give a temporary folder beside ``target``; on success it takes the place of ``target``.
+    """A temporary folder beside ``target``, which replaces ``target`` on success.
 
-    ``target`` is always the whole old folder or the whole new one. Only between two renames is
-    there neither: a process that is killed just then leaves the old one beside it, where
-    ``standing_folder`` finds it.
+    ``target`` is always the whole old folder or the whole new one, except between two renames: a
+    process that is killed just then leaves the old folder beside it, where ``standing_folder``
+    finds it.
 
     Args:
         target: the folder.
         overwrite: replace a folder that has files.
-        replaced: files of the old folder that go with it. The new one takes over all others that
-            it has not itself.
+        replaced: files of the old folder that are dropped. The new folder takes over all others,
+            unless it has a file of that name itself.
 
     Raises:
         ElmoError: if ``target`` is a file, a folder with files and ``overwrite`` is False, or the
             working directory, which cannot be replaced.
     """
-    place = Path(os.path.realpath(target))  # a link stays, and its folder is replaced
+    folder = Path(os.path.realpath(target))  # if target is a link, replace what it leads to
     try:
-        _restore(place)
+        _restore(folder)
         _refuse_folder(target, overwrite)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        # Not mkdtemp, which lets the owner alone read the folder.
-        temporary = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.tmp")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Not mkdtemp: only the owner could read its folder.
+        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
         temporary.mkdir()
     except OSError as error:
         raise ElmoError(f"Cannot write the folder {target}: {error}") from error
@@ -70,9 +77,9 @@ def atomic_folder(
         _refuse_folder(target, overwrite)
         for path in temporary.iterdir():
             sync(path)
-        if place.is_dir():
-            _take_over(place, temporary, replaced)
-        _swap(temporary, place)
+        if folder.is_dir():
+            _take_over(folder, temporary, replaced)
+        _swap(temporary, folder)
     except OSError as error:
         raise ElmoError(f"Cannot write the folder {target}: {error}") from error
     finally:
@@ -80,25 +87,22 @@ def atomic_folder(
 
 
 def standing_folder(target: Path) -> Path:
-    """Where the folder is: beside its place, if a process was killed while it replaced it.
-
-    Of a link, the place is where it leads to.
-    """
+    """The folder itself, or the old one if a process was killed while it replaced it."""
     old = _old(Path(os.path.realpath(target)) if target.is_symlink() else target)
     return old if old.is_dir() and not target.exists() else target
 
 
-def _old(target: Path) -> Path:
-    """Where a folder stands while another takes its place."""
-    return target.parent / f".{target.name}.old"
+def _old(folder: Path) -> Path:
+    """Where the old folder is while the new one takes its place."""
+    return folder.parent / f".{folder.name}.old"
 
 
-def _restore(place: Path) -> None:
-    """End what a killed process has left of a replacement."""
-    if standing_folder(place) != place:
-        _old(place).rename(place)
-    elif _old(place).exists():
-        shutil.rmtree(_old(place))
+def _restore(folder: Path) -> None:
+    """Clean up after a process that was killed while it replaced the folder."""
+    if standing_folder(folder) != folder:
+        _old(folder).rename(folder)
+    elif _old(folder).exists():
+        shutil.rmtree(_old(folder))
 
 
 def _refuse_folder(target: Path, overwrite: bool) -> None:
@@ -111,12 +115,12 @@ def _refuse_folder(target: Path, overwrite: bool) -> None:
     if target.samefile(Path.cwd()):
         raise ElmoError(
             f"Cannot write the folder {target}: it is the working directory, which cannot be "
-            "replaced. Name a folder in it, or work from another one."
+            "replaced. Name a folder in it, or change to another directory."
         )
 
 
 def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
-    """Let the new folder have the other files of the old one, too."""
+    """Give the new folder the other files of the old one, too."""
     for path in old.iterdir():
         copy = new / path.name
         if path.name in replaced or copy.exists():
@@ -128,25 +132,25 @@ def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
 
 
 def _link(path: str | Path, copy: str | Path) -> None:
-    """A second name for a file; a copy, where the file system has no such names."""
+    """A hard link to a file, or a copy if the file system has no hard links."""
     try:
         os.link(path, copy, follow_symlinks=False)
     except (OSError, NotImplementedError):
         shutil.copy2(path, copy, follow_symlinks=False)
 
 
-def _swap(new: Path, place: Path) -> None:
-    if place.exists():
-        shutil.copymode(place, new)
-        place.rename(_old(place))
+def _swap(new: Path, folder: Path) -> None:
+    if folder.exists():
+        shutil.copymode(folder, new)
+        folder.rename(_old(folder))
     try:
-        new.rename(place)
+        new.rename(folder)
     finally:
-        _restore(place)
+        _restore(folder)
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Raise ElmoError if ``target`` exists and is not to be overwritten."""
+    """Raise ElmoError if ``target`` exists and ``overwrite`` is False."""
     if target.exists() and not overwrite:
         raise ElmoError(
             f"{target} exists already. Choose another name, or replace it: overwrite=True, "
@@ -155,7 +159,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 
 def refuse_input(target: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise ElmoError if ``target`` is one of the inputs, under this or another name."""
+    """Raise ElmoError if ``target`` is one of the inputs, under whatever name."""
     if not target.exists():
         return
     for path in map(Path, inputs):
@@ -181,10 +185,10 @@ def check_space(target: Path, needed: int) -> None:
 
 @contextlib.contextmanager
 def whole_file(target: Path) -> Iterator[Path]:
-    """Give ``target.tmp``, and rename it to ``target`` once its contents are on the disk.
+    """A path ``target.tmp``, which is renamed to ``target`` once its contents are on the disk.
 
-    Unlike ``atomic_file`` it outlives a power cut, and what a killed process leaves behind is
-    overwritten by the next one. It is for folders in which no other process works.
+    Unlike ``atomic_file`` it survives a power cut, and the next process overwrites what a killed
+    one left. It is for folders in which no other process works.
     """
     temporary = target.with_name(f"{target.name}.tmp")
     try:
@@ -197,9 +201,9 @@ def whole_file(target: Path) -> Iterator[Path]:
 
 
 def sync(path: Path) -> None:
-    """Have a file, or the names in a folder, written to the disk now."""
+    """Write a file, or the names in a folder, to the disk now."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows does not open folders
+        return  # Windows cannot open folders
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -207,9 +211,56 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file, until it is closed or the process ends, without waiting.
+
+    Args:
+        descriptor: of the file.
+        shared: other processes may hold the lock too, if they share it (not on Windows).
+
+    Returns:
+        False if another process holds the lock. Where a file system has no locks, True.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX and Windows: another process holds it
+        return False
+    except OSError:  # some network file systems have no locks
+        return True
+    return True
+
+
 def shown_size(n_bytes: int) -> str:
-    """A size for a person: "1.23 GB"."""
+    """A size as a person reads it: "1.23 GB"."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB")):
         if n_bytes >= factor:
             return f"{n_bytes / factor:.2f} {unit}"
     return f"{n_bytes / 1e3:.1f} kB"
+
+
+def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
+    """``json.dumps``, with null for the numbers that JSON lacks: infinities and NaN.
+
+    Example:
+        >>> to_json({"perplexity": float("inf"), "tokens": 3})
+        '{"perplexity": null, "tokens": 3}'
+    """
+    finite = _finite(value)
+    return json.dumps(finite, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value

@@ -1,4 +1,4 @@
-"""JAX does not survive a fork: its threads stay in the parent, so the child would wait for ever."""
+"""JAX does not survive a fork: its threads stay in the parent, so a child would wait for ever."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 
 from .errors import ElmoError
 
-_process_of_jax: int | None = None  # where this library, or JAX before a fork, was first in use
+_process_of_jax: int | None = None  # the process that first used JAX
 
 
 def check_process() -> None:
-    """To be called before JAX is used.
+    """Call this before JAX is used.
 
     Raises:
         ElmoError: if this process was forked from one in which JAX was in use.
@@ -23,17 +23,17 @@ def check_process() -> None:
         raise ElmoError(
             f"This process ({os.getpid()}) was forked from one in which JAX was in use "
             f"({_process_of_jax}). JAX's threads stay behind in a fork, so the call would never "
-            'end. Start the workers by "spawn" or "forkserver" instead: '
+            'end. Start the workers with "spawn" or "forkserver" instead: '
             'multiprocessing.get_context("spawn"), DataLoader(multiprocessing_context="spawn"), '
-            'joblib\'s backend "loky". Or open the model in the workers alone, and use JAX '
-            "nowhere before they start."
+            'joblib\'s backend "loky". Or open the model only in the workers, and do not use '
+            "JAX before they start."
         )
 
 
 def _before_fork() -> None:
-    """Note a use of JAX that was not through this library."""
+    """Remember this process if JAX is in use in it, be it through this library or not."""
     global _process_of_jax
-    bridge = sys.modules.get("jax._src.xla_bridge")  # nothing public says so
+    bridge = sys.modules.get("jax._src.xla_bridge")  # JAX has no public function for this
     in_use = getattr(bridge, "backends_are_initialized", None)
     if _process_of_jax is None and in_use is not None and in_use():
         _process_of_jax = os.getpid()

@@ -12,14 +12,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .arguments import check_batch, check_state
-from .config import ElmoConfig
 from .forking import check_process
-from .model import BiLM, BiLMState, zero_state
-from .parameters import Params
-from .pooling import check_pooling, pool
-from .selection import Layers, LayerSelection, select_layers
-from .sharding import over_rows
+from .lanes.devices import over_rows
+from .model.arguments import check_batch, check_state
+from .model.bilm import BiLM, BiLMState, zero_state
+from .model.config import ElmoConfig
+from .model.layers import Layers, LayerSelection, check_pooling, pool, select_layers
+from .model.parameters import Params
 
 
 def layer_outputs(

@@ -1,4 +1,4 @@
-"""EmbedBatch: a model in every worker of Ray Data's ``map_batches`` (extra ``ray``).
+"""EmbedBatch: a model in each worker of Ray Data's ``map_batches`` (extra ``ray``).
 
 Example:
     >>> import ray
@@ -6,8 +6,8 @@ Example:
     >>> vectors = texts.map_batches(EmbedBatch, concurrency=2, batch_size=1000)
     >>> vectors.write_parquet("vectors")                       # with a column "vector" beside it
 
-On GPUs add ``num_gpus=1``, and every worker has one to itself. Ray itself is not imported here:
-the class is a plain one, and runs without it.
+With ``num_gpus=1`` each worker has a GPU to itself. The class does not import Ray, and works
+without it.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ import numpy as np
 
 from .embedder import Elmo
 from .errors import ElmoError
-from .selection import Layers
-from .sentences import tokenize
-from .tokenizers import Tokenizer
+from .model.layers import Layers
+from .text.sentences import tokenize
+from .text.tokenizers import Tokenizer
 
 
 class EmbedBatch:
-    """Batches of texts to batches with a column of vectors; one model an object.
+    """Adds a column of vectors to batches of texts.
 
-    Ray makes one object a worker, and passes ``fn_constructor_kwargs`` to it.
+    Ray makes one object per worker, each with its own model, and passes ``fn_constructor_kwargs``
+    to it.
 
     Args:
         source: a folder, a zip or a published model's name, see ``elmo_jax.load``; None for
-            mini. Every worker has to reach it.
-        column: the texts: strings, which are split into words, or lists of words.
+            mini. Every worker must be able to open it.
+        column: the column with the texts: strings, which are split into words, or lists of words.
         output: the column to add.
         layers: "average", "top", a layer's number (0 is the token layer), or "all".
-        pooling: "mean" or "max" over a sentence's tokens; None for a vector a token.
-        tokenizer: string to words, or a name, see ``elmo_jax.tokenizer_named``; splits on
-            whitespace if None.
+        pooling: "mean" or "max" over a text's tokens; None for one vector per token.
+        tokenizer: a function from a string to words, or a name, see ``elmo_jax.tokenizer_named``;
+            None splits at whitespace.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         dtype: of the vectors: "float32" or "float16".
 
@@ -70,14 +71,14 @@ class EmbedBatch:
         """The batch with its vectors.
 
         Args:
-            batch: columns of one length B, as ``batch_format="numpy"`` gives them.
+            batch: columns of B entries each, as with ``batch_format="numpy"``.
 
         Returns:
             The same columns and ``output``: pooled [B, D], or [B, L, D] for ``layers="all"``;
             else an array of B objects, each [T, D], or [L, T, D].
 
         Raises:
-            ElmoError: if the column is not there, the new one is there already, or a text is bad.
+            ElmoError: if the column is missing, the new one exists already, or a text is bad.
         """
         if self._column not in batch:
             raise ElmoError(
@@ -97,7 +98,7 @@ class EmbedBatch:
             )
         sentences = list(tokenize(texts, self._tokenizer))
         vectors = np.empty(len(sentences), object)
-        # One by one: NumPy would take arrays of one shape for a larger array.
-        for index, found in enumerate(self._elmo.embed(sentences, self._layers, dtype=self._dtype)):
-            vectors[index] = found
+        embedded = self._elmo.embed(sentences, self._layers, dtype=self._dtype)
+        for index, vectors_TD in enumerate(embedded):  # NumPy would stack arrays of one shape
+            vectors[index] = vectors_TD
         return vectors

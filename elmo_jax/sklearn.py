@@ -21,11 +21,11 @@ import numpy as np
 from .embedder import Elmo
 from .errors import ElmoError
 from .forking import check_process
-from .selection import Layers
-from .sentences import check_not_a_string
-from .tokenizers import Tokenizer
+from .model.layers import Layers
+from .text.sentences import check_collection
+from .text.tokenizers import Tokenizer
 
-try:  # absolute: scikit-learn, not this module
+try:  # scikit-learn, not this module: imports are absolute
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 except ImportError:
     raise ElmoError(
@@ -37,19 +37,19 @@ _opening = threading.Lock()
 
 
 class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Texts to one vector each, by an ELMo that stays as it is.
+    """Turns each text into one vector, with an ELMo that is not trained further.
 
-    There is nothing to fit: ``fit`` looks at the parameters only. A transformer is its parameters:
-    it is cloned and pickled without the model, which is opened by ``source`` when it is needed,
-    and shared by all transformers of a process that name the same.
+    There is nothing to fit: ``fit`` only checks the parameters. A transformer is cloned and pickled
+    without the model, which is opened from ``source`` when it is needed. All transformers in a
+    process with the same source share one model.
 
     Args:
         source: a folder, a zip or a published model's name, see ``elmo_jax.load``; None for mini.
         layers: "average", "top", a layer's number (0 is the token layer), or "all", which puts
             the layers side by side.
-        pooling: "mean" or "max", over a sentence's tokens.
-        tokenizer: string to words, or a name, see ``elmo_jax.tokenizer_named``; splits on
-            whitespace if None. To be pickled, a function has to be one that can be imported.
+        pooling: "mean" or "max", over a text's tokens.
+        tokenizer: a function from a string to words, or a name, see ``elmo_jax.tokenizer_named``;
+            None splits at whitespace. A function must be importable to be pickled.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         dtype: of the features: "float32" or "float16".
 
@@ -76,14 +76,10 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.dtype = dtype
 
     def fit(self, X: Iterable[str | Sequence[str]], y: Any = None) -> ElmoTransformer:
-        """Check the parameters, and open the model.
-
-        Args:
-            X: as in ``transform``; only its kind is looked at.
-            y: not looked at.
+        """Check the parameters, and open the model. ``y`` is ignored.
 
         Raises:
-            ElmoError: for parameters that no model fits, or an ``X`` that is not a list of texts.
+            ElmoError: for parameters that do not work, or an ``X`` that is not a list of texts.
         """
         _check_texts(X)
         self._embed([])
@@ -93,12 +89,12 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The features of texts.
 
         Args:
-            X: n strings, which are split into words, and lists of words, which are taken as they
-                are; a list, a NumPy array or a column of a table.
+            X: B texts, as a list, a NumPy array or a column of a table: strings, which are split
+                into words, or lists of words.
 
         Returns:
-            float32 [n, D], or [n, L · D] for ``layers="all"``, the token layer first; zeros for
-            a text without words.
+            [B, D], or [B, L · D] for ``layers="all"``, the token layer first; zeros for a text
+            without words.
 
         Raises:
             ElmoError: for a bad text or parameter.
@@ -108,11 +104,11 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     @property
     def _n_features_out(self) -> int:
-        """How many features a text has; ClassNamePrefixFeaturesOutMixin names them."""
+        """How many features a text has, for ClassNamePrefixFeaturesOutMixin."""
         return self._embed([]).shape[1]
 
     def _embed(self, texts: Iterable[str | Sequence[str]]) -> np.ndarray:
-        check_process()  # before the lock, which a thread of the parent may hold
+        check_process()  # before the lock: a thread of the parent process may hold it
         elmo = _open(self.source, self.precision)
         vectors = elmo.embed_sentences(
             texts, self.layers, self.pooling, tokenizer=self.tokenizer, dtype=self.dtype
@@ -130,12 +126,12 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _more_tags(self) -> dict[str, Any]:  # the same before scikit-learn 1.6
+    def _more_tags(self) -> dict[str, Any]:  # the same tags, for scikit-learn before 1.6
         return {"X_types": ["string"], "requires_fit": False, "preserves_dtype": []}
 
 
 def _check_texts(texts: Any) -> None:
-    """Refuse what is no column of texts, above all a table."""
+    """Refuse what is not a column of texts, above all a table."""
     if hasattr(texts, "columns"):
         raise ElmoError(
             f"Expected texts, got a table with the columns {', '.join(map(str, texts.columns))}. "
@@ -146,20 +142,20 @@ def _check_texts(texts: Any) -> None:
             f"Expected texts, got an array of shape {texts.shape}. Pass one column of it: X[:, 0]; "
             "to a ColumnTransformer give the column's name as 'text', not as ['text']."
         )
-    check_not_a_string(texts)
+    check_collection(texts)
 
 
 def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:
-    """The model of that name, opened once; anew when its files have changed."""
+    """The model, opened once, and again when its files have changed."""
     path = None if source is None else Path(source).absolute()
-    if path is None or not path.exists():  # bundled, or known by name
+    if path is None or not path.exists():  # the bundled model, or a name
         return _opened(source, precision, ())
     files = [path] if path.is_file() else sorted(path.iterdir())
     return _opened(path, precision, tuple(_state(file) for file in files))
 
 
 def _opened(source: Any, precision: str, state: tuple[Any, ...]) -> Elmo:
-    with _opening:  # threads that ask at once would open it several times
+    with _opening:  # otherwise several threads might open it at once
         return _cached(source, precision, state)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from elmo_jax import ElmoError
-from elmo_jax.parameters import flatten
+from elmo_jax.model.parameters import flatten
 
 
 def read_datasets(path):

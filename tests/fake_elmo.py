@@ -1,17 +1,17 @@
-"""An Elmo that only pretends: its numbers come from the spelling, at once, without compiling."""
+"""A fake Elmo: its vectors come from the spelling of words, at once, without compiling."""
 
 import zlib
 
 import numpy as np
 
 from elmo_jax import ElmoConfig
-from elmo_jax.readers import Record
+from elmo_jax.text.readers import Record
 
 
 class FakeElmo:
-    """Has what `embed_corpus` needs of an Elmo.
+    """What `embed_corpus` needs of an Elmo.
 
-    `warmth` is what real word vectors may depend on in their last bits: what was spelled before.
+    `warmth` counts earlier sentences: in a real model, the last bits may depend on them.
     """
 
     def __init__(self):

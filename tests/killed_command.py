@@ -1,9 +1,9 @@
-"""A program that kills `elmo-jax embed` at random points until it was killed often enough.
+"""A program that kills `elmo-jax embed` at random times, as often as it is told.
 
-Each time the command is a process of its own, a fork of this one, which has imported the library
-and nothing more. It is killed (SIGKILL) from outside, some time after it said what it is about to
-do, and started again. Whenever the output is there, its bytes are those of an unbroken run. Prints
-how many kills found finished parts, and how often the output was reached.
+Each command is a process of its own, a fork of this one, which has only imported the library. It is
+killed (SIGKILL) from outside, some time after it has printed its first note, and started again.
+Whenever the output exists, it has the bytes of an uninterrupted run. Prints how many kills left
+finished parts, and how often the output was completed.
 
     python killed_command.py KILLS SEED ARGUMENT ... OUT
 """
@@ -19,7 +19,7 @@ from elmo_jax.cli import main
 
 
 def started(arguments, out):
-    """The command as a process, from the moment on that it has said what it will do."""
+    """The command as a process that has just printed its first note."""
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -33,21 +33,21 @@ def started(arguments, out):
 
 
 def ended(child, reading):
-    """The exit status, negative for a signal."""
+    """The exit status of a process, negative for a signal."""
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    os.close(reading)  # not before it has ended: it may have more to say
+    os.close(reading)  # not earlier: it may print more
     return status
 
 
 def whole(arguments, out):
-    """Seconds of an unbroken run, from its first note on."""
+    """Seconds of an uninterrupted run, from its first note on."""
     child, began = started(arguments, out), time.monotonic()
     assert ended(*child) == 0
     return time.monotonic() - began
 
 
 def kill_often(n_kills, seed, arguments, out):
-    """See above."""
+    """Kill and restart the command ``n_kills`` times; see the top of this file."""
     first = out.with_name("first.h5")
     whole(arguments, first)  # which also fills the compilation cache
     seconds, chance = whole(arguments, out), random.Random(seed)

@@ -1,9 +1,9 @@
-"""A program that kills itself at every step of a job's way to the disk, and goes on each time.
+"""A program that kills itself before every file operation of a job, and resumes each time.
 
 For each n from 0 on, a child process (a fork) embeds with the fake Elmo and kills itself with
-SIGKILL at its n-th step: when it is about to open, rename, make or remove a file, or has the next
-result. Then another embeds on, and the output is compared with that of an unbroken run. Prints how
-many steps there are.
+SIGKILL at its n-th step: before it opens, renames, makes or removes a file, or yields a result.
+Then another child resumes, and the output is compared with that of an uninterrupted run. Prints the
+number of steps.
 
     python killed_job.py SUFFIX FOLDER [EVERY]
 """
@@ -19,8 +19,8 @@ import jax
 import pyarrow.parquet  # noqa: F401 - once here, not in every child
 from fake_elmo import FakeElmo, sentences
 
-from elmo_jax.embedding import embed_corpus
-from elmo_jax.embedding.parts_folder import PartsFolder
+from elmo_jax.corpus import embed_corpus
+from elmo_jax.corpus.parts import PartsFolder
 
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "result"}
 RECORDS = list(sentences(12))
@@ -28,7 +28,7 @@ jax.default_backend = lambda: "cpu"  # its threads would not survive a fork
 
 
 class Audited(FakeElmo):
-    """Tells of every result."""
+    """Raises an audit event for every result."""
 
     def __init__(self, out):
         super().__init__()
@@ -46,7 +46,7 @@ def embed(out):
 
 
 def kill_at(step, folder):
-    """SIGKILL before the step-th event that is about this folder."""
+    """SIGKILL before the event number ``step`` that concerns this folder."""
     steps = itertools.count()
 
     def hook(event, arguments):
@@ -57,7 +57,7 @@ def kill_at(step, folder):
 
 
 def in_child(work):
-    """Do it in a fork; gives its exit status, negative for a signal."""
+    """Do work in a fork; returns its exit status, negative for a signal."""
     child = os.fork()
     if not child:
         work()
@@ -77,13 +77,13 @@ def main(suffix, folder, every=1):
             print(step)
             return
         assert status == -signal.SIGKILL, status
-        if out.exists():  # whenever it is there, it is whole
+        if out.exists():  # then it is whole
             assert out.read_bytes() == whole.read_bytes(), step
         if not out.exists() or PartsFolder.beside(out).has_finished(out):
             assert in_child(lambda: embed(out)) == 0, step  # noqa: B023
         assert out.read_bytes() == whole.read_bytes(), step
         left = {path.name for path in place.iterdir()} - {out.name}
-        # Killed between its last two steps, a process leaves an empty folder or a lock.
+        # A process killed between its last two steps leaves an empty folder or a lock.
         assert not any(path.name != "lock" for name in left for path in (place / name).iterdir())
         shutil.rmtree(place)
 

@@ -9,7 +9,7 @@ import numpy as np
 import oracle
 
 from elmo_jax import ElmoConfig
-from elmo_jax.parameters import datasets, unflatten
+from elmo_jax.model.parameters import datasets, unflatten
 
 ABSENT = "absent"  # leave the key out of options.json, where None writes null
 

@@ -13,7 +13,7 @@ from benchmarks.scaling import within
 from benchmarks.tables import markdown, number, spread
 from benchmarks.work import input_work, needed_work, step_work, weight_bytes, word_work
 from elmo_jax import Elmo, ElmoConfig, ElmoError
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from elmo_jax import ElmoConfig, ElmoError, characters, encode_batch
-from elmo_jax.characters import boundary_ids, encode_words, spelled_lengths
+from elmo_jax import ElmoConfig, ElmoError, encode_batch
+from elmo_jax.model import characters
+from elmo_jax.model.characters import boundary_ids, encode_words, spelled_lengths
 
 CONFIG = ElmoConfig.preset("tiny")
 WIDTH = CONFIG.max_characters_per_token
@@ -107,7 +108,7 @@ def test_sentences_may_be_a_generator_or_arrays():
     ],
     ids=repr,
 )
-def test_what_is_no_list_of_lists_of_words_is_an_error(sentences, start):
+def test_what_is_not_a_list_of_lists_of_words_is_an_error(sentences, start):
     with pytest.raises(ElmoError) as error:
         encode_batch(sentences, CONFIG)
     assert str(error.value).startswith(start)

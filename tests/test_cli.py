@@ -1,6 +1,8 @@
 """The command line, run as a user runs it: in a process, or as main(argv)."""
 
+import argparse
 import gzip
+import importlib
 import io
 import json
 import os
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.cli import _COMMANDS, compiled, main
+from elmo_jax.cli import COMMANDS, frame, main
+from elmo_jax.cli.flags import FLAGS
 
 TEXT = "The bank of the river .\n\n  She runs a bank / shop .  \nnaïve\nThe bank of the river .\n"
 LINES = [line.strip() for line in TEXT.splitlines()]
@@ -95,14 +98,14 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     out = tmp_path / "out.npz"
     inputs = [tmp_path / "*.conllu", tmp_path / "b.txt.gz"]
     assert embed(*inputs, "-o", out, "--model", folder, "--layers", "0") == 0
-    with np.load(out) as found:
-        assert found["offsets"].tolist() == [0, 1, 4] and found["keys"].tolist() == ["s1", ""]
+    with np.load(out) as arrays:
+        assert arrays["offsets"].tolist() == [0, 1, 4] and arrays["keys"].tolist() == ["s1", ""]
     pooled = ["--pooling", "mean", "--input-format", "jsonl", "--column", "t"]
     assert embed(tmp_path / "c.tokens", "-o", tmp_path / "o.npy", "--model", folder, *pooled) == 0
     assert np.load(tmp_path / "o.npy").shape == (1, 3, 12)
     capsys.readouterr()
     failing(["embed", *inputs, "-o", tmp_path / "x.npy"], capsys, "--pooling")
-    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "tells no format")
+    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "Unknown format of x.txt")
 
 
 def test_no_command_writes_over_what_it_reads(folder, text_file, tmp_path, capsys):
@@ -117,12 +120,12 @@ def test_no_command_writes_over_what_it_reads(folder, text_file, tmp_path, capsy
         ["embed", text_file, "-o", link, "--model", folder, "--overwrite"],
         ["embed", text_file, "-o", weights, *files],
         ["embed", text_file, "-o", weights, "--model", folder, "--overwrite"],
-        ["explore", "bank", "--in", text_file, "-o", page, "--overwrite"],
-        ["explore", "bank", "--in", tmp_path / "*.txt", "-o", page, "--overwrite"],
-        ["explore", "bank", "--in", options, "--labels", text_file, "-o", page, "--overwrite"],
-        ["similarity", "--in", text_file, "-o", page, "--overwrite"],
-        ["convert", folder, folder, "--to", "hdf5", "--overwrite"],
-        ["convert", options, weights, folder, "--to", "hdf5", "--overwrite"],
+        ["explore", "bank", text_file, "-o", page, "--overwrite"],
+        ["explore", "bank", tmp_path / "*.txt", "-o", page, "--overwrite"],
+        ["explore", "bank", options, "--labels", text_file, "-o", page, "--overwrite"],
+        ["similarity", "--input", text_file, "-o", page, "--overwrite"],
+        ["convert", folder, "-o", folder, "--format", "hdf5", "--overwrite"],
+        ["convert", *files, "-o", folder, "--format", "hdf5"],
         ["export", folder, "-o", linked, "--overwrite"],
     ):
         failing(list(map(str, arguments)), capsys, "would be lost")
@@ -136,8 +139,8 @@ def test_shards_are_made_and_merged_to_what_one_run_writes(folder, text_file, tm
     for shard in ("2/2", "1/2"):
         capsys.readouterr()
         assert embed(text_file, "-o", out, *options, "--shard", shard) == 0
-        assert f"shard {shard} is finished" in (told := capsys.readouterr().out)
-        assert f"elmo-jax merge {out}" in told and not out.exists()
+        assert f"shard {shard} is finished" in (out_text := capsys.readouterr().out)
+        assert f"elmo-jax merge {out}" in out_text and not out.exists()
     failing(["embed", text_file, "-o", out, *options, "--layers", "0"], capsys, "--restart")
     assert main(["merge", str(out), "--json"]) == 0
     shown = capsys.readouterr()
@@ -153,8 +156,8 @@ def test_the_estimate_is_close_to_the_size(folder, tmp_path, capsys):
     assert (
         main(["embed", str(text), "-o", str(out), "--model", str(folder), "--layers", "top"]) == 0
     )
-    told = capsys.readouterr().err
-    estimate = float(told.split("about ")[1].split(" MB")[0]) * 1e6
+    err = capsys.readouterr().err
+    estimate = float(err.split("about ")[1].split(" MB")[0]) * 1e6
     assert 0.85 < estimate / out.stat().st_size < 1.2
 
 
@@ -185,7 +188,7 @@ def test_errors_are_one_line(folder, text_file, tmp_path, capsys):
     assert not out.exists()
 
 
-def test_an_existing_output_is_kept_unless_told_otherwise(folder, text_file, tmp_path, capsys):
+def test_an_existing_output_is_kept_without_overwrite(folder, text_file, tmp_path, capsys):
     out = tmp_path / "out.h5"
     out.write_bytes(b"precious")
     arguments = ["embed", text_file, "-o", out, "--model", folder, "--quiet"]
@@ -249,12 +252,50 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", list(_COMMANDS))
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as leaving:
         main([command, "--help"])
     assert leaving.value.code == 0
     assert "usage: elmo-jax " + command in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def flags_of_commands():
+    """{flag: {command: its argparse action}} of all commands."""
+    commands = {}
+    for command in COMMANDS:
+        parser = argparse.ArgumentParser(add_help=False)
+        importlib.import_module(f"elmo_jax.cli.{command}").add_arguments(parser)
+        for action in parser._actions:
+            for flag in action.option_strings[-1:] or [action.metavar]:
+                commands.setdefault(flag.replace("--no-", "--"), {})[command] = action
+    return commands
+
+
+def test_a_flag_of_several_commands_is_declared_once(flags_of_commands):
+    several = {flag for flag, commands in flags_of_commands.items() if len(commands) > 1}
+    assert several - FLAGS.keys() == {"INPUT", "MODEL", "WORD"}
+    assert FLAGS.keys() <= flags_of_commands.keys()
+
+
+def shape(action):
+    return type(action), action.dest, action.metavar, action.nargs, action.const
+
+
+def test_a_flag_means_the_same_in_every_command(flags_of_commands):
+    for flag, commands in flags_of_commands.items():
+        first, *others = commands.values()
+        for action in commands.values() if flag in FLAGS else ():
+            assert action.help.startswith(FLAGS[flag]["help"]), flag
+            choices = set(action.choices or ())
+            assert choices <= set(FLAGS[flag].get("choices", choices)), flag
+        for action in others:
+            assert shape(action) == shape(first), flag
+            types = (getattr(each.type, "func", each.type) for each in (action, first))
+            assert len({*types}) == 1, flag
+    formats = flags_of_commands["--format"]
+    assert {*formats["train"].choices} - {*formats["convert"].choices} == {"both"}
 
 
 def test_info_describes_a_model(folder, capsys):
@@ -280,13 +321,13 @@ def test_info_gives_each_part_of_a_remark_a_row(capsys):
 
 def test_init_makes_a_random_model_and_embed_says_that_it_is(text_file, tmp_path, capsys):
     made = tmp_path / "random"
-    assert main(["init", str(made), "--seed", "5"]) == 0
+    assert main(["init", "-o", str(made), "--seed", "5"]) == 0
     assert "random weights, seed 5" in capsys.readouterr().out
     out = tmp_path / "out.h5"
     assert main(["embed", str(text_file), "-o", str(out), "--model", str(made)]) == 0
-    assert "weights of" in (told := capsys.readouterr().err) and "are random" in told
-    assert main(["init", str(made)]) == 1
-    assert main(["init", str(made), "--overwrite"]) == 0
+    assert "weights of" in (err := capsys.readouterr().err) and "are random" in err
+    assert main(["init", "-o", str(made)]) == 1
+    assert main(["init", "-o", str(made), "--overwrite"]) == 0
     capsys.readouterr()
     assert main(["info", str(made)]) == 0
     assert "random weights, seed 0" in capsys.readouterr().out
@@ -295,7 +336,7 @@ def test_init_makes_a_random_model_and_embed_says_that_it_is(text_file, tmp_path
 def test_init_takes_the_shape_of_an_options_file(folder, tmp_path):
     made = tmp_path / "new"
     options = str(folder / "options.json")
-    assert main(["init", str(made), "--options-file", options]) == 0
+    assert main(["init", "-o", str(made), "--options-file", options]) == 0
     assert elmo_jax.load(made)[0] == elmo_jax.load(folder)[0]
 
 
@@ -328,10 +369,10 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path / "file"))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    compiled.keep_compiled()
+    frame.keep_compiled()
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "the user's own")
-    compiled.keep_compiled()
+    frame.keep_compiled()
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "the user's own"
 
 

@@ -76,7 +76,7 @@ def test_a_lone_surrogate_can_be_printed(monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"], ["--help"]])
-def test_a_reader_that_has_gone_away_is_no_error(monkeypatch, capsys, broken_pipe, arguments):
+def test_a_reader_that_has_gone_away_is_not_an_error(monkeypatch, capsys, broken_pipe, arguments):
     monkeypatch.setattr(sys, "stdout", broken_pipe)
     assert call(lambda args: {}, *arguments) == 141
     assert capsys.readouterr().err == ""
@@ -97,8 +97,8 @@ def test_a_reader_of_stderr_that_has_gone_away_breaks_no_run(monkeypatch, capsys
 def test_a_full_disk_under_stdout_is_an_error(monkeypatch, capsys, full_disk, arguments):
     monkeypatch.setattr(sys, "stdout", full_disk)
     assert call(lambda args: {}, *arguments) == 1
-    said = "prog: error: cannot write to standard output: No space left on device\n"
-    assert capsys.readouterr().err == said
+    message = "prog: error: cannot write to standard output: No space left on device\n"
+    assert capsys.readouterr().err == message
     full_disk.close()  # what it still held is gone, without another error
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from strategies import configs
 
 from elmo_jax import ElmoConfig
-from elmo_jax.parameters import datasets
+from elmo_jax.model.parameters import datasets
 
 TINY = ElmoConfig.preset("tiny")
 
@@ -37,7 +37,7 @@ def test_a_preset_has_as_many_parameters_as_the_published_model(name, published)
     assert sum(int(np.prod(d.shape)) for d in required) == published
 
 
-def test_an_unknown_preset_is_told_the_known_ones():
+def test_an_unknown_preset_is_reported_the_known_ones():
     assert message_of(ElmoConfig.preset, "large") == (
         "Unknown preset 'large': expected one of tiny, small, medium, original, original_5p5b."
     )
@@ -190,7 +190,7 @@ def test_missing_and_wrong_keys_are_named_together():
 
 
 @pytest.mark.parametrize("filters", [[1, 2], [[1, 2, 3]], "12", {"a": 1}])
-def test_filters_that_are_no_pairs_are_refused(filters):
+def test_filters_that_are_not_pairs_are_refused(filters):
     options = options_of()
     options["char_cnn"]["filters"] = filters
     assert f"char_cnn.filters is {filters!r}, expected [width, number] pairs" in message_of(
@@ -199,13 +199,13 @@ def test_filters_that_are_no_pairs_are_refused(filters):
 
 
 @pytest.mark.parametrize(("options", "kind"), [([], "list"), ("{}", "str"), (None, "NoneType")])
-def test_options_that_are_no_object_are_refused(options, kind):
+def test_options_that_are_not_object_are_refused(options, kind):
     assert message_of(ElmoConfig.from_options, options, "o.json") == (
         f"o.json: expected a JSON object, got {kind}."
     )
 
 
-def test_a_value_that_cannot_be_is_told_with_its_file():
+def test_a_value_that_cannot_be_is_reported_with_its_file():
     options = options_of()
     options["lstm"]["n_layers"] = 0
     assert message_of(ElmoConfig.from_options, options, "o.json") == (
@@ -251,7 +251,7 @@ def test_a_value_that_cannot_be_is_refused(name, value, expected):
 
 
 @pytest.mark.parametrize("pair", [(1,), (1, 2, 3), (0, 4), (1, -4), (True, 4), ("1", 4), 5, "14"])
-def test_a_filter_that_is_no_pair_of_counts_is_refused(pair):
+def test_a_filter_that_is_not_a_pair_of_counts_is_refused(pair):
     fields = dataclasses.asdict(TINY) | {"filters": ((1, 32), pair)}
     assert message_of(ElmoConfig, **fields) == (
         f"This ELMo configuration cannot be built: filters holds {pair!r}, "

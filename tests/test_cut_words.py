@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax import ElmoConfig, ElmoError, WordsCutWarning, encode_batch, exploring
-from elmo_jax.characters import BOS, EOS, encode_words, spelled_lengths
-from elmo_jax.cut_words import CutWords, are_cut
-from elmo_jax.embedding import embed_corpus, merge_parts
+from elmo_jax import ElmoConfig, ElmoError, WordsCutWarning, encode_batch, explore
+from elmo_jax.corpus import embed_corpus, merge_parts
 from elmo_jax.engine import engine, plan, run
 from elmo_jax.errors import DeviceMemoryWarning
-from elmo_jax.model import init_params
-from elmo_jax.readers import Record
+from elmo_jax.model.bilm import init_params
+from elmo_jax.model.characters import BOS, EOS, encode_words, spelled_lengths
+from elmo_jax.text.cut_words import CutWords, are_cut
+from elmo_jax.text.readers import Record
 
 CONFIG = ElmoConfig.preset("tiny")
 MOST = CONFIG.max_characters_per_token - 2
@@ -82,14 +82,14 @@ def test_each_call_warns_once_with_the_number_and_an_example(elmo, way):
         with pytest.warns(WordsCutWarning) as warned:
             WAYS[way](elmo, sentences)
         assert len(warned) == 1 and warned[0].filename == __file__
-        said = str(warned[0].message)
-        assert "3 of " in said and "6 words" in said
-        assert "'MKTAYIAKQRQISFVKSHFSRQLE…' (56 bytes)" in said
-        assert "at most 48 bytes" in said and "tokenizer=" in said and ".fasta" in said
+        text = str(warned[0].message)
+        assert "3 of " in text and "6 words" in text
+        assert "'MKTAYIAKQRQISFVKSHFSRQLE…' (56 bytes)" in text
+        assert "at most 48 bytes" in text and "tokenizer=" in text and ".fasta" in text
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_words_that_just_fit_are_no_reason_to_warn(elmo, way):
+def test_words_that_just_fit_need_no_warning(elmo, way):
     WAYS[way](elmo, [[FITS, "é" * (MOST // 2)], [FITS]])
 
 
@@ -112,7 +112,7 @@ def test_a_stream_warns_once_however_many_follow(elmo):
     assert len(warned) == 1
 
 
-def test_whoever_counts_the_words_of_a_stream_is_not_warned(elmo):
+def test_a_caller_who_counts_the_words_of_a_stream_is_not_warned(elmo):
     count = CutWords(CONFIG.max_characters_per_token)
     list(elmo.stream([["a", CUT], [CUT]] * 50, cut_words=count))
     assert (count.n_words, count.n_cut, count.example) == (150, 100, CUT)
@@ -142,14 +142,14 @@ def test_sentences_that_are_run_again_are_counted_once(monkeypatch):
 
 
 def test_neighbours_warn_once_for_query_and_text_and_count_each_sentence_once(elmo):
-    query = exploring.Occurrence(("a", CUT), 0)
-    for text, said in [
+    query = explore.Occurrence(("a", CUT), 0)
+    for text, message in [
         ([["a", CUT], ["a", CHINESE]], "2 of 4 words are"),
         ([["a", CHINESE]], "2 of 4 words are"),
         ([["a", "b"]], "1 of 4 words is"),
     ]:
-        with pytest.warns(WordsCutWarning, match=said) as warned:
-            exploring.neighbors(elmo, [query], text, word="a")
+        with pytest.warns(WordsCutWarning, match=message) as warned:
+            explore.neighbors(elmo, [query], text, word="a")
         assert len(warned) == 1
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import elmo_jax
 from elmo_jax.engine import lanes, plan, word_table
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 # Float32 against float64; the oracle's values are of order 1 (a few reach 6).
 ORACLE_TOLERANCE = 2e-6
@@ -236,8 +236,8 @@ def test_threads_may_share_an_elmo(model):
     for thread in threads:
         thread.join()
     for i in range(4):
-        for found in results[i]:
-            np.testing.assert_array_equal(found, expected[i])
+        for vectors in results[i]:
+            np.testing.assert_array_equal(vectors, expected[i])
 
 
 def test_from_params_refuses_parameters_of_another_config(model):
@@ -276,7 +276,7 @@ def test_from_params_refuses_parameters_of_another_config(model):
         (lambda e: e.get_word_embeddings([["a"]]), "str at position 0 of the words, got list"),
     ],
 )
-def test_bad_input_is_told_what_was_expected(model, call, message):
+def test_bad_input_is_reported_what_was_expected(model, call, message):
     with pytest.raises(elmo_jax.ElmoError) as error:
         call(model[0])
     assert message in str(error.value)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.characters import encode_words
 from elmo_jax.engine import engine, plan, reading, run, timeline, word_rows, word_table
 from elmo_jax.functional import layer_outputs
-from elmo_jax.model import BiLM, init_params
+from elmo_jax.model.bilm import BiLM, init_params
+from elmo_jax.model.characters import encode_words
 
 # Float32 sums in another order: a word's filters in a batch of another size.
 SAME_WORD_TOLERANCE = 1e-6

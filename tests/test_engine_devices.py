@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -19,7 +19,7 @@ import dataclasses, sys
 import jax, numpy as np
 import elmo_jax
 from elmo_jax.engine import engine, plan, run
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 config = elmo_jax.ElmoConfig.preset("tiny")
 params = init_params(config, seed=0)

@@ -11,7 +11,7 @@ import pytest
 
 import elmo_jax
 from elmo_jax.engine import engine, plan, run, word_rows, word_table
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 # Float32 sums in another order: words in batches of another size.
 TOLERANCE = 1e-6

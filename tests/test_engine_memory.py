@@ -11,7 +11,7 @@ import pytest
 import elmo_jax
 from elmo_jax.engine import collectors, engine, plan, run, word_table
 from elmo_jax.errors import DeviceMemoryWarning
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 # Float32 sums in another order: other numbers of lanes.
 TOLERANCE = 5e-6

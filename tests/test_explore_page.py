@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from elmo_jax import exploring
+from elmo_jax import explore
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,11 +28,11 @@ SENTENCES = [
 def page(tmp_path_factory):
     """Four occurrences, at the corners of a diamond in the lower layer and moved in the upper."""
     path = tmp_path_factory.mktemp("page") / "page.html"
-    sentences = [exploring.Labelled(text.split(), label) for text, label in SENTENCES]
-    found = exploring.find_occurrences("bank", sentences)
+    sentences = [explore.Labelled(text.split(), label) for text, label in SENTENCES]
+    occurrences = explore.find_occurrences("bank", sentences)
     lower = np.array([[3, 0], [-3, 0], [0, 1], [0, -1]], np.float32)
     vectors = np.stack([lower * 0, lower, lower[[2, 3, 0, 1]] + 1], axis=1)
-    exploring.write_page(path, "bank", found, vectors, source="<b>a text</b>", total=9)
+    explore.write_page(path, "bank", occurrences, vectors, source="<b>a text</b>", total=9)
     return path
 
 
@@ -150,9 +150,9 @@ def test_thousands_of_dots_move_in_one_step(reader, tmp_path):
         requestAnimationFrame(() => done(svg.dataset.moving === undefined));
     """
     assert not reader.driver.execute_async_script(step)  # four dots travel
-    found = exploring.find_occurrences("bank", [["the", "bank"]] * 3001, most=3001)
+    occurrences = explore.find_occurrences("bank", [["the", "bank"]] * 3001, most=3001)
     vectors = np.random.default_rng(0).normal(size=(3001, 2, 2)).astype(np.float32)
-    exploring.write_page(tmp_path / "many.html", "bank", found, vectors)
+    explore.write_page(tmp_path / "many.html", "bank", occurrences, vectors)
     reader.driver.get((tmp_path / "many.html").as_uri())
     assert reader.driver.execute_async_script(step.replace("= 1", "= 0"))
 

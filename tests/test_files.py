@@ -85,7 +85,7 @@ def test_a_file_that_came_up_meanwhile_is_kept(tmp_path):
     assert files_of(tmp_path) == {"out": b"of another process"}
 
 
-def test_a_full_disk_is_told_as_what_it_is(tmp_path):
+def test_a_full_disk_is_reported_as_what_it_is(tmp_path):
     target = tmp_path / "out"
     error = OSError(28, "No space left on device")
     assert message_of(write_file, target, error=error) == (
@@ -94,7 +94,7 @@ def test_a_full_disk_is_told_as_what_it_is(tmp_path):
     assert files_of(tmp_path) == {}
 
 
-def test_a_folder_that_is_missing_is_told(tmp_path):
+def test_a_folder_that_is_missing_is_reported(tmp_path):
     target = tmp_path / "nowhere" / "out"
     assert message_of(write_file, target) == (
         f"Cannot write {target}: the folder {tmp_path / 'nowhere'} does not exist."
@@ -166,7 +166,7 @@ def test_a_file_is_never_replaced_by_a_folder(tmp_path, overwrite):
     assert files_of(tmp_path) == {"out": b"old"}
 
 
-def test_a_file_above_is_told(tmp_path):
+def test_a_file_above_is_reported(tmp_path):
     (tmp_path / "file").write_bytes(b"old")
     target = tmp_path / "file" / "out"
     assert message_of(write_folder, target).startswith(f"Cannot write the folder {target}: [Errno")

@@ -11,7 +11,7 @@ import pytest
 
 import elmo_jax
 from elmo_jax import training
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 from elmo_jax.sklearn import ElmoTransformer
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on Windows")

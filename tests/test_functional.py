@@ -13,7 +13,7 @@ from random_models import random_elmo
 
 import elmo_jax
 from elmo_jax import ElmoError
-from elmo_jax.pooling import pool
+from elmo_jax.model.layers import pool
 
 # The original computed and stored its vectors in float32. Its own test allows 1e-6; one unit in
 # the last place of the largest values, which lie between 1 and 2, is 1.2e-7 more.

@@ -4,8 +4,8 @@ import h5py
 import numpy as np
 import pytest
 
-from elmo_jax.writers import hdf5_file
-from elmo_jax.writers.hdf5_file import Hdf5File
+from elmo_jax.corpus.writers import hdf5_file
+from elmo_jax.corpus.writers.hdf5_file import Hdf5File
 
 # A symbol table node holds 8 names, a B-tree node 32 children: two levels from 9 on, three from
 # 257 on, four from 8193 on.
@@ -27,8 +27,8 @@ def written(path, n, *, named=True):
         for i in range(n):
             file.add(values(i))
         if named:
-            places = [file.add_texts(texts(900)), file.add_texts(texts(2))]
-            file.name_texts("keys", np.concatenate(places))
+            references = [file.add_texts(texts(900)), file.add_texts(texts(2))]
+            file.name_texts("keys", np.concatenate(references))
             file.name_texts("sentence_to_index", file.add_texts(["x" * 100_000]))
     return path
 
@@ -39,9 +39,9 @@ def test_the_library_reads_every_dataset(tmp_path, n, named):
     with h5py.File(written(tmp_path / "a.h5", n, named=named)) as file:
         assert list(file) == sorted(names)
         for i in range(n):
-            found = file[str(i)]
-            assert (found.dtype, found.shape) == (values(i).dtype, values(i).shape)
-            assert (found[()] == values(i)).all()
+            dataset = file[str(i)]
+            assert (dataset.dtype, dataset.shape) == (values(i).dtype, values(i).shape)
+            assert (dataset[()] == values(i)).all()
         assert "no such name" not in file and "00" not in file
         if named:
             assert file["keys"].asstr()[()].tolist() == texts(900) + texts(2)
@@ -49,9 +49,9 @@ def test_the_library_reads_every_dataset(tmp_path, n, named):
             assert h5py.check_string_dtype(file["keys"].dtype) == ("utf-8", None)
 
 
-def test_names_are_written_in_pieces(tmp_path, monkeypatch):
+def test_names_are_written_in_blocks(tmp_path, monkeypatch):
     whole = written(tmp_path / "whole.h5", 1030).read_bytes()
-    monkeypatch.setattr(hdf5_file, "_AT_ONCE", 64)
+    monkeypatch.setattr(hdf5_file, "_NAMES_PER_BLOCK", 64)
     assert written(tmp_path / "pieces.h5", 1030).read_bytes() == whole
 
 
@@ -91,7 +91,7 @@ def test_arrays_need_not_lie_in_one_piece(tmp_path):
 
 @pytest.mark.parametrize("size", [4064, 4072, 4048, 4040, 4056])
 def test_texts_may_fill_their_heap_to_the_last_byte(tmp_path, size):
-    """What is left of the least heap, 4096 bytes, may be too little for the mark of free space."""
+    """The rest of the smallest heap, 4096 bytes, may be too small for the header of free space."""
     with Hdf5File(tmp_path / "a.h5") as file:
         file.name_texts("keys", file.add_texts(["x" * size]))
     with h5py.File(tmp_path / "a.h5", "r+") as file:
@@ -101,7 +101,7 @@ def test_texts_may_fill_their_heap_to_the_last_byte(tmp_path, size):
         assert file["keys"].asstr()[0] == "y" * size
 
 
-def test_a_file_that_was_broken_off_is_none(tmp_path):
+def test_an_unfinished_file_is_not_hdf5(tmp_path):
     with pytest.raises(KeyboardInterrupt), Hdf5File(tmp_path / "a.h5") as file:
         file.add(values(1))
         raise KeyboardInterrupt

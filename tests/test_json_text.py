@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from test_imports import ROOT, module_name
 
 from elmo_jax import ElmoConfig, save
-from elmo_jax.json_text import to_json
-from elmo_jax.model import init_params
+from elmo_jax.files import to_json
+from elmo_jax.model.bilm import init_params
 from elmo_jax.training.reporting import Reporter, read_metrics
 
 values = st.recursive(
@@ -72,11 +72,10 @@ def writers_of_json(folder):
 
 def test_whatever_may_hold_such_numbers_goes_through_to_json():
     assert {module_name(path) for path in writers_of_json(ROOT)} == {
-        "json_text",
-        "readers.record",  # strings
-        "embedding.job",  # a digest
-        "embedding.part_files",  # strings and integers
-        "embedding.parts_folder",  # integers
+        "files",
+        "text.readers.record",  # strings
+        "corpus.job",  # a digest
+        "corpus.parts",  # strings and integers
     }
     benchmarks = ROOT.parent / "benchmarks"
     # Lines between two processes.

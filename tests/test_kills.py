@@ -1,4 +1,4 @@
-"""A process may be killed (SIGKILL) at any moment: the same command goes on, to the same bytes."""
+"""A process may be killed (SIGKILL) at any moment: the same command resumes, to the same bytes."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ import pytest
 from fake_elmo import sentences
 
 import elmo_jax
-from elmo_jax.embedding import embed_corpus
-from elmo_jax.readers import Records
+from elmo_jax.corpus import embed_corpus
+from elmo_jax.text.readers import Records
 
 HERE = Path(__file__).parent
 PART_TOKENS = 60
@@ -31,7 +31,7 @@ def environment(tmp_path):
 
 
 def run(program, tmp_path, *arguments):
-    """Run a program of this folder, which fails where bytes differ; gives its last numbers."""
+    """Run a program of this folder, which fails if bytes differ; the numbers in its last line."""
     command = [sys.executable, "-W", "ignore", HERE / program, *arguments]
     done = subprocess.run(
         list(map(str, command)), env=environment(tmp_path), capture_output=True, text=True
@@ -40,12 +40,12 @@ def run(program, tmp_path, *arguments):
     return list(map(int, done.stdout.splitlines()[-1].split()))
 
 
-def test_killed_at_steps_of_the_way_to_the_disk_it_goes_on(tmp_path):
+def test_it_resumes_after_kills_at_some_file_operations(tmp_path):
     (n_steps,) = run("killed_job.py", tmp_path, ".h5", tmp_path, 9)
     assert n_steps > 50
 
 
-def test_a_killed_command_left_parts_that_a_call_in_python_goes_on_with(tmp_path, make_model):
+def test_a_call_in_python_resumes_a_killed_command(tmp_path, make_model):
     folder, _ = make_model(3)
     text = tmp_path / "text.txt"
     text.write_text("".join(f"{record.text}\n" for record in sentences(900)), "utf-8")
@@ -66,19 +66,19 @@ def test_a_killed_command_left_parts_that_a_call_in_python_goes_on_with(tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "every"), [(".h5", 1), (".npz", 3), (".parquet", 3)])
-def test_killed_at_every_step_of_the_way_to_the_disk_it_goes_on(tmp_path, suffix, every):
+def test_it_resumes_after_a_kill_at_every_file_operation(tmp_path, suffix, every):
     (n_steps,) = run("killed_job.py", tmp_path, suffix, tmp_path, every)
     assert n_steps > 50
 
 
 @pytest.mark.slow
-def test_killed_at_60_random_points_the_command_goes_on(tmp_path, make_model):
+def test_the_command_resumes_after_60_kills_at_random_times(tmp_path, make_model):
     folder, _ = make_model(n_layers=1, filters=((1, 4),), projection_dim=4, dim=4)
     text = tmp_path / "text.txt"
     words = ["the", "bank", "of", "a", "river", "naïve", "."]
     lines = [" ".join(words[i % 3 : i % 8]) for i in range(1000)]
     text.write_text("\n".join(lines), "utf-8")
     arguments = [text, "--model", folder, "--part-tokens", 400]
-    found = run("killed_command.py", tmp_path, 60, 1, *arguments, tmp_path / "out.h5")
-    n_with_parts, n_through = found
-    assert n_with_parts >= 20 and n_through >= 2, f"{found}: the kills were spread over the work"
+    counts = run("killed_command.py", tmp_path, 60, 1, *arguments, tmp_path / "out.h5")
+    n_with_parts, n_through = counts
+    assert n_with_parts >= 20 and n_through >= 2, f"{counts}: the kills were spread over the work"

@@ -11,7 +11,7 @@ LIMIT_GB = 2.5
 PROGRAM = """
 import resource, sys
 import elmo_jax
-from elmo_jax.model import init_params
+from elmo_jax.model.bilm import init_params
 
 config = elmo_jax.ElmoConfig.preset("small")
 elmo = elmo_jax.Elmo.from_params(config, init_params(config, seed=0))

@@ -67,7 +67,7 @@ def test_the_commands_know_it_by_name_and_by_default(tmp_path, capsys):
     for arguments in (["embed", str(text), "-o", str(tmp_path / "out.h5"), "--json"], ["info"]):
         assert main(arguments) == 0
     assert '"dim": 256' in capsys.readouterr().out
-    assert main(["evaluate", "mini", str(text), "--json", "--quiet"]) == 0
+    assert main(["evaluate", str(text), "--model", "mini", "--json", "--quiet"]) == 0
     assert 1 < json.loads(capsys.readouterr().out)["perplexity"] < 1000
 
 

@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 from random_models import VARIANTS, random_elmo
 
 import elmo_jax
-from elmo_jax.characters import encode_words, spelled_lengths
-from elmo_jax.model import BiLM, CharEncoder, ScalarMix, init_params, zero_state
-from elmo_jax.parameters import datasets, flatten, unflatten
+from elmo_jax.model.bilm import BiLM, init_params, zero_state
+from elmo_jax.model.characters import encode_words, spelled_lengths
+from elmo_jax.model.parameters import datasets, flatten, unflatten
+from elmo_jax.model.scalar_mix import ScalarMix
+from elmo_jax.model.token_layer import CharEncoder
 
 # In float64 a central difference with steps of 1e-6 is right to about 1e-10.
 FINITE_DIFFERENCE_TOLERANCE = 1e-8

@@ -41,11 +41,11 @@ def read_like_allennlp(options_file, weight_file):
     """What AllenNLP (modules/elmo.py, elmo_lstm.py) copies into its PyTorch modules."""
     with open(options_file) as file:  # noqa: PTH123
         options = json.load(file)
-    found = {}
+    loaded = {}
 
     def copy(name, array, shape):
         assert array.shape == shape and array.dtype == np.float32, name
-        found[name] = array
+        loaded[name] = array
 
     cnn, lstm = options["char_cnn"], options["lstm"]
     filters, width = cnn["filters"], cnn["embedding"]["dim"]
@@ -81,7 +81,7 @@ def read_like_allennlp(options_file, weight_file):
                 i, j, f, o = np.split(group["B"][...], 4)
                 copy(f"{name}.bias", np.concatenate([i, f + 1, j, o]), (4 * cell,))
                 copy(f"{name}.projection", group["W_P_0"][...].T, (hidden, cell))
-    return found
+    return loaded
 
 
 def reordered(array):
@@ -91,7 +91,7 @@ def reordered(array):
 
 
 def test_allennlp_reads_the_parameters_where_it_expects_them(written, params):
-    found = read_like_allennlp(written / "options.json", written / "weights.hdf5")
+    loaded = read_like_allennlp(written / "options.json", written / "weights.hdf5")
     encoder = params["char_encoder"]
     expected = {
         "embedding": np.pad(encoder["char_embedding"], ((1, 0), (0, 0))),
@@ -115,7 +115,7 @@ def test_allennlp_reads_the_parameters_where_it_expects_them(written, params):
             expected[f"{name}.bias"] = reordered(bias)
             expected[f"{name}.projection"] = cell["projection_kernel"]
     for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
+        np.testing.assert_array_equal(loaded[name], array, err_msg=name)
 
 
 def read_like_bilm_tf(options_file, weight_file):
@@ -150,7 +150,7 @@ def read_like_bilm_tf(options_file, weight_file):
                 name = f"{root}/rnn/lstm_cell/{variable}"
                 variables[f"bilm/{name}"] = shape
                 in_file[name] = f"{root}/LSTMCell/{dataset}"
-    found = {}
+    loaded = {}
     with h5py.File(weight_file, "r") as fin:
         for variable, shape in variables.items():
             name = variable.removeprefix("bilm/")
@@ -158,24 +158,24 @@ def read_like_bilm_tf(options_file, weight_file):
             if name == "char_embed":
                 weights = np.concatenate([np.zeros((1, width), weights.dtype), weights])
             assert list(shape) == list(weights.shape), f"Invalid shape initializing {variable}"
-            found[variable] = weights
-    return found
+            loaded[variable] = weights
+    return loaded
 
 
 def test_bilm_tf_reads_the_parameters_where_it_expects_them(written, params):
-    found = read_like_bilm_tf(written / "options.json", written / "weights.hdf5")
+    loaded = read_like_bilm_tf(written / "options.json", written / "weights.hdf5")
     cell = params["backward"]["layers_2"]
     root = "bilm/RNN_1/RNN/MultiRNNCell/Cell2/rnn/lstm_cell"
     kernel = np.concatenate([cell["input_kernel"], cell["recurrent_kernel"]], axis=1).T
-    np.testing.assert_array_equal(found[f"{root}/kernel"], kernel)
-    np.testing.assert_array_equal(found[f"{root}/bias"], cell["bias"])
-    np.testing.assert_array_equal(found[f"{root}/projection/kernel"], cell["projection_kernel"].T)
+    np.testing.assert_array_equal(loaded[f"{root}/kernel"], kernel)
+    np.testing.assert_array_equal(loaded[f"{root}/bias"], cell["bias"])
+    np.testing.assert_array_equal(loaded[f"{root}/projection/kernel"], cell["projection_kernel"].T)
     carry = params["char_encoder"]["highways_0"]["carry_kernel"]
-    np.testing.assert_array_equal(found["bilm/CNN_high_0/W_carry"], carry.T)
+    np.testing.assert_array_equal(loaded["bilm/CNN_high_0/W_carry"], carry.T)
     with h5py.File(written / "weights.hdf5") as file:
         seen = []
         file.visititems(lambda name, item: seen.append(name) if hasattr(item, "shape") else None)
-    assert len(seen) == len(found), "nothing is in the file that bilm-tf would not read"
+    assert len(seen) == len(loaded), "nothing is in the file that bilm-tf would not read"
 
 
 def test_the_readers_read_the_file_of_the_original(bilm_tf, tmp_path):

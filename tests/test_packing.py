@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elmo_jax.packing import level, places
+from elmo_jax.lanes.packing import level, places
 
 LENGTHS = st.lists(st.integers(0, 30), max_size=80)
 ENDS = st.lists(st.integers(0, 40), min_size=1, max_size=12)

@@ -11,7 +11,7 @@ from random_models import VARIANTS, random_model
 from strategies import configs
 
 from elmo_jax import BiLM, ElmoConfig
-from elmo_jax.parameters import check_params, count_parameters, datasets, flatten, unflatten
+from elmo_jax.model.parameters import check_params, count_parameters, datasets, flatten, unflatten
 
 TINY = ElmoConfig.preset("tiny")
 
@@ -64,7 +64,7 @@ def test_the_table_maps_parameters_to_datasets_and_back_bit_for_bit(config):
 
 
 @given(configs())
-def test_names_and_paths_are_told_apart(config):
+def test_names_and_paths_are_reported_apart(config):
     table = datasets(config)
     assert len({dataset.name for dataset in table}) == len(table)
     paths = [path for dataset in table for path in dataset.paths]
@@ -145,7 +145,7 @@ def test_all_that_is_wrong_with_a_tree_is_named_at_once():
     )
 
 
-def test_params_that_are_no_dictionary_are_refused():
+def test_params_that_are_not_dictionary_are_refused():
     expected = "Expected params as a nested dictionary, got tuple."
     assert message_of(check_params, TINY, (TINY, {})) == expected
 
@@ -156,6 +156,6 @@ def test_a_whole_variables_dictionary_is_refused():
     assert "; forward.layers_0.bias is missing, expected (256,)" in message
 
 
-def test_a_key_that_is_no_string_is_named_too():
+def test_a_key_that_is_not_a_string_is_named_too():
     message = message_of(check_params, TINY, random_params(TINY) | {0: np.zeros(3)})
     assert message == "params does not fit the configuration (1 problem): 0 is unexpected"

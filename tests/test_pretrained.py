@@ -289,7 +289,7 @@ def test_a_broken_download_resumes_where_it_stopped(
     assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
 
 
-def test_truncation_is_noticed_by_the_length_the_server_told(
+def test_truncation_is_noticed_by_the_length_that_the_server_said(
     site: Site, model: PublishedModel, tmp_path: Path
 ) -> None:
     site.weight_cuts = [HALF]

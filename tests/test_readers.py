@@ -1,4 +1,4 @@
-"""Every format to records: words, texts, keys; and what is wrong with a file, with its place."""
+"""Readers of all formats: the records of good files, and errors that name the place in bad ones."""
 
 import bz2
 import gzip
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.readers import Record, Records, format_of
+from elmo_jax.text.readers import Record, Records, format_of
 
 CONLLU = """\
 # newdoc id = d
@@ -47,7 +47,7 @@ def read(path, *args, **kwargs):
     return [(list(r.words), r.text, r.key) for r in Records.of(path, *args, **kwargs)]
 
 
-def test_text_is_a_sentence_a_line_and_blank_lines_are_sentences(tmp_path):
+def test_text_has_one_sentence_per_line_blank_lines_included(tmp_path):
     path = write(tmp_path / "a.txt", b"\xef\xbb\xbfone two\r\n\n  three x  \n\t\nlast")
     assert [r.words for r in Records.of(path)] == [["one", "two"], [], ["three", "x"], [], ["last"]]
     assert [r.text for r in Records.of(path)] == ["one two", "", "three x", "", "last"]
@@ -55,7 +55,7 @@ def test_text_is_a_sentence_a_line_and_blank_lines_are_sentences(tmp_path):
 
 
 def test_only_line_feeds_end_a_line(tmp_path):
-    """As in the tools that count lines; a form feed or U+2028 is whitespace within one."""
+    """As in tools that count lines. A form feed or U+2028 is whitespace within a line."""
     path = write(tmp_path / "a.txt", "a\u2028b\x0cc\nd")
     with pytest.warns(WhitespaceWarning, match=r"a\.txt, line 1: 'a\\u2028b' is split at U\+2028"):
         assert [r.words for r in Records.of(path)] == [["a", "b", "c"], ["d"]]
@@ -63,21 +63,23 @@ def test_only_line_feeds_end_a_line(tmp_path):
 
 
 @pytest.mark.parametrize("space", "\xa0\u202f\u3000\u2009\x85\x1c")
-def test_a_word_that_is_split_at_an_unusual_space_is_warned_of_once_a_file(tmp_path, space):
+def test_a_split_at_an_unusual_space_is_warned_of_once_per_file(tmp_path, space):
     text = write(tmp_path / "a.txt", f"t\n 1{space}000 km\n2{space}000\n")
     table = write(tmp_path / "b.csv", text.read_bytes())
     for records in (Records.of(text), Records.of(table, column="t")):
-        with pytest.warns(WhitespaceWarning, match=f"{records.files[0]}, line 2: .*spaces") as told:
+        with pytest.warns(
+            WhitespaceWarning, match=f"{records.files[0]}, line 2: .*spaces"
+        ) as warned:
             assert [r.words for r in records][-2:] == [["1", "000", "km"], ["2", "000"]]
             list(records)
-        assert len(told) == 1
+        assert len(warned) == 1
 
 
-def test_unusual_spaces_between_words_are_no_fault(tmp_path):
+def test_unusual_spaces_between_words_need_no_warning(tmp_path):
     path = write(tmp_path / "a.txt", "\u3000a b\xa0\nc \xa0 d\n")
     assert [r.words for r in Records.of(path)] == [["a", "b"], ["c", "d"]]
-    found = [r.words for r in Records.of(path, tokenizer="spaces")]
-    assert found == [["\u3000a", "b\xa0"], ["c", "\xa0", "d"]]
+    words = [r.words for r in Records.of(path, tokenizer="spaces")]
+    assert words == [["\u3000a", "b\xa0"], ["c", "\xa0", "d"]]
 
 
 def test_a_tokenizer_splits_strings_of_every_format(tmp_path):
@@ -85,8 +87,8 @@ def test_a_tokenizer_splits_strings_of_every_format(tmp_path):
     lines = write(tmp_path / "a.jsonl", '{"t": "a-b"}\n{"t": ["a-b"]}\n')
     split = {"tokenizer": lambda string: string.split("-")}
     assert [r.words for r in Records.of(text, **split)] == [["a", "b"]]
-    found = [r.words for r in Records.of(lines, column="t", **split)]
-    assert found == [["a", "b"], ["a-b"]], "lists of words are taken as they are"
+    words = [r.words for r in Records.of(lines, column="t", **split)]
+    assert words == [["a", "b"], ["a-b"]], "lists of words stay as they are"
 
 
 def test_conllu_gives_the_annotated_words_and_keys(tmp_path):
@@ -99,7 +101,7 @@ def test_conllu_gives_the_annotated_words_and_keys(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "problem"),
     [
         ("1\tDo", "line 2: 2 columns"),
         ("2\tDo" + "\t_" * 8, "line 2: the ID is '2', expected 1"),
@@ -108,9 +110,9 @@ def test_conllu_gives_the_annotated_words_and_keys(tmp_path):
         ("1\tDo" + "\t_" * 8 + "\n# sent_id = 2", "line 3: a comment inside a sentence"),
     ],
 )
-def test_conllu_errors_name_the_line(tmp_path, line, said):
+def test_conllu_errors_name_the_line(tmp_path, line, problem):
     path = write(tmp_path / "a.conllu", f"# sent_id = 1\n{line}\n")
-    with pytest.raises(ElmoError, match=f"a.conllu, {said}"):
+    with pytest.raises(ElmoError, match=f"a.conllu, {problem}"):
         list(Records.of(path))
 
 
@@ -143,7 +145,7 @@ def test_fasta_gives_residues_and_identifiers(tmp_path):
         list(Records.of(write(tmp_path / "c.faa", "> x\nMK\n".replace(" x", " "))))
 
 
-def test_a_member_that_comes_twice_elsewhere_is_nobodys_business(tmp_path):
+def test_other_members_may_occur_twice(tmp_path):
     path = write(tmp_path / "a.jsonl", '{"t": "a", "u": {"x": 1, "x": 2}, "v": 1, "v": 2}\n')
     assert read(path, column="t") == [(["a"], "a", None)]
 
@@ -157,20 +159,20 @@ def test_json_lines_take_strings_and_lists_of_words(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "problem"),
     [
         ("{", "not JSON"),
         ("[1]", "expected a JSON object, got list"),
-        ('{"t": "a", "t": "b"}', "the column 't' comes twice"),
-        ('{"u": "a"}', "no column 't'; those there: 'u'"),
+        ('{"t": "a", "t": "b"}', "the column 't' occurs twice"),
+        ('{"u": "a"}', "no column 't'; the columns are: 'u'"),
         ('{"t": null}', "'t' is null, expected a string or a list of words"),
         ('{"t": ["a", 1]}', r"'t' is \['a', 1\]"),
         ('{"t": "a \\ud800"}', "lone surrogate"),
     ],
 )
-def test_json_errors_name_the_line(tmp_path, line, said):
+def test_json_errors_name_the_line(tmp_path, line, problem):
     path = write(tmp_path / "a.jsonl", f'{{"t": "fine"}}\n{line}\n')
-    with pytest.raises(ElmoError, match=f"a.jsonl, line 2: {said}|{said}"):
+    with pytest.raises(ElmoError, match=f"a.jsonl, line 2: {problem}|{problem}"):
         list(Records.of(path, column="t"))
 
 
@@ -190,7 +192,7 @@ def test_parquet_takes_columns_of_strings_and_of_lists(tmp_path):
         (["c"], "c", "3"),
     ]
     assert [words for words, *_ in read(path, column="w")] == [["x y"], [], ["z"]]
-    with pytest.raises(ElmoError, match=r"no column 'q'; those there: 't', 'w', 'id'"):
+    with pytest.raises(ElmoError, match=r"no column 'q'; the columns are: 't', 'w', 'id'"):
         list(Records.of(path, column="q"))
     with pytest.raises(ElmoError, match="row 1: 'id' is 1, expected a string"):
         list(Records.of(path, column="id"))
@@ -213,19 +215,19 @@ b,Hi,
 def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter):
     quoted = ROWS.replace(",", delimiter).replace(f"bank{delimiter} he", "bank, he")
     path = write(tmp_path / f"a.{suffix}.gz", gzip.compress(b"\xef\xbb\xbf" + quoted.encode()))
-    found = list(Records.of(path, column="text", key_column="id"))
+    records = list(Records.of(path, column="text", key_column="id"))
     end = delimiter if delimiter != "\t" else ""
-    assert [r.words for r in found] == [
+    assert [r.words for r in records] == [
         ["The", "bank,", "he", "said", *end, '"closed"', "."],
         ["Hi"],
         [],
     ]
-    assert [(r.key, r.number) for r in found] == [("1", 3), ("b", 6), (None, 7)]
+    assert [(r.key, r.number) for r in records] == [("1", 3), ("b", 6), (None, 7)]
     assert [r.text for r in Records.of(path, column="n\nm")] == ["x", "", "y"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         ("id,text\n1,a\n2,b,c\n", r"line 3: 3 cells, expected 2"),
         ("id,text\n1\n", r"line 2: 1 cell, expected 2"),
@@ -233,15 +235,15 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter
         ('id,text\n1,"a" b\n', r"line 2: cannot read the row: .* quotes inside it are doubled"),
         ("id,t\n", r"no column 'text'; its first line names: 'id', 't'"),
         ("text,text\n", r"several columns 'text'"),
-        ("", r"is empty: expected a first line with names of columns"),
+        ("", r"is empty: its first line must name the columns"),
     ],
 )
-def test_errors_of_a_table_name_the_line_and_the_columns(tmp_path, content, said):
-    with pytest.raises(ElmoError, match=rf"a\.csv.*{said}"):
+def test_errors_of_a_table_name_the_line_and_the_columns(tmp_path, content, problem):
+    with pytest.raises(ElmoError, match=rf"a\.csv.*{problem}"):
         list(Records.of(write(tmp_path / "a.csv", content), column="text"))
 
 
-def test_a_table_is_no_text_unless_the_format_says_so(tmp_path):
+def test_a_table_is_not_text_unless_the_format_says_so(tmp_path):
     path = write(tmp_path / "a.tsv", "A\tthe play\n")
     with pytest.raises(ElmoError, match=r"read as tsv: which column.*--input-format text"):
         Records.of(path)
@@ -308,7 +310,7 @@ def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
         list(Records.of(write(tmp_path / "a.parquet", b""), column="t"))
 
 
-def test_formats_are_told_by_suffix_below_compression():
+def test_formats_are_taken_from_the_suffix_below_compression():
     names = ["a.CONLLU.gz", "a.ndjson.zst", "b.pq", "x.faa.xz", "x.txt", "no", "y.tokens.bz2"]
     expected = ["conllu", "jsonl", "parquet", "fasta", "text", "text", "text"]
     names += ["a.json", "a.CSV.gz", "a.tsv"]
@@ -372,7 +374,7 @@ def test_standard_input_can_be_read_twice(monkeypatch):
     assert list(records) == list(records) == [Record(["M", "K"], "MK", "x", "standard input", 1)]
 
 
-NO_TEXT = {
+NOT_TEXT = {
     "UTF-16 with a mark": ("The bank .\n".encode("utf-16"), "is UTF-16.*iconv -f UTF-16 -t"),
     "UTF-16 without": ("一个 bank\n".encode("utf-16-le"), "is UTF-16LE.*iconv -f UTF-16LE -t"),
     "UTF-16, the other order": ("一个 bank\n".encode("utf-16-be"), "iconv -f UTF-16BE -t"),
@@ -391,7 +393,7 @@ NO_TEXT = {
     "SQLite": (b"SQLite format 3\0", "an SQLite database"),
     "image": (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     "tar": (b"a.txt".ljust(257, b"\0") + b"ustar", "a tar archive"),
-    "NUL": (b"a b\n\x01\0\0\x02\x03\n", "is no text: byte 6 is NUL"),
+    "NUL": (b"a b\n\x01\0\0\x02\x03\n", "is not text: byte 6 is NUL"),
     "old Mac": (b"a b\rc d\r", r"CR without LF.*tr '\\r' '\\n'"),
     "old Mac and a line feed": (b"a b\rc d\re\n", "CR without LF"),
     "compress": (b"\x1f\x9d\x90abc\xff", r"data of compress \(\.Z\), not text"),
@@ -432,24 +434,24 @@ OTHER_TEXT = {
 }
 
 
-@pytest.mark.parametrize(("content", "said"), NO_TEXT.values(), ids=NO_TEXT)
-def test_what_is_no_text_is_refused_whatever_it_is_called(tmp_path, content, said):
+@pytest.mark.parametrize(("content", "problem"), NOT_TEXT.values(), ids=NOT_TEXT)
+def test_files_that_are_not_text_are_refused_whatever_their_name(tmp_path, content, problem):
     path = write(tmp_path / "a.txt", content)
     for format, columns in [(None, {}), ("text", {}), ("conllu", {}), ("csv", {"column": "t"})]:
-        with pytest.raises(ElmoError, match=f"a.txt.*{said}"):
+        with pytest.raises(ElmoError, match=f"a.txt.*{problem}"):
             list(Records.of(path, format, **columns))
 
 
-@pytest.mark.parametrize(("content", "said"), OTHER_TEXT.values(), ids=OTHER_TEXT)
-def test_text_of_another_format_is_refused_unless_it_is_called_text(
-    tmp_path, monkeypatch, content, said
+@pytest.mark.parametrize(("content", "problem"), OTHER_TEXT.values(), ids=OTHER_TEXT)
+def test_text_of_another_format_is_refused_unless_the_user_says_text(
+    tmp_path, monkeypatch, content, problem
 ):
     path = write(tmp_path / "a.txt", content)
-    with pytest.raises(ElmoError, match=f"{said}.*--input-format text reads it as it is"):
+    with pytest.raises(ElmoError, match=f"{problem}.*--input-format text reads it as it is"):
         list(Records.of(path))
     assert read(path, "text")[0][1] == content.split("\n")[0]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
-    with pytest.raises(ElmoError, match=f"standard input {said}"):
+    with pytest.raises(ElmoError, match=f"standard input {problem}"):
         list(Records.of("-"))
 
 
@@ -482,19 +484,19 @@ def test_text_below_many_blank_lines_is_read(tmp_path):
     assert read(write(tmp_path / "a.txt", "\n" * 4000 + "a b"))[-1][1] == "a b"
 
 
-def test_a_json_array_is_refused_with_what_to_do(tmp_path):
+def test_a_json_array_is_refused_with_advice(tmp_path):
     with pytest.raises(ElmoError, match=r"a\.json, line 1: a JSON array.*jq -c '\.\[\]' FILE"):
         list(Records.of(write(tmp_path / "a.json", '[{"t": "a"}]'), column="t"))
 
 
-def test_a_mark_where_files_were_joined_is_no_part_of_a_word(tmp_path):
+def test_byte_order_marks_where_files_were_joined_are_not_part_of_words(tmp_path):
     path = write(tmp_path / "a.txt", b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")
     assert [r.words for r in Records.of(path)] == [["a"], ["b"]]
 
 
 def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
     text = write(tmp_path / "a.txt", "caf\xe9\n".encode("latin-1"))
-    for arguments, said in [
+    for arguments, problem in [
         (dict(files=tmp_path / "no"), "No such file"),
         (dict(files=tmp_path), "folder"),
         (dict(files=[]), "none"),
@@ -502,15 +504,17 @@ def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
         (dict(files=text, column="t"), "read as text, which has no columns"),
         (dict(files=text, format="jsonl"), "which column"),
     ]:
-        with pytest.raises(ElmoError, match=said):
+        with pytest.raises(ElmoError, match=problem):
             Records.of(**arguments)
-    said = r"a\.txt, line 1: not UTF-8 \(byte 0xe9 at column 4\).*iconv -f ENCODING.*WINDOWS-1252"
-    with pytest.raises(ElmoError, match=said):
+    problem = (
+        r"a\.txt, line 1: not UTF-8 \(byte 0xe9 at column 4\).*iconv -f ENCODING.*WINDOWS-1252"
+    )
+    with pytest.raises(ElmoError, match=problem):
         list(Records.of(text))
 
 
 @given(st.lists(st.text()), st.text(), st.none() | st.text())
 def test_a_record_survives_its_line(words, text, key):
     record = Record(words, text, key)
-    assert Record.of_line(record.line()) == record
+    assert Record.from_line(record.line()) == record
     assert record.line().count("\n") == 1 and record.line().isascii()

@@ -85,7 +85,7 @@ def test_gradients_are_finite_whatever_stands_at_padding(layers, mask, layer_nor
 
 def test_a_batch_without_tokens_gives_a_mix_without_tokens():
     for shape in ((0, 3, 4, 6), (2, 3, 0, 6)):
-        mixed = scalar_mix(jnp.zeros(3), 1.0, jnp.zeros(shape), layer_norm=False)
+        mixed = scalar_mix(jnp.zeros(3), 1.0, jnp.zeros(shape), do_layer_norm=False)
         assert mixed.shape == (shape[0], *shape[2:])
 
 
@@ -128,7 +128,7 @@ def test_the_page_says_how_to_get_allennlps_layer_norm():
     assert_close(mixed[:, None], padded([words[None] for words in expected], 6))
     # And it is not bilm-tf's, which has no boundaries in mean and variance.
     mask = jnp.arange(6)[None] < batch[1][:, None]
-    of_words = scalar_mix(weights, gamma, layers[:, :, 1:-1], mask, layer_norm=True)
+    of_words = scalar_mix(weights, gamma, layers[:, :, 1:-1], mask, do_layer_norm=True)
     assert np.abs(mixed - of_words).max() > 0.1
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.sentences import (
+from elmo_jax.text.sentences import (
     CheckedWords,
-    check_not_a_string,
+    check_collection,
     check_sentence,
     check_sentences,
     tokenize,
@@ -86,7 +86,7 @@ def test_anything_else_is_an_error_that_says_what_and_where(sentences, expected)
 
 
 def test_a_long_value_is_cut_in_the_error():
-    text = message(check_not_a_string, "word " * 1000)
+    text = message(check_collection, "word " * 1000)
     assert len(text) < 160
     assert "'word word" in text and "..." in text
 
@@ -118,18 +118,18 @@ def test_texts_are_read_one_at_a_time():
 
 
 @pytest.mark.parametrize("texts", ["The bank .", b"The bank .", 7, None], ids=repr)
-def test_texts_that_are_no_list_are_an_error_at_once(texts):
+def test_texts_that_are_not_a_list_are_an_error_at_once(texts):
     assert message(tokenize, texts).startswith("Expected a list of sentences, got")
 
 
 @pytest.mark.parametrize("wrong", [7, None, b"a b", ["a", 7]], ids=repr)
-def test_what_is_no_text_stays_for_the_check_of_sentences(wrong):
+def test_other_values_than_texts_are_left_to_the_check_of_sentences(wrong):
     (_, words) = tokenize(["a", wrong])
     assert words is wrong
     assert "sentence 1" in message(check_sentences, tokenize(["a", wrong]))
 
 
-def test_a_tokenizer_that_gives_no_words_is_found_by_the_check_of_sentences():
+def test_a_tokenizer_that_does_not_return_words_fails_the_check_of_sentences():
     assert message(check_sentences, tokenize(["a b"], tokenizer=str.upper)) == (
         "Expected sentence 0 as a list of words, got the str 'A B'. "
         "Split it first: sentence.split()."
@@ -140,7 +140,7 @@ def test_a_tokenizer_that_gives_no_words_is_found_by_the_check_of_sentences():
 
 
 @pytest.mark.parametrize("sentence", [["The", ""], ("", "a"), np.array(["a", ""])], ids=repr)
-def test_an_empty_string_is_no_word_and_padding_is_not_needed(sentence):
+def test_an_empty_string_is_not_a_word_and_padding_is_not_needed(sentence):
     position = list(sentence).index("")
     text = message(check_sentences, [["a"], sentence])
     assert f"position {position} of sentence 1 is an empty string" in text
@@ -149,18 +149,18 @@ def test_an_empty_string_is_no_word_and_padding_is_not_needed(sentence):
 
 @pytest.mark.parametrize("word", ["New York", "a\tb", "a\n", " a", "a\r", "a\fb", "a\v"])
 def test_a_word_that_holds_a_space_is_warned_of_once(word):
-    with pytest.warns(WhitespaceWarning, match="of sentence 1 holds whitespace") as told:
+    with pytest.warns(WhitespaceWarning, match="of sentence 1 holds whitespace") as warned:
         check_sentences([["a"], ["b", word], [word]])
-    assert [warning.filename for warning in told] == [__file__], "and points at the caller"
+    assert [warning.filename for warning in warned] == [__file__], "and points at the caller"
 
 
 @pytest.mark.parametrize("package", ["sklearn", "joblib", "ray"])
 def test_a_warning_points_past_packages_that_call_this_one_for_the_user(package):
     names = {"__name__": f"{package}.inside", "check": check_sentences}
     call = eval("lambda: check([['New York']])", names)
-    with pytest.warns(WhitespaceWarning) as told:
+    with pytest.warns(WhitespaceWarning) as warned:
         call()
-    assert [warning.filename for warning in told] == [__file__]
+    assert [warning.filename for warning in warned] == [__file__]
 
 
 def test_no_break_spaces_in_a_word_are_its_own_and_checked_words_are_not_checked_again():
@@ -182,12 +182,12 @@ TABLES = [{"text": ["a b"]}, types.MappingProxyType({"text": 1}), Table("columns
 
 @pytest.mark.parametrize("table", [*TABLES, Table("column_names")], ids=lambda t: type(t).__name__)
 def test_a_table_or_mapping_is_an_error_that_says_what_to_pass(table):
-    for function in (check_not_a_string, check_sentences, tokenize):
+    for function in (check_collection, check_sentences, tokenize):
         text = message(function, table)
         assert "keys 'text'" in text and "['text']" in text
 
 
-def test_an_arrow_table_is_told_by_its_names_not_its_columns():
+def test_the_error_for_an_arrow_table_has_its_names_not_its_columns():
     text = message(tokenize, pyarrow.table({"text": ["a b"]}))
     assert "keys 'text'. Pass the one that holds the sentences: table['text']" in text
 
@@ -209,7 +209,7 @@ def test_the_keys_or_values_of_a_dict_are_sentences_but_its_items_are_pairs():
     [bytearray(b"a"), memoryview(b"a"), np.array("a b")],
     ids=["bytearray", "memoryview", "array"],
 )
-def test_one_value_is_no_list_of_sentences(items):
+def test_one_value_is_not_a_list_of_sentences(items):
     assert message(tokenize, items).startswith("Expected a list of sentences, got")
 
 
@@ -228,9 +228,11 @@ def test_a_column_of_a_table_is_a_list_of_texts():
 
 def test_a_text_that_is_split_at_an_unusual_space_is_warned_of_once():
     texts = ["a b", "1\xa0000 km", "2\xa0000"]
-    with pytest.warns(WhitespaceWarning, match=r"text 1: '1\\xa0000' is split at U\+00A0") as told:
+    with pytest.warns(
+        WhitespaceWarning, match=r"text 1: '1\\xa0000' is split at U\+00A0"
+    ) as warned:
         assert list(tokenize(texts)) == [["a", "b"], ["1", "000", "km"], ["2", "000"]]
-    assert len(told) == 1
+    assert len(warned) == 1
     assert list(tokenize(texts, "spaces")) == [["a", "b"], ["1\xa0000", "km"], ["2\xa0000"]]
 
 

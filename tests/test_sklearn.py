@@ -181,7 +181,7 @@ def test_check_estimator_accepts_it_as_one_of_texts():
 
 @new_checks
 @pytest.mark.filterwarnings("ignore")  # of the checks themselves
-def test_check_estimator_passes_where_its_numbers_are_taken_as_words(fake):
+def test_check_estimator_passes_if_its_numbers_are_words(fake):
     results = estimator_checks.check_estimator(OverNumbers(), on_fail=None, on_skip=None)
     passed = {result["check_name"] for result in results if result["status"] == "passed"}
     others = {r["check_name"]: r["status"] for r in results} | dict.fromkeys(passed, "passed")

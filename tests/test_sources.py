@@ -1,17 +1,16 @@
-"""Finding a model: in a native folder, a published one, or a zip of the NLPL repository."""
+"""`elmo_jax.load`: what names a model, and what does not."""
 
-import gzip
 import shutil
-import zipfile
+from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
-from checkpoint_files import assert_same_params, message_of
+from checkpoint_files import assert_same_params, files_of, message_of
+from random_models import VARIANTS
 
-from elmo_jax import load, save
+from elmo_jax import ElmoConfig, load, pretrained, save
+from elmo_jax.checkpoint import model_folder
 
-EXPECTED = "expected weights.hdf5, model.hdf5, or one HDF5 file with an ELMo"
+NAMES = "mini, small, medium, original, original_5p5b"
 
 
 @pytest.fixture
@@ -20,218 +19,144 @@ def folder(make_model):
 
 
 @pytest.fixture
-def params(folder):
-    return load(folder)[1]
+def fetched(make_model, monkeypatch):
+    """Every published name leads to a model in a cache; gives the names that were asked for."""
+    cached, asked = make_model(name="cached", n_layers=1)[0], []
+
+    def fetch(name):
+        asked.append(name)
+        return cached
+
+    monkeypatch.setattr(pretrained, "fetch", fetch)
+    return asked
 
 
-@pytest.fixture
-def other(make_model):
-    """Weights that would not fit the options of `folder`."""
-    return make_model(name="other", dim=12)[0] / "weights.hdf5"
+@pytest.mark.parametrize("choices", VARIANTS.values(), ids=VARIANTS.keys())
+def test_a_config_and_float32_params_come_from_a_folder(make_model, choices):
+    folder, model = make_model(**choices)
+    config, params = load(folder)
+    assert config == ElmoConfig.from_options(model.options)
+    expected = model.weights["char_embed"]
+    table = params["char_encoder"]["char_embedding"]
+    assert table.dtype == expected.dtype and table.tobytes() == expected.tobytes()
 
 
-def write_vectors(path):
-    """An HDF5 file without an ELMo, such as `allennlp elmo` writes."""
-    with h5py.File(path, "w") as file:
-        file["0"] = np.zeros((3, 5, 12), np.float32)
+def test_all_ways_lead_to_the_same_model(folder, tmp_path):
+    config, params = load(folder)
+    save(tmp_path / "native", config, params)
+    archive = shutil.make_archive(str(tmp_path / "model"), "zip", folder)
+    files = folder / "options.json", folder / "weights.hdf5"
+    ways = [
+        load(str(folder)),
+        load(tmp_path / "native"),
+        load(archive),
+        load(Path(archive)),
+        load(options_file=files[0], weight_file=files[1]),
+        load(options_file=str(files[0]), weight_file=str(files[1])),
+    ]
+    for other_config, other_params in ways:
+        assert other_config == config
+        assert_same_params(other_params, params)
 
 
-# Folders
+def test_two_files_may_lie_apart_and_have_any_names(folder, tmp_path):
+    options = (folder / "options.json").rename(tmp_path / "elmo_2x10_6_options.json")
+    weights = (folder / "weights.hdf5").rename(folder / "elmo_2x10_6_weights")
+    config, _ = load(options_file=options, weight_file=weights)
+    assert config.cell_dim == 10
 
 
-@pytest.mark.parametrize("name", ["weights.hdf5", "model.hdf5", "elmo_2x10_6.hdf5", "модель.h5"])
-def test_the_weight_file_may_have_several_names(folder, params, name):
-    (folder / "weights.hdf5").rename(folder / name)
-    assert_same_params(load(folder)[1], params)
+def test_a_model_is_found_where_a_killed_process_left_it(folder, tmp_path):
+    config, params = load(folder)
+    folder.rename(folder.with_name(f".{folder.name}.old"))
+    before = files_of(tmp_path)
+    assert load(folder)[0] == config
+    assert files_of(tmp_path) == before
+    save(folder, config, params, "hdf5", overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
-def test_the_only_hdf5_with_an_elmo_is_taken(folder, params):
-    (folder / "weights.hdf5").rename(folder / "norwegian.hdf5")
-    write_vectors(folder / "a_vectors.hdf5")
-    (folder / "broken.h5").write_bytes(b"<html>")
-    assert_same_params(load(folder)[1], params)
+def test_loading_changes_nothing_on_disk(folder, tmp_path):
+    before = files_of(tmp_path)
+    load(folder)
+    assert files_of(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["weights.hdf5", "model.hdf5"])
-def test_the_usual_names_come_before_others(folder, other, params, name):
-    (folder / "weights.hdf5").rename(folder / name)
-    shutil.copy(other, folder / "a.hdf5")
-    assert_same_params(load(folder)[1], params)
+# Names
 
 
-def test_weights_hdf5_comes_before_model_hdf5(folder, other, params):
-    shutil.copy(other, folder / "model.hdf5")
-    assert_same_params(load(folder)[1], params)
+def test_a_published_name_is_fetched(fetched):
+    config, _ = load("original_5p5b")
+    assert fetched == ["original_5p5b"]
+    assert config.n_layers == 1
 
 
-def test_a_native_model_comes_first(folder, params, tmp_path):
-    save(tmp_path / "native", *load(folder))
-    (folder / "weights.hdf5").write_bytes(b"damaged")
-    for file in (tmp_path / "native").iterdir():
-        file.rename(folder / file.name)
-    assert_same_params(load(folder)[1], params)
+def test_a_path_that_exists_comes_before_a_name(folder, fetched, tmp_path, monkeypatch):
+    folder.rename(tmp_path / "small")
+    monkeypatch.chdir(tmp_path)
+    assert load("small")[0].n_layers == 2
+    assert fetched == []
 
 
-def test_two_elmos_under_other_names_are_ambiguous(folder, other):
-    (folder / "weights.hdf5").rename(folder / "b.hdf5")
-    shutil.copy(other, folder / "a.hdf5")
-    assert message_of(load, folder) == (
-        f"{folder} has several HDF5 weight files; {EXPECTED}; found a.hdf5, b.hdf5, options.json."
+def test_a_path_object_is_never_a_name(fetched, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message_of(load, Path("small")).startswith("There is no model 'small': ")
+    assert fetched == []
+
+
+@pytest.mark.parametrize("source", ["large", "no/such/folder", "Small"])
+def test_the_error_says_where_an_unknown_name_was_looked_for(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert message_of(load, source) == (
+        f"There is no model {source!r}: no file or folder of that name here ({tmp_path}), "
+        f"nor one of the models {NAMES}."
     )
 
 
-def test_options_without_weights_are_told(folder):
-    (folder / "weights.hdf5").unlink()
-    (folder / "vocab.txt").touch()
-    assert message_of(load, folder) == (
-        f"{folder} has no HDF5 weight file; {EXPECTED}; found options.json, vocab.txt."
+def test_a_name_gives_the_folder_it_was_downloaded_to(fetched, tmp_path):
+    assert model_folder("small") == tmp_path / "cached"
+
+
+# Arguments
+
+
+def test_without_an_argument_it_is_the_bundled_model_whatever_lies_here(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder.rename(tmp_path / "mini")
+    assert model_folder(None) == pretrained.fetch("mini")
+    assert model_folder("mini") == Path("mini"), "a path that exists comes before a name"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"options_file": "o"},
+        {"weight_file": "w"},
+        {"source": "s", "options_file": "o"},
+        {"source": "s", "weight_file": "w"},
+        {"source": "s", "options_file": "o", "weight_file": "w"},
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments):
+    got = {name: arguments.get(name) for name in ("source", "options_file", "weight_file")}
+    listed = ", ".join(f"{name}={value!r}" for name, value in got.items())
+    assert message_of(load, **arguments) == (
+        f"Expected either one source, or both options_file and weight_file; got {listed}."
     )
 
 
-def test_hdf5_files_without_an_elmo_are_told(folder):
-    (folder / "weights.hdf5").unlink()
-    write_vectors(folder / "a.hdf5")
-    write_vectors(folder / "b.hdf5")
-    assert message_of(load, folder).startswith(f"{folder} has no HDF5 weight file; ")
-
-
-def test_the_only_hdf5_file_is_opened_so_that_its_problem_is_told(folder):
-    (folder / "weights.hdf5").rename(folder / "a.hdf5")
-    content = (folder / "a.hdf5").read_bytes()
-    (folder / "a.hdf5").write_bytes(content[:-100])
-    assert message_of(load, folder).startswith(
-        f"Cannot read the weight file {folder / 'a.hdf5'}: the file is truncated; "
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("options.json", "Options file {} does not exist."),
+        ("weights.hdf5", "Weight file {} does not exist."),
+    ],
+)
+def test_a_file_that_does_not_exist_is_named(folder, missing, message):
+    (folder / missing).unlink()
+    options, weights = folder / "options.json", folder / "weights.hdf5"
+    assert message_of(load, options_file=options, weight_file=weights) == message.format(
+        folder / missing
     )
-
-
-@pytest.mark.parametrize("names", [[], ["model.safetensors", "vocab.txt"], list("abcdefghijk")])
-def test_a_folder_without_a_model_is_told_what_it_holds(tmp_path, names):
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    for name in names:
-        (folder / name).touch()
-    listed = {0: "nothing", 2: ", ".join(names), 11: "a, b, c, d, e, f, g, h and 3 more"}
-    assert message_of(load, folder) == (
-        f"{folder} holds no model: expected config.json and model.safetensors, or "
-        f"options.json and an HDF5 file; found {listed[len(names)]}."
-    )
-
-
-def test_a_plain_file_is_no_source(folder):
-    path = folder / "weights.hdf5"
-    assert message_of(load, path) == (
-        f"{path} is a file, expected a folder or a zip with options.json and weights. "
-        "A weight file alone is opened with options_file=..., weight_file=... ."
-    )
-
-
-# Zips
-
-
-def zip_of(folder, path, inside="", weights="model.hdf5", compression=zipfile.ZIP_DEFLATED):
-    """A model as the NLPL repository gives it out."""
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        if inside:
-            archive.mkdir(inside)
-        archive.writestr(f"{inside}meta.json", '{"language": "nob"}')
-        archive.writestr(f"{inside}vocab.txt.gz", gzip.compress(b"<S>\n</S>\n<UNK>\n"))
-        archive.write(folder / "options.json", f"{inside}options.json")
-        if weights:
-            archive.write(folder / "weights.hdf5", f"{inside}{weights}")
-    return path
-
-
-METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-
-
-@pytest.mark.parametrize("inside", ["", "216/", "nor/ski/"])
-@pytest.mark.parametrize("compression", METHODS)
-def test_a_zip_is_opened(folder, params, tmp_path, inside, compression):
-    path = zip_of(folder, tmp_path / "216.zip", inside, compression=compression)
-    config, opened = load(path)
-    assert config == load(folder)[0]
-    assert_same_params(opened, params)
-
-
-@pytest.mark.parametrize("weights", ["weights.hdf5", "norsk.hdf5", "模型.h5"])
-def test_a_zip_may_name_its_weights_otherwise(folder, params, tmp_path, weights):
-    path = zip_of(folder, tmp_path / "модель без расширения", weights=weights)
-    assert_same_params(load(path)[1], params)
-
-
-def test_what_macos_adds_to_a_zip_is_left_alone(folder, params, tmp_path):
-    path = zip_of(folder, tmp_path / "model.zip", "nor/", weights="norsk.hdf5")
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("__MACOSX/nor/._options.json", b"\0")
-        archive.writestr("__MACOSX/nor/._norsk.hdf5", b"\0")
-    assert_same_params(load(path)[1], params)
-
-
-def test_a_weight_files_problem_is_told_with_its_place_in_the_zip(folder, other, tmp_path):
-    shutil.copy(other, folder / "weights.hdf5")
-    path = zip_of(folder, tmp_path / "model.zip", "nor/")
-    message = message_of(load, path)
-    assert message.startswith(f"{path}:nor/model.hdf5 does not fit {path}:nor/options.json (12 ")
-    (folder / "weights.hdf5").write_bytes(b"<html>")
-    path = zip_of(folder, tmp_path / "model.zip")
-    assert message_of(load, path).startswith(
-        f"Cannot read the weight file {path}:model.hdf5: it is not an HDF5 file: it starts with "
-        "b'<html>'. [HDF5: "
-    )
-
-
-def test_a_zip_without_weights_is_told(folder, tmp_path):
-    path = zip_of(folder, tmp_path / "model.zip", weights=None)
-    assert message_of(load, path) == (
-        f"{path} has no HDF5 weight file; {EXPECTED}; found meta.json, vocab.txt.gz, options.json."
-    )
-
-
-def test_a_zip_with_several_unnamed_weights_is_ambiguous(folder, other, tmp_path):
-    path = zip_of(folder, tmp_path / "model.zip", weights="a.hdf5")
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.write(other, "b.hdf5")
-    assert message_of(load, path).startswith(f"{path} has several HDF5 weight files; {EXPECTED}; ")
-
-
-def test_a_zip_needs_one_options_json(folder, tmp_path):
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    assert message_of(load, path) == f"{path}: expected one options.json, found readme.txt."
-    zip_of(folder, path, "a/")
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.write(folder / "options.json", "b/options.json")
-    assert message_of(load, path).startswith(f"{path}: expected one options.json, found a/meta")
-
-
-@pytest.mark.parametrize("compression", METHODS)
-def test_a_zip_with_wrong_bytes_is_told(folder, tmp_path, compression):
-    path = zip_of(folder, tmp_path / "model.zip", compression=compression)
-    content = path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        member = archive.getinfo("model.hdf5")
-    for offset in (0.1, 0.5, 0.9):
-        damaged = bytearray(content)
-        damaged[member.header_offset + 40 + int(offset * member.compress_size)] ^= 0xFF
-        path.write_bytes(damaged)
-        message = message_of(load, path)
-        assert message.startswith(f"Cannot read the zip {path}: ")
-        assert message.endswith(". If it is damaged, download it again.")
-
-
-def test_a_zip_with_a_damaged_directory_is_told(folder, tmp_path):
-    path = zip_of(folder, tmp_path / "model.zip")
-    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x01\x03"))
-    assert message_of(load, path) == (
-        f"Cannot read the zip {path}: Bad magic number for central directory. "
-        "If it is damaged, download it again."
-    )
-
-
-@pytest.mark.parametrize("kept", [0.01, 0.5, 0.99])
-def test_a_truncated_zip_is_told(folder, tmp_path, kept):
-    path = zip_of(folder, tmp_path / "model.zip")
-    content = path.read_bytes()
-    path.write_bytes(content[: int(kept * len(content))])
-    assert message_of(load, path) == f"The zip {path} is truncated; copy or download it again."

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax import ElmoError, split_sentences, tokenizer_named
-from elmo_jax.optional import optional_module
-from elmo_jax.sentences import tokenize
-from elmo_jax.splitting import stream_sentences
-from elmo_jax.tokenizers import words
+from elmo_jax.errors import optional_module
+from elmo_jax.text.sentences import tokenize
+from elmo_jax.text.splitting import stream_sentences
+from elmo_jax.text.tokenizers import words
 
 
 def needs(package):
@@ -38,17 +38,17 @@ def needs(package):
         (" \n\t", []),
     ],
 )
-def test_words_keeps_words_together_and_puts_the_rest_apart(text, expected):
+def test_words_keeps_words_together_and_splits_off_the_rest(text, expected):
     assert words(text) == (expected.split() if isinstance(expected, str) else expected)
 
 
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from(string.punctuation + "a1 "))))
 def test_words_lose_nothing_but_whitespace(text):
-    found = words(text)
-    assert "".join(found) == "".join(text.split()) and all(found)
+    split = words(text)
+    assert "".join(split) == "".join(text.split()) and all(split)
 
 
-def test_a_name_stands_wherever_a_function_does():
+def test_a_name_may_stand_for_a_function():
     assert list(tokenize(["It's it.", ["New York"]], "words")) == [
         ["It's", "it", "."],
         ["New York"],
@@ -62,7 +62,7 @@ def test_an_unknown_name_is_an_error_at_once(name):
         tokenize(["a"], name)
 
 
-def test_what_is_no_tokenizer_is_an_error():
+def test_other_values_than_tokenizers_are_an_error():
     with pytest.raises(ElmoError, match="tokenizer= as a function or one of the names"):
         tokenize(["a"], 7)
 
@@ -95,8 +95,8 @@ def test_spacy_takes_a_language_or_an_installed_pipeline():
     ],
 )
 def test_a_missing_package_is_named_with_its_extra(package, use, extra, monkeypatch):
-    known = [name for name in sys.modules if name.split(".")[0] == package]
-    for name in [package, *known]:  # what another test has imported, too
+    submodules = [name for name in sys.modules if name.split(".")[0] == package]
+    for name in [package, *submodules]:  # what another test has imported, too
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(
         ElmoError, match=rf'is not installed; .*: pip install "elmo-jax\[{extra}\]"'
@@ -142,12 +142,12 @@ def test_a_long_text_is_split_as_it_comes():
     assert split_sentences("word " * 20_000) == [" ".join(["word"] * 20_000)]
 
 
-def test_what_is_no_language_or_text_is_an_error():
-    with pytest.raises(ElmoError, match="code of a language, as en or de, got 'English, please'"):
+def test_a_bad_language_code_or_text_is_an_error():
+    with pytest.raises(ElmoError, match="language code such as en or de, got 'English, please'"):
         split_sentences("a", "English, please")
     with pytest.raises(ElmoError, match="Expected a text as str, got list"):
         split_sentences(["a"])
 
 
 def test_the_functions_are_public():
-    assert {"tokenizer_named", "split_sentences", "exploring"} <= set(elmo_jax.__all__)
+    assert {"tokenizer_named", "split_sentences", "explore"} <= set(elmo_jax.__all__)

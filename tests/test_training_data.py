@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elmo_jax import ElmoConfig, ElmoError
-from elmo_jax.characters import encode_words
+from elmo_jax.checkpoint.vocabulary import Vocabulary
 from elmo_jax.errors import WhitespaceWarning
+from elmo_jax.model.characters import encode_words
 from elmo_jax.training import lanes as lanes_module
 from elmo_jax.training.candidates import log_expected_count, sample, sample_both
 from elmo_jax.training.corpus import Corpus, survey
@@ -23,7 +24,6 @@ from elmo_jax.training.lanes import LanePair, Lanes
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
 from elmo_jax.training.streams import Place, ShuffledSentences, StreamPosition, TrainingStreams
 from elmo_jax.training.windows import assemble, bucket
-from elmo_jax.vocabulary import Vocabulary
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
 
@@ -90,7 +90,7 @@ def test_faults_are_reported_with_their_place_and_passed_over(tmp_path, caplog):
         ("一个 bank\n".encode("utf-16-le"), "is UTF-16LE"),
         (gzip.compress(b"a b\n", mtime=0), r"gzip data, not text.*\.gz"),
         (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file"),
-        (b"\x01\x02\0\0\x09\n", "is no text: byte 3 is NUL"),
+        (b"\x01\x02\0\0\x09\n", "is not text: byte 3 is NUL"),
         (">x\nMKV\n", "looks like FASTA.*--input-format text reads it as it is"),
         ("déjà vu\n".encode("latin-1") * 3, "3 of its 3 lines are not, and 0 .*iconv -f ENCODING"),
         ("日本語です\nはい\n".encode("shift-jis"), "2 of its 2 lines are not"),

@@ -26,7 +26,7 @@ from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
 from elmo_jax.errors import WhitespaceWarning
-from elmo_jax.parameters import flatten
+from elmo_jax.model.parameters import flatten
 from elmo_jax.training import (
     TrainingDiverged,
     TrainingSettings,
@@ -842,12 +842,12 @@ def test_the_commands(text, tmp_path):
     parser = argparse.ArgumentParser()
     evaluate_command.add_arguments(parser)
     for form in ("native", "hdf5"):
-        arguments = f"{summary['model'][form]} {text} --quiet"
+        arguments = f"{text} --model {summary['model'][form]} --quiet"
         reset = "" if form == "native" else " --reset-state"
         result = evaluate_command.run(parser.parse_args((arguments + reset).split()))
         assert result["perplexity"] == pytest.approx(summary["valid_perplexity"], rel=1e-4)
     (tmp_path / "line.txt").write_text("w1\xa0w2 w3\n", encoding="utf-8")
-    native = f"{summary['model']['native']} {tmp_path}/line.txt --quiet"
+    native = f"{tmp_path}/line.txt --model {summary['model']['native']} --quiet"
     with pytest.warns(WhitespaceWarning):
         assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 4
     config = Path(summary["model"]["native"]) / "config.json"
@@ -857,5 +857,6 @@ def test_the_commands(text, tmp_path):
     with pytest.warns(UnknownWordsWarning, match="50% of the words"):
         assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 3
     with pytest.raises(ElmoError, match="no vocabulary"):
-        arguments = f"{summary['model']['native']} {text} --vocabulary {tmp_path}/none.txt"
+        model = summary["model"]["native"]
+        arguments = f"{text} --model {model} --vocabulary {tmp_path}/none.txt"
         evaluate_command.run(parser.parse_args(arguments.split()))

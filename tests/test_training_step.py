@@ -9,8 +9,10 @@ import oracle
 import pytest
 
 from elmo_jax import ElmoConfig
-from elmo_jax.model import LanguageModelStack, zero_state
-from elmo_jax.parameters import datasets, flatten, unflatten
+from elmo_jax.checkpoint.vocabulary import Vocabulary
+from elmo_jax.model.bilm import zero_state
+from elmo_jax.model.lstm import LanguageModelStack
+from elmo_jax.model.parameters import datasets, flatten, unflatten
 from elmo_jax.training.candidates import Candidates
 from elmo_jax.training.lanes import LanePair
 from elmo_jax.training.language_model import Reading, init_language_model
@@ -19,7 +21,6 @@ from elmo_jax.training.optimizers import learning_rate, make_optimizer
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.step import make_train_step, new_state, window_loss
 from elmo_jax.training.windows import assemble
-from elmo_jax.vocabulary import Vocabulary
 
 CONFIG = ElmoConfig(
     filters=((1, 3), (2, 4)),

@@ -11,7 +11,7 @@ from checkpoint_files import files_of, message_of
 
 from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
-from elmo_jax.counting import counted
+from elmo_jax.errors import counted
 from elmo_jax.training import Vocabulary, load_language_model
 from elmo_jax.training.starting import fit_softmax, open_start
 
@@ -173,6 +173,10 @@ def zip_of(folder, path, inside="", words=None):
     return path
 
 
+def two_files(options, weights):
+    return "--options-file", options, "--weight-file", weights
+
+
 def convert(*arguments):
     assert main(["convert", *map(str, arguments), "--json"]) == 0
 
@@ -180,17 +184,18 @@ def convert(*arguments):
 def test_converting_keeps_the_words_in_every_direction(saved, tmp_path, capsys):
     hdf5, native, bare = saved("hdf5"), saved("native"), tmp_path / "bare"
     shutil.copytree(hdf5, bare, ignore=shutil.ignore_patterns("vocab.txt"))
-    convert(hdf5 / "options.json", hdf5 / "weights.hdf5", tmp_path / "1")
-    convert(native, tmp_path / "2", "--to", "native", "--dtype", "float16")
-    convert(native, tmp_path / "3", "--to", "hdf5")
-    convert(zip_of(hdf5, tmp_path / "a.zip"), tmp_path / "4")
-    convert(zip_of(bare, tmp_path / "b.zip", "nor/", WORDS), tmp_path / "5", "--to", "hdf5")
+    convert(*two_files(hdf5 / "options.json", hdf5 / "weights.hdf5"), "-o", tmp_path / "1")
+    convert(native, "-o", tmp_path / "2", "--format", "native", "--dtype", "float16")
+    convert(native, "-o", tmp_path / "3", "--format", "hdf5")
+    convert(zip_of(hdf5, tmp_path / "a.zip"), "-o", tmp_path / "4")
+    bare_zip = zip_of(bare, tmp_path / "b.zip", "nor/", WORDS)
+    convert(bare_zip, "-o", tmp_path / "5", "--format", "hdf5")
     for number in "12345":
         assert load_language_model(tmp_path / number)[2].words == tuple(WORDS)
     for number in "124":
         content = json.loads((tmp_path / number / "config.json").read_text())
         assert content["vocabulary"]["size"] == 6
-    convert(bare, tmp_path / "6")
+    convert(bare, "-o", tmp_path / "6")
     assert not (tmp_path / "6" / "vocab.txt").exists()
 
 
@@ -207,9 +212,9 @@ def test_words_beside_either_file_are_converted(saved, tmp_path, place):
         for name in ("options.json", "weights.hdf5"):
             (tmp_path / "apart" / name).symlink_to(folder / name)
         options, weights = (tmp_path / "apart" / path.name for path in (options, weights))
-        convert(tmp_path / "apart", tmp_path / "whole")
+        convert(tmp_path / "apart", "-o", tmp_path / "whole")
         assert (tmp_path / "whole" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
-    convert(options, weights, tmp_path / "out")
+    convert(*two_files(options, weights), "-o", tmp_path / "out")
     assert (tmp_path / "out" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
 
 
@@ -219,14 +224,14 @@ def test_words_at_the_top_of_a_zip_are_converted(saved, tmp_path):
     archive = zip_of(folder, tmp_path / "model.zip", "inside/")
     with zipfile.ZipFile(archive, "a") as file:
         file.writestr("vocab.txt", Vocabulary(WORDS).to_bytes())
-    convert(archive, tmp_path / "out")
+    convert(archive, "-o", tmp_path / "out")
     assert (tmp_path / "out" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
 
 
 def test_a_softmax_that_goes_on_without_words_is_told_and_keeps_their_hash(saved, tmp_path, capsys):
     folder = saved()
     (folder / "vocab.txt").unlink()
-    convert(folder, tmp_path / "out", "--to", "native")
+    convert(folder, "-o", tmp_path / "out", "--format", "native")
     assert f"{tmp_path}/out has a softmax, but not its words" in capsys.readouterr().err
     write_words(tmp_path / "out", OTHERS)
     assert "is not the one of this model" in message_of(load_language_model, tmp_path / "out")
@@ -242,13 +247,13 @@ def test_weights_under_the_other_name_are_replaced(saved, model, tmp_path):
 def test_words_of_another_softmax_are_not_converted(saved, make_model, tmp_path, capsys):
     folder = saved("hdf5")
     write_words(folder, WORDS[:4])
-    files = folder / "options.json", folder / "weights.hdf5"
+    files = two_files(folder / "options.json", folder / "weights.hdf5")
     for source in ((folder,), files, (zip_of(folder, tmp_path / "a.zip"),)):
-        assert main(["convert", *map(str, source), str(tmp_path / "out")]) == 1
+        assert main(["convert", *map(str, source), "-o", str(tmp_path / "out")]) == 1
         assert "has 4 words, but the model's softmax has 6" in capsys.readouterr().err
     plain = make_model(name="plain")[0]
     write_words(plain, WORDS)  # those of a softmax that is not there, as in the NLPL's zips
-    convert(plain, tmp_path / "out")
+    convert(plain, "-o", tmp_path / "out")
     assert not (tmp_path / "out" / "vocab.txt").exists()
 
 
@@ -256,6 +261,6 @@ def test_other_words_are_not_evaluated_with(saved, tmp_path, capsys):
     folder = saved()
     write_words(tmp_path, OTHERS, "others.txt")
     (tmp_path / "text.txt").write_text("the of\n")
-    arguments = ["evaluate", str(folder), str(tmp_path / "text.txt")]
+    arguments = ["evaluate", str(tmp_path / "text.txt"), "--model", str(folder)]
     assert main([*arguments, "--vocabulary", str(tmp_path / "others.txt")]) == 1
     assert "is not the one of this model" in capsys.readouterr().err

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_jax import ElmoError
+from elmo_jax.corpus.writers import FileLayout, hdf5, npz, parquet, writer_for
 from elmo_jax.files import check_space
-from elmo_jax.readers import Record, Records
-from elmo_jax.writers import Layout, hdf5, npz, parquet, writer_for
+from elmo_jax.text.readers import Record, Records
 
 TEXTS = ["a / b", 'quo"te', "back\\slash naïve 😀", "", "a / b"]
 RECORDS = [Record(text.split(), text, f"k/{i}" if i != 1 else None) for i, text in enumerate(TEXTS)]
@@ -28,7 +28,7 @@ def vectors(record, shape, pooled, dtype):
 
 def case(shape=(2,), pooled=False, dtype="float32", keys=True, with_text=True):
     records = RECORDS if keys else [record._replace(key=None) for record in RECORDS]
-    layout = Layout(
+    layout = FileLayout(
         shape,
         pooled,
         dtype,
@@ -62,19 +62,19 @@ def test_hdf5_has_the_layout_of_allennlp(tmp_path, shape, pooled):
     assert listing == {text: str(index) for index, text in enumerate(TEXTS)}
 
 
-def test_hdf5_leaves_out_what_is_not_there_or_not_wanted(tmp_path, monkeypatch):
+def test_hdf5_leaves_out_missing_keys_and_unwanted_texts(tmp_path, monkeypatch):
     layout, results = case(keys=False, with_text=False)
     with h5py.File(write(tmp_path / "a.h5", layout, results), "r") as file:
         assert sorted(file) == ["0", "1", "2", "3", "4"]
-    monkeypatch.setattr(hdf5, "_MOST_TEXT", 10)
+    monkeypatch.setattr(hdf5, "_MAX_TEXT_BYTES", 10)
     layout, results = case(keys=False)
-    assert "too much for sentence_to_index" in next(hdf5.notes(layout))
+    assert "sentence_to_index is left out" in next(hdf5.notes(layout))
     with h5py.File(write(tmp_path / "b.h5", layout, results), "r") as file:
         assert "sentence_to_index" not in file
 
 
-def test_hdf5_writes_more_keys_than_it_holds_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5, "_KEYS_AT_ONCE", 2)
+def test_hdf5_writes_more_keys_than_one_block_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "_KEYS_PER_BLOCK", 2)
     with h5py.File(write(tmp_path / "a.h5", *case()), "r") as file:
         assert file["keys"].asstr()[()].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
 
@@ -82,30 +82,30 @@ def test_hdf5_writes_more_keys_than_it_holds_at_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_npz_holds_tokens_and_where_sentences_begin(tmp_path, shape):
     layout, results = case(shape, dtype="float16")
-    with np.load(write(tmp_path / "a.npz", layout, results), allow_pickle=False) as found:
-        assert sorted(found) == ["keys", "offsets", "vectors"]
-        assert found["vectors"].shape == (layout.tokens, *shape)
-        assert found["vectors"].dtype == np.float16 and found["offsets"].dtype == np.int64
+    with np.load(write(tmp_path / "a.npz", layout, results), allow_pickle=False) as arrays:
+        assert sorted(arrays) == ["keys", "offsets", "vectors"]
+        assert arrays["vectors"].shape == (layout.tokens, *shape)
+        assert arrays["vectors"].dtype == np.float16 and arrays["offsets"].dtype == np.int64
         for i, (_, expected) in enumerate(results):
-            rows = found["vectors"][found["offsets"][i] : found["offsets"][i + 1]]
+            rows = arrays["vectors"][arrays["offsets"][i] : arrays["offsets"][i + 1]]
             layers = rows.swapaxes(0, 1) if len(shape) > 1 else rows
             np.testing.assert_array_equal(layers, expected)
-        assert found["keys"].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
+        assert arrays["keys"].tolist() == ["k/0", "", "k/2", "k/3", "k/4"]
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_pooled_sentences_are_one_matrix(tmp_path, shape, suffix):
     layout, results = case(shape, pooled=True, keys=False)
-    found = np.load(write(tmp_path / f"a{suffix}", layout, results))
+    matrix = np.load(write(tmp_path / f"a{suffix}", layout, results))
     if suffix == ".npz":
-        with found as archive:
+        with matrix as archive:
             assert sorted(archive) == ["vectors"]
-            found = archive["vectors"]
-    np.testing.assert_array_equal(found, np.stack([vector for _, vector in results]))
+            matrix = archive["vectors"]
+    np.testing.assert_array_equal(matrix, np.stack([vector for _, vector in results]))
 
 
-def test_npy_refuses_tokens_and_tells_that_keys_are_lost():
+def test_npy_refuses_tokens_and_warns_that_keys_are_lost():
     writer = writer_for(Path("a.npy"))
     with pytest.raises(ElmoError, match=r"--pooling.*\.npz"):
         writer.check(case()[0])
@@ -115,8 +115,8 @@ def test_npy_refuses_tokens_and_tells_that_keys_are_lost():
 
 @pytest.mark.parametrize("most_rows", [1, 2, 1000])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_parquet_has_a_row_a_token(tmp_path, monkeypatch, most_rows, dtype):
-    monkeypatch.setattr(parquet, "_MOST_ROWS", most_rows)
+def test_parquet_has_a_row_per_token(tmp_path, monkeypatch, most_rows, dtype):
+    monkeypatch.setattr(parquet, "_GROUP_ROWS", most_rows)
     layout, results = case(dtype=dtype)
     table = pq.read_table(write(tmp_path / "a.parquet", layout, results))
     assert table.column_names == ["key", "sentence", "position", "token", "vector"]
@@ -128,26 +128,26 @@ def test_parquet_has_a_row_a_token(tmp_path, monkeypatch, most_rows, dtype):
     ]
     columns = [table.column(name).to_pylist() for name in table.column_names[:4]]
     assert list(zip(*columns, strict=True)) == expected
-    found = np.array(table.column("vector").to_pylist(), dtype)
-    np.testing.assert_array_equal(found, np.concatenate([vector for _, vector in results]))
+    numbers = np.array(table.column("vector").to_pylist(), dtype)
+    np.testing.assert_array_equal(numbers, np.concatenate([vector for _, vector in results]))
 
 
-def test_parquet_has_a_row_a_sentence_and_a_column_a_layer(tmp_path):
+def test_parquet_has_a_row_per_sentence_and_a_column_per_layer(tmp_path):
     layout, results = case((3, 2), pooled=True)
     table = pq.read_table(write(tmp_path / "a.parquet", layout, results))
     assert table.column_names == ["key", "text", "layer_0", "layer_1", "layer_2"]
     assert table.column("text").to_pylist() == TEXTS
     assert table.column("key").to_pylist() == ["k/0", None, "k/2", "k/3", "k/4"]
     for layer in range(3):
-        found = np.array(table.column(f"layer_{layer}").to_pylist(), np.float32)
-        np.testing.assert_array_equal(found, np.stack([vector[layer] for _, vector in results]))
+        numbers = np.array(table.column(f"layer_{layer}").to_pylist(), np.float32)
+        np.testing.assert_array_equal(numbers, np.stack([vector[layer] for _, vector in results]))
     layout, results = case(pooled=True, keys=False, with_text=False)
     table = pq.read_table(write(tmp_path / "b.parquet", layout, results))
     assert table.column_names == ["vector"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_csv_has_a_row_a_token_whose_numbers_read_the_same(tmp_path, dtype):
+def test_csv_has_a_row_per_token_whose_numbers_read_the_same(tmp_path, dtype):
     layout, results = case(dtype=dtype)
     with write(tmp_path / "a.csv", layout, results).open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
@@ -157,18 +157,20 @@ def test_csv_has_a_row_a_token_whose_numbers_read_the_same(tmp_path, dtype):
         for i, (record, _) in enumerate(results)
         for place, word in enumerate(record.words)
     ]
-    found = np.array([row[4:] for row in rows]).astype(dtype)
-    np.testing.assert_array_equal(found, np.concatenate([vector for _, vector in results]))
+    numbers = np.array([row[4:] for row in rows]).astype(dtype)
+    np.testing.assert_array_equal(numbers, np.concatenate([vector for _, vector in results]))
 
 
-def test_csv_has_a_row_a_sentence_that_the_reader_reads_back(tmp_path):
+def test_csv_has_a_row_per_sentence_that_the_reader_reads_back(tmp_path):
     layout, results = case((3, 2), pooled=True)
     path = write(tmp_path / "a.csv", layout, results)
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["key", "text", *(f"layer_{i}_v{j}" for i in range(3) for j in (0, 1))]
-    found = [[float(row["layer_2_v0"]), float(row["layer_2_v1"])] for row in rows]
-    np.testing.assert_array_equal(np.float32(found), np.stack([vector[2] for _, vector in results]))
+    numbers = [[float(row["layer_2_v0"]), float(row["layer_2_v1"])] for row in rows]
+    np.testing.assert_array_equal(
+        np.float32(numbers), np.stack([vector[2] for _, vector in results])
+    )
     records = Records.of(path, column="text", key_column="key")
     assert [(r.text, r.key) for r in records] == [(r.text, r.key) for r in RECORDS]
     layout, results = case(pooled=True, keys=False, with_text=False)
@@ -177,7 +179,7 @@ def test_csv_has_a_row_a_sentence_that_the_reader_reads_back(tmp_path):
 
 
 def test_parquet_without_a_token_is_an_empty_table(tmp_path):
-    layout = Layout((2,), False, "float32", 1, 0, 0, 0, True)
+    layout = FileLayout((2,), False, "float32", 1, 0, 0, 0, True)
     results = [(Record([], ""), np.zeros((0, 2), np.float32))]
     assert len(pq.read_table(write(tmp_path / "a.parquet", layout, results))) == 0
 
@@ -195,7 +197,7 @@ def test_the_estimate_is_close_to_the_size(tmp_path, suffix):
     texts = [f"a few words a line {i} ." for i in range(2000)]
     records = [Record(text.split(), text) for text in texts]
     text_bytes = sum(map(len, texts))
-    layout = Layout((16,), False, "float32", len(records), 14000, text_bytes, 0, True)
+    layout = FileLayout((16,), False, "float32", len(records), 14000, text_bytes, 0, True)
     results = [(record, vectors(record, (16,), False, "float32")) for record in records]
     path = write(tmp_path / f"a{suffix}", layout, results)
     assert 0.85 < writer_for(path).estimated_bytes(layout) / path.stat().st_size < 1.2
@@ -203,7 +205,9 @@ def test_the_estimate_is_close_to_the_size(tmp_path, suffix):
 
 def test_unknown_suffixes_are_refused():
     for name in ("a.txt", "a"):
-        with pytest.raises(ElmoError, match=r"tells no format; expected one of \.h5, \.hdf5"):
+        with pytest.raises(
+            ElmoError, match=r"^Unknown format of .*: expected a name that ends in \.h5, \.hdf5"
+        ):
             writer_for(Path(name))
 
 

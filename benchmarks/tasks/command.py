@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from elmo_jax import Elmo
-from elmo_jax.checkpoint import is_native, read_metadata
-from elmo_jax.files import atomic_file, refuse_existing
-from elmo_jax.json_text import to_json
-from elmo_jax.loading import model_folder
-from elmo_jax.model import init_params
-from elmo_jax.parameters import count_parameters
+from elmo_jax.checkpoint import is_native, model_folder, read_metadata
+from elmo_jax.files import atomic_file, refuse_existing, to_json
+from elmo_jax.model.bilm import init_params
+from elmo_jax.model.parameters import count_parameters
 
 from ..card import card
 from . import classification, similarity, wsd

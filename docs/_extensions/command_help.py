@@ -16,7 +16,7 @@ class CommandHelp(Directive):
 
     def run(self) -> list[nodes.Node]:
         """The sections."""
-        return [self._section(name) for name in cli._COMMANDS]
+        return [self._section(name) for name in cli.COMMANDS]
 
     def _section(self, name: str) -> nodes.section:
         title = f"elmo-jax {name}"

@@ -1,7 +1,8 @@
 """The native format: a folder with config.json and model.safetensors.
 
-The tensors are the parameters as they are used, under their paths joined by dots, so that
-opening a model is reading a file. float16 and bfloat16 tensors are widened to float32.
+The tensors are the parameters in the layout in which they are used, named by their paths joined
+with dots, so that opening a model is reading a file. float16 and bfloat16 tensors are widened to
+float32.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ..config import ElmoConfig
 from ..errors import ElmoError
-from ..json_text import to_json
-from ..parameters import check_flat_params, flatten, unflatten
+from ..files import to_json
+from ..model.config import ElmoConfig
+from ..model.parameters import check_flat_params, flatten, unflatten
+from .formats import FILES
 
-CONFIG_FILE, WEIGHT_FILE = "config.json", "model.safetensors"
+CONFIG_FILE, WEIGHT_FILE = FILES["native"]
 _VERSION = 1
 
 
@@ -31,10 +33,10 @@ def is_native(folder: Path) -> bool:
 
 
 def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Read a native folder; parameters as float32 NumPy arrays.
+    """Read a native folder; the parameters are float32 NumPy arrays.
 
     Raises:
-        ElmoError: naming the file and all that is wrong with it.
+        ElmoError: naming the file and everything that is wrong with it.
     """
     config, weights = _read_config(folder), folder / WEIGHT_FILE
     try:
@@ -57,12 +59,12 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """What the folder's config.json says about the model besides its architecture."""
+    """The remarks in the folder's config.json, such as the model's origin and training."""
     return dict(_read_json(folder / CONFIG_FILE).get("metadata", {}))
 
 
 def read_vocabulary_record(folder: Path) -> dict[str, Any] | None:
-    """What config.json says about the vocabulary of the softmax: its size and hash."""
+    """The size and hash of the softmax's vocabulary, from config.json."""
     path = folder / CONFIG_FILE
     record = _read_json(path).get("vocabulary")
     if record is not None and not (isinstance(record, dict) and {"size", "sha256"} <= set(record)):
@@ -80,7 +82,7 @@ def write_native(
 ) -> None:
     """Write the two files of the native format into an existing folder.
 
-    ``vocabulary`` says which one the softmax has, see ``checkpoint.words``.
+    ``vocabulary`` is what ``softmax_words.vocabulary_record`` returns.
 
     Raises:
         ElmoError: for numbers that ``dtype`` cannot hold.
@@ -95,13 +97,13 @@ def write_native(
     (folder / CONFIG_FILE).write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
     arrays = {".".join(path): np.ascontiguousarray(leaf) for path, leaf in flatten(params).items()}
     if dtype is not None:
-        arrays = {name: _stored(name, array, dtype) for name, array in arrays.items()}
+        arrays = {name: _converted(name, array, dtype) for name, array in arrays.items()}
     save_file(arrays, folder / WEIGHT_FILE)
-    # safetensors lets the owner alone read its files, against the umask.
+    # safetensors ignores the umask: only the owner could read the file.
     shutil.copymode(folder / CONFIG_FILE, folder / WEIGHT_FILE)
 
 
-def _stored(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+def _converted(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
     highest, limit = float(np.abs(array).max(initial=0)), float(np.finfo(dtype).max)
     if highest > limit:
         raise ElmoError(f"{name} has numbers up to {highest:.3g}; {dtype} ends at {limit:.3g}.")
@@ -123,7 +125,7 @@ def _read_config(folder: Path) -> ElmoConfig:
     problems = [f"{name} is missing" for name in sorted(names - fields.keys())]
     problems += [f"{name} is unexpected" for name in sorted(fields.keys() - names)]
     if problems:
-        raise ElmoError(f"{path}: its 'config' describes no ELMo: {'; '.join(problems)}.")
+        raise ElmoError(f"{path}: its 'config' does not describe an ELMo: {'; '.join(problems)}.")
     try:
         return ElmoConfig(**fields)
     except ElmoError as error:
@@ -131,7 +133,7 @@ def _read_config(folder: Path) -> ElmoConfig:
 
 
 def _is_float(array: np.ndarray) -> bool:
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"  # NumPy's kind for it: V
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"  # its NumPy kind is V
 
 
 def _read_json(path: Path) -> dict[str, Any]:

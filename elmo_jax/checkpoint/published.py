@@ -1,33 +1,33 @@
-"""The published format: options.json beside one HDF5 file of float32 datasets."""
+"""The published format: options.json and one HDF5 file, apart, in a folder, or in a zip."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-from pathlib import Path
-from typing import IO, Any
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-import h5py
-import numpy as np
-
-from ..config import ElmoConfig
-from ..counting import counted
 from ..errors import ElmoError
-from ..parameters import Dataset, datasets, flatten, unflatten
-from ..parameters import Path as ParamPath
-from .diagnosis import likely_cause
+from ..model.config import ElmoConfig
+from .formats import WEIGHT_NAMES
+from .hdf5_weights import holds_an_elmo, read_weights
 
-DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
-"""What h5py raises for a file with wrong bytes, depending on where they are."""
+HDF5_SUFFIXES = (".hdf5", ".h5")
 
-_DAMAGED = "the file is damaged; copy or download it again"
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# Of a damaged archive, or one that Python's zipfile cannot open (RuntimeError: a password).
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 
 
 def read_options(text: bytes, source: str) -> ElmoConfig:
     """An ElmoConfig from the content of an options.json.
 
     Raises:
-        ElmoError: naming ``source``, if it is no JSON or describes no ELMo.
+        ElmoError: naming ``source``, if it is not JSON or does not describe an ELMo.
     """
     try:
         options = json.loads(text)
@@ -39,117 +39,80 @@ def read_options(text: bytes, source: str) -> ElmoConfig:
     return ElmoConfig.from_options(options, source)
 
 
-def read_published(
-    options: bytes, weights: Path | IO[bytes], options_name: str, weights_name: str
-) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Read a model in the published format.
+def read_files(options: Path, weights: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """A model from its two files, wherever they are."""
+    if not options.is_file():
+        raise ElmoError(f"Options file {options} does not exist.")
+    config = read_options(options.read_bytes(), str(options))
+    return config, read_weights(weights, config, str(weights), str(options))
 
-    Args:
-        options: content of options.json.
-        weights: path of the HDF5 file, or the open file.
-        options_name: what to call the options in errors.
-        weights_name: what to call the weights in errors.
 
-    Returns:
-        The config, and the parameters as float32 NumPy arrays.
+def read_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """A model from the folder with its two files.
+
+    The weights are ``weights.hdf5``, ``model.hdf5``, or the only HDF5 file with an ELMo.
+    """
+    names = sorted(file.name for file in folder.iterdir() if file.is_file())
+    if "options.json" not in names:
+        raise ElmoError(
+            f"{folder} holds no model: expected config.json and model.safetensors, or "
+            f"options.json and an HDF5 file; found {_listed(names)}."
+        )
+    weights = [name for name in WEIGHT_NAMES if name in names][:1] or _hdf5_names(names)
+    if len(weights) > 1:
+        weights = [name for name in weights if holds_an_elmo(folder / name)]
+    return read_files(folder / "options.json", folder / _the_only(weights, str(folder), names))
+
+
+def read_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """A model from a zip of its two files, or of a folder with them."""
+    with open_zip(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        options = [name for name in names if PurePosixPath(name).name == "options.json"]
+        if len(options) != 1:
+            raise ElmoError(f"{path}: expected one options.json, found {_listed(names)}.")
+        folder = PurePosixPath(options[0]).parent
+        beside = [name for name in names if PurePosixPath(name).parent == folder]
+        usual = [name for name in beside if PurePosixPath(name).name in WEIGHT_NAMES]
+        weights = _the_only(usual[:1] or _hdf5_names(beside), str(path), names)
+        options_name = f"{path}:{options[0]}"
+        # HDF5 seeks back and forth, which is slow in a compressed member.
+        content = io.BytesIO(archive.read(weights))
+        config = read_options(archive.read(options[0]), options_name)
+        return config, read_weights(content, config, f"{path}:{weights}", options_name)
+
+
+@contextlib.contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip to read from.
 
     Raises:
-        ElmoError: one error with every problem of the weight file.
+        ElmoError: if it cannot be read, also while the block reads from it.
     """
-    config = read_options(options, options_name)
-    with _open_hdf5(weights, weights_name) as file:
-        try:
-            found = _list_datasets(file)
-        except DAMAGE as error:
-            raise _unreadable(weights_name, _DAMAGED, error) from None
-        shapes = {name: dataset.shape or () for name, dataset in found.items()}
-        problems, flat, damaged = [], {}, False
-        for dataset in datasets(config):
-            try:
-                array, problem = _read_dataset(found.pop(dataset.name, None), dataset)
-            except DAMAGE as error:
-                array, problem, damaged = None, f"{dataset.name}: unreadable ({error})", True
-            if problem:
-                problems.append(problem)
-            elif array is not None:
-                flat.update(dataset.to_params(array))
-        problems += [f"{name}: unexpected, shape {shapes[name]}" for name in found]
-        if problems:
-            listed = "".join(f"\n  {problem}" for problem in problems)
-            raise ElmoError(
-                f"{weights_name} does not fit {options_name} "
-                f"({counted(len(problems), 'problem')}):{listed}\n"
-                f"Likely cause: {likely_cause(config, shapes, damaged)}"
-            )
-    return config, unflatten(flat)
-
-
-def write_weights(path: Path, config: ElmoConfig, params: dict[str, Any]) -> None:
-    """Write parameters as the HDF5 file that bilm-tf, AllenNLP and simple_elmo read."""
-    flat: dict[ParamPath, Any] = flatten(params)
-    with h5py.File(path, "w") as file:
-        for dataset in datasets(config):
-            if all(part in flat for part in dataset.paths):
-                array = dataset.from_params(flat)
-                file.create_dataset(dataset.name, data=array.astype(np.float32, copy=False))
-
-
-def _open_hdf5(weights: Path | IO[bytes], name: str) -> h5py.File:
-    if isinstance(weights, Path) and not weights.is_file():
-        raise ElmoError(f"Weight file {name} does not exist.")
     try:
-        return h5py.File(weights, "r")
-    except OSError as error:
-        reason = str(error)
-    beginning = _first_bytes(weights)
-    if "truncated" in reason:
-        cause = "the file is truncated; copy or download it again"
-    elif beginning.startswith(_SIGNATURE):
-        cause = _DAMAGED
-    elif not beginning:
-        cause = "the file is empty; copy or download it again"
-    else:
-        cause = f"it is not an HDF5 file: it starts with {beginning!r}"
-    raise _unreadable(name, cause, reason)
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except _ZIP_ERRORS as error:
+        raise ElmoError(
+            f"Cannot read the zip {path}: {error}. If it is damaged, download it again."
+        ) from None
 
 
-def _unreadable(name: str, cause: str, reason: object) -> ElmoError:
-    return ElmoError(f"Cannot read the weight file {name}: {cause}. [HDF5: {reason}]")
+def _the_only(candidates: list[str], where: str, names: list[str]) -> str:
+    if len(candidates) == 1:
+        return candidates[0]
+    problem = "several HDF5 weight files" if candidates else "no HDF5 weight file"
+    raise ElmoError(
+        f"{where} has {problem}; expected weights.hdf5, model.hdf5, or one HDF5 file with an "
+        f"ELMo; found {_listed(names)}."
+    )
 
 
-def _first_bytes(weights: Path | IO[bytes]) -> bytes:
-    if isinstance(weights, Path):
-        with weights.open("rb") as file:
-            return file.read(24)
-    weights.seek(0)
-    return weights.read(24)
+def _hdf5_names(names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith(HDF5_SUFFIXES)]
 
 
-def _list_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    found: dict[str, h5py.Dataset] = {}
-
-    def visit(name: str | bytes, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):  # h5py gives a name that is no UTF-8 as bytes
-            found[name if isinstance(name, str) else repr(name)] = item
-
-    file.visititems(visit)
-    return found
-
-
-def _read_dataset(
-    found: h5py.Dataset | None, expected: Dataset
-) -> tuple[np.ndarray | None, str | None]:
-    """The content as float32, or what is wrong with it."""
-    name, shape = expected.name, expected.shape
-    if found is None:
-        return None, None if expected.optional else f"{name}: missing, expected shape {shape}"
-    if found.shape is None or expected.shape_problem(found.shape):
-        return None, f"{name}: shape {found.shape}, expected {shape}"
-    if found.dtype.kind != "f":
-        return None, f"{name}: dtype {found.dtype}, expected float32"
-    with np.errstate(over="ignore"):  # float64 beyond float32 is reported as infinite
-        array = found[()].astype(np.float32, copy=False)
-    bad = array.size - int(np.isfinite(array).sum())
-    if bad:
-        return None, f"{name}: {bad} of {array.size} values are NaN or infinite"
-    return array, None
+def _listed(names: list[str]) -> str:
+    if not names:
+        return "nothing"
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -1,8 +1,9 @@
 """The command line: ``elmo-jax``, and what scripts of the project share with it.
 
-A command is a module with ``add_arguments(parser)``, ``run(args)``, which gives a JSON-ready
-summary, and ``text(summary)``, which says the same to a person. Results go to stdout,
-progress, notes, warnings and errors to stderr. ``frame`` has the exit codes.
+A command is a module with three functions: ``add_arguments(parser)``, ``run(args)``, which returns
+a JSON-ready summary, and ``text(summary)``, which puts the summary into words. Results go to
+stdout; progress, notes, warnings and errors go to stderr. ``frame`` lists the exit codes, ``flags``
+has the flags that several commands share.
 """
 
 from __future__ import annotations
@@ -15,26 +16,34 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
-from ..json_text import to_json
-from .frame import INTERRUPTED, framed, is_interrupt, say, tell, warnings_on_one_line
+from ..files import to_json
+from .frame import (
+    INTERRUPTED,
+    framed,
+    is_interrupt,
+    keep_compiled,
+    say,
+    tell,
+    warnings_on_one_line,
+)
 
-_COMMANDS = {
-    "embed": "Embed a corpus into a file of vectors; a run that was broken off goes on.",
-    "merge": "Join what `elmo-jax embed --shard` made in several processes or on several machines.",
-    "train": "Train a biLM on text, or fine-tune one; a run that was broken off goes on.",
-    "evaluate": "Measure the perplexity of a model with its softmax on text files.",
+COMMANDS = {
+    "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
+    "merge": "Join the shards that `elmo-jax embed --shard` made, on one machine or several.",
+    "train": "Train a biLM on text, fine-tune one, or resume an unfinished run.",
+    "evaluate": "Measure the perplexity of a model with a softmax on text.",
     "convert": "Convert a model between the native format and options.json with an HDF5 file.",
     "export": "Write a model as one file that embeds with JAX alone, for serving.",
-    "neighbors": "List where a word is used as in a given sentence: its nearest occurrences.",
+    "neighbors": "List the occurrences of a word that are nearest to one of them.",
     "explore": "Draw a word's occurrences on a plane: an HTML page, or a figure for a paper.",
     "similarity": "Compare sentences, or two of them word by word, and draw a heatmap.",
     "info": "Show a model's configuration, parameter count and sizes.",
-    "init": "Make a new, untrained model with random weights: to try things out, or to train.",
+    "init": "Make a new, untrained model with random weights.",
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse itself says nothing of a help that cannot be written."""
+    """Prints through ``frame``: argparse ignores a help text that cannot be written."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if file is sys.stderr:
@@ -44,16 +53,10 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``elmo-jax``.
-
-    Args:
-        argv: the arguments; those of the process if None.
-
-    Returns:
-        The exit code.
+    """Run ``elmo-jax`` with ``argv``, by default the process's own, and return the exit code.
 
     Raises:
-        SystemExit: 0 after ``--help`` or ``--version``, 2 for a wrong usage.
+        SystemExit: 0 after ``--help`` or ``--version``, 2 for wrong usage.
     """
     return framed("elmo-jax", lambda: _main(argv))
 
@@ -61,9 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     from .. import __version__
 
-    if argv is None:  # this process is the program's own
-        from .compiled import keep_compiled
-
+    if argv is None:  # the process belongs to this program
         keep_compiled()
         argv = sys.argv[1:]
     parser = _Parser(
@@ -72,9 +73,9 @@ def _main(argv: Sequence[str] | None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"elmo-jax {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, description in _COMMANDS.items():
+    for name, description in COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description)
-        if name in argv:  # the others are not worth importing
+        if name in argv:  # importing the others would only take time
             _declare(command, importlib.import_module(f".{name}", __name__))
     return _execute(parser.parse_args(argv))
 
@@ -82,19 +83,16 @@ def _main(argv: Sequence[str] | None) -> int:
 def run_command(
     prog: str, description: str, module: ModuleType, argv: Sequence[str] | None = None
 ) -> int:
-    """Run one command, of this package or of a script beside it, as a program of its own.
+    """Run one command module as a program of its own, and return the exit code.
 
     Args:
-        prog: what the program is called in its messages.
+        prog: the program's name in messages.
         description: for ``--help``.
         module: the command.
         argv: the arguments; those of the process if None.
 
-    Returns:
-        The exit code.
-
     Raises:
-        SystemExit: 0 after ``--help``, 2 for a wrong usage.
+        SystemExit: 0 after ``--help``, 2 for wrong usage.
     """
 
     def action() -> int:
@@ -118,7 +116,7 @@ def _execute(args: argparse.Namespace) -> int:
             summary = args.module.run(args)
             text = to_json(summary) if args.json else args.module.text(summary)
     except BrokenPipeError:
-        raise  # of stdout or stderr
+        raise  # ``framed`` handles it
     except (Exception, KeyboardInterrupt) as error:
         if is_interrupt(error):
             tell(f"{args.prog}: interrupted")

@@ -6,75 +6,67 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..counting import counted
-from ..errors import ElmoError
-from ..ranges import check_count
-from .model import add_model_arguments, model_files, open_elmo
-from .reading import add_text_arguments, input_files, reading
+from ..errors import ElmoError, check_count, counted
+from .flags import add_flag, add_flags, add_model_flags
+from .inputs import add_text_arguments, input_files, labelled_text, model_files, open_elmo
 
 _PAGES = (".html", ".htm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads from the command line."""
-    add = parser.add_argument
-    add("word", metavar="WORD", help="the word")
+    """Declare the arguments of the command."""
+    parser.add_argument("word", metavar="WORD", help="the word")
     add_text_arguments(parser, labels=True)
-    add(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="page.html; or figure.png, .pdf or .svg (extra: plots)",
-    )
-    add("--max", type=int, default=2000, help="how many to draw (default: %(default)s)")
-    add_model_arguments(parser)
-    add("--overwrite", action="store_true", help="replace an existing OUT")
-    add("--quiet", action="store_true", help="no notes, no progress bar")
+    drawings = ": page.html; or figure.png, .pdf or .svg (extra: plots)"
+    add_flag(parser, "--output", drawings, required=True)
+    add_flag(parser, "-n", default=2000)
+    add_model_flags(parser)
+    add_flags(parser, "--overwrite", "--quiet")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Draw, and give a JSON-ready summary.
+    """Draw, and return what was drawn.
 
     Raises:
         ElmoError: for a text, a word, a model or an output that cannot be used.
     """
-    from ..embedding.progress import progress_bar
-    from ..exploring import embed_occurrences, find_occurrences, write_figure, write_page
-    from ..exploring.figure import SUFFIXES
+    from ..corpus.progress import progress_bar
+    from ..explore import embed_occurrences, find_occurrences, write_figure, write_page
+    from ..explore.drawing import FIGURE_SUFFIXES
     from ..files import refuse_existing, refuse_input
 
-    target = Path(args.output)
-    suffix = target.suffix.lower()
-    if suffix not in (*_PAGES, *SUFFIXES):
+    output = Path(args.output)
+    suffix = output.suffix.lower()
+    if suffix not in (*_PAGES, *FIGURE_SUFFIXES):
         raise ElmoError(
-            f"Cannot draw {target}: expected a name that ends in .html, {', '.join(SUFFIXES)}."
+            f"Cannot draw {output}: expected a name that ends in .html, "
+            f"{', '.join(FIGURE_SUFFIXES)}."
         )
-    refuse_input(target, [*input_files(args), *model_files(args)])
-    refuse_existing(target, args.overwrite)
-    check_count(args.max, "--max")
-    read = reading(args)
-    found = find_occurrences(args.word, read(), most=args.max, exact=args.exact)
-    elmo, n_words = open_elmo(args), sum(len(each.words) for each in found)
+    refuse_input(output, [*input_files(args), *model_files(args)])
+    refuse_existing(output, args.overwrite)
+    check_count(args.n, "-n")
+    sentences = labelled_text(args)
+    occurrences = find_occurrences(args.word, sentences(), most=args.n, exact=args.exact)
+    elmo, n_words = open_elmo(args), sum(len(each.words) for each in occurrences)
     with progress_bar(n_words, 0, not args.quiet) as bar:
-        vectors = embed_occurrences(elmo, found, done=bar.update)
+        vectors = embed_occurrences(elmo, occurrences, done=bar.update)
     if suffix in _PAGES:
         write_page(
-            target,
+            output,
             args.word,
-            found,
+            occurrences,
             vectors,
             source=_source(args),
-            total=found.total,
+            total=occurrences.total,
             overwrite=args.overwrite,
         )
     else:
-        write_figure(target, args.word, found, vectors, overwrite=args.overwrite)
+        write_figure(output, args.word, occurrences, vectors, overwrite=args.overwrite)
     return {
-        "output": str(target),
+        "output": str(output),
         "word": args.word,
-        "occurrences": found.total,
-        "drawn": len(found),
+        "occurrences": occurrences.total,
+        "drawn": len(occurrences),
         "layers": vectors.shape[1],
     }
 
@@ -89,6 +81,7 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def _source(args: argparse.Namespace) -> str:
-    text = "standard input" if args.input == "-" else Path(args.input).name
+    """The names of the text and the model, for the page's title."""
+    names = ("standard input" if name == "-" else Path(name).name for name in args.input)
     model = Path(args.model or args.weight_file or "mini").name
-    return f"{text} · model {model}"
+    return f"{', '.join(names)} · model {model}"

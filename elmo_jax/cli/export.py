@@ -6,41 +6,42 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .model import files_of
+from .flags import add_flag, add_flags, add_layers, add_model
+from .inputs import files_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads from the command line."""
-    add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="folder, zip, or name (default: mini)")
-    add("-o", "--output", metavar="OUT.npz", required=True, help="the file to write")
-    add("--layers", type=_layers, default="average", help="average (default), top, all, a number")
-    add("--pooling", choices=("mean", "max", "none"), default="mean", help="none: token vectors")
-    add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32")
-    add("--platforms", nargs="+", default=["cpu", "cuda", "tpu"], help="cpu, cuda, rocm, tpu")
-    add("--overwrite", action="store_true", help="replace an existing OUT.npz")
-
-
-def _layers(text: str) -> str | int:
-    return int(text) if text.lstrip("-").isdigit() else text
+    """Declare the arguments of the command."""
+    add_model(parser)
+    add_flag(parser, "--output", " (.npz)", required=True)
+    add_layers(parser, "all", "average", "top", default="average")
+    add_flag(parser, "--pooling", default="mean")
+    add_flag(parser, "--precision")
+    parser.add_argument(
+        "--platforms",
+        nargs="+",
+        default=["cpu", "cuda", "tpu"],
+        help="of cpu, cuda, rocm, tpu (default: cpu cuda tpu)",
+    )
+    add_flags(parser, "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Export, and give a JSON-ready summary.
+    """Export, and return the output's path, size and platforms.
 
     Raises:
         ElmoError: for a model or choice that cannot be exported, or an output that exists.
     """
-    from ..exporting import export_function
+    from ..checkpoint import load
+    from ..export import export_function
     from ..files import refuse_existing, refuse_input
-    from ..loading import load
 
-    out = Path(args.output)
-    refuse_input(out, files_of(Path(args.model)) if args.model else ())
-    refuse_existing(out, args.overwrite)
+    output = Path(args.output)
+    refuse_input(output, files_in(Path(args.model)) if args.model else ())
+    refuse_existing(output, args.overwrite)
     config, params = load(args.model)
     export_function(
-        out,
+        output,
         config,
         params,
         layers=args.layers,
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         platforms=args.platforms,
         overwrite=args.overwrite,
     )
-    return {"output": str(out), "bytes": out.stat().st_size, "platforms": args.platforms}
+    return {"output": str(output), "bytes": output.stat().st_size, "platforms": args.platforms}
 
 
 def text(summary: dict[str, Any]) -> str:

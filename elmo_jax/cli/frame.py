@@ -1,17 +1,18 @@
-"""What is around every command: printing, warnings, interrupts and exit codes.
+"""What is around every command: printing, warnings, interrupts, exit codes, compiled functions.
 
-Exit codes: 0; 1 for an error, also where stdout cannot be written (a full disk, a closed file);
-2 for a wrong usage; 130 when interrupted; 141 where the reader of the output has gone away, as in
-``elmo-jax info | head -1``, which is no error and needs no message. The last two are what a shell
-says of a program that SIGINT or SIGPIPE has ended.
+Exit codes: 0; 1 for an error, also if stdout cannot be written (a full disk, a closed file); 2 for
+wrong usage; 130 after Ctrl-C; 141 if the reader of the output has gone away, as in
+``elmo-jax info | head -1``, which is not an error and needs no message. The last two are what a
+shell reports for a program that SIGINT or SIGPIPE ended.
 
-Characters that the encoding of a terminal lacks are printed as escapes. What cannot be written to
-stderr is lost: no run fails for a note.
+Characters that the terminal's encoding lacks are printed as escapes. What cannot be written to
+stderr is lost: no run fails because of a note.
 """
 
 from __future__ import annotations
 
 import _thread
+import argparse
 import contextlib
 import io
 import os
@@ -27,19 +28,19 @@ from ..errors import ElmoWarning, MissingFontWarning
 
 INTERRUPTED, READER_IS_GONE = 130, 141
 
+_COMPILED_FOLDER = "JAX_COMPILATION_CACHE_DIR"
+_LEAST_COMPILE_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+
 
 def framed(prog: str, action: Callable[[], int]) -> int:
-    """Run a program.
+    """Run a program and return its exit code.
 
     Args:
-        prog: what it is called in messages.
-        action: does its work, and gives the exit code.
-
-    Returns:
-        The exit code.
+        prog: its name in messages.
+        action: does the work and returns the exit code.
 
     Raises:
-        SystemExit: what argparse raises in ``action``: 0 after ``--help``, 2 for a wrong usage.
+        SystemExit: from argparse in ``action``: 0 after ``--help``, 2 for wrong usage.
     """
     _occupy_standard_files()
     with _printable(sys.stdout), _printable(sys.stderr):
@@ -47,7 +48,7 @@ def framed(prog: str, action: Callable[[], int]) -> int:
             try:
                 with _interruptible(prog):
                     return action()
-            finally:  # argparse prints the help, too, and exits
+            finally:  # also when argparse has printed the help and exits
                 _flush()
         except BrokenPipeError:
             _let_go(sys.stdout)
@@ -64,7 +65,7 @@ def framed(prog: str, action: Callable[[], int]) -> int:
 
 
 def is_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C caused an error: imports that it breaks off may say something else."""
+    """Whether Ctrl-C caused an error: an import that it breaks off may raise another one."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -73,11 +74,11 @@ def is_interrupt(error: BaseException | None) -> bool:
 
 
 class _StdoutFailed(Exception):
-    """What was printed cannot be written."""
+    """The output cannot be written."""
 
 
 def say(text: str) -> None:
-    """Print a result; only inside ``framed``, which knows what to do if that fails."""
+    """Print a result on stdout; call it inside ``framed``, which handles failures."""
     if sys.stdout is None or sys.stdout.closed:
         raise _StdoutFailed("it is closed")
     with _failures_of_stdout():
@@ -101,26 +102,30 @@ def _failures_of_stdout() -> Iterator[None]:
 
 
 def tell(message: str) -> None:
-    """Print something on stderr, if that is possible."""
-    if sys.stderr is not None:  # None would stand for stdout
+    """Print a message on stderr, if that is possible."""
+    if sys.stderr is not None:  # print() takes None for stdout
         with contextlib.suppress(OSError, ValueError):
             print(message, file=sys.stderr, flush=True)
 
 
+def note(args: argparse.Namespace, message: str) -> None:
+    """Print a message on stderr, unless ``--quiet``."""
+    if not args.quiet:
+        tell(message)
+
+
 @contextlib.contextmanager
 def warnings_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
-    """Show each warning as one line without the place in the code.
+    """Show each warning as one line, without its place in the code.
 
-    Args:
-        prog: what the program is called.
-        quiet: show only warnings of this library about the numbers in a result.
+    With ``quiet``, show only the warnings of this library about the numbers in a result.
     """
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         tell(f"{prog}: warning: {' '.join(str(message).split())}")
 
     with warnings.catch_warnings():
-        if not sys.warnoptions:  # otherwise the user has said what to do with them
+        if not sys.warnoptions:  # otherwise ``python -W`` decides
             if quiet:
                 warnings.simplefilter("ignore")
             warnings.simplefilter("always", ElmoWarning)
@@ -132,7 +137,7 @@ def warnings_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _printable(stream: TextIO | None) -> Iterator[None]:
-    """Have characters that the stream's encoding lacks printed as escapes."""
+    """Print characters that the stream's encoding lacks as escapes."""
     if not isinstance(stream, io.TextIOWrapper) or stream.closed:
         yield
         return
@@ -141,17 +146,17 @@ def _printable(stream: TextIO | None) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError, ValueError):  # it flushes
+        with contextlib.suppress(OSError, ValueError):  # reconfigure() flushes
             stream.reconfigure(errors=before)
 
 
 @contextlib.contextmanager
 def _interruptible(prog: str) -> Iterator[None]:
-    """Let Ctrl-C end the program wherever it comes; it is KeyboardInterrupt almost everywhere."""
+    """Let Ctrl-C end the program wherever it is, almost always as a KeyboardInterrupt."""
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         while frame is not None:
-            # An extension module that cannot be initialised may abort the process.
+            # An extension module that is interrupted while it loads may abort the process.
             if frame.f_code.co_filename.startswith("<frozen importlib"):
                 tell(f"{prog}: interrupted")
                 os._exit(INTERRUPTED)
@@ -159,13 +164,13 @@ def _interruptible(prog: str) -> Iterator[None]:
         raise KeyboardInterrupt
 
     def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-        # A callback of the garbage collector has dropped it: again, once that has returned.
+        # A callback of the garbage collector cannot raise: send it again after the callback.
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
             threading.Timer(0.01, _thread.interrupt_main).start()
         else:
             hook(unraisable)
 
-    # Another handler than Python's own stays: the process belongs to somebody else.
+    # Any handler but Python's own stays: the process belongs to somebody else.
     is_own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     is_own = is_own and threading.current_thread() is threading.main_thread()
     hook, sys.unraisablehook = sys.unraisablehook, on_unraisable
@@ -180,21 +185,40 @@ def _interruptible(prog: str) -> Iterator[None]:
 
 
 def _occupy_standard_files() -> None:
-    """Give a closed standard file's number to the null device.
+    """Open the null device in place of every closed standard file.
 
-    Otherwise the next file that is opened gets it, and what a library prints goes into that file.
+    Otherwise the next opened file gets that number, and what a library prints goes into it.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # the system assigns the lowest free number
 
 
 def _let_go(stream: TextIO | None) -> None:
-    """Have what the stream still holds go nowhere, so that the interpreter's end is quiet."""
+    """Drop what the stream still holds, so that the interpreter exits without a message."""
     if stream is not None:
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, stream.fileno())
             os.close(null)
+
+
+def keep_compiled() -> None:
+    """Keep what XLA compiles in the folder ``compiled`` beside the downloaded models.
+
+    A short command spends most of its time compiling what the one before compiled. To be called
+    before JAX is imported, by the program for its own process: the library leaves such choices to
+    its caller. Does nothing if the user names a folder, or if this one cannot be written.
+    """
+    from ..pretrained import cache_dir
+
+    if _COMPILED_FOLDER in os.environ:
+        return
+    folder = cache_dir() / "compiled"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            os.environ[_COMPILED_FOLDER] = str(folder)
+            os.environ.setdefault(_LEAST_COMPILE_SECONDS, "0.2")

@@ -7,29 +7,24 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from ..counting import counted
+from ..errors import counted
 from ..files import shown_size
+from .flags import add_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads from the command line."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        nargs="?",
-        help="folder, zip, or name of a published model (default: mini)",
-    )
+    """Declare the arguments of the command."""
+    add_model(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Open the model, and give a JSON-ready summary.
+    """Open the model, and return what it is and the sizes of its files.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems.
     """
-    from ..checkpoint import is_native, open_model, read_metadata
-    from ..loading import model_folder
-    from ..parameters import count_parameters
+    from ..checkpoint import is_native, model_folder, open_model, read_metadata
+    from ..model.parameters import count_parameters
 
     path = model_folder(args.model)
     config, params = open_model(path)
@@ -49,24 +44,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
+    layers, dimensions = counted(summary["layers"], "layer"), counted(summary["dim"], "dimension")
     rows = [("model", f"{summary['model']} ({summary['format']})")]
     for key, value in summary["metadata"].items():
         rows += _rows(key, value)
     rows += [(key, str(value)) for key, value in summary["config"].items()]
-    rows += [
-        (
-            "output",
-            f"{counted(summary['layers'], 'layer')} of {counted(summary['dim'], 'dimension')}",
-        ),
-        ("parameters", f"{summary['parameters']:,}"),
-    ]
+    rows += [("output", f"{layers} of {dimensions}"), ("parameters", f"{summary['parameters']:,}")]
     rows += [(f"  {part}", f"{n:,}") for part, n in summary["parameters_by_part"].items()]
     rows += [(name, shown_size(size)) for name, size in summary["files"].items()]
     return "\n".join(f"{key:26} {value}".rstrip() for key, value in rows)
 
 
 def _rows(key: str, value: Any, indent: str = "") -> Iterator[tuple[str, str]]:
-    """A remark of a model's maker; one with parts, a row for each."""
+    """A row for an entry of the metadata, and indented ones for what it contains."""
     parts: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         parts = list(value.items())

@@ -6,43 +6,42 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..config import ElmoConfig, preset_names
 from ..errors import ElmoError
+from ..model.config import ElmoConfig
+from .flags import add_flag, add_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads from the command line."""
-    parser.add_argument("out", metavar="OUT", help="the folder to write")
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument(
-        "--preset", choices=preset_names(), default="tiny", help="its size (default: tiny)"
-    )
-    shape.add_argument("--options-file", metavar="JSON", help="its size, as an options.json")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model in OUT")
+    """Declare the arguments of the command."""
+    add_flag(parser, "--output", ": a folder", required=True)
+    architecture = parser.add_mutually_exclusive_group()
+    add_flag(architecture, "--preset", default="tiny")
+    add_flag(architecture, "--options-file", ", which has the architecture")
+    add_flag(parser, "--seed", default=0)
+    add_flags(parser, "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Make the model, and give a JSON-ready summary.
+    """Make the model; returns its folder, its number of parameters and its metadata.
 
     Raises:
-        ElmoError: if OUT cannot be written, or the options describe no ELMo.
+        ElmoError: if OUT cannot be written, or the options do not describe an ELMo.
     """
     from ..checkpoint import read_options, save
-    from ..model import init_params
-    from ..parameters import count_parameters
+    from ..model.bilm import init_params
+    from ..model.parameters import count_parameters
 
     if args.options_file:
-        config = read_options(_read(Path(args.options_file)), args.options_file)
+        config = read_options(_content(Path(args.options_file)), args.options_file)
     else:
         config = ElmoConfig.preset(args.preset)
     params = init_params(config, args.seed)
     metadata = {"trained": False, "origin": f"random weights, seed {args.seed}"}
-    save(args.out, config, params, metadata=metadata, overwrite=args.overwrite)
-    return {"out": args.out, "parameters": count_parameters(params), **metadata}
+    save(args.output, config, params, metadata=metadata, overwrite=args.overwrite)
+    return {"output": args.output, "parameters": count_parameters(params), **metadata}
 
 
-def _read(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
@@ -52,6 +51,6 @@ def _read(path: Path) -> bytes:
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     return (
-        f"{summary['out']}: {summary['parameters']:,} parameters, {summary['origin']}. "
+        f"{summary['output']}: {summary['parameters']:,} parameters, {summary['origin']}. "
         "It has learnt nothing: its vectors mean nothing."
     )

@@ -6,31 +6,30 @@ import argparse
 import functools
 from typing import Any
 
-from ..counting import counted
-from .model import note
+from ..errors import counted
+from .flags import add_flag, add_flags
+from .frame import note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads from the command line."""
-    add = parser.add_argument
-    add(
+    """Declare the arguments of the command."""
+    parser.add_argument(
         "shards",
         metavar="SHARD",
         nargs="+",
         help="folders of parts, or the outputs that they belong to",
     )
-    add("-o", "--output", metavar="OUT", help="the file to write (default: the only SHARD)")
-    add("--overwrite", action="store_true", help="replace an existing OUT")
-    add("--quiet", action="store_true", help="no notes and no progress bar")
+    add_flag(parser, "--output", ", as for embed (default: the only SHARD)")
+    add_flags(parser, "--overwrite", "--quiet")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Join; the summary of ``elmo_jax.embedding.merge_parts``.
+    """Join; the summary of ``elmo_jax.corpus.merge_parts``.
 
     Raises:
         ElmoError: if parts are missing, damaged, or of different jobs; they stay as they are.
     """
-    from ..embedding import merge_parts
+    from ..corpus import merge_parts
 
     return merge_parts(
         args.shards,
@@ -45,10 +44,10 @@ def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
     from ..files import shown_size
 
-    cut = summary["words_cut"]
-    not_whole = f" ({cut:,} longer than the model reads)" if cut else ""
+    n_cut = summary["words_cut"]
+    cut = f" ({n_cut:,} longer than the model reads)" if n_cut else ""
     return (
         f"{summary['output']}: {counted(summary['parts'], 'part')}, "
         f"{counted(summary['sentences'], 'sentence')}, "
-        f"{counted(summary['tokens'], 'token')}{not_whole}, {shown_size(summary['bytes'])}"
+        f"{counted(summary['tokens'], 'token')}{cut}, {shown_size(summary['bytes'])}"
     )

@@ -1,4 +1,4 @@
-"""elmo-jax train: a new biLM from text files, or a fine-tuned one."""
+"""``elmo-jax train``: a new biLM from text, or a fine-tuned one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import FORMATS
-from ..config import ElmoConfig
-from ..counting import counted
-from ..errors import ElmoError
-from ..model import PRECISIONS
+from ..errors import ElmoError, counted
+from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
+from .flags import FLAGS, add_flag, add_flags, add_plain_input
 
+# The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
     "recipe": "optimiser and schedule; 'original' is bilm-tf's",
-    "batch_size": "rows of a batch, over all devices together",
+    "batch_size": ", over all devices together",
     "unroll_steps": "steps of a window: how far gradients reach back",
     "epochs": "passes over the text",
     "n_steps": "windows to train on, instead of --epochs",
@@ -28,68 +28,68 @@ _HELP = {
     "warmup_share": "share of the steps in which the rate rises (modern)",
     "weight_decay": "of AdamW (modern)",
     "dropout": "share dropped of each LSTM layer's input, and of the output",
-    "reset_state": "start every sentence from a zero state, or carry it on; default: as the recipe",
-    "tokenizer": "lines to words: whitespace, spaces, words, spacy…, nltk…",
-    "precision": "of the matrix products",
-    "seed": "of weights, order, dropout and samples",
-    "shuffle_buffer": "sentences in memory to shuffle, a direction",
+    "reset_state": "; default: that of the recipe",
+    "seed": ", for weights, order, dropout and samples",
+    "shuffle_buffer": "sentences in memory to shuffle, for each direction",
     "eval_every": "steps between validations; default: ten in a run",
     "checkpoint_every": "steps between checkpoints; default: twenty in a run, at most 1000",
-    "keep_checkpoints": "how many of the latest checkpoints stay",
+    "keep_checkpoints": "how many checkpoints to keep, the latest ones",
     "log_every": "steps between lines of metrics.jsonl",
 }
-_CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add = parser.add_argument
-    add(
-        "files",
-        nargs="+",
-        help="text, one tokenised sentence a line; .gz, .xz, .bz2, .zst; a file is read as often "
-        "as it is named, a pattern adds those that are not named",
-    )
-    add(
-        "-o", "--output", required=True, help="folder of the run; an unfinished one is gone on with"
+    add_plain_input(parser)
+    add_flag(
+        parser, "--output", ": a folder for the run; an unfinished run is resumed", required=True
     )
     model = parser.add_mutually_exclusive_group(required=True)
+    add_flag(model, "--preset")
+    options = ", with the architecture; bilm-tf's training options in it are defaults"
+    add_flag(model, "--options-file", options)
     model.add_argument(
-        "--preset", help="architecture of a new model: tiny, small, medium, original"
+        "--start-from", metavar="MODEL", help="model to fine-tune: folder, zip or name"
     )
-    model.add_argument(
-        "--options-file",
-        type=Path,
-        help="options.json with that architecture; training options of bilm-tf in it are defaults",
+    add_flag(parser, "--vocabulary", " (default: made from the text)")
+    parser.add_argument(
+        "--vocabulary-size",
+        type=int,
+        metavar="N",
+        help="the most words of a vocabulary made from the text",
     )
-    model.add_argument(
-        "--init", metavar="MODEL", help="model to fine-tune: folder, zip or published name"
+    parser.add_argument(
+        "--min-count",
+        type=int,
+        metavar="N",
+        default=1,
+        help="leave rarer words out of it (default: 1)",
     )
-    add("--vocabulary", help="file of the words to predict; default: made from the text")
-    add("--vocabulary-size", type=int, help="most words of a vocabulary made from the text")
-    add("--min-count", type=int, default=1, help="least count of its words (default: 1)")
-    add("--valid", nargs="+", help="text to measure the perplexity on")
-    add("--max-valid-tokens", type=int, help="how much of it (default: all)")
-    add("--format", choices=[*FORMATS, "both"], default="native", help="of the result")
-    add("--input-format", choices=("text",), help="read as plain text, whatever it looks like")
-    add("--strict", action="store_true", help="stop at faults of the text")
-    add("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--valid", nargs="+", metavar="FILE", help="text to measure the perplexity on"
+    )
+    parser.add_argument(
+        "--max-valid-tokens", type=int, metavar="N", help="how much of it (default: all)"
+    )
+    add_flag(parser, "--format", choices=(*FORMATS, "both"), default="native")
+    add_flags(parser, "--strict", "--quiet")
     settings = parser.add_argument_group("settings")
     for field in dataclasses.fields(TrainingSettings):
         _add_setting(settings, field)
 
 
 def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
-    # An argument that is not there is not in the result: it may come from --options-file.
-    default, text = argparse.SUPPRESS, _HELP[field.name]
-    flag = "--" + field.name.replace("_", "-")
-    if str(field.type).startswith("bool"):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
-        return
-    kind = {"str": str, "int": int, "float": float}[str(field.type).split(" | ")[0]]
+    # A flag that is not given must not be in the namespace: the options file may have its value.
+    default, flag = argparse.SUPPRESS, "--" + field.name.replace("_", "-")
     shown = "" if field.default is None else f" (default: {field.default})"
-    choices = _CHOICES.get(field.name)
-    group.add_argument(flag, type=kind, default=default, choices=choices, help=text + shown)
+    text = _HELP.get(field.name, "") + shown
+    if flag in FLAGS:
+        add_flag(group, flag, text, default=default)
+    elif field.name == "recipe":
+        group.add_argument(flag, choices=RECIPES, default=default, help=text)
+    else:
+        kind = float if str(field.type).startswith("float") else int
+        group.add_argument(flag, type=kind, metavar="N", default=default, help=text)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -100,12 +100,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from ..training import train
 
-    options = None if args.options_file is None else _read_options(args.options_file)
+    options = None if args.options_file is None else _parsed(args.options_file)
     return train(
         args.output,
-        args.files,
+        args.input,
         config=_config(args, options),
-        start_from=args.init,
+        start_from=args.start_from,
         vocabulary=args.vocabulary,
         vocabulary_size=args.vocabulary_size,
         min_count=args.min_count,
@@ -119,26 +119,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def _read_options(path: Path) -> Any:
+def _parsed(options_file: str) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(Path(options_file).read_bytes())
     except (OSError, ValueError) as error:
-        raise ElmoError(f"Cannot read the options {path}: {error}") from None
+        raise ElmoError(f"Cannot read the options {options_file}: {error}") from None
 
 
 def _config(args: argparse.Namespace, options: Any) -> ElmoConfig | None:
     if args.preset is not None:
         return ElmoConfig.preset(args.preset)
-    return None if options is None else ElmoConfig.from_options(options, str(args.options_file))
+    return None if options is None else ElmoConfig.from_options(options, args.options_file)
 
 
 def _settings(args: argparse.Namespace, options: Any) -> TrainingSettings:
-    """What the user chose, then what the options say, then the defaults."""
+    """Flags win over the options file, and that wins over the defaults."""
     names = [field.name for field in dataclasses.fields(TrainingSettings)]
-    chosen = {name: getattr(args, name) for name in names if hasattr(args, name)}
+    flags = {name: getattr(args, name) for name in names if hasattr(args, name)}
     if options is None:
-        return TrainingSettings(**chosen)
-    return TrainingSettings.from_options(options, str(args.options_file), **chosen)
+        return TrainingSettings(**flags)
+    return TrainingSettings.from_options(options, args.options_file, **flags)
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..config import ElmoConfig
-from ..selection import LayerSelection
+from ..model.config import ElmoConfig
+from ..model.layers import LayerSelection
 from .lanes import Outputs
 from .placement import Placement
 from .results import pool_lanes, token_halves

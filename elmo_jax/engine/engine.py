@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 
-from ..config import ElmoConfig
-from ..cut_words import CutWords
 from ..errors import ElmoError
 from ..forking import check_process
-from ..model import BiLMState, round_kernels
-from ..parameters import Params
+from ..model.bilm import BiLMState
+from ..model.config import ElmoConfig
+from ..model.parameters import Params
+from ..model.precision import round_kernels
+from ..text.cut_words import CutWords
 from .collectors import Request
 from .lanes import start_state
 from .memory import Descent, Fallback, NoRoomForWords, Shortage, shortage_of

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..config import ElmoConfig
-from ..model import BiLM, BiLMState, LSTMState, ProjectedLSTMCell
-from ..model.lstm import select_state
-from ..parameters import DIRECTIONS, Params
+from ..model.bilm import BiLM, BiLMState
+from ..model.config import ElmoConfig
+from ..model.lstm import LSTMState, ProjectedLSTMCell, select_state
+from ..model.parameters import DIRECTIONS, Params
 from .plan import Layout
 from .word_table import Words
 

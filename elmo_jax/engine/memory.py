@@ -6,8 +6,7 @@ import dataclasses
 
 import jax
 
-from ..counting import counted
-from ..errors import DeviceMemoryWarning, ElmoError, warn
+from ..errors import DeviceMemoryWarning, ElmoError, counted, warn
 from .plan import Plan
 
 _LONGEST_BREAK = 64

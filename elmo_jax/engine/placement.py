@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..sharding import Devices, usual_devices
+from ..lanes.devices import Devices, usual_devices
 from .lanes import take_lanes
 from .plan import n_shards
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..packing import level
+from ..lanes.packing import level
 
 _MANY_A_LANE = 16
 """Sentences of a lane that end so evenly that their mean says where."""

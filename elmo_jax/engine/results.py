@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..selection import LayerSelection
+from ..model.layers import LayerSelection
 from .lanes import Outputs
 from .word_table import Words
 

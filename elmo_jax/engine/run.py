@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..config import ElmoConfig
-from ..cut_words import CutWords
-from ..model import BiLMState
-from ..parameters import Params
+from ..model.bilm import BiLMState
+from ..model.config import ElmoConfig
+from ..model.parameters import Params
+from ..text.cut_words import CutWords
 from .collectors import Collector, PoolCollector, Request, Results, TokenCollector
 from .lanes import Outputs, read_lanes
 from .placement import Placement

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..packing import level, places
+from ..lanes.packing import level, places
 from .word_rows import PADDING_ROW
 
 

@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..characters import encode_words, spelled_lengths
-from ..config import ElmoConfig
-from ..cut_words import are_cut
-from ..model import GATES, BiLM, ProjectedLSTMCell, gate_dtype
-from ..parameters import DIRECTIONS, Params
+from ..model.bilm import BiLM
+from ..model.characters import encode_words, spelled_lengths
+from ..model.config import ElmoConfig
+from ..model.lstm import GATES, ProjectedLSTMCell
+from ..model.parameters import DIRECTIONS, Params
+from ..model.precision import gate_dtype
+from ..text.cut_words import are_cut
 from .memory import NoRoomForWords, is_out_of_memory
 from .plan import Plan
 from .word_rows import Hold, WordRows

@@ -10,27 +10,3 @@ Dimension key, used in array names here and everywhere in the library:
 The equations are those of Peters et al. 2018, and where the paper is silent or differs, those
 of the code that was released with it (bilm-tf).
 """
-
-from .bilm import BiLM, BiLMState, init_params, zero_state
-from .char_encoder import CharEncoder
-from .lstm import GATES, LanguageModelStack, LSTMState, ProjectedLSTMCell
-from .mixing import ScalarMix, scalar_mix
-from .precision import PRECISIONS, check_precision, gate_dtype, round_kernels
-
-__all__ = [
-    "GATES",
-    "PRECISIONS",
-    "BiLM",
-    "BiLMState",
-    "CharEncoder",
-    "LSTMState",
-    "LanguageModelStack",
-    "ProjectedLSTMCell",
-    "ScalarMix",
-    "check_precision",
-    "gate_dtype",
-    "init_params",
-    "round_kernels",
-    "scalar_mix",
-    "zero_state",
-]

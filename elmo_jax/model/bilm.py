@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..characters import boundary_ids
-from ..config import ElmoConfig
-from ..ranges import check_seed
-from .char_encoder import CharEncoder
+from ..errors import check_seed
+from .characters import boundary_ids
+from .config import ElmoConfig
 from .lstm import LanguageModelStack, LSTMState
+from .token_layer import CharEncoder
 
 
 class BiLMState(NamedTuple):

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..config import ElmoConfig
+from .config import ElmoConfig
 from .initializers import glorot_uniform
 from .precision import gate_dtype, linear
 

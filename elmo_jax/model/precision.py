@@ -22,8 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..errors import ElmoError
-
-PRECISIONS = ("float32", "tf32", "bfloat16")
+from .config import PRECISIONS
 
 
 def check_precision(precision: str) -> None:

@@ -1,5 +1,7 @@
 """Pretrained models by name: the bundled one, and the published ones, downloaded once."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
@@ -8,18 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ElmoError
+from ..files import try_lock
 from .registry import MODELS, PublishedModel, RemoteFile, sha256_of
 
 __all__ = ["BUNDLED", "MODELS", "PublishedModel", "RemoteFile", "cache_dir", "fetch", "names"]
 
 BUNDLED = "mini"
-"""The model that comes with the package, in the folder of that name here; see its README.md."""
+"""The model that comes with the package, in a folder of this name here; see its README.md."""
 
 _SUMS = "SHA256SUMS"
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names that `fetch` knows, smallest model first.
+    """The names that ``fetch`` accepts, smallest model first.
 
     Example:
         >>> from elmo_jax import pretrained
@@ -30,39 +33,38 @@ def names() -> tuple[str, ...]:
 
 
 def cache_dir() -> Path:
-    """Returns the folder that models are kept in.
+    """The folder for downloaded models, which need not exist.
 
     ``$ELMO_JAX_CACHE`` if it is set, else ``$XDG_CACHE_HOME/elmo-jax``, else
-    ``~/.cache/elmo-jax``. The folder need not exist.
+    ``~/.cache/elmo-jax``.
     """
     if own := os.environ.get("ELMO_JAX_CACHE"):
         return Path(own).expanduser()
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # The XDG base directory specification: a relative path is to be ignored.
+    # The XDG base directory specification says to ignore a relative path.
     return (shared if shared.is_absolute() else Path.home() / ".cache") / "elmo-jax"
 
 
 def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bool = True) -> Path:
-    """Returns the folder of a model, downloading what is missing in that of a published one.
+    """The folder of a model; what is missing of a published one is downloaded.
 
-    A file that is there already, downloaded or placed by hand, is used as it is if its size
-    is right; nothing that lies under its final name is ever deleted or replaced. The SHA-256
-    of a downloaded file whose hash was not known beforehand is recorded in the folder's
-    ``SHA256SUMS`` (``sha256sum -c SHA256SUMS`` checks it). Processes that fetch the same
-    model at once wait for each other.
+    A file that is there already, downloaded or placed by hand, is used if its size is right;
+    no file under its final name is ever deleted or replaced. If the hash of a file is not known
+    beforehand, that of the download is recorded in the folder's ``SHA256SUMS``, which
+    ``sha256sum -c SHA256SUMS`` checks. Processes that fetch the same model wait for each other.
 
     Args:
-        name: One of `names`, or the description of a model kept elsewhere.
-        cache: The folder of models to use in place of `cache_dir`.
-        progress: Whether to show progress on stderr.
+        name: one of ``names()``, or the description of a model elsewhere.
+        cache: a folder for models, instead of ``cache_dir()``.
+        progress: whether to show progress on stderr.
 
     Returns:
-        ``<cache>/<name>``, which holds ``options.json`` and ``weights.hdf5``; of `BUNDLED`, its
-        folder in the package, which is native.
+        ``<cache>/<name>``, with ``options.json`` and ``weights.hdf5``; for "mini" its native folder
+        in the package.
 
     Raises:
-        ElmoError: The name is not known; a file cannot be downloaded or is not what was
-            expected; a file in the folder has the wrong size; the folder cannot be made.
+        ElmoError: if the name is unknown; a file cannot be downloaded or is not what was expected;
+            a file in the folder has the wrong size; or the folder cannot be made.
 
     Example:
         >>> folder = pretrained.fetch("small")  # doctest: +SKIP
@@ -73,7 +75,7 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
         return Path(__file__).parent / BUNDLED
     model = name if isinstance(name, PublishedModel) else _published(name)
     folder = Path(cache or cache_dir()) / model.name
-    # Looked at before the lock, so that a cache that cannot be written serves its readers.
+    # Before the lock, so that a cache which cannot be written can still be read.
     if _missing(model, folder):
         with _locked(folder, progress):
             _download_missing(model, folder, progress)
@@ -89,7 +91,7 @@ def _published(name: str) -> PublishedModel:
 
 
 def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
-    """Returns the files that are not in the folder; those that are must be in order."""
+    """The files that are not in the folder; raises ElmoError for those that are wrong."""
     missing = {}
     for file_name, remote in model.files.items():
         path = folder / file_name
@@ -109,7 +111,7 @@ def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
 def _download_missing(model: PublishedModel, folder: Path, progress: bool) -> None:
     from .download import download  # here: it imports urllib.request, which is slow to load
 
-    # Looked up again: the process that held the lock may have brought them.
+    # Looked up again: the process that held the lock may have downloaded them.
     for file_name, remote in _missing(model, folder).items():
         download(remote, folder / file_name, progress=progress)
         if remote.sha256 is None:
@@ -123,11 +125,11 @@ def _download_missing(model: PublishedModel, folder: Path, progress: bool) -> No
 
 
 def _record_hash(folder: Path, file_name: str) -> None:
-    """Sets the file's line in SHA256SUMS, keeping the lines of other files."""
+    """Write the file's line of SHA256SUMS, and leave those of other files."""
     sums = folder / _SUMS
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
-    kept = [line for line in lines if not line.endswith(f"  {file_name}")]
-    text = "\n".join(sorted([*kept, f"{sha256_of(folder / file_name)}  {file_name}"])) + "\n"
+    others = [line for line in lines if not line.endswith(f"  {file_name}")]
+    text = "\n".join(sorted([*others, f"{sha256_of(folder / file_name)}  {file_name}"])) + "\n"
     new = sums.with_name(_SUMS + ".new")
     new.write_text(text, encoding="utf-8", newline="\n")
     new.replace(sums)
@@ -135,9 +137,9 @@ def _record_hash(folder: Path, file_name: str) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path, progress: bool) -> Iterator[None]:
-    """Keeps other processes out of the folder; the system lets go when a process dies."""
-    # Beside the folder, which holds the model and nothing else; left there, because a lock
-    # file that is deleted while others wait for it locks nothing.
+    """Keep other processes out of the folder; the lock ends when the process does."""
+    # Beside the folder, which has only the model. The file stays: if it were deleted while others
+    # wait for it, they would lock nothing.
     lock = folder.with_name(folder.name + ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,25 +156,11 @@ def _locked(folder: Path, progress: bool) -> Iterator[None]:
 
 
 def _wait_for_lock(descriptor: int, message: str, progress: bool) -> None:
-    """Locks an open file until it is closed. POSIX and Windows spell that differently."""
-    told = False
-    while True:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except (BlockingIOError, PermissionError):  # what the two systems say for "taken"
-            if progress and not told:
-                print(message, file=sys.stderr)
-            told = True
-            time.sleep(0.1)
-        except OSError:
-            # Some network file systems have no locks. Going on is safe enough: processes
-            # write the same bytes at the same places, and the whole is verified.
-            return
+    # Without a lock it is safe enough to go ahead: all processes write the same bytes at the same
+    # positions, and the whole file is verified.
+    waiting = False
+    while not try_lock(descriptor):
+        if progress and not waiting:
+            print(message, file=sys.stderr)
+        waiting = True
+        time.sleep(0.1)

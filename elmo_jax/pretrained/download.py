@@ -1,5 +1,7 @@
 """One file over HTTP: resumed where it stopped, verified before it gets its name."""
 
+from __future__ import annotations
+
 import re
 import sys
 import time
@@ -14,10 +16,10 @@ from ..errors import ElmoError
 from .registry import RemoteFile
 
 ATTEMPTS = 5
-"""How many attempts in a row may fail without a single new byte."""
+"""How many attempts in a row may fail without a new byte."""
 
 BACKOFF_SECONDS = 0.5
-"""The pause after the first failed attempt; it doubles with each further one."""
+"""The pause after the first failed attempt; it doubles after each further one."""
 
 TIMEOUT_SECONDS = 30.0
 """How long the server may be silent."""
@@ -28,7 +30,7 @@ _RANGE_NOT_SATISFIABLE = 416
 
 
 class _Failed(Exception):
-    """The file cannot be had; the text says what came in its place."""
+    """The file cannot be downloaded; the text says what came instead."""
 
 
 class _Interrupted(_Failed):
@@ -36,20 +38,15 @@ class _Interrupted(_Failed):
 
 
 def download(remote: RemoteFile, target: Path, *, progress: bool) -> None:
-    """Downloads a file, verifies it and puts it at `target`.
+    """Download a file, verify it and put it at ``target``, whose folder is made if missing.
 
-    The bytes gather in ``<target>.part``, from which a later call resumes; `target` appears
-    in one step, whole and verified, or not at all. A part that turns out to have the wrong
-    size, hash or content is deleted. Only one caller at a time may work on a `target`.
-
-    Args:
-        remote: What to download, and what is known about it.
-        target: The path of the finished file; its folder is made if missing.
-        progress: Whether to show a progress bar on stderr.
+    The bytes gather in ``<target>.part``, from which a later call resumes; ``target`` appears in
+    one step, whole and verified, or not at all. A part with the wrong size, hash or content is
+    deleted. Only one caller at a time may work on a ``target``. ``progress`` shows a bar on stderr.
 
     Raises:
-        ElmoError: The file cannot be reached, is not what was expected, or cannot be
-            written. The message says how to place it by hand.
+        ElmoError: if the file cannot be reached, is not what was expected, or cannot be written.
+            The message says how to place it by hand.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -63,7 +60,7 @@ def download(remote: RemoteFile, target: Path, *, progress: bool) -> None:
     except _Failed as failure:
         raise _error(remote, target, str(failure)) from failure
     except OSError as error:
-        # What the network raises has become _Failed by now: this is the disk.
+        # Errors of the network are _Failed by now: this is the disk.
         came = f"{part} could not be written: {error} (the bytes so far are kept)"
         raise _error(remote, target, came) from error
 
@@ -80,11 +77,11 @@ def _error(remote: RemoteFile, target: Path, came: str) -> ElmoError:
 
 
 def _progress_bar(remote: RemoteFile, target: Path, part: Path, progress: bool) -> Any:
-    from tqdm import tqdm  # here, so that importing the package stays cheap
+    from tqdm import tqdm  # here, so that importing the package stays quick
 
     return tqdm(
         total=remote.size,
-        initial=_size(part),  # or the speed shown would count what was there before
+        initial=_size(part),  # not counted in the speed
         desc=f"{target.parent.name}/{target.name}",
         unit="B",
         unit_scale=True,
@@ -95,26 +92,26 @@ def _progress_bar(remote: RemoteFile, target: Path, part: Path, progress: bool) 
 
 
 def _fill(remote: RemoteFile, part: Path, bar: Any) -> None:
-    """Receives until the part is whole, or until `ATTEMPTS` in a row brought nothing new."""
-    furthest, fruitless = _size(part), 0
+    """Receive until the part is whole, or until ``ATTEMPTS`` in a row brought nothing new."""
+    furthest, n_fruitless = _size(part), 0
     while True:
         try:
             return _receive(remote, part, bar)
         except _Interrupted as interruption:
             # A long download over a bad line may break any number of times, as long as it
-            # gets on; furthest (not the latest size) lets a restart from zero end too.
-            fruitless = 1 if _size(part) > furthest else fruitless + 1
+            # advances. The furthest size counts, not the latest: it may restart from zero.
+            n_fruitless = 1 if _size(part) > furthest else n_fruitless + 1
             furthest = max(furthest, _size(part))
-            if fruitless >= ATTEMPTS:
+            if n_fruitless >= ATTEMPTS:
                 raise _Failed(f"{interruption} (after {ATTEMPTS} attempts)") from interruption
-        time.sleep(BACKOFF_SECONDS * 2 ** (fruitless - 1))
+        time.sleep(BACKOFF_SECONDS * 2 ** (n_fruitless - 1))
 
 
 def _receive(remote: RemoteFile, part: Path, bar: Any) -> None:
-    """Makes one request and writes what it brings behind what is in the part."""
+    """Make one request, and append what it brings to the part."""
     offset = _size(part)
     if offset and offset == remote.size:
-        return  # all there: an earlier process ended just before it gave the file its name
+        return  # complete: an earlier process ended just before it renamed the file
     with _request(remote.url, offset, part) as response:
         position, total = _extent(response, offset, part)
         if None not in (total, remote.size) and total != remote.size:
@@ -123,8 +120,8 @@ def _receive(remote: RemoteFile, part: Path, bar: Any) -> None:
             raise _Failed(f"HTTP {response.status} with {total:,} bytes of {kind}")
         total = remote.size if total is None else total
         bar.total = total
-        bar.update(position - bar.n)  # back to zero, where the server starts over
-        # Not append mode: the same bytes written twice at the same place do no harm.
+        bar.update(position - bar.n)  # back to zero if the server starts over
+        # Not append mode: writing the same bytes twice at the same position does no harm.
         with part.open("r+b" if position else "wb") as file:
             file.seek(position)
             for chunk in _chunks(response):
@@ -147,27 +144,28 @@ def _request(url: str, offset: int, part: Path) -> HTTPResponse:
         error.close()
         came = f"HTTP {error.code} {error.reason}"
         if error.code == _RANGE_NOT_SATISFIABLE and offset:
-            part.unlink(missing_ok=True)  # it is no beginning of this file: start from zero
+            part.unlink(missing_ok=True)  # not the beginning of this file: start from zero
             raise _Interrupted(came) from error
         if error.code in _TRANSIENT_STATUS:
             raise _Interrupted(came) from error
         raise _Failed(came) from error
     except (OSError, HTTPException) as error:  # URLError is an OSError
         raise _Interrupted(f"no answer: {getattr(error, 'reason', error)}") from error
-    except ValueError as error:  # what urllib raises for a URL that is none
+    except ValueError as error:  # what urllib raises for a malformed URL
         raise _Failed(str(error)) from error
 
 
 def _extent(response: HTTPResponse, offset: int, part: Path) -> tuple[int, int | None]:
-    """Returns where the body starts in the file, and the file's whole length if it is told."""
+    """Where the body starts in the file, and the whole file's length if the server says it."""
     if response.status != 206:  # the server ignored the Range: the body is the whole file
         length = response.headers.get("Content-Length", "")
         return 0, int(length) if length.isdecimal() else None
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-    if told is None or int(told[1]) != offset:
-        part.unlink(missing_ok=True)  # without it the next attempt asks for the whole file
+    content_range = response.headers.get("Content-Range", "")
+    numbers = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range)
+    if numbers is None or int(numbers[1]) != offset:
+        part.unlink(missing_ok=True)  # so that the next attempt asks for the whole file
         raise _Interrupted("a range of the file that was not asked for")
-    return offset, None if told[2] == "*" else int(told[2])
+    return offset, None if numbers[2] == "*" else int(numbers[2])
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:

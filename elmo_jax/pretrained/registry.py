@@ -1,4 +1,6 @@
-"""The published English ELMos: where their files are, and how to know them again."""
+"""The published English ELMos: where their files are, and how to recognise them."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -13,10 +15,9 @@ class RemoteFile:
     """A file on a server, and what is known about its bytes.
 
     Attributes:
-        url: Where the file is, ``https://`` or ``http://``.
-        size: Its length in bytes, or None where that is not known.
-        sha256: Its SHA-256 as 64 lower-case hexadecimal digits, or None where that is not
-            known.
+        url: ``https://`` or ``http://``.
+        size: in bytes, or None if it is not known.
+        sha256: 64 lower-case hexadecimal digits, or None if it is not known.
     """
 
     url: str
@@ -36,23 +37,18 @@ class RemoteFile:
         return self.url.endswith(".json")
 
     def problem(self, path: Path, *, check_hash: bool = True) -> str | None:
-        """Says what keeps the file at `path` from being this one.
+        """What is at ``path`` instead of this file, or None if nothing is wrong.
 
-        Args:
-            path: An existing path.
-            check_hash: Whether to read the whole file for its SHA-256. Without it only the
-                size is looked at and, for a ``.json``, whether it is a JSON object.
-
-        Returns:
-            What was found in place of the expectation, or None if nothing is wrong.
+        Without ``check_hash`` the SHA-256, which takes reading the whole file, is not checked:
+        only the size and, for a ``.json``, whether it is a JSON object.
         """
         if not path.is_file():
             return "something that is not a file"
         size = path.stat().st_size
         if self.size is not None and size != self.size:
             return f"{size:,} bytes{_beginning(path)}"
-        if check_hash and self.sha256 is not None and (came := sha256_of(path)) != self.sha256:
-            return f"{size:,} bytes with sha256 {came}{_beginning(path)}"
+        if check_hash and self.sha256 is not None and (digest := sha256_of(path)) != self.sha256:
+            return f"{size:,} bytes with sha256 {digest}{_beginning(path)}"
         if self._is_json and not _holds_json_object(path):
             return f"{size:,} bytes that are not a JSON object{_beginning(path)}"
         return None
@@ -60,12 +56,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model that consists of an options file and a weight file on a server.
+    """A model as an options file and a weight file on a server.
 
     Attributes:
-        name: What users call it; also the name of its folder in the cache.
-        options: The ``options.json``.
-        weights: The ``weights.hdf5``.
+        name: what users call it, and its folder in the cache.
+        options: its ``options.json``.
+        weights: its ``weights.hdf5``.
     """
 
     name: str
@@ -74,12 +70,12 @@ class PublishedModel:
 
     @property
     def files(self) -> dict[str, RemoteFile]:
-        """The model's files by the names they have in the model's folder."""
+        """The files by their names in the model's folder."""
         return {"options.json": self.options, "weights.hdf5": self.weights}
 
 
 def sha256_of(path: Path) -> str:
-    """Returns the SHA-256 of the file at `path` as 64 lower-case hexadecimal digits."""
+    """The SHA-256 of a file as 64 lower-case hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -92,7 +88,7 @@ def _holds_json_object(path: Path) -> bool:
 
 
 def _beginning(path: Path, length: int = 60) -> str:
-    """Quotes the start of a file that is text: it is mostly a server's page of apology."""
+    """The start of a file that is text, quoted: often it is a server's error page."""
     with path.open("rb") as file:
         head = file.read(length).decode("utf-8", errors="replace")
     if not head or not all(c.isprintable() or c.isspace() for c in head) or "\ufffd" in head:
@@ -104,7 +100,7 @@ def _published(name: str, variant: str, size: int, sha256: str | None) -> Publis
     base = f"https://allennlp.s3.amazonaws.com/models/elmo/{variant}/elmo_{variant}"
     return PublishedModel(
         name=name,
-        # The options files have no published size or hash; that they are JSON is checked.
+        # Sizes and hashes of the options files are not published; they must be JSON.
         options=RemoteFile(f"{base}_options.json"),
         weights=RemoteFile(f"{base}_weights.hdf5", size, sha256),
     )
@@ -120,8 +116,8 @@ MODELS: Mapping[str, PublishedModel] = MappingProxyType(
                 54_402_456,
                 "747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229",
             ),
-            # The size follows from the parameter shapes and the layout of the file above;
-            # no hash is known.
+            # The size follows from the parameter shapes and the layout of the file above; the hash
+            # is not known.
             _published("medium", "2x2048_256_2048cnn_1xhighway", 112_140_184, None),
             # The hash comes from a single source.
             _published(
@@ -130,7 +126,7 @@ MODELS: Mapping[str, PublishedModel] = MappingProxyType(
                 374_434_792,
                 "a6b92b9ccbb13fe489faacd2221c795d4bebe84b75f8aded9d85ea464fa5c994",
             ),
-            # The same shapes as "original", hence the same size; no hash is known.
+            # The same shapes as "original", so the same size; the hash is not known.
             _published("original_5p5b", "2x4096_512_2048cnn_2xhighway_5.5B", 374_434_792, None),
         )
     }

@@ -1,6 +1,6 @@
 """Training, fine-tuning and evaluating biLMs, and using them as language models."""
 
-from ..vocabulary import Vocabulary
+from ..checkpoint.vocabulary import Vocabulary
 from .corpus import Corpus, CorpusStatistics, survey
 from .evaluation import Perplexity, evaluate
 from .loop import TrainingDiverged

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ElmoError
-from ..options import KEYS
+from ..model.options import KEYS
 
 _FIELDS = {
     "batch_size": "batch_size",

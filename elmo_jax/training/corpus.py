@@ -14,13 +14,11 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..contents import check_is_plain, check_is_text, head_of
-from ..counting import counted
-from ..errors import ElmoError
-from ..readers import READ_ERRORS, Files, find_files, format_of, open_file
-from ..readers.lines import CONVERT
-from ..readers.records import WITH_COLUMNS
-from ..tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
+from ..errors import ElmoError, counted
+from ..text.contents import check_is_plain, check_is_text, head_of
+from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
+from ..text.readers.lines import TO_CONVERT
+from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _REPORTS_A_FILE = 5
 
@@ -81,12 +79,12 @@ class Corpus:
         for path in corpus.files:
             other = format_of(path.name)
             if format is None and other != "text":
-                column = ", column=NAME" if other in WITH_COLUMNS else ""
+                column = ", column=NAME" if other in COLUMN_FORMATS else ""
                 raise ElmoError(
                     f"{path} is read as {other}, but training and evaluation read plain text, one "
                     "sentence a line. Write its sentences to such a file: "
-                    f"elmo_jax.readers.Records.of({path.name!r}{column}) gives their words; or "
-                    f"{_AS_TEXT}."
+                    f"elmo_jax.text.readers.Records.of({path.name!r}{column}) gives their "
+                    f"words; or {_AS_TEXT}."
                 )
         return corpus
 
@@ -152,7 +150,7 @@ class Corpus:
             raise ElmoError(
                 f"{path} is not UTF-8: {n_bad:,} of its {counted(number, 'line')} "
                 f"{'is' if n_bad == 1 else 'are'} not, and {n_beyond_ascii:,} beyond ASCII "
-                f"{'is' if n_beyond_ascii == 1 else 'are'}. {CONVERT}"
+                f"{'is' if n_beyond_ascii == 1 else 'are'}. {TO_CONVERT}"
             )
 
     def _check_contents(self, head: bytes, path: Path) -> None:

@@ -13,17 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ..characters import EOS
 from ..checkpoint import check_vocabulary
-from ..config import ElmoConfig
-from ..cut_words import CutWords
-from ..errors import ElmoError, UnknownWordsWarning, warn
+from ..checkpoint.vocabulary import Vocabulary
+from ..errors import ElmoError, UnknownWordsWarning, check_count, warn
 from ..forking import check_process
-from ..model import BiLMState, check_precision
-from ..parameters import Params, check_params
-from ..ranges import check_count
-from ..readers import Files
-from ..vocabulary import Vocabulary
+from ..model.bilm import BiLMState
+from ..model.characters import EOS
+from ..model.config import ElmoConfig
+from ..model.parameters import Params, check_params
+from ..model.precision import check_precision
+from ..text.cut_words import CutWords
+from ..text.readers import Files
 from .corpus import Corpus
 from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..packing import places
+from ..lanes.packing import places
 from .lexicon import BEGIN, END, Lexicon
 
 _MOST_WORDS = 1 << 18

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ..config import ElmoConfig
-from ..model import BiLM, BiLMState, LSTMState, init_params, zero_state
-from ..parameters import Params
+from ..model.bilm import BiLM, BiLMState, init_params, zero_state
+from ..model.config import ElmoConfig
+from ..model.lstm import LSTMState
+from ..model.parameters import Params
 from .windows import Window
 
 

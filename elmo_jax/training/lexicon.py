@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..characters import BOS, EOS, encode_words, spelled_lengths
-from ..config import ElmoConfig
-from ..cut_words import are_cut
-from ..vocabulary import Vocabulary
+from ..checkpoint.vocabulary import Vocabulary
+from ..model.characters import BOS, EOS, encode_words, spelled_lengths
+from ..model.config import ElmoConfig
+from ..text.cut_words import are_cut
 
 BEGIN, END = range(2)
 """The numbers of the two sentence markers. A word of the text that looks like one has its own."""

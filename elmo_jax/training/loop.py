@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 
-from ..config import ElmoConfig
+from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError
-from ..vocabulary import Vocabulary
+from ..model.config import ElmoConfig
 from .candidates import sample_both
 from .checkpoints import Checkpoints
 from .evaluation import Perplexity

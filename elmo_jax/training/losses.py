@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..model.parameters import Params
 from ..model.precision import linear
-from ..parameters import Params
 from .candidates import Candidates, log_expected_count
 
 _CHUNK_LOGITS = 2**25

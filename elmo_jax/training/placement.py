@@ -7,8 +7,8 @@ from typing import Any
 import jax
 
 from ..errors import ElmoError
-from ..model import BiLMState
-from ..sharding import Devices
+from ..lanes.devices import Devices
+from ..model.bilm import BiLMState
 from .candidates import Candidates
 from .step import TrainState
 from .windows import Window

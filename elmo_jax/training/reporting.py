@@ -12,8 +12,7 @@ from typing import Any
 import optax
 from tqdm import tqdm
 
-from ..files import atomic_file
-from ..json_text import to_json
+from ..files import atomic_file, to_json
 from .evaluation import Perplexity
 
 _logger = logging.getLogger(__name__)

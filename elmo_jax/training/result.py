@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..checkpoint import FORMATS, open_model, save
-from ..config import ElmoConfig
-from ..vocabulary import Vocabulary
+from ..checkpoint.vocabulary import Vocabulary
+from ..model.config import ElmoConfig
 from .evaluation import Perplexity
 from .reporting import Reporter, validation_fields
 from .run_folder import RunFolder

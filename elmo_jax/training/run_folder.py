@@ -19,11 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoint import FILES
-from ..config import ElmoConfig
-from ..counting import counted
-from ..errors import ElmoError
-from ..files import atomic_file, refuse_input
-from ..json_text import to_json
+from ..errors import ElmoError, counted
+from ..files import atomic_file, refuse_input, to_json
+from ..model.config import ElmoConfig
 from .corpus import Corpus
 from .digests import files_record
 from .settings import TrainingSettings
@@ -128,7 +126,7 @@ class RunFolder:
                 f"The run in {self.path} ended after {counted(n_taken, 'step')}, and its "
                 "checkpoints are "
                 f"gone, so that it cannot go on to {n_steps:,}. Train its model on in another "
-                "folder: start_from, in a command --init."
+                "folder: start_from, in a command --start-from."
             )
         return summary if summary["step"] == n_steps else None
 
@@ -209,5 +207,5 @@ def check_same(record: dict[str, Any], description: dict[str, Any], folder: Path
 
 
 def _start_name(digest: str | None) -> str:
-    """What to call the model that a run starts from (``start_from``, in a command ``--init``)."""
+    """What to call the model that a run starts from."""
     return "a new model" if digest is None else f"the model with the hash {digest[:12]}…"

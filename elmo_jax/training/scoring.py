@@ -10,16 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..config import ElmoConfig
-from ..counting import counted
-from ..cut_words import CutWords
-from ..errors import ElmoError
-from ..model import check_precision
-from ..model.precision import linear
-from ..parameters import Params
-from ..ranges import check_count
-from ..sentences import check_not_a_string, check_sentence, check_sentences
-from ..vocabulary import Vocabulary
+from ..checkpoint.vocabulary import Vocabulary
+from ..errors import ElmoError, check_count, counted
+from ..model.config import ElmoConfig
+from ..model.parameters import Params
+from ..model.precision import check_precision, linear
+from ..text.cut_words import CutWords
+from ..text.sentences import check_collection, check_sentence, check_sentences
 from .evaluation import check_head
 from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
@@ -112,7 +109,7 @@ def score(
     check_precision(precision)
     if unknown not in UNKNOWN:
         raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
-    check_not_a_string(sentences)
+    check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)

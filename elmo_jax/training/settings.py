@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ElmoError, UnusedOptionsWarning, warn
-from ..model import check_precision
-from ..ranges import MOST_SEED, count_problem, number_problem
+from ..errors import MOST_SEED, ElmoError, UnusedOptionsWarning, count_problem, number_problem, warn
+from ..model.precision import check_precision
 from .bilm_options import read_settings
 
 RECIPES = ("modern", "original")

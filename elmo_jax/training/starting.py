@@ -11,15 +11,15 @@ import numpy as np
 from ..checkpoint import (
     VOCABULARY_FILE,
     check_vocabulary,
+    model_folder,
     open_model,
     open_vocabulary,
     softmax_size,
 )
-from ..config import ElmoConfig
+from ..checkpoint.vocabulary import Vocabulary, Words
 from ..errors import ElmoError
-from ..loading import model_folder
-from ..parameters import check_params
-from ..vocabulary import Vocabulary, Words
+from ..model.config import ElmoConfig
+from ..model.parameters import check_params
 from .language_model import init_softmax
 
 Source = (

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..config import ElmoConfig
-from ..model import BiLMState
-from ..parameters import Params
+from ..model.bilm import BiLMState
+from ..model.config import ElmoConfig
+from ..model.parameters import Params
 from .candidates import Candidates
 from .language_model import Reading, initial_rows, read_window
 from .losses import full_losses, sampled_losses

@@ -15,14 +15,13 @@ import jax
 import numpy as np
 
 from ..checkpoint import FORMATS, vocabulary_record
-from ..config import ElmoConfig
-from ..cut_words import CutWords
-from ..errors import ElmoError
+from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
+from ..errors import ElmoError, check_count
 from ..forking import check_process
-from ..parameters import model_digest
-from ..ranges import check_count
-from ..readers import Files
-from ..vocabulary import Vocabulary, Words, check_vocabulary_choice
+from ..model.config import ElmoConfig
+from ..model.parameters import model_digest
+from ..text.cut_words import CutWords
+from ..text.readers import Files
 from .checkpoints import Checkpoints
 from .corpus import Corpus, CorpusStatistics, survey
 from .digests import text_digest
@@ -252,7 +251,7 @@ def _refuse_choice(choice: dict[str, Any]) -> None:
         raise ElmoError(
             f"Expected no {' nor '.join(differing)}, which belong to a vocabulary made from the "
             "text: here the words are those of vocabulary, or of the model to start from (in a "
-            "command --vocabulary and --init). Leave out one of the two."
+            "command --vocabulary and --start-from). Leave out one of the two."
         )
 
 

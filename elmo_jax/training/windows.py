@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..config import ElmoConfig
+from ..model.config import ElmoConfig
 from .lanes import Taken
 from .lexicon import BEGIN, END, Lexicon
 

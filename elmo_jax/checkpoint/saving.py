@@ -1,0 +1,123 @@
+"""Saving a model, in either format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import ElmoError
+from ..files import atomic_folder, standing_folder, to_json
+from ..model.config import DTYPES, ElmoConfig
+from ..model.parameters import Params, check_params
+from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
+from .hdf5_weights import write_weights
+from .native import write_native
+from .softmax_words import check_vocabulary, vocabulary_record
+from .vocabulary import Vocabulary, Words
+
+
+def save(
+    path: str | os.PathLike[str],
+    config: ElmoConfig,
+    params: Params,
+    format: str = "native",
+    *,
+    vocabulary: Words | None = None,
+    dtype: str | None = None,
+    metadata: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Save a model as a folder, which appears only when it is complete.
+
+    Args:
+        path: the folder.
+        config: the architecture.
+        params: the parameter tree, float32.
+        format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
+            weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
+        vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
+            A native model stores their hash, and refuses to be evaluated or trained with others.
+        dtype: of the numbers in a native file: "float16" takes half the space and rounds each to
+            11 bits; None writes them as they are.
+        metadata: JSON-ready remarks to store in a native config.json, such as the origin.
+        overwrite: replace the model in an existing folder, vocab.txt included. Other files in it
+            stay.
+
+    Raises:
+        ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
+            that do not fit ``config``, a vocabulary that does not fit the softmax, a folder that
+            has files already, or a disk that cannot take it.
+
+    Example:
+        >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
+    """
+    words = record = None
+    if vocabulary is not None:
+        check_params(config, params)
+        words = Vocabulary.of(vocabulary)
+        check_vocabulary(params, words)
+        record = vocabulary_record(words)
+    write_model(
+        Path(path),
+        config,
+        params,
+        format,
+        words=words,
+        words_record=record,
+        dtype=dtype,
+        metadata=metadata or {},
+        overwrite=overwrite,
+    )
+
+
+def write_model(
+    path: Path,
+    config: ElmoConfig,
+    params: Params,
+    format: str,
+    *,
+    words: Vocabulary | None,
+    words_record: dict[str, Any] | None,
+    dtype: str | None,
+    metadata: dict[str, Any],
+    overwrite: bool,
+) -> None:
+    """Save a model with words that are already checked.
+
+    ``words_record`` is what a native config.json says about them. A model may come without its
+    words and still have the record.
+    """
+    _check_format(format, dtype)
+    check_params(config, params)
+    _refuse_other_format(path, format)
+    with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:
+        if words is not None:
+            words.write(folder / VOCABULARY_FILE)
+        if format == "native":
+            write_native(folder, config, dict(params), metadata, dtype, words_record)
+        else:
+            options = to_json(config.to_options(), indent=2) + "\n"
+            options_file, weight_file = (folder / name for name in FILES[format])
+            options_file.write_text(options, encoding="utf-8")
+            write_weights(weight_file, config, dict(params))
+
+
+def _check_format(format: str, dtype: str | None) -> None:
+    if format not in FORMATS:
+        raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    possible = DTYPES if format == "native" else DTYPES[:1]
+    if dtype is not None and dtype not in possible:
+        raise ElmoError(
+            f"Cannot write {dtype!r} numbers in the format {format!r}: expected "
+            f"{' or '.join(possible)}."
+        )
+
+
+def _refuse_other_format(folder: Path, format: str) -> None:
+    """Two models in one folder would be a trap: which one opens would depend on the reader."""
+    for name in (name for other in FORMATS if other != format for name in FILES[other]):
+        if (standing_folder(folder) / name).exists():
+            raise ElmoError(
+                f"{folder} holds a model in the other format ({name}). Choose another folder."
+            )

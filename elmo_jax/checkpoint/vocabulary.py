@@ -1,0 +1,245 @@
+"""The words that a softmax can predict, by falling frequency as its sampler expects."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import gzip
+import hashlib
+import itertools
+import os
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from ..errors import ElmoError, check_count
+from ..files import atomic_file
+from ..model.characters import BOS, EOS
+from ..text.contents import HEAD_BYTES, binary_kind, how_to_convert, other_encoding
+
+UNK = "<UNK>"
+MARKERS = (BOS, EOS, UNK)
+
+_SKIPPED = "!!!MAXTERMID"
+"""A line of old vocabulary files, which bilm-tf skips."""
+
+_GZIP = b"\x1f\x8b"
+_MOST_LISTED = 3
+
+
+Words: TypeAlias = "Vocabulary | Iterable[str] | str | os.PathLike[str]"
+"""A vocabulary, its words, or the path of a file of them."""
+
+
+class Vocabulary:
+    """Words and their ids; every other word has the id of ``<UNK>``.
+
+    It limits what is predicted, not what is read: the biLM spells out any word.
+
+    Ids are those of bilm-tf: a word's id is its index, or its last index if it occurs more than
+    once. The empty word stands for a blank line of a file; no text contains it.
+
+    Args:
+        words: the words, with ``<S>``, ``</S>`` and ``<UNK>`` among them; the sampled softmax
+            expects the others by falling frequency.
+        source: what errors call them.
+
+    Raises:
+        ElmoError: if a marker is missing, or an entry is not a word: it contains a space, a tab or
+            a newline, for example because a count stands beside the word.
+
+    Attributes:
+        words: V words.
+        unknown: the id of ``<UNK>``.
+    """
+
+    def __init__(self, words: Iterable[str], source: str = "the vocabulary") -> None:
+        if isinstance(words, str):
+            raise ElmoError(f"Expected {source} as a list of words, got the string {words!r:.60}.")
+        self.words: tuple[str, ...] = tuple(words)
+        _check_words(self.words, source)
+        self._ids = {word: index for index, word in enumerate(self.words)}
+        missing = [marker for marker in MARKERS if marker not in self._ids]
+        if missing:
+            raise ElmoError(
+                f"{source} lacks {', '.join(missing)}; expected one word per line, "
+                f"{', '.join(MARKERS)} first, then by falling frequency."
+            )
+        self.unknown = self._ids[UNK]
+
+    @classmethod
+    def of(cls, words: Words) -> Vocabulary:
+        """A vocabulary from a list of words or a file; a ``Vocabulary`` is returned as it is.
+
+        Raises:
+            ElmoError: if the words do not make a vocabulary.
+        """
+        if isinstance(words, Vocabulary):
+            return words
+        if isinstance(words, str | os.PathLike):
+            return cls.read(words)
+        return cls(words)
+
+    @classmethod
+    def from_counts(
+        cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
+    ) -> Vocabulary:
+        """The most frequent words; equally frequent ones in the order of ``counts``.
+
+        Args:
+            counts: how often each word occurs.
+            size: V at most, the three markers included.
+            min_count: leave out words that are rarer.
+
+        Raises:
+            ElmoError: if ``size`` has no room for a word, or ``min_count`` is below 1.
+        """
+        check_vocabulary_choice(size, min_count)
+        frequent = [
+            (word, n)
+            for word, n in counts.items()
+            if n >= min_count and word not in MARKERS and _is_word(word)
+        ]
+        frequent.sort(key=lambda pair: -pair[1])  # stable, so that ties keep their order
+        return cls([*MARKERS, *(word for word, _ in frequent)][:size])
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Vocabulary:
+        """Read a file with one word per line, and number the words as bilm-tf does.
+
+        Lines are stripped. A blank line has an id too, ``!!!MAXTERMID`` has none. A byte order
+        mark is skipped. The file may be compressed with gzip.
+
+        Raises:
+            ElmoError: if the file is missing, is not UTF-8, or does not make a vocabulary.
+        """
+        try:
+            content = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise ElmoError(f"There is no vocabulary at {path}: no such file.") from None
+        except OSError as error:
+            raise ElmoError(f"Cannot read the vocabulary {path}: {error}") from None
+        return cls.from_bytes(content, os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, content: bytes, source: str) -> Vocabulary:
+        """What ``read`` does, from the content of a file that errors call ``source``."""
+        if content.startswith(_GZIP):
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError, zlib.error) as error:
+                raise ElmoError(f"Cannot read the vocabulary {source}: {error}.") from None
+        # Only newlines end a word: splitlines() would also cut at U+2028, for example.
+        text = _decoded(content, source).replace("\r\n", "\n").replace("\r", "\n")
+        lines = text.removesuffix("\n").split("\n")
+        words = [word for line in lines if (word := line.strip()) != _SKIPPED]
+        return cls(words, source)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write a file with one word per line; ``read`` returns the same ids."""
+        with atomic_file(Path(path), overwrite=True) as temporary:
+            temporary.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The content of the file that ``write`` writes."""
+        return ("\n".join(self.words) + "\n").encode()
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the words in their order, in hexadecimal digits."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @functools.cached_property
+    def no_words(self) -> np.ndarray:
+        """The ids that do not stand for a word of a text, int32, in rising order.
+
+        Those of the markers, of blank lines, and of words that occur again later.
+        """
+        numbers = np.arange(len(self.words), dtype=np.int32)
+        last = self.ids(self.words) == numbers
+        named = np.isin(numbers, self.ids([word for word in (*MARKERS, "") if word in self]))
+        return numbers[~last | named]
+
+    def ids(self, words: Sequence[str]) -> np.ndarray:
+        """The id of each word, int32 [len(words)]."""
+        # map is faster than a generator: training looks up every token while devices wait.
+        ids = map(self._ids.get, words, itertools.repeat(self.unknown))
+        return np.fromiter(ids, np.int32, len(words))
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._ids
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def check_vocabulary_choice(size: int | None, min_count: int) -> None:
+    """Raise ElmoError for a size or count that ``Vocabulary.from_counts`` does not accept."""
+    if size is not None:
+        check_count(size, "vocabulary_size, with the three markers,", len(MARKERS) + 1)
+    check_count(min_count, "min_count")
+
+
+def _decoded(content: bytes, source: str) -> str:
+    head, name = content[:HEAD_BYTES], f"The vocabulary {source}"
+    if encoding := other_encoding(head):
+        raise ElmoError(how_to_convert(name, encoding))
+    what, _ = binary_kind(head)
+    if what:
+        raise ElmoError(
+            f"{name} is {what}, expected UTF-8 text with one word per line. Unpack it if it is "
+            "compressed (only gzip is read as it is), or name the file of the words."
+        )
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(0)) + 1
+        raise ElmoError(f"{name} is not UTF-8 text: line {line:,} has a NUL byte. Is it damaged?")
+    try:
+        return content.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ElmoError(
+            f"{name} is not UTF-8: line {line:,} has the byte 0x{content[error.start]:02x}. "
+            "Convert it first: iconv -f ENCODING -t UTF-8 FILE > NEW, where ENCODING is the file's "
+            "encoding, such as ISO-8859-1."
+        ) from None
+
+
+def _check_words(words: tuple[str, ...], source: str) -> None:
+    """Raise ElmoError for entries that are not words, or that a file cannot hold."""
+    bad = [number for number, word in enumerate(words) if not _is_word(word)]
+    if not bad:
+        return
+    listed = ", ".join(f"{words[number]!r} (entry {number + 1:,})" for number in bad[:_MOST_LISTED])
+    more = f" and {len(bad) - _MOST_LISTED:,} more" if len(bad) > _MOST_LISTED else ""
+    what = (
+        f"{len(bad):,} entries that are not words"
+        if len(bad) > 1
+        else "an entry that is not a word"
+    )
+    raise ElmoError(
+        f"{source} has {what}: {listed}{more}. Expected one word per line, without whitespace."
+        f"{_remedy(words[bad[0]])}"
+    )
+
+
+def _is_word(word: object) -> bool:
+    if not isinstance(word, str) or word == _SKIPPED:
+        return False
+    # Other kinds of whitespace do occur inside words in the files of published models.
+    return word == word.strip() and not any(mark in word for mark in " \t\r\n")
+
+
+def _remedy(word: object) -> str:
+    """How to cut off counts, if the entry looks as if it has one."""
+    cells = word.split() if isinstance(word, str) else []
+    if len(cells) != 2:
+        return ""
+    if cells[1].replace(".", "").isdigit():
+        delimiter = "" if "\t" in str(word) else " -d' '"
+        return f" To cut off counts beside the words: cut{delimiter} -f1 FILE."
+    if cells[0].replace(".", "").isdigit():
+        return " To cut off counts before the words: awk '{ print $2 }' FILE."
+    return ""

@@ -1,0 +1,153 @@
+"""The flags that several commands have, each declared once so that it means the same everywhere.
+
+What a command works on has no flag: INPUT is text, MODEL is a model to inspect, export or convert.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import re
+from typing import Any
+
+from ..model.config import DTYPES, POOLINGS, PRECISIONS, preset_names
+
+_SWITCH = {"action": "store_true"}
+
+FLAGS: dict[str, dict[str, Any]] = {
+    "--batch-size": {"type": int, "metavar": "N", "help": "rows of text in a batch"},
+    "--column": {
+        "metavar": "NAME",
+        "help": "the column with the sentences, in JSON lines, Parquet, CSV or TSV",
+    },
+    "--dtype": {"choices": DTYPES, "default": "float32", "help": "of the numbers in OUT"},
+    "--exact": {**_SWITCH, "help": "distinguish upper and lower case in WORD"},
+    "--format": {"help": "of the model in OUT"},
+    "--input-format": {"help": "format of every INPUT (default: taken from its suffix)"},
+    "--layers": {"metavar": "LAYERS", "help": "a number from 0 (the token layer), or"},
+    "--model": {"metavar": "MODEL", "help": "folder, zip or name of a model (default: mini)"},
+    "--options-file": {"metavar": "JSON", "help": "an options.json of the published format"},
+    "--output": {"metavar": "OUT", "help": "what to write"},
+    "--overwrite": {**_SWITCH, "help": "replace an existing OUT"},
+    "--pooling": {
+        "choices": (*POOLINGS, "none"),
+        "help": "one vector per sentence; none: per token",
+    },
+    "--precision": {
+        "choices": PRECISIONS,
+        "default": "float32",
+        "help": "of the matrix products",
+    },
+    "--preset": {"choices": preset_names(), "help": "the architecture of a new model"},
+    "--quiet": {**_SWITCH, "help": "print no notes and no progress bar"},
+    "--reset-state": {
+        "action": argparse.BooleanOptionalAction,
+        "help": "start every sentence from a zero state; with --no-, from that of the one before",
+    },
+    "--seed": {"type": int, "metavar": "N", "help": "of the random numbers"},
+    "--split-sentences": {
+        "metavar": "LANGUAGE",
+        "nargs": "?",
+        "const": "en",
+        "help": "split running text into sentences of this language (en if none is named)",
+    },
+    "--strict": {**_SWITCH, "help": "stop at faults in the text that are otherwise passed over"},
+    "--tokenizer": {
+        "metavar": "NAME",
+        "help": "splits lines into words: whitespace, spaces, words, "
+        "spacy[:LANGUAGE or PIPELINE], nltk[:treebank|wordpunct|casual]",
+    },
+    "--vocabulary": {"metavar": "FILE", "help": "the words of the softmax, one per line"},
+    "--weight-file": {"metavar": "HDF5", "help": "the weights that belong to --options-file"},
+    "-n": {"type": int, "metavar": "N", "help": "the most occurrences to show"},
+}
+
+
+def add_flag(
+    parser: argparse._ActionsContainer, flag: str, detail: str = "", **options: Any
+) -> None:
+    """Declare a flag of ``FLAGS``.
+
+    Args:
+        parser: where to declare it.
+        flag: its long name; ``--output`` is also ``-o``.
+        detail: what to add to its help. A default in ``options`` is added too.
+        options: what is different in this command, as ``add_argument`` takes it.
+    """
+    options = {**FLAGS[flag], **options}
+    options["help"] += detail
+    if options.get("default", argparse.SUPPRESS) != argparse.SUPPRESS:
+        options["help"] += " (default: %(default)s)"
+    parser.add_argument(*(["-o"] if flag == "--output" else []), flag, **options)
+
+
+def add_flags(parser: argparse._ActionsContainer, *flags: str) -> None:
+    """Declare flags that need no detail."""
+    for flag in flags:
+        add_flag(parser, flag)
+
+
+def add_layers(parser: argparse._ActionsContainer, *names: str, default: str) -> None:
+    """Declare ``--layers`` with the names that this command takes beside numbers."""
+    detail = f" {', '.join(names)}"
+    add_flag(
+        parser, "--layers", detail, type=functools.partial(parse_layers, names), default=default
+    )
+
+
+def parse_layers(names: tuple[str, ...], text: str) -> str | int:
+    """What ``--layers`` says: one of ``names``, or a number."""
+    if text in names:
+        return text
+    if re.fullmatch("-?[0-9]+", text):
+        return int(text)
+    in_python = " The layers 'mix' are for Python: they need mix_weights." * (text == "mix")
+    raise argparse.ArgumentTypeError(
+        f"{text!r} is not a layer; expected {', '.join(names)}, or a number from 0, the token "
+        f"layer.{in_python}"
+    )
+
+
+def add_model(parser: argparse._ActionsContainer) -> None:
+    """Declare MODEL, for the commands that work on a model."""
+    parser.add_argument("model", nargs="?", **FLAGS["--model"])
+
+
+def add_model_flags(parser: argparse._ActionsContainer) -> None:
+    """Declare what ``inputs.open_elmo`` reads."""
+    add_flags(parser, "--model", "--options-file", "--weight-file", "--precision")
+
+
+def add_word_flags(parser: argparse._ActionsContainer) -> None:
+    """Declare how lines become sentences and words."""
+    add_flag(parser, "--tokenizer", default="whitespace")
+    add_flag(parser, "--split-sentences")
+
+
+def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
+    """Declare INPUT, text in any format, and how to read it."""
+    from ..text.readers import TEXT_FORMATS
+
+    parser.add_argument(
+        name,
+        metavar="INPUT",
+        nargs="+",
+        help="files or patterns, or - for standard input: UTF-8 text, one sentence per line; "
+        ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst. "
+        "A file named twice is read twice; a pattern adds the files that are not named",
+    )
+    add_flag(parser, "--input-format", choices=tuple(TEXT_FORMATS))
+    add_flag(parser, "--column")
+
+
+def add_plain_input(parser: argparse._ActionsContainer) -> None:
+    """Declare INPUT for the commands that train and evaluate, which read plain text only."""
+    parser.add_argument(
+        "input",
+        metavar="INPUT",
+        nargs="+",
+        help="files or patterns: UTF-8 text, one tokenised sentence per line; also as .gz, .xz, "
+        ".bz2 or .zst. A file named twice is read twice; a pattern adds the files that are not "
+        "named",
+    )
+    add_flag(parser, "--input-format", "; text reads it as it is", choices=("text",))

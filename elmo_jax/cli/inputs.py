@@ -1,0 +1,171 @@
+"""What commands read: a model, and the text of the exploring commands."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import ElmoError, counted
+from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
+from .flags import add_flag, add_input, add_word_flags
+from .frame import note
+
+if TYPE_CHECKING:
+    from ..embedder import Elmo
+    from ..explore import Labelled
+    from ..text.readers import Records
+
+# The model
+
+
+def open_elmo(args: argparse.Namespace) -> Elmo:
+    """The model that ``flags.add_model_flags`` names, with a note if its weights are random.
+
+    Raises:
+        ElmoError: if there is no such model, or its files have problems.
+    """
+    from ..checkpoint import is_native, model_folder, read_metadata
+    from ..embedder import Elmo
+
+    files = {"options_file": args.options_file, "weight_file": args.weight_file}
+    source = args.model
+    if not any(files.values()):
+        source = model_folder(source)
+        if is_native(source) and read_metadata(source).get("trained") is False:
+            note(args, f"note: the weights of {source} are random; its vectors mean nothing")
+    return Elmo(source, **files, precision=args.precision)
+
+
+def model_files(args: argparse.Namespace) -> list[Path]:
+    """The model's files, which no output may replace."""
+    names = filter(None, (args.model, args.options_file, args.weight_file))
+    return [file for name in names for file in files_in(Path(name))]
+
+
+def files_in(path: Path) -> list[Path]:
+    """The files of a folder, or the file itself."""
+    return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+# The text: sentences that may have a label each
+
+LabelledText = Callable[[], "Iterator[Labelled]"]
+"""Reads the text from its start; a text can be read several times."""
+
+
+def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False) -> None:
+    """Declare what ``labelled_text`` reads."""
+    add_input(parser)
+    if labels:
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument("--labels", metavar="FILE", help="a file with a label for each line")
+        either.add_argument(
+            "--label-column",
+            metavar="N",
+            help="lines are columns between tabs: the label is in column N (from 1), the "
+            "sentence in the first of the others; with --column, the name of the label's column",
+        )
+    add_word_flags(parser)
+    add_flag(parser, "--exact")
+
+
+def input_files(args: argparse.Namespace) -> list[Path]:
+    """The files of the text and its labels, which no output may replace."""
+    from ..text.readers import find_files
+
+    labels = getattr(args, "labels", None)
+    names = [*(args.input or ()), *([labels] if labels else ())]
+    return list(find_files(names, or_stdin=True)) if names else []
+
+
+def labelled_text(args: argparse.Namespace) -> LabelledText:
+    """Find the text, and return what reads its sentences with their labels.
+
+    Raises:
+        ElmoError: for a text, labels or a tokenizer that cannot be used.
+    """
+    from ..text.readers import Records, format_of
+
+    labels_file, label_column = getattr(args, "labels", None), getattr(args, "label_column", None)
+    if args.split_sentences and (labels_file or label_column):
+        raise ElmoError(
+            "Labels belong to lines, but --split-sentences gives up the lines. Leave one out."
+        )
+    tokenizer = tokenizer_named(args.tokenizer)
+    format = args.input_format
+    if label_column is not None and args.column is None and format in (None, "text"):
+        records, column = Records.of(args.input, "text"), _column_number(label_column)
+        return functools.partial(_split_columns, records, column, tokenizer)
+    is_tsv = all(format_of(name) == "tsv" for name in args.input)
+    if labels_file is not None and args.column is None and is_tsv:
+        format = format or "text"  # each label belongs to a line
+    records = Records.of(
+        args.input,
+        format,
+        column=args.column,
+        key_column=label_column,
+        tokenizer=tokenizer,
+        split_sentences=args.split_sentences,
+    )
+    if labels_file is not None:
+        return functools.partial(_join_labels, args, records, Records.of(labels_file, "text"))
+    return functools.partial(_label_by_key, records, has_labels=label_column is not None)
+
+
+def _label_by_key(records: Records, *, has_labels: bool) -> Iterator[Labelled]:
+    from ..explore import Labelled
+
+    for record in records:
+        yield Labelled(record.words, record.key if has_labels else None)
+
+
+def _split_columns(records: Records, column: int, split: Tokenizer) -> Iterator[Labelled]:
+    from ..explore import Labelled
+
+    warned = split is not str.split
+    for where, line in records.lines():
+        sentence, label = _columns(line, column, where) if line.strip() else ("", None)
+        warned = warned or warn_of_other_spaces(sentence, where)
+        yield Labelled(split(sentence) if sentence else [], label)
+
+
+def _join_labels(args: argparse.Namespace, records: Records, labels: Records) -> Iterator[Labelled]:
+    from ..explore import Labelled
+
+    text = " ".join(args.input)
+    pairs = itertools.zip_longest(records, labels)
+    for number, (record, label) in enumerate(pairs, start=1):
+        if record is None or label is None:
+            shorter = args.labels if label is None else text
+            raise ElmoError(
+                f"{text} and {args.labels} differ in length: {Path(shorter).name} ends "
+                f"before line {number}. Expected a label for each line."
+            )
+        yield Labelled(record.words, label.text or None)
+
+
+def _column_number(label_column: str) -> int:
+    if not re.fullmatch("[+-]?[0-9]+", label_column):
+        raise ElmoError(
+            f"--label-column {label_column} is a name, so which column holds the sentences? Name "
+            "it with --column; or give the number of a column between tabs."
+        )
+    if int(label_column) < 1:
+        raise ElmoError(f"Expected --label-column as a number from 1, got {label_column}.")
+    return int(label_column)
+
+
+def _columns(line: str, column: int, where: str) -> tuple[str, str | None]:
+    cells = line.split("\t")
+    if not 1 <= column <= len(cells) or len(cells) < 2:
+        raise ElmoError(
+            f"{where}: expected a label in column {column} and the sentence in another, between "
+            f"tabs; the line has {counted(len(cells), 'column')}."
+        )
+    label = cells.pop(column - 1)
+    return cells[0], label or None

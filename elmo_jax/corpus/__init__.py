@@ -1,0 +1,7 @@
+"""Embed a whole corpus into one file, in parts that survive a killed process."""
+
+from .merging import merge_parts
+from .pipeline import embed_corpus
+from .survey import PART_TOKENS
+
+__all__ = ["PART_TOKENS", "embed_corpus", "merge_parts"]

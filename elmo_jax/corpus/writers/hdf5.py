@@ -1,0 +1,74 @@
+"""HDF5 in the format of ``allennlp elmo``, which other tools read.
+
+Dataset ``str(i)`` holds sentence i, counted from 0, and ``sentence_to_index`` holds one JSON object
+{sentence: "i"}. Names are numbers, so any sentence is safe; of equal sentences, only the last has
+an entry. If records have keys, ``keys[i]`` is the key of sentence i, "" without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from json.encoder import encode_basestring_ascii
+from pathlib import Path
+
+import numpy as np
+
+from .hdf5_file import Hdf5File
+from .layout import FileLayout, RecordVectors
+
+_BYTES_PER_DATASET = 190
+"""Bytes of a dataset beside its numbers, for header, name and index: 171 to 187 were measured."""
+
+_BYTES_PER_FILE = 6000
+"""Bytes beside the datasets, for the file's header and the heap of ``sentence_to_index``."""
+
+_MAX_TEXT_BYTES = 1 << 28
+"""``sentence_to_index`` is one string in memory; it is left out if the texts are longer."""
+
+_KEYS_PER_BLOCK = 1024
+
+
+def check(layout: FileLayout) -> None:
+    """The format holds everything."""
+
+
+def notes(layout: FileLayout) -> Iterator[str]:
+    """Remarks for the user."""
+    if layout.with_text and not _has_index(layout):
+        yield (
+            f"sentence_to_index is left out: the texts have {layout.text_bytes / 1e9:.2f} GB, too "
+            "much for it"
+        )
+
+
+def estimated_bytes(layout: FileLayout) -> int:
+    """The approximate size of the file."""
+    index = layout.text_bytes + 12 * layout.sentences if _has_index(layout) else 0
+    keys = layout.sentences * (layout.longest_key + 32) if layout.longest_key else 0
+    datasets = layout.sentences * _BYTES_PER_DATASET
+    return _BYTES_PER_FILE + layout.value_bytes + datasets + index + keys
+
+
+def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
+    """Write results one by one."""
+    index_entries, keys, key_blocks = list[str](), list[str](), list[np.ndarray]()
+    with Hdf5File(path) as file:
+        for index, (record, vectors) in enumerate(results):
+            file.add(vectors)
+            if _has_index(layout):
+                # Equal sentences make equal names; JSON readers keep the last, as AllenNLP did.
+                index_entries.append(f'{encode_basestring_ascii(record.text)}: "{index}"')
+            if layout.longest_key:
+                keys.append(record.key or "")
+                if len(keys) == _KEYS_PER_BLOCK:
+                    key_blocks.append(file.add_texts(keys))
+                    keys.clear()
+        if layout.longest_key:
+            file.name_texts("keys", np.concatenate([*key_blocks, file.add_texts(keys)]))
+        if _has_index(layout):
+            index_json = "{" + ", ".join(index_entries) + "}"
+            file.name_texts("sentence_to_index", file.add_texts([index_json]))
+
+
+def _has_index(layout: FileLayout) -> bool:
+    return layout.with_text and layout.text_bytes <= _MAX_TEXT_BYTES

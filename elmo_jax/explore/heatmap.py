@@ -1,0 +1,195 @@
+"""How similar are sentences, or the words of two sentences? Cosines as an array or a heatmap."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..embedder import Elmo
+from ..errors import ElmoError
+from ..files import atomic_file
+from ..model.layers import Layers
+from ..text.sentences import CheckedWords, check_collection, check_sentences
+from .drawing import FIGURE_SUFFIXES, new_figure, plain, save_figure
+from .occurrences import unit_vectors
+
+_COLUMN_NAME_LENGTH = 24
+"""Longer names have no room above their columns."""
+
+_MAX_NUMBERED = 50
+"""A figure with more rows or columns has no numbers in its cells, but a scale of colours, and grows
+no further. With 200 rows of numbers, drawing took gigabytes."""
+
+_LOW, _HIGH = (247, 249, 252), (0, 82, 147)
+
+
+class Heatmap(NamedTuple):
+    """Cosines of rows with columns.
+
+    Attributes:
+        rows: names of the rows.
+        columns: names of the columns.
+        values: float32 [rows, columns].
+    """
+
+    rows: list[str]
+    columns: list[str]
+    values: np.ndarray
+
+
+def sentence_similarity(
+    elmo: Elmo,
+    sentences: Sequence[Sequence[str]],
+    *,
+    layers: Layers = "average",
+    pooling: str = "mean",
+) -> Heatmap:
+    """The similarity of every sentence with every other, from their pooled vectors.
+
+    Args:
+        elmo: the model.
+        sentences: lists of words.
+        layers: one layer: "average", "top" or a number.
+        pooling: "mean" or "max".
+
+    Raises:
+        ElmoError: for an unknown layer or pooling, or bad sentences.
+    """
+    _check_one_layer(layers)
+    check_collection(sentences)
+    sentences = list(sentences)
+    check_sentences(sentences)
+    sentences = [CheckedWords(words) for words in sentences]
+    vectors_BD = unit_vectors(elmo.embed_sentences(sentences, layers, pooling))
+    names = [" ".join(words) for words in sentences]
+    return Heatmap(names, names, vectors_BD @ vectors_BD.T)
+
+
+def word_similarity(
+    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = "average"
+) -> Heatmap:
+    """The similarity of every word of one sentence with every word of another.
+
+    Raises:
+        ElmoError: for an unknown layer, or bad sentences.
+    """
+    _check_one_layer(layers)
+    rows, columns = (unit_vectors(vectors) for vectors in elmo.embed([first, second], layers))
+    return Heatmap(list(first), list(second), rows @ columns.T)
+
+
+def write_heatmap(
+    path: str | os.PathLike[str], heatmap: Heatmap, *, title: str = "", overwrite: bool = False
+) -> None:
+    """Draw a heatmap as .html, or with the extra ``plots`` as .png, .pdf or .svg.
+
+    Raises:
+        ElmoError: for another suffix, a file that cannot be written, or a missing package.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix in FIGURE_SUFFIXES:
+        save_figure(target, _figure(heatmap, title), overwrite=overwrite)
+    elif suffix == ".html":
+        with atomic_file(target, overwrite=overwrite) as temporary:
+            temporary.write_text(_html(heatmap, title), encoding="utf-8", errors="replace")
+    else:
+        raise ElmoError(
+            f"Cannot draw {target}: expected a name that ends in .html, "
+            f"{', '.join(FIGURE_SUFFIXES)}."
+        )
+
+
+def _check_one_layer(layers: Layers) -> None:
+    if layers in ("all", "mix"):
+        raise ElmoError(f"Expected one layer: average, top or a number; got {layers!r}.")
+
+
+def _scaled(heatmap: Heatmap) -> np.ndarray:
+    """The values, scaled from 0 for the smallest to 1 for the largest."""
+    low, high = heatmap.values.min(), heatmap.values.max()
+    return (heatmap.values - low) / max(high - low, 1e-6)
+
+
+def _figure(heatmap: Heatmap, title: str) -> Any:
+    n_rows, n_columns = heatmap.values.shape
+    shrink = min(1.0, _MAX_NUMBERED / max(n_rows, n_columns))
+    figure, axes = new_figure(2.6 + 0.62 * shrink * n_columns, 1.9 + 0.46 * shrink * n_rows)
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list(
+        "blues", [tuple(part / 255 for part in colour) for colour in (_LOW, _HIGH)]
+    )
+    image = axes.imshow(heatmap.values, cmap=scale, aspect="auto")
+    axes.set_xticks(range(n_columns), [_short(name) for name in heatmap.columns], rotation=40)
+    for label in axes.get_xticklabels():
+        label.set_horizontalalignment("right")
+        label.set_rotation_mode("anchor")
+    axes.set_yticks(range(n_rows), [_short(name) for name in heatmap.rows])
+    axes.tick_params(length=0, labelsize=9 * shrink)
+    axes.spines[:].set_visible(False)
+    axes.set_title(plain(title), fontsize=10, loc="left")
+    if shrink < 1:
+        figure.colorbar(image, ax=axes, shrink=0.5)
+    else:
+        _write_values(axes, heatmap)
+    return figure
+
+
+def _write_values(axes: Any, heatmap: Heatmap) -> None:
+    scaled = _scaled(heatmap)
+    for (row, column), value in np.ndenumerate(heatmap.values):
+        colour = "white" if scaled[row, column] > 0.55 else "#1c2733"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+
+
+def _html(heatmap: Heatmap, title: str) -> str:
+    row_names, column_names = _names(heatmap)
+    head = "".join(
+        _name_cell("col", name, full_name)
+        for name, full_name in zip(column_names, heatmap.columns, strict=True)
+    )
+    rows = "\n".join(
+        f"<tr>{_name_cell('row', name, name)}{_value_cells(values, scaled)}</tr>"
+        for name, values, scaled in zip(row_names, heatmap.values, _scaled(heatmap), strict=True)
+    )
+    template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
+    for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
+        before, after = template.split(f"<!--{mark}-->", 1)
+        template = before + content + after
+    return template
+
+
+def _value_cells(values: np.ndarray, scaled: np.ndarray) -> str:
+    cells = []
+    for value, level in zip(values, scaled, strict=True):
+        colour = ",".join(str(round(a + (b - a) * level)) for a, b in zip(_LOW, _HIGH, strict=True))
+        ink = "#fff" if level > 0.55 else "#1c2733"
+        cells.append(f'<td style="background:rgb({colour});color:{ink}">{value:.2f}</td>')
+    return "".join(cells)
+
+
+def _names(heatmap: Heatmap) -> tuple[list[str], list[str]]:
+    """Names of rows and columns. Long names that both share become numbers above the columns."""
+    rows, columns = heatmap.rows, heatmap.columns
+    if rows != columns or max(map(len, columns)) <= _COLUMN_NAME_LENGTH:
+        return rows, columns
+    numbers = [f"[{number}]" for number in range(1, len(rows) + 1)]
+    return [f"{number} {row}" for number, row in zip(numbers, rows, strict=True)], numbers
+
+
+def _name_cell(scope: str, name: str, full_name: str) -> str:
+    """A cell that names a row or column. The whole name shows up when the pointer rests on it."""
+    return (
+        f'<th scope="{scope}" dir="auto" title="{html.escape(full_name)}">'
+        f"<div>{html.escape(name)}</div></th>"
+    )
+
+
+def _short(name: str) -> str:
+    return plain(name if len(name) <= 32 else name[:31] + "…")

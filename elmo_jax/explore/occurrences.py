@@ -1,0 +1,172 @@
+"""Where a word occurs in a text, and its vectors there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from ..embedder import Elmo
+from ..errors import ElmoError, check_count
+from ..text.cut_words import CutWords
+from ..text.sentences import CheckedWords, SentenceChecker, check_collection
+
+
+@dataclasses.dataclass(frozen=True)
+class Occurrence:
+    """A word in its sentence.
+
+    Attributes:
+        words: the sentence.
+        position: of the word in the sentence, from 0.
+        sentence: number of the sentence in its text, from 0; -1 for a sentence from elsewhere.
+        label: of the sentence, if it has one.
+    """
+
+    words: tuple[str, ...]
+    position: int
+    sentence: int = -1
+    label: str | None = None
+
+    @property
+    def word(self) -> str:
+        """The word itself, as it is spelled here."""
+        return self.words[self.position]
+
+    def marked(self, left: str = "[", right: str = "]") -> str:
+        """The sentence as text, with marks around the word."""
+        words = list(self.words)
+        words[self.position] = f"{left}{self.word}{right}"
+        return " ".join(words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """A sentence with a label; the functions of this package take it like a list of words."""
+
+    words: Sequence[str]
+    label: str | None
+
+
+class Occurrences(list[Occurrence]):
+    """Occurrences in the order of the text: all of them, or a sample.
+
+    Attributes:
+        total: number of occurrences in the text.
+    """
+
+    total: int = 0
+
+
+def find_occurrences(
+    word: str,
+    sentences: Iterable[Sequence[str] | Labelled],
+    *,
+    most: int | None = None,
+    exact: bool = False,
+) -> Occurrences:
+    """Find a word in a text, in one pass.
+
+    Args:
+        word: the word.
+        sentences: lists of words, or ``Labelled``.
+        most: the size of a sample, spread evenly over the text; None returns every occurrence.
+            Memory never holds more than ``2 * most`` occurrences.
+        exact: distinguish upper from lower case.
+
+    Raises:
+        ElmoError: if ``most`` is not positive, the word does not occur, or a sentence is bad.
+    """
+    if most is not None:
+        check_count(most, "most")
+    sample, step = Occurrences(), 1
+    for occurrence in iter_occurrences(word, sentences, exact=exact):
+        if sample.total % step == 0:
+            sample.append(occurrence)
+            if most is not None and len(sample) >= 2 * most:
+                # Drop every second one, and from here on take half as many.
+                sample[:] = sample[::2]
+                step *= 2
+        sample.total += 1
+    if not sample:
+        raise ElmoError(
+            f"{word!r} does not occur in the text{' in this spelling' if exact else ''}. Expected "
+            "a word as the tokenizer yields it; --tokenizer chooses another tokenizer."
+        )
+    # Now there are at most 2 * most: thin them out evenly.
+    if most is not None and len(sample) > most:
+        sample[:] = [sample[i * len(sample) // most] for i in range(most)]
+    return sample
+
+
+def iter_occurrences(
+    word: str, sentences: Iterable[Sequence[str] | Labelled], *, exact: bool = False
+) -> Iterator[Occurrence]:
+    """All occurrences of a word, one by one."""
+    normal: Callable[[str], str] = str if exact else str.casefold
+    wanted = normal(word)
+    for number, (words, label) in enumerate(checked_with_labels(sentences)):
+        for position, candidate in enumerate(words):
+            if normal(candidate) == wanted:
+                yield Occurrence(tuple(words), position, number, label)
+
+
+def occurrence_in(sentence: Sequence[str], word: str, *, exact: bool = False) -> Occurrence:
+    """The first occurrence of a word in one sentence.
+
+    Raises:
+        ElmoError: if the sentence does not have the word.
+    """
+    for occurrence in iter_occurrences(word, [sentence], exact=exact):
+        return dataclasses.replace(occurrence, sentence=-1)
+    raise ElmoError(f"{word!r} is not a word of the sentence {' '.join(sentence)!r}.")
+
+
+def embed_occurrences(
+    elmo: Elmo,
+    occurrences: Sequence[Occurrence],
+    *,
+    done: Callable[[int], object] | None = None,
+    cut_words: CutWords | None = None,
+) -> np.ndarray:
+    """The vectors of occurrences, in all layers.
+
+    Args:
+        elmo: the model.
+        occurrences: N occurrences.
+        done: is called after each sentence with the number of its words, to show progress.
+        cut_words: as in ``Elmo.stream``.
+
+    Returns:
+        float32 [N, L, D].
+    """
+    vectors_NLD = np.empty(
+        (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim), np.float32
+    )
+    sentences = (CheckedWords(occurrence.words) for occurrence in occurrences)
+    results = elmo.stream(sentences, cut_words=cut_words)
+    for row, (occurrence, layers_LTD) in enumerate(zip(occurrences, results, strict=True)):
+        vectors_NLD[row] = layers_LTD[:, occurrence.position]
+        if done is not None:
+            done(len(occurrence.words))
+    return vectors_NLD
+
+
+def checked_with_labels(
+    sentences: Iterable[Sequence[str] | Labelled],
+) -> Iterator[tuple[Sequence[str], str | None]]:
+    """Sentences with their labels, each checked."""
+    check_collection(sentences)
+    checker = SentenceChecker()
+    for number, sentence in enumerate(sentences):
+        words, label = (
+            (sentence.words, sentence.label) if isinstance(sentence, Labelled) else (sentence, None)
+        )
+        checker.check(words, f"sentence {number}")
+        yield CheckedWords(words), label
+
+
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Vectors scaled to length 1, so that their products are cosines; zeros stay zeros."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

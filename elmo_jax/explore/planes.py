@@ -1,0 +1,157 @@
+"""The occurrences of a word on a plane: as a page to explore, or as a figure for a paper.
+
+A page is ``page.html`` with the data inside, as JSON. It needs no network and no server. Text
+enters the document only as text nodes, so no sentence can become markup; the page's content
+security policy forbids every request.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import counted
+from ..files import atomic_file, to_json
+from .drawing import NO_LABEL, colours_of, layer_name, new_figure, plain, save_figure
+from .occurrences import Occurrence
+from .projection import Projection, project_layers
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    word: str,
+    occurrences: Sequence[Occurrence],
+    vectors: np.ndarray,
+    *,
+    source: str = "",
+    total: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write occurrences as an HTML page, with one plane per layer.
+
+    Args:
+        path: the HTML file.
+        word: for the title.
+        occurrences: N occurrences.
+        vectors: [N, L, D], from ``embed_occurrences``.
+        source: a line for the reader: where the sentences come from, which model was used.
+        total: number of occurrences in the text, if the page shows a sample.
+        overwrite: replace an existing file.
+
+    Raises:
+        ElmoError: if the file exists or cannot be written.
+    """
+    data = _page_data(word, occurrences, vectors)
+    data |= {"source": source, "total": total or len(occurrences)}
+    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    before, after = template.split("/*DATA*/", 1)
+    with atomic_file(Path(path), overwrite=overwrite) as temporary:
+        temporary.write_text(before + _json_for_script(data) + after, encoding="utf-8")
+
+
+def _json_for_script(data: Any) -> str:
+    # "</script" would end the script element, and "<!--" confuses parsers, so every "<" goes.
+    # to_json escapes lone surrogates, which could not be written as UTF-8.
+    return to_json(data).replace("<", "\\u003c")
+
+
+def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> dict[str, Any]:
+    colours = colours_of(each.label for each in occurrences)
+    counts = collections.Counter(each.label for each in occurrences)
+    index_of_label = {label: index for index, label in enumerate(colours)}
+    projections = project_layers(vectors)
+    return {
+        "word": word,
+        "labels": [
+            {"name": label or NO_LABEL, "colour": colour, "count": counts[label]}
+            for label, colour in colours.items()
+        ],
+        "labelled": set(counts) != {None},
+        "items": [
+            [
+                " ".join(each.words[: each.position]),
+                each.word,
+                " ".join(each.words[each.position + 1 :]),
+                index_of_label[each.label],
+                each.sentence + 1,
+            ]
+            for each in occurrences
+        ],
+        "layers": [
+            {"name": layer_name(layer, len(projections)), **_page_layer(projection)}
+            for layer, projection in enumerate(projections)
+        ],
+    }
+
+
+def _page_layer(projection: Projection) -> dict[str, Any]:
+    """Points from -1 to 1 with four digits; one scale for both axes."""
+    scale = np.abs(projection.points).max() or 1.0
+    scaled = np.round(projection.points / scale, 4)
+    return {
+        "explained": np.round(projection.explained, 4).tolist(),
+        "x": scaled[:, 0].tolist(),
+        "y": scaled[:, 1].tolist(),
+    }
+
+
+def write_figure(
+    path: str | os.PathLike[str],
+    word: str,
+    occurrences: Sequence[Occurrence],
+    vectors: np.ndarray,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draw occurrences as a figure, with one panel per layer, and a legend if they have labels.
+
+    Args:
+        path: .png, .pdf or .svg.
+        word: for the title.
+        occurrences: N occurrences.
+        vectors: [N, L, D], from ``embed_occurrences``.
+        overwrite: replace an existing file.
+
+    Raises:
+        ElmoError: if the file cannot be written, or matplotlib is not installed.
+    """
+    save_figure(path, _figure(word, occurrences, vectors), overwrite=overwrite)
+
+
+def _figure(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> Any:
+    projections = project_layers(vectors)
+    labels = [each.label for each in occurrences]
+    colours = colours_of(labels)
+    figure, axes = new_figure(
+        3.1 * len(projections), 3.5, nrows=1, ncols=len(projections), squeeze=False
+    )
+    for layer, (panel, (points, explained)) in enumerate(zip(axes[0], projections, strict=True)):
+        for label, colour in colours.items():
+            points_of_label = points[[each == label for each in labels]]
+            panel.scatter(
+                *points_of_label.T,
+                s=16,
+                color=colour,
+                alpha=0.8,
+                linewidths=0,
+                label=None if label is None and len(colours) == 1 else plain(label or NO_LABEL),
+            )
+        panel.set_title(layer_name(layer, len(projections)), fontsize=10)
+        panel.set_xlabel(f"PC 1 ({explained[0]:.0%})", fontsize=8)
+        panel.set_ylabel(f"PC 2 ({explained[1]:.0%})", fontsize=8)
+        panel.tick_params(labelsize=7, color="#999999")
+        panel.set_aspect("equal", adjustable="datalim")
+        panel.spines[["top", "right"]].set_visible(False)
+    handles, names = axes[0][0].get_legend_handles_labels()
+    if handles:
+        n_columns = min(len(names), 4)
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=n_columns, frameon=False, fontsize=8
+        )
+    figure.suptitle(plain(f"“{word}”, {counted(len(occurrences), 'occurrence')}"), fontsize=11)
+    return figure

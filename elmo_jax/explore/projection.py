@@ -1,0 +1,74 @@
+"""Vectors as points on a plane, by principal component analysis."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import ElmoError
+
+
+class Projection(NamedTuple):
+    """Points on a plane.
+
+    Attributes:
+        points: float64 [N, 2].
+        explained: float64 [2], the share of each axis in the variance; 0 if an axis has none.
+    """
+
+    points: np.ndarray
+    explained: np.ndarray
+
+
+def project(vectors: np.ndarray) -> Projection:
+    """Project vectors on the two directions in which they differ most.
+
+    This is PCA by singular value decomposition. The sign of an axis is arbitrary there; here, the
+    dimension with the largest weight in it has a positive one.
+
+    Args:
+        vectors: [N, D].
+
+    Raises:
+        ElmoError: for another shape, or no vectors.
+    """
+    if np.ndim(vectors) != 2 or not len(vectors):
+        raise ElmoError(f"Expected vectors of shape [N, D], got {np.shape(vectors)}.")
+    centred_ND = np.asarray(vectors, np.float64)
+    centred_ND = centred_ND - centred_ND.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centred_ND, full_matrices=False)
+    # With one dimension or one vector there is one axis only: the other stays zero.
+    axes_2D = np.zeros((2, centred_ND.shape[1]))
+    axes_2D[: min(2, len(axes))] = axes[:2]
+    strongest = np.abs(axes_2D).argmax(axis=1)
+    axes_2D *= np.where(axes_2D[np.arange(2), strongest] < 0, -1, 1)[:, None]
+    variances = np.zeros(2)
+    variances[: min(2, len(sizes))] = sizes[:2] ** 2
+    total = (sizes**2).sum()
+    if total <= 1e-12 * len(vectors) * max(1e-12, float((np.asarray(vectors) ** 2).max())):
+        # All vectors are equal, up to rounding.
+        return Projection(np.zeros((len(vectors), 2)), np.zeros(2))
+    shares = variances / total
+    # An axis without variance holds only rounding errors, which would look like a difference.
+    return Projection(centred_ND @ axes_2D.T * (shares > 1e-9), shares * (shares > 1e-9))
+
+
+def project_layers(vectors: np.ndarray) -> list[Projection]:
+    """Project each layer. Axes are mirrored where that makes a layer more like the one before.
+
+    Args:
+        vectors: [N, L, D].
+
+    Raises:
+        ElmoError: for another shape, or no vectors.
+    """
+    if np.ndim(vectors) != 3:
+        raise ElmoError(f"Expected vectors of shape [N, L, D], got {np.shape(vectors)}.")
+    projections: list[Projection] = []
+    for layer_ND in np.swapaxes(vectors, 0, 1):
+        points, explained = project(layer_ND)
+        if projections:
+            points = points * np.where((points * projections[-1].points).sum(axis=0) < 0, -1, 1)
+        projections.append(Projection(points, explained))
+    return projections

@@ -1,0 +1,158 @@
+"""A model as one file that runs without this library: ``elmo_jax.export_function``.
+
+The file is a NumPy archive (.npz):
+
+===============  =================================================================================
+``function``     uint8: what ``jax.export`` serialized
+``width``        C, the character ids of a word
+``weights/...``  float32: the parameters, which the function takes as a dictionary by these names
+===============  =================================================================================
+
+``examples/serve.py`` reads it with NumPy and JAX alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .errors import ElmoError
+from .files import atomic_file
+from .functional import layer_outputs, pooled_sentences
+from .model.config import ElmoConfig
+from .model.layers import Layers, check_pooling, select_layers
+from .model.parameters import Params, check_params, datasets, flatten, unflatten
+from .model.precision import check_precision
+
+PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+
+
+def export_function(
+    path: str | os.PathLike[str],
+    config: ElmoConfig,
+    params: Params,
+    *,
+    layers: Layers = "average",
+    pooling: str | None = "mean",
+    mix_weights: Any = None,
+    mix_gamma: Any = 1.0,
+    precision: str = "float32",
+    platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
+    overwrite: bool = False,
+) -> None:
+    """Write character ids -> vectors as a file that needs JAX only, for serving.
+
+    The function in it takes the weights, char_ids int32 [B, T, C] and lengths int32 [B], as
+    ``encode_batch`` makes them, with any B and T of at least 1; each new pair is compiled anew
+    where it runs, so a server does well to pad to a few. ``jax.export`` says for how long a later
+    JAX reads such a file; export anew when JAX is upgraded.
+
+    Args:
+        path: the file to write, usually ``*.npz``.
+        config: the architecture.
+        params: its parameters.
+        layers: "average", "top", a layer's number, "mix" or "all".
+        pooling: "mean" or "max"; None for a vector a token.
+        mix_weights: for "mix", L unnormalised weights.
+        mix_gamma: for "mix", the scale.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        platforms: where it shall run: any of "cpu", "cuda", "rocm", "tpu".
+        overwrite: replace an existing file.
+
+    Raises:
+        ElmoError: for an unknown name, parameters that do not fit, or a file that exists or
+            cannot be written; or if the package flatbuffers is not installed.
+
+    Example:
+        >>> elmo_jax.export_function("elmo.npz", *elmo_jax.load(), layers="top")
+    """
+    check_precision(precision)
+    check_params(config, params)
+    if pooling is not None:
+        check_pooling(pooling)
+    unknown = [platform for platform in platforms if platform not in PLATFORMS]
+    if unknown or isinstance(platforms, str) or not platforms:
+        raise ElmoError(
+            f"platforms is {platforms!r}, expected a list of any of {', '.join(PLATFORMS)}."
+        )
+    function = _function(config, layers, pooling, mix_weights, mix_gamma, precision)
+    weights = _weights(config, params)
+    # A path given to numpy.savez would get a suffix; an open file is what it is.
+    with atomic_file(Path(path), overwrite=overwrite) as temporary, temporary.open("wb") as file:
+        serialized = _serialize(function, weights, config, platforms)
+        arrays: dict[str, Any] = {f"weights/{name}": value for name, value in weights.items()}
+        arrays["function"] = np.frombuffer(serialized, np.uint8)
+        arrays["width"] = np.int32(config.max_characters_per_token)
+        np.savez(file, **arrays)
+
+
+def _weights(config: ElmoConfig, params: Params) -> dict[str, np.ndarray]:
+    """The parameters that embedding needs, which leaves out a softmax."""
+    needed = {path for d in datasets(config) if not d.optional for path in d.paths}
+    flat = {path: value for path, value in flatten(params).items() if path in needed}
+    return {".".join(path): np.asarray(value, np.float32) for path, value in flat.items()}
+
+
+def _function(
+    config: ElmoConfig,
+    layers: Layers,
+    pooling: str | None,
+    mix_weights: Any,
+    mix_gamma: Any,
+    precision: str,
+) -> Callable[..., jax.Array]:
+    """What is exported, a function of weights, char_ids and lengths."""
+    selection, shares_L = select_layers(layers, config, mix_weights, mix_gamma)
+
+    def embed(
+        weights: Mapping[str, jax.Array], char_ids_BTC: jax.Array, lengths_B: jax.Array
+    ) -> jax.Array:
+        params = unflatten({tuple(name.split(".")): value for name, value in weights.items()})
+        arguments = params, char_ids_BTC, lengths_B
+        if pooling is not None:
+            return pooled_sentences(
+                *arguments,
+                config=config,
+                layers=layers,
+                pooling=pooling,
+                mix_weights=mix_weights,
+                mix_gamma=mix_gamma,
+                precision=precision,
+            )
+        layers_BLTD = layer_outputs(*arguments, config=config, precision=precision)
+        computed = [layers_BLTD[:, layer] for layer in range(selection.n_computed)]
+        return selection.apply(computed, shares_L, axis=1)
+
+    return embed
+
+
+def _serialize(
+    function: Callable[..., jax.Array],
+    weights: Mapping[str, np.ndarray],
+    config: ElmoConfig,
+    platforms: Sequence[str],
+) -> bytearray:
+    from jax import export
+
+    n_sentences, n_tokens = export.symbolic_shape("sentences, tokens")
+    words = (n_sentences, n_tokens, config.max_characters_per_token)
+    array: Callable[..., jax.ShapeDtypeStruct] = jax.ShapeDtypeStruct
+    exported = export.export(jax.jit(function), platforms=platforms)(
+        {name: array(value.shape, jnp.float32) for name, value in weights.items()},
+        array(words, jnp.int32),
+        array((n_sentences,), jnp.int32),
+    )
+    try:
+        return exported.serialize()
+    except ImportError as error:
+        if "flatbuffers" not in str(error):
+            raise
+        raise ElmoError(
+            "Exporting needs the package flatbuffers: pip install 'elmo-jax[export]'."
+        ) from None

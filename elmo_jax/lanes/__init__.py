@@ -1,0 +1,1 @@
+"""Sentences end to end in lanes: where each goes, and the devices that share the lanes."""

@@ -1,0 +1,211 @@
+"""ElmoConfig: everything that decides the shapes and the arithmetic of an ELMo."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..errors import ElmoError
+from . import options as options_json
+
+# What users choose from, here because the command line must not import JAX to print its help.
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""How matrix products are computed, see ``model.precision``."""
+
+POOLINGS = ("mean", "max")
+"""How the vectors of a sentence's tokens become one."""
+
+DTYPES = ("float32", "float16")
+"""How numbers are stored: vectors, and the parameters of a native model."""
+
+_ACTIVATIONS = ("relu", "tanh")
+
+
+@dataclasses.dataclass(frozen=True)
+class ElmoConfig:
+    """The architecture of one ELMo. Frozen and hashable, so it can be a static jit argument.
+
+    Attributes:
+        filters: (width, number of filters) of each character convolution, in file order.
+        char_embedding_dim: E, size of a character's vector.
+        n_highway: highway layers after the convolutions, possibly 0.
+        activation: "relu" or "tanh", applied after the maximum over positions.
+        max_characters_per_token: C, width of a spelled-out word, both word markers included.
+        projection_dim: P, size of a token's vector and of each LSTM layer's output.
+        cell_dim: H, size of an LSTM cell ("dim" in options.json).
+        n_layers: LSTM layers of each direction, without the token layer.
+        cell_clip: bound on the absolute cell state, or None.
+        proj_clip: bound on the absolute LSTM output, or None; it applies only if the LSTM has a
+            projection.
+        use_skip_connections: whether layers from the second on add their input to their output.
+
+    Raises:
+        ElmoError: if a value cannot describe an ELMo; the message lists all such values.
+    """
+
+    filters: tuple[tuple[int, int], ...]
+    projection_dim: int
+    cell_dim: int
+    char_embedding_dim: int = 16
+    n_highway: int = 1
+    activation: str = "relu"
+    max_characters_per_token: int = 50
+    n_layers: int = 2
+    cell_clip: float | None = 3.0
+    proj_clip: float | None = 3.0
+    use_skip_connections: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.filters, list | tuple):  # lists are accepted, but not hashable
+            pairs = tuple(tuple(p) if isinstance(p, list) else p for p in self.filters)
+            object.__setattr__(self, "filters", pairs)
+        problems = list(_problems(self))
+        if problems:
+            raise ElmoError("This ELMo configuration cannot be built: " + "; ".join(problems))
+
+    @property
+    def n_filters(self) -> int:
+        """F, the size of a word's vector after the convolutions."""
+        return sum(number for _, number in self.filters)
+
+    @property
+    def max_filter_width(self) -> int:
+        """The characters that the widest convolution sees at once."""
+        return max(width for width, _ in self.filters)
+
+    @property
+    def has_token_projection(self) -> bool:
+        """Whether F filters are projected to P; bilm-tf leaves that out if F = P."""
+        return self.n_filters != self.projection_dim
+
+    @property
+    def has_lstm_projection(self) -> bool:
+        """Whether H cell units are projected to P; bilm-tf leaves that out if H = P."""
+        return self.cell_dim != self.projection_dim
+
+    @property
+    def output_dim(self) -> int:
+        """D = 2P, the size of a contextual vector: forward and backward side by side."""
+        return 2 * self.projection_dim
+
+    @property
+    def n_output_layers(self) -> int:
+        """L, the number of layers in a result: the token layer and the LSTM layers."""
+        return self.n_layers + 1
+
+    @classmethod
+    def preset(cls, name: str) -> ElmoConfig:
+        """The configuration of a published model.
+
+        Args:
+            name: "small", "medium", "original" or "original_5p5b"; or "tiny", which is not
+                published, for trying things out.
+
+        Raises:
+            ElmoError: for another name.
+        """
+        try:
+            return cls(**_PRESETS[name])
+        except KeyError:
+            raise ElmoError(
+                f"Unknown preset {name!r}: expected one of {', '.join(_PRESETS)}."
+            ) from None
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], source: str = "options") -> ElmoConfig:
+        """The configuration in a published ``options.json`` (bilm-tf, AllenNLP).
+
+        Keys that only training needs are ignored; ``n_characters`` may be 261 or 262.
+
+        Args:
+            options: the parsed JSON object.
+            source: what errors call the object, for instance its path.
+
+        Raises:
+            ElmoError: naming ``source`` and every key that is missing or has a wrong value.
+        """
+        fields = options_json.read_fields(options, source)
+        try:
+            return cls(**fields)
+        except ElmoError as error:
+            raise ElmoError(f"{source}: {error}") from None
+
+    def to_options(self) -> dict[str, Any]:
+        """The published ``options.json`` of this model, as a JSON-ready dictionary.
+
+        ``n_characters`` is 262, which the published tools expect for inference.
+        """
+        return options_json.from_fields(dataclasses.asdict(self))
+
+
+def preset_names() -> tuple[str, ...]:
+    """The names that ``ElmoConfig.preset`` accepts, smallest model first."""
+    return tuple(_PRESETS)
+
+
+def _problems(config: ElmoConfig) -> Iterator[str]:
+    """Every reason why ``config`` cannot be built."""
+    pairs = config.filters if isinstance(config.filters, tuple) else ()
+    if not pairs:
+        yield f"filters is {config.filters!r}, expected at least one (width, number) pair"
+    for pair in pairs:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(map(_is_count, pair)):
+            yield f"filters holds {pair!r}, expected (width, number), both positive integers"
+        elif _is_count(longest := config.max_characters_per_token) and pair[0] > longest:
+            yield (
+                f"a filter is {pair[0]} characters wide, but words have only {longest} "
+                "(max_characters_per_token)"
+            )
+    for name in ("projection_dim", "cell_dim", "char_embedding_dim", "n_layers"):
+        value = getattr(config, name)
+        if not _is_count(value):
+            yield f"{name} is {value!r}, expected a positive integer"
+    if not _is_count(config.n_highway, least=0):
+        yield f"n_highway is {config.n_highway!r}, expected 0 or a positive integer"
+    if not _is_count(config.max_characters_per_token, least=3):
+        yield (
+            f"max_characters_per_token is {config.max_characters_per_token!r}, expected at least "
+            "3: two word markers and a character"
+        )
+    if config.activation not in _ACTIVATIONS:
+        yield f"activation is {config.activation!r}, expected one of {', '.join(_ACTIVATIONS)}"
+    for name in ("cell_clip", "proj_clip"):
+        clip = getattr(config, name)
+        if clip is not None and not _is_bound(clip):
+            yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
+    if not isinstance(config.use_skip_connections, bool):
+        yield f"use_skip_connections is {config.use_skip_connections!r}, expected true or false"
+    dims = config.cell_dim, config.projection_dim
+    if all(map(_is_count, dims)) and config.cell_dim < config.projection_dim:
+        yield f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}"
+
+
+def _is_count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_bound(value: object) -> bool:
+    return isinstance(value, int | float) and value is not True and 0 < value < math.inf
+
+
+_PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+_ORIGINAL = {
+    "filters": _PUBLISHED_FILTERS,
+    "cell_dim": 4096,
+    "projection_dim": 512,
+    "n_highway": 2,
+}
+_PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "filters": ((1, 8), (2, 16), (3, 32)),
+        "char_embedding_dim": 8,
+        "cell_dim": 64,
+        "projection_dim": 32,
+    },
+    "small": {"filters": _PUBLISHED_FILTERS, "cell_dim": 1024, "projection_dim": 128},
+    "medium": {"filters": _PUBLISHED_FILTERS, "cell_dim": 2048, "projection_dim": 256},
+    "original": _ORIGINAL,
+    "original_5p5b": _ORIGINAL,
+}

@@ -1,0 +1,191 @@
+"""The parameter tree of a config, and how the datasets of a published HDF5 file map to it.
+
+The file has matrices as [in, out], and both matrices of an LSTM layer in one dataset. The tree
+has each matrix by itself as [out, in], the layout in which it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import ElmoError, counted
+from .config import ElmoConfig
+from .options import N_CHARACTERS
+
+Params = Mapping[str, Any]
+"""A nested dictionary of arrays, as Flax modules take it."""
+
+Path = tuple[str, ...]
+
+DIRECTIONS = ("forward", "backward")
+"""In the order of their numbers in the HDF5 file: RNN_0, RNN_1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """One dataset of the HDF5 file and the parameters that it becomes.
+
+    Attributes:
+        name: in the file.
+        shape: in the file; None stands for a size that the config does not fix.
+        paths: the parameters, one for each equal part of the dataset's rows.
+        transposed: whether the file has a matrix as [in, out] and the parameter is [out, in].
+        optional: whether a file may lack it.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    paths: tuple[Path, ...]
+    transposed: bool = False
+    optional: bool = False
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether a dataset may have this shape."""
+        return len(shape) == len(self.shape) and all(
+            expected in (None, size) for expected, size in zip(self.shape, shape, strict=True)
+        )
+
+    def to_params(self, array: np.ndarray) -> dict[Path, np.ndarray]:
+        """The dataset's content as parameters."""
+        if array.ndim == 4:  # bilm-tf computes the convolution in 2-D, with height 1
+            array = array[0]
+        parts = np.split(array, len(self.paths))
+        if self.transposed:
+            parts = [np.ascontiguousarray(part.T) for part in parts]
+        return dict(zip(self.paths, parts, strict=True))
+
+    def from_params(self, params: Mapping[Path, Any]) -> np.ndarray:
+        """The dataset's content from parameters: the inverse of ``to_params``, bit for bit."""
+        parts = [np.asarray(params[path]) for path in self.paths]
+        array = np.concatenate([part.T for part in parts] if self.transposed else parts)
+        return np.ascontiguousarray(array[None] if len(self.shape) == 4 else array)
+
+    def param_shape(self) -> tuple[int | None, ...]:
+        """The shape of each of its parameters."""
+        shape = self.shape[1:] if len(self.shape) == 4 else self.shape
+        rows = shape[0] and shape[0] // len(self.paths)
+        shape = (rows, *shape[1:])
+        return shape[::-1] if self.transposed else shape
+
+
+def datasets(config: ElmoConfig) -> tuple[Dataset, ...]:
+    """Every dataset of a weight file for ``config``, the optional ones last."""
+    return tuple(_char_encoder(config)) + tuple(_stacks(config)) + _heads(config)
+
+
+def _char_encoder(config: ElmoConfig) -> Iterator[Dataset]:
+    def path(*names: str) -> tuple[Path]:
+        return (("char_encoder", *names),)
+
+    dim, size = config.char_embedding_dim, config.n_filters
+    yield Dataset("char_embed", (N_CHARACTERS, dim), path("char_embedding"))
+    for i, (width, number) in enumerate(config.filters):
+        module = f"convolutions_{i}"
+        yield Dataset(f"CNN/W_cnn_{i}", (1, width, dim, number), path(module, "kernel"))
+        yield Dataset(f"CNN/b_cnn_{i}", (number,), path(module, "bias"))
+    for i in range(config.n_highway):
+        for part in ("carry", "transform"):
+            kernel, bias = (path(f"highways_{i}", f"{part}_{kind}") for kind in ("kernel", "bias"))
+            yield Dataset(f"CNN_high_{i}/W_{part}", (size, size), kernel, transposed=True)
+            yield Dataset(f"CNN_high_{i}/b_{part}", (size,), bias)
+    if config.has_token_projection:
+        shape = (size, config.projection_dim)
+        yield Dataset("CNN_proj/W_proj", shape, path("projection", "kernel"), transposed=True)
+        yield Dataset("CNN_proj/b_proj", shape[1:], path("projection", "bias"))
+
+
+def _stacks(config: ElmoConfig) -> Iterator[Dataset]:
+    n_out, n_cell = config.projection_dim, config.cell_dim
+    for number, direction in enumerate(DIRECTIONS):
+        for layer in range(config.n_layers):
+            name = f"RNN_{number}/RNN/MultiRNNCell/Cell{layer}/LSTMCell"
+            path = (direction, f"layers_{layer}")
+            # The first half of its rows multiplies the input, the second the hidden state.
+            kernels = (*path, "input_kernel"), (*path, "recurrent_kernel")
+            yield Dataset(f"{name}/W_0", (2 * n_out, 4 * n_cell), kernels, transposed=True)
+            yield Dataset(f"{name}/B", (4 * n_cell,), ((*path, "bias"),))
+            if config.has_lstm_projection:
+                kernel = ((*path, "projection_kernel"),)
+                yield Dataset(f"{name}/W_P_0", (n_cell, n_out), kernel, transposed=True)
+
+
+def _heads(config: ElmoConfig) -> tuple[Dataset, ...]:
+    """What a file may contain besides the biLM: a word-vector table, and the training softmax."""
+    table = (None, config.projection_dim)
+    return (
+        Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True),
+        Dataset("softmax/W", table, (("softmax", "kernel"),), optional=True),
+        Dataset("softmax/b", (None,), (("softmax", "bias"),), optional=True),
+    )
+
+
+def flatten(params: Params) -> dict[Path, Any]:
+    """A nested parameter tree as {path: array}."""
+    flat: dict[Path, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            flat.update({(key, *path): leaf for path, leaf in flatten(value).items()})
+        else:
+            flat[(key,)] = value
+    return flat
+
+
+def unflatten(flat: Mapping[Path, Any]) -> dict[str, Any]:
+    """{path: array} as a nested parameter tree."""
+    params: dict[str, Any] = {}
+    for (*parents, key), leaf in flat.items():
+        node = params
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[key] = leaf
+    return params
+
+
+def check_params(config: ElmoConfig, params: Params, source: str = "params") -> None:
+    """Raise ElmoError unless ``params`` is a parameter tree of ``config``.
+
+    One error names everything that is missing, unexpected or of a wrong shape.
+    """
+    if not isinstance(params, Mapping):
+        raise ElmoError(f"Expected params as a nested dictionary, got {type(params).__name__}.")
+    check_flat_params(config, flatten(params), source)
+
+
+def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str) -> None:
+    """What ``check_params`` does, for a tree that ``flatten`` has flattened."""
+    flat, problems = dict(flat), []
+    for dataset in datasets(config):
+        expected = Dataset("", dataset.param_shape(), ())
+        for path in dataset.paths:
+            name = ".".join(path)
+            array = flat.pop(path, None)
+            if array is None:
+                if not dataset.optional:
+                    problems.append(f"{name} is missing, expected {expected.shape}")
+            elif not expected.fits(np.shape(array)):
+                problems.append(f"{name} is {np.shape(array)}, expected {expected.shape}")
+    problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
+    if problems:
+        raise ElmoError(
+            f"{source} does not fit the configuration ({counted(len(problems), 'problem')}): "
+            + "; ".join(problems)
+        )
+
+
+def model_digest(config: ElmoConfig, params: Params) -> str:
+    """SHA-256 of a model's config and parameters, independent of its file format."""
+    digest = hashlib.sha256(repr(config).encode())
+    for path, value in sorted(flatten(params).items()):
+        digest.update("".join(f"[{name!r}]" for name in path).encode())
+        digest.update(np.ascontiguousarray(np.asarray(value)).data)
+    return digest.hexdigest()
+
+
+def count_parameters(params: Params) -> int:
+    """How many numbers are in the tree."""
+    return sum(int(np.prod(np.shape(leaf))) for leaf in flatten(params).values())

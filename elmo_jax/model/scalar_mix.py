@@ -1,0 +1,128 @@
+"""Scalar mix: the weighted sum of layers through which a task reads an ELMo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ElmoError
+from ..forking import check_process
+
+_EPSILON = 1e-12
+
+
+def scalar_mix(
+    weights: jax.Array,
+    gamma: jax.Array | float,
+    layers: jax.Array,
+    mask: jax.Array | None = None,
+    do_layer_norm: bool = False,
+) -> jax.Array:
+    """γ · Σ_l softmax(weights)_l · layer_l (Peters et al. 2018, equation 1).
+
+    Args:
+        weights: float [L], or [M, L] for M mixes of the same layers; unnormalised, so
+            ``[-9e10, 1, -9e10]`` picks layer 1.
+        gamma: a scalar, or float [M].
+        layers: float32 [B, L, T, D].
+        mask: bool [B, T], False at padding; None if nothing is padded.
+        do_layer_norm: first normalise each layer, with one mean and one variance for all dimensions
+            of all positions in ``mask``, in the whole batch, so that a sentence's result depends
+            on its batch. bilm-tf does so over the words; AllenNLP counts BOS and EOS too: give
+            layers with ``boundaries`` and a mask that has them.
+
+    Returns:
+        float32 [B, T, D], or [M, B, T, D] for M mixes; zeros at padding.
+
+    Raises:
+        ElmoError: if the shapes do not fit each other.
+
+    Example:
+        >>> mixed = scalar_mix(jnp.zeros(3), 1.0, layers)     # the plain mean
+    """
+    check_process()
+    layers = jnp.asarray(layers)
+    # float32 at least; written out, so that it also holds under strict promotion.
+    weights = jnp.asarray(weights, jnp.float64 if layers.dtype == jnp.float64 else jnp.float32)
+    gamma = jnp.asarray(gamma, weights.dtype)
+    if layers.ndim != 4 or weights.ndim not in (1, 2) or weights.shape[-1] != layers.shape[1]:
+        raise ElmoError(
+            "scalar_mix expected weights [L] or [M, L] and layers [B, L, T, D], one L, "
+            f"got weights {weights.shape} and layers {layers.shape}."
+        )
+    if gamma.shape not in ((), weights.shape[:-1]):
+        raise ElmoError(
+            "scalar_mix expected gamma as a scalar, or [M] with weights [M, L]; "
+            f"got gamma {gamma.shape} and weights {weights.shape}."
+        )
+    tokens = (layers.shape[0], layers.shape[2])
+    mask = jnp.ones(tokens, bool) if mask is None else jnp.asarray(mask, bool)
+    if mask.shape != tokens:
+        raise ElmoError(f"scalar_mix expected a mask [B, T] = {tokens}, got {mask.shape}.")
+    # Before the mix, not after it: a NaN at padding would come back through the gradient.
+    layers = jnp.where(mask[:, None, :, None], layers, 0)
+    if do_layer_norm:
+        layers = _normalise(layers, mask)
+    gamma = jnp.broadcast_to(gamma, weights.shape[:-1])
+    shares = gamma[..., None] * nn.softmax(weights, axis=-1)
+    return jnp.einsum("...l,bltd->...btd", shares, layers, precision=jax.lax.Precision.HIGHEST)
+
+
+def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
+    """Each layer to mean 0 and variance 1; padding is and stays zero."""
+    axes = (0, 2, 3)
+    n_values = jnp.maximum(mask_BT.sum() * layers_BLTD.shape[-1], 1)  # 1: no token at all
+    n_values = n_values.astype(layers_BLTD.dtype)
+    mean = layers_BLTD.sum(axes, keepdims=True) / n_values
+    centred = jnp.where(mask_BT[:, None, :, None], layers_BLTD - mean, 0)
+    variance = jnp.square(centred).sum(axes, keepdims=True) / n_values
+    return centred / jnp.sqrt(variance + _EPSILON)
+
+
+class ScalarMix(nn.Module):
+    """A trained scalar mix: weights start at 0 and γ at 1, so it starts as the plain mean.
+
+    Attributes:
+        n_mixes: None for one mix [B, T, D]; M for M mixes over one biLM run, [M, B, T, D].
+        do_layer_norm: see ``scalar_mix``.
+        dropout: rate, applied to the result; needs an rng named "dropout" when it acts.
+        fixed_weights: L unnormalised weights that are not trained; only γ then is. To train
+            neither, as AllenNLP's ``scalar_mix_parameters`` does, call ``scalar_mix``.
+    """
+
+    n_mixes: int | None = None
+    do_layer_norm: bool = False
+    dropout: float = 0.0
+    fixed_weights: Sequence[float] | None = None
+
+    @nn.compact
+    def __call__(
+        self,
+        layers_BLTD: jax.Array,
+        mask_BT: jax.Array | None = None,
+        *,
+        deterministic: bool = True,
+    ) -> jax.Array:
+        """Mix the layers of a batch.
+
+        Args:
+            layers_BLTD: float32 [B, L, T, D].
+            mask_BT: bool [B, T], False at padding; None if nothing is padded.
+            deterministic: False applies dropout.
+        """
+        mixes = () if self.n_mixes is None else (self.n_mixes,)
+        shape = (*mixes, layers_BLTD.shape[1])
+        if self.fixed_weights is None:
+            weights = self.param("weights", nn.initializers.zeros, shape)
+        else:
+            fixed = np.asarray(self.fixed_weights, np.float32)
+            if fixed.shape != shape[-1:]:
+                raise ElmoError(f"fixed_weights has {fixed.size} values for {shape[-1]} layers.")
+            weights = jnp.broadcast_to(fixed, shape)
+        gamma = self.param("gamma", nn.initializers.ones, mixes)
+        mixed = scalar_mix(weights, gamma, layers_BLTD, mask_BT, self.do_layer_norm)
+        return nn.Dropout(self.dropout)(mixed, deterministic=deterministic)

@@ -1,0 +1,104 @@
+"""CharEncoder: a word's spelling to its token vector."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .config import ElmoConfig
+from .initializers import uniform
+from .options import N_CHARACTERS
+from .precision import convolve, linear
+
+
+class CharEncoder(nn.Module):
+    """Char-CNN, highway layers and projection (Peters et al. 2018, section 3.4; bilm-tf)."""
+
+    config: ElmoConfig
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, char_ids_TC: jax.Array | np.ndarray) -> jax.Array:
+        """Encode each word of a lane, by its spelling alone.
+
+        Args:
+            char_ids_TC: int [T, C], ids 1..261, or 0 everywhere in a padded word. C is
+                ``max_characters_per_token``, or less where every word is followed by at least
+                ``max_filter_width`` padding characters: the result is then the same.
+
+        Returns:
+            float32 [T, P].
+        """
+        config = self.config
+        embedding = self.param(
+            "char_embedding", uniform(1.0), (N_CHARACTERS, config.char_embedding_dim)
+        )
+        # Id 0 marks a padded word. Its vector is zero and never trained, so it is no parameter.
+        table = jnp.concatenate([jnp.zeros_like(embedding[:1]), embedding])
+        characters_TCE = table[char_ids_TC]
+
+        activation = {"relu": nn.relu, "tanh": jnp.tanh}[config.activation]
+        features = []
+        for index, (width, number) in enumerate(config.filters):
+            convolution = _Convolution(width, number, self.precision, name=f"convolutions_{index}")
+            # The maximum comes first, then the activation; on the smaller array, it costs less.
+            features.append(activation(convolution(characters_TCE).max(axis=1)))
+        words_TF = jnp.concatenate(features, axis=-1)
+
+        for index in range(config.n_highway):
+            words_TF = _Highway(self.precision, name=f"highways_{index}")(words_TF)
+        if not config.has_token_projection:
+            return words_TF
+        return _Projection(config.projection_dim, self.precision, name="projection")(words_TF)
+
+
+class _Convolution(nn.Module):
+    width: int
+    number: int
+    precision: str
+
+    @nn.compact
+    def __call__(self, characters_TCE: jax.Array) -> jax.Array:
+        shape = (self.width, characters_TCE.shape[-1], self.number)
+        kernel = self.param("kernel", uniform(0.05), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.number,))
+        return convolve(kernel, characters_TCE, self.precision) + bias[None, None]
+
+
+class _Highway(nn.Module):
+    """y = g · relu(x W_transform + b_transform) + (1 - g) · x, g = σ(x W_carry + b_carry)."""
+
+    precision: str
+
+    @nn.compact
+    def __call__(self, x_TF: jax.Array) -> jax.Array:
+        size = x_TF.shape[-1]
+        normal, zeros = nn.initializers.normal(size**-0.5), nn.initializers.zeros
+        carry_kernel = self.param("carry_kernel", normal, (size, size))
+        # -2 starts the gate nearly closed: an untrained layer passes its input on.
+        carry_bias = self.param("carry_bias", nn.initializers.constant(-2.0), (size,))
+        transform_kernel = self.param("transform_kernel", normal, (size, size))
+        transform_bias = self.param("transform_bias", zeros, (size,))
+        gate = nn.sigmoid(
+            linear(carry_kernel, x_TF, self.precision, kernel_first=False) + carry_bias[None]
+        )
+        # relu here, whatever the activation of the convolutions [bilm-tf].
+        new = nn.relu(
+            linear(transform_kernel, x_TF, self.precision, kernel_first=False)
+            + transform_bias[None]
+        )
+        return gate * new + (1 - gate) * x_TF
+
+
+class _Projection(nn.Module):
+    size: int
+    precision: str
+
+    @nn.compact
+    def __call__(self, x_TF: jax.Array) -> jax.Array:
+        n_in = x_TF.shape[-1]
+        kernel = self.param("kernel", nn.initializers.normal(n_in**-0.5), (self.size, n_in))
+        bias = self.param("bias", nn.initializers.zeros, (self.size,))
+        return linear(kernel, x_TF, self.precision, kernel_first=False) + bias[None]

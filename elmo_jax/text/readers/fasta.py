@@ -1,0 +1,48 @@
+"""FASTA: sequences of proteins or nucleic acids. Every residue is a word.
+
+The key is the record's identifier, the first word after ``>``. Residues stay as they are written;
+whitespace between them is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO
+
+from .lines import decoded_lines
+from .record import Record, SourceFile
+
+
+def read_fasta(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
+    """One record per sequence.
+
+    Raises:
+        ElmoError: for residues before the first header, or a header without an identifier.
+    """
+    key, parts, first_line = "", list[str](), 0
+    for number, line in decoded_lines(file, source):
+        line = line.strip()
+        if line.startswith(";"):  # a comment, in old files
+            continue
+        if line.startswith(">"):
+            if first_line:
+                yield _record(key, parts, source, first_line)
+            key, parts, first_line = _identifier(line, number, source), [], number
+        elif line and not first_line:
+            raise source.error(number, "residues before the first header, a line with '>'.")
+        else:
+            parts += line.split()
+    if first_line:
+        yield _record(key, parts, source, first_line)
+
+
+def _identifier(line: str, number: int, source: SourceFile) -> str:
+    words = line[1:].split(maxsplit=1)
+    if not words:
+        raise source.error(number, "a header without an identifier, expected '>IDENTIFIER'.")
+    return words[0]
+
+
+def _record(key: str, parts: list[str], source: SourceFile, first_line: int) -> Record:
+    residues = "".join(parts)
+    return Record(list(residues), residues, key, source.name, first_line)
