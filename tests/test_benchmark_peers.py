@@ -170,7 +170,7 @@ def test_a_worker_needs_nothing_of_this_project():
 def test_elmo_jax_answers_as_in_this_process(make_model, text):
     folder, _ = make_model()
     files = {"options": folder / "options.json", "weights": folder / "weights.hdf5"}
-    with open_peer("elmo-jax", threads=1) as peer:
+    with open_peer("elmo-jax") as peer:
         assert "jax" in peer.ask("open", **files)["versions"]
         for array, expected in zip(vectors(peer, text), Elmo(folder).embed(SENTENCES), strict=True):
             assert_close(array, expected)

@@ -6,7 +6,7 @@ and embeds the same sentences with the same weight file::
     python -m benchmarks peers install      # makes the environments
     python -m benchmarks peers list         # says which are there
 
-    with open_peer("allennlp", threads=2) as peer:
+    with open_peer("allennlp") as peer:
         peer.ask("open", options="options.json", weights="weights.hdf5")
         peer.ask("embed", sentences="text.txt", batch_size=32)["seconds"]
 

@@ -1,8 +1,7 @@
 """The virtual environments of the peers: made once, from pinned packages.
 
-They are in the folder that ELMO_JAX_PEERS names, by default ``.environments`` beside this file.
-The last file written into an environment is a stamp: a hash of what it was made from. Without the
-right stamp, an environment is unfinished or outdated, and is made anew.
+The last file written into one is a stamp: a hash of what it was made from. Without the right stamp,
+an environment is unfinished or outdated, and is made anew.
 """
 
 from __future__ import annotations

@@ -14,21 +14,17 @@ from typing import Any
 
 from elmo_jax import ElmoError
 
-from .catalogue import HERE, Implementation, implementation
+from .catalogue import HERE, implementation
 from .environments import interpreter
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _TAIL = 4000  # characters of a dead worker's messages that go into the error
 
 
-def open_peer(
-    name: str, *, threads: int | None = None, here: bool = False, worker: Path | None = None
-) -> Peer:
+def open_peer(name: str, *, here: bool = False, worker: Path | None = None) -> Peer:
     """Start the process of a peer; it imports its library when it is asked to ``open``.
 
     Args:
         name: of one of ``catalogue.IMPLEMENTATIONS``.
-        threads: how many cores it may use; all if None.
         here: run it with this Python, where its libraries are, instead of its own environment.
         worker: another file to run in its environment; see ``worker.py``.
 
@@ -40,27 +36,25 @@ def open_peer(
     """
     peer = implementation(name)
     python = sys.executable if here else interpreter(peer)
-    command = worker_command(python, worker or peer.worker, threads)
-    return Peer(name, command, _environment(peer, threads))
+    # Its own packages are to be found, and no others.
+    environment = {**os.environ, "PYTHONNOUSERSITE": "1"}
+    others = environment.pop("PYTHONPATH", "")
+    if not peer.environment:  # it runs in this Python, from this checkout
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parents[1]), others]))
+    return Peer(name, worker_command(python, worker or peer.worker), environment)
 
 
-def worker_command(python: str | Path, file: Path, threads: int | None = None) -> list[str]:
+def worker_command(python: str | Path, file: Path) -> list[str]:
     """The command that starts a worker with the implementation in ``file``."""
     # -P: no library may find its modules in the folder of worker.py
-    command = [str(python), "-P", str(HERE / "worker.py"), str(file)]
-    return command if threads is None else [*command, str(threads)]
+    return [str(python), "-P", str(HERE / "worker.py"), str(file)]
 
 
 class Peer:
-    """A running worker.
-
-    Args:
-        name: for errors.
-        command: starts it.
-        environment: its environment variables; those of this process if None.
+    """A running worker; ``name`` is for errors.
 
     Raises:
-        ElmoError: if it cannot be started.
+        ElmoError: if ``command`` cannot be started.
     """
 
     def __init__(
@@ -78,9 +72,7 @@ class Peer:
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send a request and wait for its answer.
 
-        Args:
-            command: "open", "embed", "vectors", "train" or "memory"; see ``worker.py``.
-            arguments: its arguments, JSON-ready or paths.
+        ``worker.py`` has the commands. Their arguments are ready for JSON, or paths.
 
         Raises:
             ElmoError: if the worker reports an error, or ends.
@@ -124,14 +116,3 @@ class Peer:
             f"The peer {self.name} ended with {how} when it was asked for {command!r}. "
             f"Its last words: {tail or '(none)'}"
         )
-
-
-def _environment(peer: Implementation, threads: int | None) -> dict[str, str]:
-    """The environment variables of a peer, so that its own packages are found and no others."""
-    variables = {**os.environ, "PYTHONNOUSERSITE": "1"}
-    others = variables.pop("PYTHONPATH", "")
-    if not peer.environment:  # it runs in this Python, from this checkout
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parents[1]), others]))
-    if threads is not None:
-        variables.update(dict.fromkeys(_THREADS, str(threads)))
-    return variables

@@ -1,6 +1,6 @@
 """The other side of ``process.py``: answers a benchmark's questions with one implementation.
 
-Started as ``python worker.py FILE [THREADS]`` in the implementation's own environment, so it needs
+Started as ``python worker.py FILE`` in the implementation's own environment, so it needs
 the standard library alone, and NumPy to write vectors. It reads requests from stdin, one JSON
 object per line, and answers each with one line. FILE, one of ``workers/``, has
 
@@ -46,11 +46,9 @@ class Worker:
         self._model = self._module.Model(**source, **(settings or {}))
         opened = time.perf_counter()
         versions = {name: metadata.version(name) for name in self._module.PACKAGES}
-        return {
-            "import_seconds": imported - start,
-            "seconds": opened - imported,
-            "versions": {"python": sys.version.split()[0], **versions},
-        }
+        versions["python"] = sys.version.split()[0]
+        seconds = {"import_seconds": imported - start, "seconds": opened - imported}
+        return {**seconds, "versions": versions}
 
     def embed(
         self,
@@ -114,13 +112,10 @@ class Worker:
         reset()
 
 
-def main(argv: list[str]) -> None:
+def main(file: str) -> None:
     """Answer requests until stdin ends."""
     requests, replies = _claim_pipes()
-    if len(argv) > 2 and hasattr(os, "sched_setaffinity"):
-        # Every library sizes its thread pools by the cores that it may use.
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(argv[2])])
-    worker = Worker(Path(argv[1]))
+    worker = Worker(Path(file))
     for line in requests:
         replies.write(json.dumps(_answer(worker, json.loads(line))) + "\n")
         replies.flush()
@@ -192,4 +187,4 @@ def _one_of(what: str, value: str, choices: tuple[str, ...]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    main(sys.argv[1])

@@ -18,7 +18,7 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-_ABSENT = (
+_ABSENT = [
     "cached_path",
     "fairscale",
     "huggingface_hub",
@@ -26,7 +26,7 @@ _ABSENT = (
     "spacy",
     "torchvision",
     "transformers",
-)
+]
 
 
 class _Anything:
@@ -76,12 +76,8 @@ BATCH_SIZE = 32
 class Model:
     """The biLM that is inside ``Elmo(options, weights, n)``.
 
-    Args:
-        options: options.json.
-        weights: the HDF5 file.
-        precision: "float32", or "tf32" of a GPU's products.
-        dtype: of what is copied to the host: "float32" or "float16".
-        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    ``precision`` is "float32", or "tf32" of a GPU's products; ``dtype``, "float32" or "float16", is
+    that of what is copied to the host.
     """
 
     def __init__(
@@ -90,11 +86,10 @@ class Model:
         weights: str,
         precision: str = "float32",
         dtype: str = "float32",
-        device: str | None = None,
     ) -> None:
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype = getattr(torch, dtype)
         self._bilm = _ElmoBiLm(options, weights).to(self._device).eval()
 

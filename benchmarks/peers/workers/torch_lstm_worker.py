@@ -82,22 +82,18 @@ def spell(word: str, width: int) -> np.ndarray:
     return spelled + 1
 
 
-def choose_device(device: str | None, precision: str) -> torch.device:
-    """The device: if None, a GPU where PyTorch sees one; "tf32" is set for all of its products."""
+def choose_device(precision: str) -> torch.device:
+    """A GPU where PyTorch sees one, otherwise the CPU; "tf32" is set for all of its products."""
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    return torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Model:
     """Character CNN, forward and backward layers.
 
-    Args:
-        options: options.json.
-        weights: the HDF5 file.
-        precision: "float32", "tf32" (of a GPU's products), or "bfloat16" for all arithmetic.
-        dtype: of what is copied to the host: "float32" or "float16".
-        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    ``precision`` is "float32", "tf32" (of a GPU's products), or "bfloat16" for all arithmetic;
+    ``dtype``, "float32" or "float16", is that of what is copied to the host.
     """
 
     def __init__(
@@ -106,12 +102,11 @@ class Model:
         weights: str,
         precision: str = "float32",
         dtype: str = "float32",
-        device: str | None = None,
     ) -> None:
         import h5py
 
         parsed = json.loads(Path(options).read_text("utf-8"))
-        self._device, self._dtype = choose_device(device, precision), getattr(torch, dtype)
+        self._device, self._dtype = choose_device(precision), getattr(torch, dtype)
         self._width = parsed["char_cnn"]["max_characters_per_token"]
         self._skips = parsed["lstm"]["use_skip_connections"]
         self._cnn, self._directions = CharacterCNN(parsed), [lstm_layers(parsed) for _ in range(2)]

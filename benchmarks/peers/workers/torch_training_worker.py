@@ -87,19 +87,10 @@ class BiLM(nn.Module):
 
 
 class Model:
-    """A training run.
+    """A training run on a text with one sentence per line.
 
-    Args:
-        options: options.json of the architecture.
-        text: the file to train on, one sentence per line.
-        vocabulary: the file of the words to predict.
-        batch_size: N, rows of a window.
-        unroll_steps: T.
-        n_samples: negatives of a direction; the full softmax if there are not more words.
-        precision: "float32", "tf32" or "bfloat16".
-        learning_rate: of AdamW.
-        rate: share of the inputs that are dropped.
-        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    ``n_samples`` negatives of a direction are drawn, or the full softmax is taken if there are no
+    more words than that; ``rate`` is the share of the inputs that are dropped.
     """
 
     def __init__(
@@ -113,12 +104,11 @@ class Model:
         precision: str = "float32",
         learning_rate: float = 1e-3,
         rate: float = 0.1,
-        device: str | None = None,
     ) -> None:
         torch.manual_seed(0)
         parsed = json.loads(Path(options).read_text("utf-8"))
         words = Path(vocabulary).read_text("utf-8").split()
-        self._device = choose_device(device, precision)
+        self._device = choose_device(precision)
         self._n_samples, self._half = n_samples, precision == "bfloat16"
         self._bilm = BiLM(parsed, len(words), rate).to(self._device)
         parameters, betas = self._bilm.parameters(), (0.9, 0.99)
