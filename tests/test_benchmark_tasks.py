@@ -123,7 +123,7 @@ def share(right_S, reading="layer 1", dev=0.0):
 def test_the_interval_of_a_share_is_that_of_the_normal_approximation():
     row = share(np.random.default_rng(0).random(2000) < 0.7)
     half = 1.96 * np.sqrt(row.test * (100 - row.test) / 2000)
-    expected = row.test - half, row.test + half
+    expected = {"low": row.test - half, "high": row.test + half}
     assert scores.interval(row.draws) == pytest.approx(expected, abs=0.3)
 
 
@@ -131,7 +131,7 @@ def test_differences_are_paired():
     one = np.random.default_rng(0).random(500) < 0.5
     other = one.copy()
     other[:20] = False  # never better, so its difference never changes sign
-    low, high = scores.interval(share(one).draws - share(other).draws)
+    low, high = scores.interval(share(one).draws - share(other).draws).values()
     assert 0 < low < high < 5
 
 

@@ -23,14 +23,14 @@ _N_INNER_FOLDS = 3  # which choose the penalty
 
 def pos(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
     """POS tagging with the language's own tags (XPOS): the share of words with the right tag."""
-    splits = read_splits(functools.partial(read_blocks, folder / "pos_ewt", 3), limits)
-    return _tagging("tag accuracy (XPOS)", accuracy, count_tags, splits, elmos)
+    read = functools.partial(read_blocks, folder / "pos_ewt", 3)
+    return _tag("tag accuracy (XPOS)", accuracy, count_tags, read_splits(read, limits), elmos)
 
 
 def ner(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
     """NER: F1 of whole entities; each word is tagged on its own."""
-    splits = read_splits(functools.partial(read_blocks, folder / "ner_wnut17", 2), limits)
-    return _tagging("entity F1", f1, count_entities, splits, elmos)
+    read = functools.partial(read_blocks, folder / "ner_wnut17", 2)
+    return _tag("entity F1", f1, count_entities, read_splits(read, limits), elmos)
 
 
 def sentiment(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
@@ -51,10 +51,7 @@ def sentiment(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None
 
 
 def token_vectors(elmo: Elmo, sentences: Sequence[Sequence[str]]) -> np.ndarray:
-    """The vectors of the words of all sentences, end to end: float16 [N, L, D].
-
-    Half precision saves memory, and is far more exact than a probe needs.
-    """
+    """The vectors of the words of all sentences, end to end: float16 [N, L, D]."""
     vectors = elmo.stream(sentences, "all", dtype="float16")
     return np.concatenate([vectors_LTD.swapaxes(0, 1) for vectors_LTD in vectors])
 
@@ -70,7 +67,7 @@ def count_entities(gold: list[str], predicted: list[str]) -> tuple[int, int, int
     return len(gold_set & predicted_set), len(predicted_set), len(gold_set)
 
 
-def _tagging(
+def _tag(
     name: str,
     metric: Callable[..., float],
     count: Callable[[list[str], list[str]], tuple[int, ...]],
@@ -123,8 +120,8 @@ def cross_validated_rows(
             dev.append(100 * search.best_score_)
             shares.append(steps[0][0].shares_L)
         columns = right_S, np.ones(len(right_S))
-        details = _shares(np.mean(shares, axis=0))
-        yield Row(variant, reading, float(np.mean(dev)), accuracy, columns, details)
+        mean_shares = _shares(np.mean(shares, axis=0))
+        yield Row(variant, reading, float(np.mean(dev)), accuracy, columns, mean_shares)
 
 
 def _readings(variant: str, n_layers: int) -> dict[str, slice]:

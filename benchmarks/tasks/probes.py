@@ -82,7 +82,8 @@ def _train_shares(vectors_NLD: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     centred_NLD = vectors_NLD - vectors_NLD.mean(axis=0)
     whitening = _whitening().fit(centred_NLD.mean(axis=1))
     layers_LND = np.stack([whitening.transform(x_ND) for x_ND in centred_NLD.swapaxes(0, 1)])
-    classifier = probe().set_params(C=inverse_penalty(_MIX_PENALTY, len(labels_N)), tol=1e-4)
+    # An inexact probe would leave noise in the loss, which the descent in the weights would follow.
+    classifier = probe().set_params(C=inverse_penalty(_MIX_PENALTY, len(labels_N)), tol=1e-5)
 
     def loss(weights_L: np.ndarray) -> tuple[float, np.ndarray]:
         """That of the best probe for these weights, and its gradient in the weights.

@@ -43,21 +43,18 @@ def summarise(result: TaskResult) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    low, high = interval(row.draws)
-    return {
-        "variant": row.variant,
-        "reading": row.reading,
-        "dev": round(row.dev, 2),
-        "test": round(row.test, 2),
-        "low": round(low, 2),
-        "high": round(high, 2),
-        "details": {name: float(f"{value:.4g}") for name, value in row.details.items()},
-    }
+    details = {name: float(f"{value:.4g}") for name, value in row.details.items()}
+    numbers = _rounded({"dev": row.dev, "test": row.test} | interval(row.draws))
+    return {"variant": row.variant, "reading": row.reading, **numbers, "details": details}
 
 
 def _difference(what: str, one: Row, other: Row) -> dict[str, Any]:
-    low, high = (round(bound, 2) for bound in interval(one.draws - other.draws))
-    return {"what": what, "value": round(one.test - other.test, 2), "low": low, "high": high}
+    value = {"value": one.test - other.test}
+    return {"what": what, **_rounded(value | interval(one.draws - other.draws))}
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(number, 2) for name, number in numbers.items()}
 
 
 def as_text(summary: dict[str, Any]) -> str:
@@ -92,16 +89,14 @@ def _verdict(task: dict[str, Any], than: str) -> str:
 
 def _task_lines(name: str, task: dict[str, Any]) -> Iterable[str]:
     sizes = ", ".join(f"{split} {n:,}" for split, n in task["sentences"].items())
-    yield f"## {name}: {task['metric']} ({sizes}; {task['seconds']:.0f} s)"
-    yield ""
-    yield "| vectors | reading | dev | test | details |"
-    yield "|---|---|---:|---:|---|"
+    yield f"## {name}: {task['metric']} ({sizes}; {task['seconds']:.0f} s)\n"
+    yield "| vectors | reading | dev | test | details |\n|---|---|---:|---:|---|"
     for row in task["rows"]:
         best = " *" if task["chosen_on_dev"].get(row["variant"]) == row["reading"] else ""
         details = ", ".join(f"{key} {value:g}" for key, value in row["details"].items())
         test = f"{row['test']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-        name = f"{row['variant']} | {row['reading']}{best}"
-        yield f"| {name} | {row['dev']:.2f} | {test} | {details} |"
+        row_name = f"{row['variant']} | {row['reading']}{best}"
+        yield f"| {row_name} | {row['dev']:.2f} | {test} | {details} |"
     yield ""
     yield from (f"* {d['what']}: {_signed(d)}" for d in task["differences"])
 

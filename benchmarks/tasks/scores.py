@@ -79,10 +79,10 @@ class TaskResult:
         return max((row for row in layers if row.reading != TOKEN_LAYER), key=lambda row: row.dev)
 
 
-def interval(draws: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of drawn scores, or of their differences."""
+def interval(draws: np.ndarray) -> dict[str, float]:
+    """The middle 95 % of drawn scores, or of their differences: from "low" to "high"."""
     low, high = np.percentile(draws, [2.5, 97.5])
-    return float(low), float(high)
+    return {"low": float(low), "high": float(high)}
 
 
 def accuracy(right_S: np.ndarray, all_S: np.ndarray) -> float:
