@@ -1,1 +1,6 @@
-"""Measurements, run from a checkout: one package or file for each question."""
+"""Measurements, run from a checkout: ``python -m benchmarks``. README.md says what is compared.
+
+To read in this order: ``question`` (what every question shares), ``measure`` (timing in turns),
+``texts`` and ``models`` (what is measured on), ``systems`` (the peers, checked for equality),
+``work`` and ``limit`` (what a per cent is of), then one module for each question.
+"""

@@ -3,7 +3,7 @@
 Run from a checkout::
 
     python -m benchmarks throughput             # one question
-    python -m benchmarks throughput --help      # what can be chosen
+    python -m benchmarks throughput --help      # its options
     python -m benchmarks all --quick            # every question about speed, as a small run
 
 ``benchmarks/README.md`` lists the questions.
@@ -22,14 +22,22 @@ from typing import Any
 from elmo_jax.cli import run_command
 from elmo_jax.cli.frame import framed
 
-from .question import Question
-from .registry import COMMANDS, QUESTIONS, WITH_PEERS
+from .question import QUESTIONS, WITH_PEERS, Question
+
+COMMANDS = {
+    "tasks": "tasks.command",
+    "recipes": "recipes",
+    "charts": "charts",
+    "tables": "readme",
+    "peers": "peers.command",
+}
+"""Commands with a command line of their own -> their modules."""
 
 _PROG = "python -m benchmarks"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command, or all questions; gives the exit code."""
+    """Run one command, or all questions; returns the exit code."""
     name, *rest = argv or ["--help"]
     if name in ("-h", "--help"):
         print(_usage())
@@ -37,10 +45,9 @@ def main(argv: Sequence[str]) -> int:
     if name == "all":
         return _all(rest)
     if name not in QUESTIONS and name not in COMMANDS:
-        print(f"{_PROG}: error: no {name!r} here.\n{_usage()}", file=sys.stderr)
+        print(f"{_PROG}: error: there is no command {name!r}.\n{_usage()}", file=sys.stderr)
         return 2
-    module = importlib.import_module(f".{(QUESTIONS | COMMANDS)[name]}", __package__)
-    # A question is no module, but has what a command needs.
+    module = importlib.import_module(f".{COMMANDS.get(name, name)}", __package__)
     command: Any = Question(name, module) if name in QUESTIONS else module
     return run_command(f"{_PROG} {name}", module.HELP, command, rest)
 
@@ -53,13 +60,13 @@ def _usage() -> str:
 
 
 def _all(arguments: Sequence[str]) -> int:
-    """Every question in a process of its own: what one leaves in memory is not the next one's."""
+    """Ask every question in a process of its own: what one leaves in memory must not matter."""
     parser = argparse.ArgumentParser(
         prog=f"{_PROG} all", description="Ask every question about speed, each in a process."
     )
-    parser.add_argument("--peers", nargs="*", metavar="NAME", help="of the questions that compare")
-    known, common = parser.parse_known_args(arguments)
-    peers = [] if known.peers is None else ["--peers", *known.peers]
+    parser.add_argument("--peers", nargs="*", metavar="NAME", help="for questions that compare")
+    args, common = parser.parse_known_args(arguments)
+    peers = [] if args.peers is None else ["--peers", *args.peers]
     failed = []
     for name in QUESTIONS:
         command = [sys.executable, "-m", __package__ or "benchmarks", name, *common]
@@ -73,6 +80,6 @@ def _all(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Several processes share the device: on a GPU, none may take most of its memory at its start.
+    # Several processes share a GPU, so none may reserve most of its memory at the start.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     sys.exit(framed(_PROG, lambda: main(sys.argv[1:])))

@@ -3,12 +3,12 @@
 Run from a checkout on a machine with a GPU::
 
     python -m benchmarks accelerator --save --peers-here
-    python -m benchmarks accelerator --part steps pieces
+    python -m benchmarks training --save --batch-size 1024 --peers-here
 
-Everything in one run, so that all numbers are of one card: its rates, the error of the precision
-before anything is timed, sentence vectors and all layers of a large text from words to host memory,
-how busy the device was, PyTorch peers in turn with elmo-jax, the compiled step alone by lanes and
-length, in both its forms, and the kinds of work in it. The results are written after every part,
+Everything in one run, so that all numbers are of one card: its rates; the error of the precision,
+before anything is timed; sentence vectors and all layers of a large text, from words to host
+memory; PyTorch peers in turn with elmo-jax; the compiled step alone by lanes and length; and the
+step in its forms, which the engine's plan chooses from. The results are written after every row,
 and no part begins once --budget seconds are over, so a machine that is lent for minutes is enough.
 
 ``--peers-here`` runs the peers with this Python, where PyTorch with CUDA, NumPy and h5py must be.
@@ -23,80 +23,211 @@ On a CPU, which is no accelerator, it reads a little text: that shows that it wo
 from __future__ import annotations
 
 import argparse
+import functools
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 
 import elmo_jax
+from elmo_jax import Elmo
 from elmo_jax.model.config import PRECISIONS
 
-from . import accelerator_parts as parts
-from . import accelerator_steps as steps
-from .accelerator_job import Job, repeated
-from .accelerator_peers import PEERS, compare
-from .accelerator_tables import table
-from .arguments import setting
-from .systems import check_peers
-
-__all__ = ["HELP", "PARTS", "add_arguments", "measure", "table"]
+from .accelerator_peers import PEERS, compare_with_peers
+from .compiled import planned, step_call
+from .limit import bandwidth, matmul_rate, precisions
+from .measure import Spread, timed
+from .precision import BOUNDS, compare_layers, largest_error
+from .question import Setting, setting
+from .systems import add_peers, check_peers
+from .tables import markdown
+from .texts import Sentence, even_sample
+from .work import needed_work, step_work
 
 HELP = "Throughput on a GPU, per cent of its limit, and PyTorch on the same one."
 
-PARTS: dict[str, Callable[[Job], Iterator[Any]]] = {
-    "limit": parts.limit,
-    "error": parts.error,
-    "sentences": parts.sentences,
-    "layers": parts.layers,
-    "busy": parts.busy,
-    "peers": compare,
-    "steps": steps.steps,
-    "forms": steps.forms,
-    "pieces": steps.kinds,
+LANES, LENGTHS = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096), (64, 16)
+FORMS: dict[str, dict[str, Any]] = {
+    "as planned": {},
+    "each product by itself": {"fused_products": False},
+    "any number of steps": {"static_steps": False},
 }
-"""The parts in their order: the first are needed by others, and the dearest come last."""
+"""Of the engine's plan; a form stays in the library if this shows what it gains."""
+_FORM_LANES = (64, 256, 1024, 2048)
+_PLATFORM = "gpu"  # whose plan the steps have, also where they are only tried out
 
-_TOKENS, _CPU_TOKENS, _QUICK_TOKENS = 2_000_000, 5_000, 300
+_TOKENS, _CPU_TOKENS = 2_000_000, 5_000
+_LAYER_TOKENS = 500_000  # all layers of a token are 6 KB of float16 in the *original* shape
+_CHECKED_TOKENS = 1_000
+
+Row = dict[str, Any]
+
+
+class Job:
+    """What the parts share: the model on the device, the text, and the time that is left."""
+
+    def __init__(self, args: argparse.Namespace, setup: Setting) -> None:
+        self.args, self.setup, self.text = args, setup, setup.sentences
+        self.config, params = elmo_jax.load(setup.model.native)
+        self.params = jax.device_put(params)
+        self.sample = even_sample(setup.text, _CHECKED_TOKENS)
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        return round(time.perf_counter() - self._started, 1)
+
+    @property
+    def is_over(self) -> bool:
+        return self.seconds > self.args.budget
+
+    def elmo(self, precision: str | None = None) -> Elmo:
+        """A new one, which knows no word."""
+        precision = precision or self.args.precision
+        return Elmo.from_params(self.config, self.params, precision=precision)
+
+    @functools.cached_property
+    def rates(self) -> dict[str, Spread]:
+        """GFLOP/s of large products, by precision."""
+        return {name: matmul_rate(name, quick=self.args.quick) for name in precisions()}
+
+    def per_cent(self, gflops: float) -> float:
+        rate = self.rates.get(self.args.precision, self.rates["float32"])
+        return round(100 * gflops / rate.median, 2)
+
+
+def limit(job: Job) -> Iterator[Row]:
+    for name, rate in job.rates.items():
+        yield {"limit": f"{name} matmul, GFLOP/s", "rate": rate.json()}
+    yield {"limit": "memory, read, GB/s", "rate": bandwidth(quick=job.args.quick).json()}
+
+
+def error(job: Job) -> Iterator[Row]:
+    """The errors of the lower precisions, before anything is timed."""
+    exact = job.elmo("float32").embed(job.sample)
+    for name in ("bfloat16", "tf32"):
+        vectors = job.elmo(name).embed(job.sample)
+        largest_error(name, vectors, exact, BOUNDS[name])
+        for layer, errors in enumerate(compare_layers(vectors, exact)):
+            yield {"precision": f"{name}, layer {layer}", **errors}
+
+
+def embed(job: Job) -> Iterator[Row]:
+    """From words to host memory; the vectors of all layers are dropped when they are there."""
+
+    def stream(elmo: Elmo, text: list[Sentence]) -> None:
+        for _ in elmo.stream(text, dtype="float16"):
+            pass
+
+    yield {"output": "sentence vectors", **_embed(job, job.text, Elmo.embed_sentences)}
+    text = even_sample(job.text, _LAYER_TOKENS)
+    yield {"output": "all layers, float16", **_embed(job, text, stream)}
+
+
+def _embed(job: Job, text: list[Sentence], embed: Callable[[Any, list[Sentence]], Any]) -> Row:
+    """Rounds over a text: by a new Elmo, which knows no word, and by the same Elmo again."""
+    first_run = timed(lambda: embed(job.elmo(), text))  # compiles
+    new, again, host = [], [], []
+    for _ in range(job.args.rounds):
+        elmo, thread_started = job.elmo(), time.thread_time()
+        new.append(timed(functools.partial(embed, elmo, text)))
+        again.append(timed(functools.partial(embed, elmo, text)))
+        host.append((time.thread_time() - thread_started) / (new[-1] + again[-1]))
+    work = needed_work(job.config, text)
+    gflops = work.total / Spread.of(new).median / 1e9
+    return {
+        "tokens": work.n_tokens,
+        "tokens_per_second": Spread.of([work.n_tokens / s for s in new]).json(),
+        "words_known": Spread.of([work.n_tokens / s for s in again]).json(),
+        "gflops": round(gflops, 2),
+        "per_cent_of_limit": job.per_cent(gflops),
+        # The share of the time in which Python's own thread is busy.
+        "host_per_cent": round(100 * Spread.of(host).median, 1),
+        "first_run_seconds": round(first_run, 3),
+    }
+
+
+def peers(job: Job) -> Iterator[Row]:
+    return compare_with_peers(job)
+
+
+def steps(job: Job) -> Iterator[Row]:
+    """The compiled step alone, all layers, by lanes and by tokens of a lane."""
+    shapes = [(n_lanes, length) for length in LENGTHS for n_lanes in LANES]
+    for n_lanes, length in [(1, 4), (4, 4)] if job.args.quick else shapes:
+        yield _time_step(job, n_lanes, length)
+
+
+def forms(job: Job) -> Iterator[Row]:
+    """The step in its forms, each checked against float32 before it is timed."""
+    exact = job.elmo("float32").embed(job.sample)
+    errors, bound = {}, BOUNDS[job.args.precision]
+    for name, sizes in FORMS.items():
+        with planned(_PLATFORM, **sizes):
+            vectors = job.elmo().embed(job.sample)
+        errors[name] = largest_error(f"The form {name!r}", vectors, exact, bound)
+    for n_lanes in (4,) if job.args.quick else _FORM_LANES:
+        for name, sizes in FORMS.items():
+            row = _time_step(job, n_lanes, 4 if job.args.quick else LENGTHS[0], **sizes)
+            yield {"form": name, **row, "relative_error": errors[name]}
+
+
+def _time_step(job: Job, n_lanes: int, length: int, **sizes: Any) -> Row:
+    shape = n_lanes, length, job.args.precision, _PLATFORM
+    seconds = step_call(job.config, job.params, *shape, **sizes).seconds().median
+    rate = n_lanes * length / seconds
+    gflops = rate * step_work(job.config, job.config.n_layers) / 1e9
+    return {
+        "lanes": n_lanes,
+        "tokens_of_a_lane": length,
+        "tokens_per_second": round(rate, 1),
+        "microseconds_per_step": round(1e6 * seconds / length, 2),
+        "gflops": round(gflops, 2),
+        "per_cent_of_limit": job.per_cent(gflops),
+    }
+
+
+PARTS: dict[str, Callable[[Job], Iterator[Row]]] = {
+    part.__name__: part for part in (limit, error, embed, peers, steps, forms)
+}
+"""In their order: the parts that matter most come first."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``measure`` reads from the command line."""
     add = parser.add_argument
     add("--part", nargs="+", choices=PARTS, default=list(PARTS), help="which (default: all)")
     add("--precision", choices=PRECISIONS, default="bfloat16", help="default: bfloat16")
     add("--rounds", type=int, default=3, metavar="N", help="samples of each (default: 3)")
     add("--budget", type=float, default=480, metavar="SECONDS", help="in all (default: 480)")
-    add("--peers", nargs="*", default=list(PEERS), metavar="NAME", help=f"of {', '.join(PEERS)}")
+    add_peers(parser, PEERS)
     add("--peers-here", action="store_true", help="run the peers with this Python")
-    add("--peer-tokens", type=int, metavar="N", help="of the text, for a peer (default: 60000)")
+    add("--peer-tokens", type=int, metavar="N", help="part of the text for a peer (default: 60000)")
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Measure part by part, as far as the time allows.
-
-    Raises:
-        ElmoError: if the precision gives something else than float32.
-    """
     check_peers(args.peers, PEERS)
-    setup = setting(args, _CPU_TOKENS)
-    config, params = elmo_jax.load(setup.model.native)
-    usual = _CPU_TOKENS if jax.default_backend() == "cpu" else _TOKENS
-    n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else usual)
-    text, copies = repeated(setup, n_tokens)
-    job = Job(args, setup, config, jax.device_put(params), text)
-    found: dict[str, Any] = {
-        "setting": setup.json() | {"tokens": job.n_tokens, "text_copies": copies},
-        "precision": args.precision,
-        "left_out": [],
-    }
+    on_cpu = jax.default_backend() == "cpu"
+    setup, copies = setting(args, _CPU_TOKENS if on_cpu else _TOKENS, repeat=True)
+    job = Job(args, setup)
+    what = setup.json() | {"text_copies": copies, "precision": args.precision}
+    result: dict[str, Any] = {"setting": what, "left_out": []}
     for name, part in PARTS.items():
-        if name not in args.part:
-            continue
-        if job.is_over:
-            found["left_out"].append(name)
-        else:
-            for value in part(job):
-                found[name] = value
-                found["seconds"] = job.seconds
-                yield found
-    yield found
+        rows = part(job) if name in args.part else iter(())
+        while not job.is_over and (row := next(rows, None)):
+            result.setdefault(name, []).append(row)
+            result["seconds"] = job.seconds
+            yield result
+        if name in args.part and job.is_over:
+            result["left_out"].append(name)  # whole or in part
+    yield result
+
+
+def table(result: dict[str, Any]) -> str:
+    what, copies = result["setting"], result["setting"]["text_copies"]
+    repeated = f", a text of {what['tokens'] // copies:,} read {copies} times" if copies > 1 else ""
+    shown = [f"Model {what['model']}, {what['tokens']:,} tokens{repeated}; {what['precision']}."]
+    shown += [markdown(result[part]) for part in PARTS if part in result]
+    if result["left_out"]:
+        shown.append(f"Cut short when the time was over: {', '.join(result['left_out'])}.")
+    return "\n\n".join(shown)

@@ -1,4 +1,4 @@
-"""With what and where something was measured: a table of numbers is worth nothing without it."""
+"""Where something was measured, and with what: numbers mean nothing without it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PACKAGES = ("elmo-jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 def card() -> dict[str, Any]:
     """Versions, machine, date and commit, ready for JSON."""
+    device = jax.devices()[0]
+    linux = hasattr(os, "sched_getaffinity")
     return {
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {"python": platform.python_version()} | dict(map(_version, _PACKAGES)),
         "machine": {
-            "device": jax.devices()[0].device_kind,
-            "platform": jax.devices()[0].platform,
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
+            "device": device.device_kind,
+            "platform": device.platform,
+            "cores": len(os.sched_getaffinity(0)) if linux else os.cpu_count(),
             "processor": _processor(),
         },
         "date": datetime.date.today().isoformat(),
@@ -33,7 +33,7 @@ def card() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The processor's own name where Linux tells it, otherwise its architecture."""
+    """The processor's name on Linux, elsewhere its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
@@ -42,18 +42,15 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # a checkout that is not installed
-            found[package] = "not installed"
-    return found
+def _version(package: str) -> tuple[str, str]:
+    try:
+        return package, metadata.version(package)
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        return package, "not installed"
 
 
 def _commit() -> str | None:
-    """The checkout's commit, "+" after it where files differ from it; None without git."""
+    """The checkout's commit, with "+" if files differ from it; None without git."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+"]
     command += ["--abbrev=40", "--exclude=*"]
     try:

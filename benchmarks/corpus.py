@@ -1,127 +1,137 @@
-"""The text that is measured on, and fair parts of it for systems that would take hours.
+"""How fast is `elmo-jax embed` on a whole corpus, and does its memory stay the same?
 
-A part must cost a system what the whole does: so it is chosen in whole batches, as the system
-would make them of the whole text. Sentences picked one by one would be padded to other lengths,
-for the fewer sentences are sorted, the less alike are neighbours.
+Run from a checkout::
+
+    python -m benchmarks corpus
+
+The command runs as users run it, in a process of its own, on an eighth, a quarter, half and all of
+the text. If memory is bounded, its peak does not grow with the text.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
-from elmo_jax import ElmoError
+from elmo_jax import ElmoError, pretrained
 from elmo_jax.text.readers import Records
 
-Sentence = list[str]
+from . import models
+from .tables import markdown
+from .texts import corpus_file
 
-ORDERS = ("given", "sorted")
-"""How a system goes through sentences: as they come, or by their number of tokens."""
+HELP = "Speed and memory of `elmo-jax embed` on up to a million tokens."
 
-BENCH = ("data", "bench", "masc_20k.txt")
-HELDOUT = ("data", "heldout", "valid.txt")
-"""Texts of the shared data; the second is one that mini was not trained on."""
+COMMAND = [sys.executable, "-c", "import sys; from elmo_jax.cli import main; sys.exit(main())"]
 
-
-def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
-    """The file named, or one of the shared data (ELMO_JAX_SHARED, default ``../shared``).
-
-    Raises:
-        ElmoError: if there is no such file.
-    """
-    checkout = Path(__file__).resolve().parents[1]
-    shared = Path(os.environ.get("ELMO_JAX_SHARED", checkout.parent / "shared"))
-    file = Path(path) if path else shared.joinpath(*default)
-    if not file.is_file():
-        raise ElmoError(
-            f"There is no text {file}. Name one with --corpus (one tokenised sentence a line), "
-            f"or the folder that holds {'/'.join(default)} with ELMO_JAX_SHARED."
-        )
-    return file
+_TOKENS, _QUICK_TOKENS = 1_000_000, 4_000
+_SHARES = (8, 4, 2, 1)
+_TEXT = ("data", "train", "permissive-00.txt.bz2")
 
 
-def read_sentences(file: Path) -> list[Sentence]:
-    """The sentences of a text file; blank lines are left out, as some peers refuse them.
-
-    Raises:
-        ElmoError: if the file is not UTF-8, or has no words.
-    """
-    records = Records.of(file, "text")
-    sentences = [list(record.words) for record in records if record.words]
-    if not sentences:
-        raise ElmoError(f"{file} has no words: expected one tokenised sentence a line.")
-    return sentences
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(model=pretrained.BUNDLED)
+    add = parser.add_argument
+    add("--layers", default="all", help="as of elmo-jax embed (default: all)")
+    add("--suffix", nargs="+", default=[".h5"], help="of the output: its format (default: .h5)")
 
 
-def write_sentences(file: Path, sentences: Sequence[Sequence[str]]) -> Path:
-    """Write one sentence a line, as the peers read them."""
-    file.write_text("".join(" ".join(words) + "\n" for words in sentences), encoding="utf-8")
-    return file
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    file = corpus_file(args.corpus, _TEXT)
+    n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else _TOKENS)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "text.txt"
+        for share in _SHARES:
+            _write_text(text, file, n_tokens // share)
+            rows += [_embed(text, Path(folder) / f"out{suffix}", args) for suffix in args.suffix]
+    return {
+        "setting": {
+            **{"model": args.model, "corpus": file.name},
+            **{name: rows[-1][name] for name in ("sentences", "tokens")},
+            **{"layers": args.layers, "format": ", ".join(args.suffix)},
+        },
+        "rows": rows,
+    }
 
 
-def count_tokens(sentences: Sequence[Sequence[str]]) -> int:
-    """Words of all sentences together."""
-    return sum(map(len, sentences))
+def _write_text(text: Path, file: Path, n_tokens: int) -> None:
+    """Write the first lines of a file, up to ``n_tokens`` tokens; nothing is repeated."""
+    n_written = 0
+    with text.open("w", encoding="utf-8") as output:
+        for record in Records.of(file, "text"):
+            output.write(f"{record.text}\n")
+            n_written += len(record.words)
+            if n_written >= n_tokens:
+                return
+    raise ElmoError(
+        f"{file} has {n_written:,} tokens, too few for {n_tokens:,}. Name a longer text with "
+        "--corpus."
+    )
 
 
-def even_sample(sentences: Sequence[Sentence], n_tokens: int) -> list[Sentence]:
-    """At least ``n_tokens`` tokens (or all): every k-th of the sentences by length.
-
-    The sample has the distribution of lengths of the whole, and its order.
-    """
-    return even_batches(sentences, n_tokens, batch_size=1, order="sorted")
-
-
-def even_batches(
-    sentences: Sequence[Sentence], n_tokens: int, batch_size: int, order: str
-) -> list[Sentence]:
-    """At least ``n_tokens`` tokens (or all) in whole batches, evenly spread over the text.
-
-    A system that cuts the result into batches of ``batch_size`` in ``order`` makes batches that
-    it would have made of the whole text.
-
-    Args:
-        sentences: the whole text.
-        n_tokens: how much of it at least.
-        batch_size: of the system.
-        order: one of ORDERS.
-
-    Returns:
-        The sentences of the chosen batches, in the order of the text.
-    """
-    if count_tokens(sentences) <= n_tokens:
-        return list(sentences)
-    indices = list(range(len(sentences)))
-    if order == "sorted":
-        indices.sort(key=lambda i: (len(sentences[i]), i))
-    whole = len(indices) - len(indices) % batch_size  # a last batch with gaps stays out
-    batches = [indices[i : i + batch_size] for i in range(0, whole, batch_size)]
-    sizes = [sum(len(sentences[i]) for i in batch) for batch in batches]
-    if sum(sizes) < n_tokens:
-        return list(sentences)
-    n_chosen = max(1, len(batches) * n_tokens // sum(sizes))
-    chosen = _spread(len(batches), n_chosen)
-    while sum(sizes[batch] for batch in chosen) < n_tokens:
-        n_chosen += 1
-        chosen = _spread(len(batches), n_chosen)
-    return [sentences[i] for i in sorted(i for batch in chosen for i in batches[batch])]
+def _embed(text: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """Run the command, watch the peak of its memory, and remove the output."""
+    command = [*COMMAND, "embed", text, "-o", output, "--layers", args.layers, "--quiet", "--json"]
+    if args.model != pretrained.BUNDLED:
+        command += ["--model", models.open_model(args.model).native]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    peak = 0
+    while True:
+        peak = max(peak, _peak_bytes(process.pid))
+        try:
+            stdout, stderr = process.communicate(timeout=0.2)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    wall = time.perf_counter() - started
+    if process.returncode:
+        raise ElmoError(f"elmo-jax embed failed: {stderr.strip()}")
+    output.unlink()
+    summary = json.loads(stdout)
+    columns = ("sentences", "tokens", "parts", "bytes", "seconds", "tokens_per_second")
+    return {
+        "format": output.suffix,
+        **{name: summary[name] for name in columns},
+        "wall_seconds": round(wall, 2),
+        "peak_bytes": peak,
+    }
 
 
-def _spread(n: int, n_chosen: int) -> list[int]:
-    """``n_chosen`` of ``n`` places, each in the middle of its share."""
-    return [(2 * i + 1) * n // (2 * n_chosen) for i in range(n_chosen)]
+def _peak_bytes(process: int) -> int:
+    """The largest resident memory so far, according to Linux; 0 elsewhere."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text("utf-8").splitlines()
+    except OSError:
+        return 0
+    return max((int(line.split()[1]) * 1024 for line in lines if "VmHWM" in line), default=0)
 
 
-def recut(sentences: Sequence[Sentence], length: int, n_tokens: int) -> list[Sentence]:
-    """Sentences of exactly ``length`` words: the running text, cut anew.
-
-    Args:
-        sentences: the text; it is repeated if it is too short.
-        length: words of each sentence.
-        n_tokens: how many words at least, in whole sentences.
-    """
-    n_sentences = -(-n_tokens // length)
-    words = [word for sentence in sentences for word in sentence][: n_sentences * length]
-    words *= -(-n_sentences * length // len(words))
-    return [words[i * length : (i + 1) * length] for i in range(n_sentences)]
+def table(result: dict[str, Any]) -> str:
+    what = result["setting"]
+    rows = (
+        {
+            "tokens": row["tokens"],
+            "parts": row["parts"],
+            **({"format": row["format"]} if "," in what["format"] else {}),
+            "seconds": row["wall_seconds"],
+            "of it, embedding and writing": row["seconds"],
+            "tokens/s": row["tokens_per_second"],
+            "MB written": row["bytes"] / 1e6,
+            "MB of memory at the peak": row["peak_bytes"] / 1e6,
+        }
+        for row in result["rows"]
+    )
+    return (
+        f"`elmo-jax embed` with the model {what['model']}, layers {what['layers']}, to "
+        f"{what['format']}; each text in a process of its own.\n\n{markdown(rows)}"
+    )

@@ -4,16 +4,18 @@ Run from a checkout::
 
     python -m benchmarks equality
 
-A text goes through ``elmo-jax embed`` once, on one device. Then it goes another way: once more,
-killed (SIGKILL) on the way and started again, on four devices (which one CPU pretends to be), in
-three shards that are merged, and through two workers of Ray Data. The table says where the file is
-the same byte for byte; every number must be the same but for the order of sums.
+A text goes through ``elmo-jax embed`` once, on one device. Then it goes other ways: once more;
+killed (SIGKILL) on the way and started again; on four devices, which one CPU pretends to be; in
+three shards that are merged; and through two workers of Ray Data. The table says where the file has
+the same bytes; every number must be the same except for the order of sums.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,128 +26,137 @@ from typing import Any
 import h5py
 import numpy as np
 
-from elmo_jax import ElmoError, pretrained
+from elmo_jax import Elmo, ElmoError, pretrained
 
-from .arguments import setting
-from .corpus import count_tokens, write_sentences
-from .corpus_run import COMMAND
-from .devices import fake_devices
+from .corpus import COMMAND
 from .measure import SUMS, assert_equal
-from .ray_run import embed_on_ray
+from .question import setting
 from .tables import markdown
+from .texts import count_tokens, write_sentences
 
 HELP = "Do one device, several, merged shards, Ray, and a killed run give the same vectors?"
 MODEL = pretrained.BUNDLED
 
-N_SHARDS = 3
+N_DEVICES, N_SHARDS, N_WORKERS = 4, 3, 2
 _TOKENS = 20_000
-_PARTS = 12
-"""Of the text: enough for each shard to have several, and for a kill to leave some."""
+_PARTS = 12  # enough for each shard to have several, and for a kill to leave some
 
 
-class Ways:
-    """The ways, each from the text to a file of its own.
-
-    Args:
-        model: its folder.
-        text: one sentence a line.
-        part_tokens: of a part.
-    """
-
-    def __init__(self, model: Path, text: Path, part_tokens: int) -> None:
-        self._model, self._text, self._part_tokens = model, text, part_tokens
-
-    def once(self, out: Path) -> None:
-        """In one process, on one device."""
-        self._check(self._start(out))
-
-    def killed(self, out: Path) -> None:
-        """Killed when a third of the parts are there, and started again."""
-        process = self._start(out)
-        parts = out.with_name(f"{out.name}.parts")
-        while len(list(parts.glob("part-*"))) < _PARTS // 3 and process.poll() is None:
-            time.sleep(0.01)
-        process.kill()
-        process.communicate()
-        if out.exists():
-            raise ElmoError("The process ended before it was killed. Take more --tokens.")
-        self.once(out)
-
-    def devices(self, out: Path) -> None:
-        """On several devices, which one CPU pretends to be."""
-        self._check(self._start(out, environment=fake_devices()))
-
-    def shards(self, out: Path) -> None:
-        """The shards one after the other, the last one first; then joined."""
-        for number in range(N_SHARDS, 0, -1):
-            self._check(self._start(out, "--shard", f"{number}/{N_SHARDS}"))
-        self._check(_started("merge", out, "--quiet"))
-
-    def _start(
-        self, out: Path, *more: str, environment: dict[str, str] | None = None
-    ) -> subprocess.Popen[str]:
-        command = ["embed", self._text, "-o", out, "--model", self._model, "--quiet"]
-        command += ["--part-tokens", self._part_tokens, *more]
-        return _started(*command, environment=environment)
-
-    @staticmethod
-    def _check(process: subprocess.Popen[str]) -> None:
-        _, problem = process.communicate()
-        if process.returncode:
-            raise ElmoError(f"A command failed: {problem.strip()[-2000:]}")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    pass
 
 
-def _started(
-    *arguments: object, environment: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
+def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    setup, _ = setting(args, _TOKENS)
+    model = setup.model.native
+    rows: list[dict[str, Any]] = []
+    result = {"setting": setup.json(), "parts": _PARTS, "rows": rows}
+    with tempfile.TemporaryDirectory() as folder:
+        text = write_sentences(Path(folder) / "text.txt", setup.sentences)
+        part_tokens = -(-count_tokens(setup.sentences) // _PARTS)
+        options = "--model", model, "--quiet", "--part-tokens", part_tokens
+        whole, out = Path(folder) / "whole.h5", Path(folder) / "out.h5"
+        _once("embed", text, *options, "-o", whole)
+        expected = _read(whole)
+        ways: dict[str, Callable[..., None]] = {
+            "the same once more": _once,
+            "killed and started again": _killed,
+            "four devices": _on_devices,
+            "three shards, merged": _in_shards,
+        }
+        for name, embed in ways.items():
+            embed("embed", text, *options, "-o", out)
+            same_bytes = out.read_bytes() == whole.read_bytes()
+            rows.append(_row(name, _read(out), expected, same_bytes))
+            out.unlink()
+            yield result
+        if find_spec("ray") is None:
+            result["left_out"] = "Ray is not installed (extra ray)."
+        else:
+            vectors = _on_ray(model, text)
+            own = list(Elmo(model).embed_sentences(setup.sentences))
+            rows.append(_row("two workers of Ray, sentence vectors", vectors, own, None))
+    yield result
+
+
+def _start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        env=environment,
+        list(map(str, arguments)),
+        env={**os.environ, **variables},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Nothing more than what all questions take."""
+def _finish(process: subprocess.Popen[str]) -> None:
+    _, stderr = process.communicate()
+    if process.returncode:
+        raise ElmoError(f"A command failed: {stderr.strip()[-2000:]}")
 
 
-def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Go all ways, and compare.
+def _once(*arguments: object, **variables: str) -> None:
+    _finish(_start(*COMMAND, *arguments, **variables))
 
-    Raises:
-        ElmoError: if vectors differ by more than the order of sums explains, or a command fails.
+
+def _killed(*arguments: Any) -> None:
+    """Killed when a third of the parts are there, and started again."""
+    process, out = _start(*COMMAND, *arguments), arguments[-1]
+    parts = out.with_name(f"{out.name}.parts")
+    while len(list(parts.glob("part-*"))) < _PARTS // 3 and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    if out.exists():
+        raise ElmoError("The process ended before it was killed. Take more --tokens.")
+    _once(*arguments)
+
+
+def _on_devices(*arguments: object) -> None:
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
+    _once(*arguments, XLA_FLAGS=flags.strip(), JAX_PLATFORMS="cpu")
+
+
+def _in_shards(*arguments: object) -> None:
+    """The shards one after the other, the last one first; then merged."""
+    for number in range(N_SHARDS, 0, -1):
+        _once(*arguments, "--shard", f"{number}/{N_SHARDS}")
+    _once("merge", arguments[-1], "--quiet")
+
+
+def _on_ray(model: Path, text: Path) -> list[np.ndarray]:
+    """The sentence vectors of a text, through a local Ray.
+
+    Ray forks, which JAX's threads would not survive, so it gets a process of its own.
     """
-    setup = setting(args, _TOKENS)
-    rows: list[dict[str, Any]] = []
-    found = {"setting": setup.json(), "parts": _PARTS, "rows": rows}
-    with tempfile.TemporaryDirectory() as folder:
-        text = write_sentences(Path(folder) / "text.txt", setup.sentences)
-        n_tokens = -(-count_tokens(setup.sentences) // _PARTS)
-        ways = Ways(setup.model.native, text, n_tokens)
-        whole = Path(folder) / "whole.h5"
-        ways.once(whole)
-        expected = _read(whole)
-        all_: dict[str, Callable[[Path], None]] = {
-            "the same once more": ways.once,
-            "killed and started again": ways.killed,
-            "four devices": ways.devices,
-            "three shards, merged": ways.shards,
-        }
-        for name, way in all_.items():
-            out = Path(folder) / "out.h5"
-            way(out)
-            same_bytes = out.read_bytes() == whole.read_bytes()
-            rows.append(_row(name, _read(out), expected, same_bytes))
-            out.unlink()
-            yield found
-        if find_spec("ray") is None:
-            found["left_out"] = "Ray is not installed (extra ray)."
-        else:
-            vectors = embed_on_ray(setup.model.native, text)
-            rows.append(_row("two workers of Ray", vectors, expected, None))
-    yield found
+    out = text.with_name("ray.npy")
+    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
+    process = _start(
+        *(sys.executable, "-m", __name__, model, text, out),
+        PYTHONPATH=os.pathsep.join(paths),  # for Ray's workers, too
+        RAY_USAGE_STATS_ENABLED="0",
+    )
+    _finish(process)
+    return list(np.load(out))
+
+
+def _run_on_ray(model: str, text: str, out: str) -> None:
+    import ray
+
+    from elmo_jax.ray import EmbedBatch
+
+    # Ray's reading needs processors beside the workers.
+    ray.init(num_cpus=N_WORKERS + 2, include_dashboard=False, log_to_driver=False)
+    lines = Path(text).read_text("utf-8").splitlines()
+    items = [{"number": number, "text": line} for number, line in enumerate(lines)]
+    embedded = ray.data.from_items(items, override_num_blocks=4 * N_WORKERS).map_batches(
+        EmbedBatch,
+        fn_constructor_kwargs={"source": model},
+        compute=ray.data.ActorPoolStrategy(size=N_WORKERS),
+        batch_size=64,
+    )
+    rows = sorted(embedded.iter_rows(), key=lambda row: row["number"])
+    np.save(out, np.stack([row["vector"] for row in rows]))
 
 
 def _read(file: Path) -> list[np.ndarray]:
@@ -155,34 +166,36 @@ def _read(file: Path) -> list[np.ndarray]:
 
 
 def _row(
-    name: str, found: list[np.ndarray], expected: list[np.ndarray], same_bytes: bool | None
+    name: str, vectors: list[np.ndarray], expected: list[np.ndarray], same_bytes: bool | None
 ) -> dict[str, Any]:
     return {
         "way": name,
         "same_bytes": same_bytes,
-        "same_numbers": all(map(np.array_equal, found, expected)),
-        "largest_difference": assert_equal(name, found, expected, SUMS),
+        "same_numbers": all(map(np.array_equal, vectors, expected)),
+        "largest_difference": assert_equal(name, vectors, expected, SUMS),
         "largest_number": float(max(np.abs(array).max() for array in expected)),
     }
 
 
-def table(summary: dict[str, Any]) -> str:
-    """A row a way."""
-    what = summary["setting"]
-    rows = [
-        [
-            row["way"],
-            {True: "yes", False: "no", None: "–"}[row["same_bytes"]],
-            "yes" if row["same_numbers"] else "no",
-            f"{row['largest_difference']:.2g}",
-        ]
-        for row in summary["rows"]
-    ]
-    largest = max((row["largest_number"] for row in summary["rows"]), default=0.0)
-    heads = ["against one process on one device", "the same file", "the same numbers"]
+def table(result: dict[str, Any]) -> str:
+    what = result["setting"]
+    rows = (
+        {
+            "against one process on one device": row["way"],
+            "the same file": {True: "yes", False: "no", None: "–"}[row["same_bytes"]],
+            "the same numbers": "yes" if row["same_numbers"] else "no",
+            "largest difference": f"{row['largest_difference']:.2g}",
+        }
+        for row in result["rows"]
+    )
+    largest = max((row["largest_number"] for row in result["rows"]), default=0.0)
     shown = [
         f"Model {what['model']}, all layers of {what['tokens']:,} tokens, in about "
-        f"{summary['parts']} parts; the largest number is {largest:.3g}.",
-        markdown([*heads, "largest difference"], rows),
+        f"{result['parts']} parts; the largest number is {largest:.3g}.",
+        markdown(rows),
     ]
-    return "\n\n".join([*shown, *filter(None, [summary.get("left_out")])])
+    return "\n\n".join([*shown, *filter(None, [result.get("left_out")])])
+
+
+if __name__ == "__main__":
+    _run_on_ray(*sys.argv[1:])

@@ -1,7 +1,8 @@
-"""Timing that can be compared: interleaved calls, medians, ratios pair by pair.
+"""Timing that can be compared: systems take turns, and a ratio is taken within each round.
 
-A machine is not equally fast all the time. So systems are timed in turn, A B A B, in one run, and
-a ratio is taken within each round: what slows the machine for a while slows both sides of it.
+A machine is not equally fast all the time. So systems are timed A B A B in one run: what slows the
+machine for a while slows both sides of a ratio. Before anything is timed, ``assert_equal`` makes
+sure that the systems compute the same.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from elmo_jax import ElmoError
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far outputs may differ from the peer's before a timing would compare unlike things.
+    """How far two systems' numbers may differ before a timing would compare unlike things.
 
     Attributes:
-        name: of the tolerance, for messages.
+        name: for messages.
         largest: the largest absolute difference of a number.
-        share: of the numbers that must be within it.
+        share: the share of the numbers that must be within it.
         reason: why it is not zero.
     """
 
@@ -43,27 +44,21 @@ SUMS = Tolerance(
 
 
 def assert_equal(
-    name: str, found: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: Tolerance
+    name: str, actual: Sequence[np.ndarray], expected: Sequence[np.ndarray], tolerance: Tolerance
 ) -> float:
-    """The largest difference between two systems' vectors of the same sentences.
-
-    Args:
-        name: of the system that is held against the expected vectors.
-        found: float32 [L, T, D] a sentence.
-        expected: the same.
-        tolerance: how far they may differ.
+    """The largest difference between two systems' vectors, float32 [L, T, D] for each sentence.
 
     Raises:
-        ElmoError: if they differ by more, in number or in shape. Nothing is timed then.
+        ElmoError: if they differ by more than the tolerance, in number or in shape.
     """
-    shapes = [array.shape for array in found], [array.shape for array in expected]
+    shapes = [array.shape for array in actual], [array.shape for array in expected]
     if shapes[0] != shapes[1]:
         raise ElmoError(
             f"{name} gives vectors of other shapes: expected {shapes[1][:3]}…, got "
-            f"{shapes[0][:3]}… ({len(found)} of {len(expected)} sentences). Nothing was timed."
+            f"{shapes[0][:3]}… ({len(actual)} of {len(expected)} sentences). Nothing was timed."
         )
     differences = np.concatenate(
-        [np.abs(a - b).ravel() for a, b in zip(found, expected, strict=True)]
+        [np.abs(a - b).ravel() for a, b in zip(actual, expected, strict=True)]
     )
     within = float((differences <= tolerance.largest).mean())  # NaN is not within anything
     if within < tolerance.share:
@@ -77,7 +72,7 @@ def assert_equal(
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """Of several samples: the median, and the 10th and 90th percentile."""
+    """The median of several samples, and their 10th and 90th percentile."""
 
     median: float
     p10: float
@@ -86,44 +81,34 @@ class Spread:
 
     @classmethod
     def of(cls, samples: Sequence[float]) -> Spread:
-        """Take it of at least one sample."""
         low, middle, high = np.percentile(np.asarray(samples, np.float64), [10, 50, 90])
         return cls(float(middle), float(low), float(high), len(samples))
 
     def json(self) -> dict[str, float]:
         """Four significant digits, ready for JSON."""
-        return {
-            key: value if isinstance(value, int) else float(f"{value:.4g}")
-            for key, value in dataclasses.asdict(self).items()
-        }
+        percentiles = {"median": self.median, "p10": self.p10, "p90": self.p90}
+        return {**{key: float(f"{x:.4g}") for key, x in percentiles.items()}, "n": self.n}
 
 
 PAUSE = 0.25
-"""Seconds before a call: threads of the system before spin for up to 0.2 s after their work."""
+"""Seconds before a call: after their work, some systems' threads spin for up to 0.2 s."""
 
 
 def interleave(
-    calls: Mapping[str, Callable[[], float]],
-    rounds: int,
-    *,
-    pause: float = PAUSE,
-    note: Callable[[str, int, float], None] | None = None,
+    calls: Mapping[str, Callable[[], float]], rounds: int, *, pause: float = PAUSE
 ) -> dict[str, list[float]]:
     """Call each in turn, ``rounds`` times: A B C A B C.
 
     Args:
-        calls: what gives the seconds of one sample; warm already.
-        rounds: how many samples of each.
+        calls: each returns the seconds of one sample, and is warm already.
+        rounds: the number of samples of each.
         pause: seconds before each call.
-        note: is told (name, round, seconds) of each.
     """
     samples: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(rounds):
+    for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(pause)
             samples[name].append(call())
-            if note:
-                note(name, number, samples[name][-1])
     return samples
 
 
@@ -133,7 +118,7 @@ def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread
 
 
 def timed(function: Callable[[], Any]) -> float:
-    """Seconds until what ``function`` gives is there, on the device too."""
+    """Seconds until the result of ``function`` is there, on the device too."""
     import jax
 
     started = time.perf_counter()

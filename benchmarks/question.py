@@ -1,105 +1,151 @@
-"""One question as a command: its measurement between a card and the files that it goes to.
+"""A question as a command: its arguments, its measurement, and the files its result goes to.
 
-A question is a module with ``HELP``, ``add_arguments(parser)``, ``measure(args)``, which gives what
-was found, ready for JSON, and ``table(summary)``, which shows it in Markdown. A long measurement
-yields instead, after each of its parts, all that was found so far: the files are written each time,
-so that a run which is cut off leaves what it had. ``MODEL`` is the model that a question is about
-unless another is named; *original* where there is none.
+A question is a module with ``HELP``, ``add_arguments(parser)``, ``measure(args)``, which returns a
+JSON-ready result, and ``table(result)``, which shows it in Markdown. A long measurement yields
+instead: all it has so far, after each of its parts. The files are written each time, so a run that
+is cut off leaves what it had. ``MODEL`` is the question's default model; *original* if it has none.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from elmo_jax import ElmoError
 from elmo_jax.files import atomic_file, refuse_existing, to_json
 
-from .arguments import MODEL, add_common
+from . import models
 from .card import card
+from .texts import BENCH, Sentence, corpus_file, count_tokens, even_sample, read_sentences
 
+QUESTIONS = (
+    *("limit", "throughput", "latency", "startup", "memory", "scaling", "corpus"),
+    *("equality", "compiled", "precision", "training", "accelerator"),
+)
+"""Questions about speed, and about what speed must not change; each is the name of a module."""
+
+WITH_PEERS = ("throughput", "latency", "startup", "memory", "training", "accelerator")
+"""The questions that take ``--peers``."""
+
+MODEL = "original"
 RESULTS = Path(__file__).resolve().parent / "results"
+
+_QUICK_TOKENS = 300
 
 
 class Question:
-    """A question's module, as ``elmo_jax.cli.run_command`` takes a command."""
+    """A question's module, in the shape that ``elmo_jax.cli.run_command`` expects of a command."""
 
     def __init__(self, name: str, module: ModuleType) -> None:
         self._name, self._module = name, module
+        self._model: str = getattr(module, "MODEL", MODEL)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the common arguments and the question's own."""
-        add_common(parser, self._model)
+        add = parser.add_argument
+        add("--model", default=self._model, help=f"a shape or a model (default: {self._model})")
+        add("--corpus", metavar="FILE", help="text, one tokenised sentence a line")
+        add("--tokens", type=int, metavar="N", help="how much of the text to use")
+        add("--quick", action="store_true", help="a small run: shows that it works, not how fast")
+        add("-o", "--output", metavar="JSON", help="also write the result to this file")
+        add("--save", action="store_true", help="also write it to benchmarks/results/")
+        add("--overwrite", action="store_true", help="replace an existing JSON file")
         self._module.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> dict[str, Any]:
-        """Measure, and write the results where that is wanted.
-
-        Raises:
-            ElmoError: if something is missing, or an output exists.
-        """
         head = card()
-        outputs = self._outputs(args, device_name(head["machine"]))
+        outputs = [Path(args.output)] if args.output else []
+        if args.save:
+            device = device_name(head["machine"])
+            name = result_name(self._name, args.model, device, default=self._model)
+            outputs.append(RESULTS / name)
         for output in outputs:  # before minutes of work, not after them
             refuse_existing(output, args.overwrite)
         measured = self._module.measure(args)
-        parts: Iterable[dict[str, Any]] = [measured] if isinstance(measured, dict) else measured
-        summary: dict[str, Any] = {}
-        for found in parts:
-            # From the second part on, the file that is there is this run's own.
-            overwrite = args.overwrite or bool(summary)
-            summary = {"question": self._name, "card": head, "quick": args.quick, **found}
+        states: Iterable[dict[str, Any]] = [measured] if isinstance(measured, dict) else measured
+        result: dict[str, Any] = {}
+        for state in states:
+            overwrite = args.overwrite or bool(result)  # the first part of this run wrote the file
+            result = {"question": self._name, "card": head, "quick": args.quick, **state}
             for output in outputs:
                 with atomic_file(output, overwrite=overwrite) as path:
-                    path.write_text(to_json(summary, indent=1) + "\n", encoding="utf-8")
-        return summary
+                    path.write_text(to_json(result, indent=1) + "\n", encoding="utf-8")
+        return result
 
-    def text(self, summary: dict[str, Any]) -> str:
+    def text(self, result: dict[str, Any]) -> str:
         """The card, the table, and a last line of JSON."""
-        parts = [card_text(summary), self._module.table(summary), to_json(summary)]
-        return "\n\n".join(parts)
+        lines = [f"# {self._name}", card_line(result)]
+        if result["quick"]:
+            lines.append("**--quick: shows that it works; not to be compared with anything.**")
+        return "\n\n".join([*lines, self._module.table(result), to_json(result)])
 
-    @property
-    def _model(self) -> str:
-        return getattr(self._module, "MODEL", MODEL)
 
-    def _outputs(self, args: argparse.Namespace, device: str) -> list[Path]:
-        outputs = [Path(args.output)] if args.output else []
-        if args.save:
-            name = result_name(self._name, args.model, device, default=self._model)
-            outputs.append(RESULTS / name)
-        return outputs
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A model and a text; ``sentences`` is the part of ``text`` to measure on."""
+
+    model: models.Model
+    corpus: Path
+    sentences: list[Sentence]
+    text: list[Sentence]
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "model": self.model.name,
+            "corpus": self.corpus.name,
+            "sentences": len(self.sentences),
+            "tokens": count_tokens(self.sentences),
+        }
+
+
+def setting(
+    args: argparse.Namespace, n_tokens: int, text: Sequence[str] = BENCH, *, repeat: bool = False
+) -> tuple[Setting, int]:
+    """Open the model and the text that the arguments name.
+
+    Args:
+        args: the parsed arguments of a ``Question``.
+        n_tokens: how much text to use, unless ``--tokens`` or ``--quick`` is there.
+        text: where the text lies in the shared data, unless ``--corpus`` is there.
+        repeat: repeat a text that is too short.
+
+    Returns:
+        The setting, and how many copies of the text it has.
+
+    Raises:
+        ElmoError: if there is no such model or text.
+    """
+    file = corpus_file(args.corpus, text)
+    whole = read_sentences(file)
+    n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else n_tokens)
+    copies = -(-n_tokens // count_tokens(whole)) if repeat else 1
+    sentences = even_sample(whole * copies, n_tokens)
+    return Setting(models.open_model(args.model), file, sentences, whole), copies
 
 
 def result_name(question: str, model: str, device: str, default: str = MODEL) -> str:
-    """The file of a result; the question's own model goes without saying."""
+    """The file of a result; the question's default model is left out of the name."""
     parts = [question, *([] if model == default else [Path(model).name]), device]
     return "-".join(parts) + ".json"
 
 
 def device_name(machine: dict[str, Any]) -> str:
-    """Of a card's machine, for file names: "cpu", or the accelerator's model, such as "h100"."""
+    """The device of a card's machine, for file names: "cpu", or a model such as "h100"."""
     if machine["platform"] == "cpu":
         return "cpu"
     kind = machine["device"].lower()
-    found = re.search(r"\b[a-z]{1,2}\d{2,}[a-z]?\b", kind)
-    return found[0] if found else re.sub(r"[^a-z0-9]+", "-", kind).strip("-")
+    number = re.search(r"\b[a-z]{1,2}\d{2,}[a-z]?\b", kind)
+    return number[0] if number else re.sub(r"[^a-z0-9]+", "-", kind).strip("-")
 
 
-def card_text(summary: dict[str, Any]) -> str:
-    """The question and the card in a few lines."""
-    lines = [f"# {summary['question']}", "", card_line(summary)]
-    if summary["quick"]:
-        lines += ["", "**--quick: shows that it works; not to be compared with anything.**"]
-    return "\n".join(lines)
-
-
-def card_line(summary: dict[str, Any]) -> str:
+def card_line(result: dict[str, Any]) -> str:
     """Machine, versions, date and commit in one line."""
-    head = summary["card"]
+    head = result["card"]
     machine = head["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
     device = "" if machine["platform"] == "cpu" else f"; {machine['device']}"
@@ -107,3 +153,22 @@ def card_line(summary: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores{device}; {packages}; {head['date']}, "
         f"commit {(head['commit'] or 'unknown')[:12]}."
     )
+
+
+def saved_results(folder: Path) -> dict[Path, dict[str, Any]]:
+    """The results of questions in a folder; other JSON files there are left alone.
+
+    Raises:
+        ElmoError: if there is no such folder, or a file is not JSON.
+    """
+    if not folder.is_dir():
+        raise ElmoError(f"There is no folder {folder}: expected one with results as JSON files.")
+    results = {}
+    for file in sorted(folder.glob("*.json")):
+        try:
+            result = json.loads(file.read_text("utf-8"))
+        except ValueError as error:
+            raise ElmoError(f"{file} is not JSON: {error}. Remove it, or make it again.") from None
+        if isinstance(result, dict) and "question" in result:
+            results[file] = result
+    return results

@@ -1,11 +1,12 @@
-"""The systems that are compared, opened and found to compute the same before they are timed."""
+"""The systems that are compared: opened, and checked for equality before they are timed."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ import numpy as np
 
 from elmo_jax import ElmoError
 
-from .arguments import Setting
-from .corpus import Sentence, even_sample, write_sentences
 from .measure import SUMS, Tolerance, assert_equal
 from .peers import open_peer
+from .question import Setting
+from .texts import Sentence, even_sample, write_sentences
 
 ELMO_JAX = "elmo-jax"
 MINILM = "minilm"
 
 SAME_VECTORS = ("allennlp", "simple_elmo", "torch_lstm")
 """Peers that compute an ELMo's layers."""
+
+LABELS = {ELMO_JAX: "elmo-jax", "allennlp": "AllenNLP", "torch_lstm": "PyTorch nn.LSTM"}
 
 UNCLIPPED = Tolerance(
     "nn.LSTM has no clips",
@@ -44,14 +47,19 @@ class System:
     Attributes:
         label: for tables.
         peer: its name among the peers.
-        batch_size: sentences a batch; None is the peer's own choice.
-        order: in which it reads, "given" or "sorted".
+        batch_size: sentences of a batch; None leaves it to the peer.
+        order: one of ``texts.ORDERS``.
     """
 
     label: str
     peer: str
     batch_size: int | None = None
     order: str = "given"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the peer's command ``embed`` takes beside the text."""
+        return {"batch_size": self.batch_size, "order": self.order}
 
 
 SYSTEMS = (
@@ -63,70 +71,76 @@ SYSTEMS = (
     System("PyTorch nn.LSTM sorted, 64", "torch_lstm", 64, "sorted"),
     System("PyTorch nn.LSTM sorted, 128", "torch_lstm", 128, "sorted"),
 )
-"""The ways in which tokens are embedded, elmo-jax first."""
+"""The systems that give all layers of every token, elmo-jax first."""
 
 
-def check_peers(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The peers to compare with, in the order of ``known``.
+def add_peers(
+    parser: argparse.ArgumentParser, peers: Sequence[str], default: Sequence[str] | None = None
+) -> None:
+    """Declare ``--peers``."""
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        default=list(peers if default is None else default),
+        metavar="NAME",
+        help=f"compare with these, of {', '.join(peers)}; with no name elmo-jax runs alone",
+    )
+
+
+def check_peers(names: Sequence[str], peers: Sequence[str]) -> list[str]:
+    """The names of ``--peers``, in the order of ``peers``.
 
     Raises:
-        ElmoError: for a name that is not among them.
+        ElmoError: for a name that is not among ``peers``.
     """
-    if unknown := sorted(set(names) - set(known)):
-        raise ElmoError(f"Unknown peers {', '.join(unknown)}: expected some of {', '.join(known)}.")
-    return [name for name in known if name in names]
+    if unknown := sorted(set(names) - set(peers)):
+        raise ElmoError(f"Unknown peers {', '.join(unknown)}: expected some of {', '.join(peers)}.")
+    return [name for name in peers if name in names]
 
 
-def source(name: str, setting: Setting, *, native: bool = False) -> dict[str, Path]:
-    """What a peer is asked to open: the published files, or elmo-jax its own format."""
+def source(name: str, setup: Setting, *, native: bool = False) -> dict[str, Path]:
+    """What a peer opens: the published files; elmo-jax its own format if ``native``."""
     if name == MINILM:
         return {}
     if native and name == ELMO_JAX:
-        return {"folder": setting.model.native}
-    return {"options": setting.model.options_file, "weights": setting.model.weight_file}
+        return {"folder": setup.model.native}
+    return {"options": setup.model.options_file, "weights": setup.model.weight_file}
 
 
 @contextlib.contextmanager
-def opened(
-    names: Sequence[str], setting: Setting
-) -> Iterator[tuple[dict[str, Any], dict[str, dict[str, str]]]]:
-    """Peers with the model open, each in its process, and the versions of their packages.
+def opened(names: Sequence[str], setup: Setting) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """elmo-jax and peers with the model open, each in its own process.
+
+    Yields:
+        The peers by name, and what a result says of them: the setting, the versions of their
+        packages, and the largest difference of their vectors from those of elmo-jax.
 
     Raises:
-        ElmoError: if one is not installed, or cannot open the model.
+        ElmoError: if one is not installed, cannot open the model, or computes something else.
     """
     with contextlib.ExitStack() as stack:
-        peers = {name: stack.enter_context(open_peer(name)) for name in names}
-        versions = {
-            name: peer.ask("open", **source(name, setting))["versions"]
-            for name, peer in peers.items()
-        }
-        yield peers, versions
+        peers = {name: stack.enter_context(open_peer(name)) for name in (ELMO_JAX, *names)}
+        replies = {name: peer.ask("open", **source(name, setup)) for name, peer in peers.items()}
+        sample = even_sample(setup.sentences, _CHECKED_TOKENS)
+        expected = peer_vectors(peers[ELMO_JAX], sample)
+        differences = {}
+        for name in TOLERANCES.keys() & peers.keys():
+            vectors = peer_vectors(peers[name], sample)
+            differences[name] = assert_equal(name, vectors, expected, TOLERANCES[name])
+        yield (
+            peers,
+            {
+                "setting": setup.json(),
+                "versions": {name: reply["versions"] for name, reply in replies.items()},
+                "largest_difference": {name: float(f"{x:.3g}") for name, x in differences.items()},
+            },
+        )
 
 
-def check_same(peers: Mapping[str, Any], sentences: Sequence[Sentence]) -> dict[str, float]:
-    """Hold each peer's vectors against those of elmo-jax; gives the largest differences.
-
-    Args:
-        peers: opened, elmo-jax among them.
-        sentences: a text of which an even sample is embedded by all.
-
-    Raises:
-        ElmoError: if a peer computes something else.
-    """
-    sample = even_sample(sentences, _CHECKED_TOKENS)
+def peer_vectors(peer: Any, sentences: Sequence[Sentence]) -> list[np.ndarray]:
+    """A peer's vectors of all layers, float32 [L, T, D] for each sentence."""
     with tempfile.TemporaryDirectory() as folder:
-        text = write_sentences(Path(folder) / "sample.txt", sample)
-        expected = _vectors(peers[ELMO_JAX], text)
-        found = {name: _vectors(peers[name], text) for name in peers if name in TOLERANCES}
-    return {
-        name: float(f"{assert_equal(name, vectors, expected, TOLERANCES[name]):.3g}")
-        for name, vectors in found.items()
-    }
-
-
-def _vectors(peer: Any, text: Path) -> list[np.ndarray]:
-    output = text.with_name("vectors.npz")
-    peer.ask("vectors", sentences=text, output=output)
-    with np.load(output) as arrays:
-        return [arrays[str(index)] for index in range(len(arrays))]
+        text, output = Path(folder) / "text.txt", Path(folder) / "vectors.npz"
+        peer.ask("vectors", sentences=write_sentences(text, sentences), output=output)
+        with np.load(output) as arrays:
+            return [arrays[str(index)] for index in range(len(arrays))]

@@ -6,38 +6,28 @@ Run from a checkout::
     python -m benchmarks throughput --model small --peers allennlp --rounds 5
 
 All layers of every token in float32, from lists of words to NumPy arrays. A slower system gets an
-even part of the same sentences, in whole batches as it would make them of the whole; tokens a
-second are compared round by round. elmo-jax starts each round with an empty word table, so every
-distinct word is spelled once in each. Sentence vectors, beside those of the sentence encoder that
-people would pick today, are a comparison of their own: those two compute different things.
+even part of the same sentences, in the batches it would make of all of them; tokens a second are
+compared round by round. elmo-jax starts each round with an empty word table, so it spells every
+distinct word in each. Sentence vectors are a second table, beside those of MiniLM, the sentence
+encoder that people would pick today: the two compute different things.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import corpus
-from .arguments import Setting, setting
-from .limits import matmul_rate
+from . import systems
+from .limit import matmul_rate
 from .measure import Spread, interleave, ratios
-from .systems import (
-    ELMO_JAX,
-    MINILM,
-    SAME_VECTORS,
-    SYSTEMS,
-    System,
-    check_peers,
-    check_same,
-    opened,
-    source,
-)
-from .tables import markdown, number, spread
+from .question import Setting, setting
+from .systems import ELMO_JAX, MINILM, SAME_VECTORS, SYSTEMS, System
+from .tables import markdown, number
+from .texts import count_tokens, even_batches, write_sentences
 from .work import needed_work
 
 HELP = "Tokens a second of elmo-jax and the other implementations, and per cent of the limit."
@@ -48,150 +38,109 @@ _SENTENCE_SYSTEMS = (System("elmo-jax", ELMO_JAX), System("MiniLM-L6", MINILM))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``measure`` reads from the command line."""
+    systems.add_peers(parser, PEERS)
     add = parser.add_argument
-    add("--peers", nargs="*", default=list(PEERS), metavar="NAME", help=f"of {', '.join(PEERS)}")
-    add("--peer-tokens", type=int, metavar="N", help="of the text, for a peer (default: 15000)")
+    add("--peer-tokens", type=int, metavar="N", help="part of the text for a peer (default: 15000)")
     add("--rounds", type=int, metavar="N", help="samples of each (default: 3)")
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Check, warm up, and time all systems in turn.
-
-    Raises:
-        ElmoError: if a peer is missing, or does not compute the same.
-    """
-    names = check_peers(args.peers, PEERS)
+    names = systems.check_peers(args.peers, PEERS)
     rounds = args.rounds or (2 if args.quick else 3)
     peer_tokens = args.peer_tokens or (_QUICK_PEER_TOKENS if args.quick else _PEER_TOKENS)
-    setup = setting(args, _TOKENS)
-    systems = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        opened([ELMO_JAX, *names], setup) as (peers, versions),
-    ):
-        differences = check_same(peers, setup.sentences)
-        runs = Runs(setup, peers, Path(folder), peer_tokens)
+    setup, _ = setting(args, _TOKENS)
+    ways = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
+    with systems.opened(names, setup) as (peers, head):
+        compare = functools.partial(_compare, setup, peers, peer_tokens=peer_tokens, rounds=rounds)
         before = matmul_rate(quick=args.quick)
-        tokens = runs.compare(systems, "layers", rounds)
+        layers = compare(ways, "layers")
         after = matmul_rate(quick=args.quick)
-        found = {
-            "setting": setup.json(),
-            "versions": versions,
-            "largest_difference": differences,
-            "matmul_gflops": {"before": before.json(), "after": after.json()},
-            "work": needed_work(setup.model.config, setup.sentences).json(),
-            "layers": tokens,
+        sentences = compare(_SENTENCE_SYSTEMS, "sentences") if MINILM in names else None
+    work = needed_work(setup.model.config, setup.sentences).json()
+    gflops = work["gflop"] / layers[0]["seconds"]["median"]
+    per_cent = 100 * gflops / max(before.median, after.median)
+    return {
+        **head,
+        "matmul_gflops": {"before": before.json(), "after": after.json()},
+        "work": work,
+        "layers": layers,
+        "limit": {"gflops": round(gflops, 2), "per_cent": round(per_cent, 1)},
+        **({"sentences": sentences} if sentences else {}),
+    }
+
+
+def _compare(
+    setup: Setting,
+    peers: Mapping[str, Any],
+    ways: Sequence[System],
+    output: str,
+    *,
+    peer_tokens: int,
+    rounds: int,
+) -> list[dict[str, Any]]:
+    """Warm all systems up, then time them in turn; ratios are those to the first."""
+    counts, warm_ups = {}, {}
+    calls: dict[str, Callable[[], float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for index, system in enumerate(ways):
+            part, first = setup.sentences, setup.sentences  # elmo-jax compiles for all its shapes
+            if system.peer != ELMO_JAX:
+                # A peer that chooses its batches itself makes batches of about 32 sentences.
+                size = system.batch_size or 32
+                part = even_batches(setup.sentences, peer_tokens, size, system.order)
+                first = part[:size]
+            counts[system.label] = {"sentences": len(part), "tokens": count_tokens(part)}
+            text = write_sentences(Path(folder) / f"{index}.txt", part)
+            warm_up = write_sentences(Path(folder) / f"{index}-first.txt", first)
+            embed = functools.partial(_embed, setup, peers[system.peer], system, output)
+            warm_ups[system.label] = embed(warm_up)
+            calls[system.label] = functools.partial(embed, text)
+        seconds = interleave(calls, rounds)
+    rates = {
+        label: [counts[label]["tokens"] / sample for sample in samples]
+        for label, samples in seconds.items()
+    }
+    return [
+        {
+            "system": label,
+            **counts[label],
+            "warm_up_seconds": round(warm_ups[label], 3),
+            "seconds": Spread.of(seconds[label]).json(),
+            "tokens_per_second": Spread.of(rates[label]).json(),
+            "elmo_jax_times_faster": ratios(rates[ways[0].label], rates[label]).json(),
         }
-        found["limit"] = _per_cent_of_limit(found)
-        if MINILM in names:
-            found["sentences"] = runs.compare(_SENTENCE_SYSTEMS, "sentences", rounds)
-    return found
+        for label in rates
+    ]
 
 
-class Runs:
-    """The systems' runs over their parts of a text.
-
-    Args:
-        setup: the model and the text.
-        peers: opened, by name.
-        folder: for the texts that they read.
-        peer_tokens: how much text a peer gets at least.
-    """
-
-    def __init__(
-        self, setup: Setting, peers: Mapping[str, Any], folder: Path, peer_tokens: int
-    ) -> None:
-        self._setup, self._peers, self._folder = setup, peers, folder
-        self._peer_tokens = peer_tokens
-
-    def compare(
-        self, systems: tuple[System, ...] | list[System], output: str, rounds: int
-    ) -> list[dict[str, Any]]:
-        """Warm all systems up, then time them in turn; the first is the one compared."""
-        parts, rates, warm_up = {}, {}, {}
-        calls: dict[str, Callable[[], float]] = {}
-        for system in systems:
-            part = self._part(system)
-            parts[system.label] = {
-                "sentences": len(part),
-                "tokens": corpus.count_tokens(part),
-            }
-            name = f"{len(calls)}-{output}.txt"
-            text = corpus.write_sentences(self._folder / name, part)
-            calls[system.label] = functools.partial(self._embed, system, text, output)
-            # elmo-jax compiles its shapes; a peer compiles nothing, a batch wakes its threads.
-            few = part if system.peer == ELMO_JAX else part[: system.batch_size or 32]
-            warm_up[system.label] = self._embed(
-                system, corpus.write_sentences(self._folder / f"warm-{name}", few), output
-            )
-        seconds = interleave(calls, rounds, note=_say)
-        for label, samples in seconds.items():
-            rates[label] = [parts[label]["tokens"] / second for second in samples]
-        first = rates[systems[0].label]
-        return [
-            {
-                "system": label,
-                **parts[label],
-                "warm_up_seconds": round(warm_up[label], 3),
-                "seconds": Spread.of(seconds[label]).json(),
-                "tokens_per_second": Spread.of(rates[label]).json(),
-                "elmo_jax_times_faster": ratios(first, rates[label]).json(),
-            }
-            for label in seconds
-        ]
-
-    def _part(self, system: System) -> list[corpus.Sentence]:
-        if system.peer == ELMO_JAX:
-            return self._setup.sentences
-        # Peers that choose their batches themselves take about 32 sentences a batch.
-        choice = (system.batch_size or 32, system.order)
-        return corpus.even_batches(self._setup.sentences, self._peer_tokens, *choice)
-
-    def _embed(self, system: System, text: Path, output: str) -> float:
-        peer = self._peers[system.peer]
-        if system.peer == ELMO_JAX:  # anew, so that no word is known from the round before
-            peer.ask("open", **source(ELMO_JAX, self._setup))
-        choice = {"batch_size": system.batch_size, "order": system.order}
-        return float(peer.ask("embed", sentences=text, output=output, **choice)["seconds"][0])
+def _embed(setup: Setting, peer: Any, system: System, output: str, text: Path) -> float:
+    if system.peer == ELMO_JAX:  # a new one knows no word of the round before
+        peer.ask("open", **systems.source(ELMO_JAX, setup))
+    reply = peer.ask("embed", sentences=text, output=output, **system.options)
+    return float(reply["seconds"][0])
 
 
-def _say(label: str, number: int, seconds: float) -> None:
-    print(f"round {number + 1}, {label}: {seconds:.1f} s", file=sys.stderr)
-
-
-def _per_cent_of_limit(found: dict[str, Any]) -> dict[str, float]:
-    """What elmo-jax made of the higher of the two rates measured around it."""
-    rate = max(measured["median"] for measured in found["matmul_gflops"].values())
-    achieved = found["work"]["gflop"] / found["layers"][0]["seconds"]["median"]
-    return {"gflops": round(achieved, 2), "per_cent": round(100 * achieved / rate, 1)}
-
-
-def table(summary: dict[str, Any]) -> str:
-    """The rows of both comparisons, and the per cent of the limit."""
-    what, limit = summary["setting"], summary["limit"]
-    rates = [number(rate["median"]) for rate in summary["matmul_gflops"].values()]
+def table(result: dict[str, Any]) -> str:
+    what, limit = result["setting"], result["limit"]
+    rates = [number(rate["median"]) for rate in result["matmul_gflops"].values()]
     parts = [
         f"Model {what['model']}, all layers of {what['tokens']:,} tokens, float32.",
-        markdown(_HEADS, map(_row, summary["layers"])),
+        markdown(map(_row, result["layers"])),
         f"elmo-jax: {number(limit['gflops'])} GFLOP/s of needed work, "
         f"{limit['per_cent']:.0f}% of the float32 matmul limit "
         f"({' GFLOP/s before, '.join(rates)} after).",
     ]
-    if "sentences" in summary:
+    if "sentences" in result:
         parts.append("Sentence vectors (mean over layers and tokens; MiniLM's are its own):")
-        parts.append(markdown(_HEADS, map(_row, summary["sentences"])))
+        parts.append(markdown(map(_row, result["sentences"])))
     return "\n\n".join(parts)
 
 
-_HEADS = ["system", "tokens measured on", "tokens/s (p10 – p90)", "elmo-jax is … times faster"]
-
-
-def _row(found: dict[str, Any]) -> list[str]:
-    ratio = spread(found["elmo_jax_times_faster"])
-    return [
-        found["system"],
-        f"{found['tokens']:,}",
-        spread(found["tokens_per_second"]),
-        "1" if found["system"] == "elmo-jax" else ratio,
-    ]
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    is_own = row["system"] == "elmo-jax"
+    return {
+        "system": row["system"],
+        "tokens measured on": row["tokens"],
+        "tokens/s (p10 – p90)": row["tokens_per_second"],
+        "elmo-jax is … times faster": 1 if is_own else row["elmo_jax_times_faster"],
+    }

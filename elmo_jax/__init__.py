@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+# Public name -> its module. Type checkers read the imports above instead.
 _HOMES = {
     "checkpoint": ("load", "save"),
     "embedder": ("Elmo",),

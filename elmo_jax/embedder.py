@@ -125,6 +125,7 @@ class Elmo:
         self.config, self.precision = config, precision
         self._devices = devices
         self._files = files and {name: _absolute(path) for name, path in files.items()}
+        # On the device once: every call of a function on host arrays would copy them again.
         self.params = jax.device_put(dict(params), devices[0] if devices else None)
         self._engine = Engine(config, self.params, precision, devices=devices)
 
@@ -200,6 +201,7 @@ class Elmo:
         """
         request = self._request(layers, None, mix_weights, mix_gamma, dtype)
         listed = _checked_list(sentences)
+        # The engine fills in the results in the order in which they leave the device.
         results: list[np.ndarray] = [_PLACEHOLDER] * len(listed)
         self._fill(results, listed, request)
         return results

@@ -59,6 +59,7 @@ class DuplicateKeysWarning(ElmoWarning):
 
 def warn(message: str, category: type[ElmoWarning]) -> None:
     """Warn at the line that called this library, however deep inside it the warning arises."""
+    # Python 3.12 has skip_file_prefixes for this.
     level = 1
     frame: FrameType | None = sys._getframe()
     while frame is not None and not _is_users(frame.f_globals.get("__name__", "")):
@@ -98,6 +99,7 @@ def check_seed(seed: Any) -> None:
 
 def count_problem(value: Any, name: str, least: int = 1, most: int | None = None) -> str | None:
     """What is wrong with a number that should be whole, if anything."""
+    # bool is an Integral, and True as a number is nearly always a mistake.
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if whole and value >= least and (most is None or value <= most):
         return None

@@ -18,6 +18,8 @@ from typing import Any
 
 from .errors import ElmoError
 
+# One file
+
 
 @contextlib.contextmanager
 def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
@@ -34,12 +36,69 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        refuse_existing(target, overwrite)
+        refuse_existing(target, overwrite)  # it may have appeared meanwhile
         temporary.replace(target)
     except OSError as error:
         raise ElmoError(f"Cannot write {target}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def durable_file(target: Path) -> Iterator[Path]:
+    """A path ``target.tmp``, which is renamed to ``target`` once its contents are on the disk.
+
+    Unlike ``atomic_file`` it survives a power cut, and the next process overwrites what a killed
+    one left. It is for folders in which no other process works.
+    """
+    temporary = target.with_name(f"{target.name}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(target)
+        sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk now."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Lock an open file, until it is closed or the process ends, without waiting.
+
+    Args:
+        descriptor: of the file.
+        shared: other processes may hold the lock too, if they share it (not on Windows).
+
+    Returns:
+        False if another process holds the lock. Where a file system has no locks, True.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX and Windows: another process holds it
+        return False
+    except OSError:  # some network file systems have no locks
+        return True
+    return True
+
+
+# A folder
 
 
 @contextlib.contextmanager
@@ -75,7 +134,7 @@ def atomic_folder(
     try:
         yield temporary
         _refuse_folder(target, overwrite)
-        for path in temporary.iterdir():
+        for path in temporary.iterdir():  # on the disk before the old folder goes
             sync(path)
         if folder.is_dir():
             _take_over(folder, temporary, replaced)
@@ -140,6 +199,7 @@ def _link(path: str | Path, copy: str | Path) -> None:
 
 
 def _swap(new: Path, folder: Path) -> None:
+    # A folder cannot be renamed over one with files, so there are two renames.
     if folder.exists():
         shutil.copymode(folder, new)
         folder.rename(_old(folder))
@@ -147,6 +207,9 @@ def _swap(new: Path, folder: Path) -> None:
         new.rename(folder)
     finally:
         _restore(folder)
+
+
+# Checks before anything is written
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
@@ -183,58 +246,7 @@ def check_space(target: Path, needed: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """A path ``target.tmp``, which is renamed to ``target`` once its contents are on the disk.
-
-    Unlike ``atomic_file`` it survives a power cut, and the next process overwrites what a killed
-    one left. It is for folders in which no other process works.
-    """
-    temporary = target.with_name(f"{target.name}.tmp")
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(target)
-        sync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Write a file, or the names in a folder, to the disk now."""
-    if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open folders
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def try_lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Lock an open file, until it is closed or the process ends, without waiting.
-
-    Args:
-        descriptor: of the file.
-        shared: other processes may hold the lock too, if they share it (not on Windows).
-
-    Returns:
-        False if another process holds the lock. Where a file system has no locks, True.
-    """
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # POSIX and Windows: another process holds it
-        return False
-    except OSError:  # some network file systems have no locks
-        return True
-    return True
+# Contents and messages
 
 
 def shown_size(n_bytes: int) -> str:

@@ -39,5 +39,6 @@ def _before_fork() -> None:
         _process_of_jax = os.getpid()
 
 
+# After a fork it is too late: the child cannot see whether the parent used JAX before.
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(before=_before_fork)

@@ -147,6 +147,7 @@ def _check_texts(texts: Any) -> None:
 
 def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:
     """The model, opened once, and again when its files have changed."""
+    # The state of the files is part of the key of the cache, so that new files are read again.
     path = None if source is None else Path(source).absolute()
     if path is None or not path.exists():  # the bundled model, or a name
         return _opened(source, precision, ())

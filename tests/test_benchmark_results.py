@@ -1,18 +1,19 @@
-"""What `python -m benchmarks` writes: files of results, charts and tables."""
+"""What `python -m benchmarks` writes: files of results, charts, and the page of tables."""
 
+import argparse
 import json
 
 import pytest
 from fake_peers import questioner
 
 import benchmarks.__main__ as program
-from benchmarks import limits, question, readme, registry
-from benchmarks.figures import roofline, scaling, throughput
+from benchmarks import charts, limit, question, readme
 from elmo_jax import ElmoError
 
 
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
+    monkeypatch.setattr(question, "RESULTS", tmp_path)
     return questioner(tmp_path, monkeypatch)
 
 
@@ -20,136 +21,72 @@ def test_a_result_is_named_for_its_question_model_and_device():
     assert question.result_name("memory", "original", "cpu") == "memory-cpu.json"
     assert question.result_name("memory", "a/small", "h100") == "memory-small-h100.json"
     assert question.result_name("precision", "mini", "cpu", "mini") == "precision-cpu.json"
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("NVIDIA H100 80GB HBM3", "h100"),
-        ("NVIDIA H200", "h200"),
-        ("NVIDIA L40S", "l40s"),
-        ("TPU v4", "tpu-v4"),
-    ],
-)
-def test_a_device_is_named_by_its_model(kind, name):
-    assert question.device_name({"platform": "gpu", "device": kind}) == name
+    kinds = "NVIDIA H100 80GB HBM3", "NVIDIA H200", "NVIDIA L40S", "TPU v4"
+    machines = [{"platform": "gpu", "device": kind} for kind in kinds]
+    assert [*map(question.device_name, machines)] == ["h100", "h200", "l40s", "tpu-v4"]
     assert question.device_name({"platform": "cpu", "device": "cpu"}) == "cpu"
 
 
-def test_a_run_that_is_cut_off_leaves_the_parts_that_it_had(ask, tmp_path, monkeypatch, capsys):
+def test_a_run_that_is_cut_off_leaves_the_parts_that_it_had(ask, tmp_path, monkeypatch):
     def measure(args):
         yield {"first": 1}
         yield {"first": 1, "second": 2}
         raise ElmoError("the device went away")
 
-    monkeypatch.setattr(limits, "measure", measure)
-    monkeypatch.setattr(question, "RESULTS", tmp_path)
-    code, found = ask("limit", "--save")
-    assert code == 1 and (found["first"], found["second"]) == (1, 2)
-    assert json.loads((tmp_path / "limit-tiny-cpu.json").read_text("utf-8")) == found
+    monkeypatch.setattr(limit, "measure", measure)
+    code, result = ask("limit", "--save")
+    assert code == 1 and (result["first"], result["second"]) == (1, 2)
+    assert json.loads((tmp_path / "limit-tiny-cpu.json").read_text("utf-8")) == result
 
 
-def test_a_saved_result_is_not_replaced_unasked(ask, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(question, "RESULTS", tmp_path)
+def test_a_saved_result_is_not_replaced_unasked(ask, tmp_path, capsys):
     assert ask("memory", "--peers", "--save")[0] == 0
-    written = (tmp_path / "memory-tiny-cpu.json").read_text("utf-8")
-    assert json.loads(written)["card"]["machine"]["platform"] == "cpu"
-    text = str(tmp_path / "text.txt")
-    again = ["memory", "--save", "--peers", "--corpus", text, "--model", "tiny"]
-    assert program.main(again) == 1
+    saved = json.loads((tmp_path / "memory-tiny-cpu.json").read_text("utf-8"))
+    assert saved["card"]["machine"]["platform"] == "cpu"
+    corpus = str(tmp_path / "text.txt")
+    assert program.main(["memory", "--save", "--model", "tiny", "--corpus", corpus]) == 1
     assert "exists already" in capsys.readouterr().err
 
 
-# Charts and tables
-
-
-def spread(value):
-    return {"median": value, "p10": 0.9 * value, "p90": 1.1 * value, "n": 3}
-
-
-CARD = {
-    "versions": {"python": "3"},
-    "machine": {"device": "cpu", "platform": "cpu", "cores": 2, "processor": "A processor"},
-    "date": "2000-01-01",
-    "commit": None,
-}
-HEAD = {"card": CARD, "quick": False, "setting": {"model": "original", "tokens": 99}}
-MADE_UP = {
-    "throughput": {
-        "question": "throughput",
-        **HEAD,
-        "limit": {"gflops": 5, "per_cent": 50},
-        "matmul_gflops": {"before": spread(10), "after": spread(9)},
-        "layers": [
-            {
-                "system": name,
-                "tokens": 9,
-                "tokens_per_second": spread(rate),
-                "elmo_jax_times_faster": spread(100 / rate),
-            }
-            for name, rate in (("elmo-jax", 100), ("another", 20))
-        ],
-    },
-    "scaling": {
-        "question": "scaling",
-        **HEAD,
-        "matmul_gflops": spread(10),
-        "gigabytes_per_second": spread(3),
-        "lanes": [
-            {"lanes": n, "tokens_per_second": 9.0 * n, "gflops": 1.0 * n, "flop_per_byte": n / 2}
-            for n in (1, 2, 4)
-        ],
-    },
-}
-
-
-@pytest.fixture
-def results(tmp_path):
-    for name, summary in MADE_UP.items():
-        (tmp_path / f"{name}-cpu.json").write_text(json.dumps(summary), "utf-8")
-    (tmp_path / "other.json").write_text('{"tasks": 1}', "utf-8")
-    return tmp_path
-
-
-def test_charts_are_drawn_of_what_was_saved(results, capsys):
+def test_charts_are_drawn_of_what_was_saved(tmp_path, capsys):
     pytest.importorskip("matplotlib")
-    assert program.main(["charts", str(results)]) == 0
+    assert program.main(["charts", "-o", str(tmp_path)]) == 0
     for name in ("throughput", "scaling", "roofline"):
-        png = (results / f"{name}-cpu.png").read_bytes()
+        png = (tmp_path / f"{name}-cpu.png").read_bytes()
         assert png.startswith(b"\x89PNG") and len(png) > 5000
-
-
-def test_charts_show_the_numbers():
-    pytest.importorskip("matplotlib").use("Agg")
-    bars = throughput(MADE_UP["throughput"]).axes[0]
-    assert [bar.get_width() for bar in bars.patches] == [20, 100], "the fastest on top"
-    lanes = scaling(MADE_UP["scaling"]).axes[0]
-    limit, own = (line.get_ydata().tolist() for line in lanes.lines)
-    assert own == [9, 18, 36]
-    assert limit == [90, 90, 90], "tokens a second at the matmul rate"
-    roof, points = roofline(MADE_UP["scaling"]).axes[0].lines
-    assert max(roof.get_ydata()) == 10
-    assert points.get_ydata().tolist() == [1, 2, 4]
-    assert roofline({**MADE_UP["scaling"], "lanes": []}) is None
-
-
-def test_no_results_are_an_error_that_says_what_to_do(tmp_path, capsys):
-    pytest.importorskip("matplotlib")
     assert program.main(["charts", str(tmp_path)]) == 1
     assert "throughput --save" in capsys.readouterr().err
 
 
-def test_tables_go_into_their_places_in_the_readme(results, capsys):
-    file = results / "README.md"
-    file.write_text(readme.README.read_text("utf-8"), "utf-8")
-    assert program.main(["tables", str(results), "--write", "--readme", str(file)]) == 0
-    content = file.read_text("utf-8")
-    assert "| another | 9 | 20 (18 – 22) | 5 (4.5 – 5.5) |" in content
-    assert content.count(readme._NOTHING) == len(registry.QUESTIONS) - len(MADE_UP)
-    before, after = (text.split("## Tables")[0] for text in (readme.README.read_text(), content))
-    assert before == after
-    file.write_text("no place", "utf-8")
-    with pytest.raises(
-        ElmoError, match="no place for the tables of accelerator, corpus, equality, formats, host"
-    ):
-        readme._write(file, dict.fromkeys(registry.QUESTIONS, ""))
+def test_charts_show_the_numbers():
+    figure = pytest.importorskip("matplotlib.figure").Figure
+    bars, curves, roof, empty = figure(), figure(), figure(), figure()
+    systems = json.loads((question.RESULTS / "throughput-cpu.json").read_text("utf-8"))["layers"]
+    charts.throughput(bars, {"layers": systems})
+    widths = [bar.get_width() for bar in bars.axes[0].patches]
+    assert widths == sorted(row["tokens_per_second"]["median"] for row in systems)
+    lanes = [
+        {"lanes": n, "tokens_per_second": 9.0 * n, "gflops": 1.0 * n, "flop_per_byte": n / 2}
+        for n in (1, 2, 4)
+    ]
+    rates = {"matmul_gflops": {"median": 10}, "gigabytes_per_second": {"median": 3}}
+    charts.scaling(curves, {"lanes": lanes, **rates})
+    bound, own = (line.get_ydata().tolist() for line in curves.axes[0].lines)
+    assert own == [9, 18, 36]
+    assert bound == [90, 90, 90], "tokens a second at the matmul rate"
+    charts.roofline(roof, {"lanes": lanes, **rates})
+    limits, points = (line.get_ydata() for line in roof.axes[0].lines)
+    assert max(limits) == 10 and list(points) == [1, 2, 4]
+    charts.roofline(empty, rates)
+    assert not empty.axes
+
+
+def test_the_page_of_results_is_that_of_the_saved_results(tmp_path, capsys):
+    page = (question.RESULTS / "README.md").read_text("utf-8")
+    assert readme.run(argparse.Namespace(results=question.RESULTS, write=False))["page"] == page
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [
+        *question.QUESTIONS
+    ]
+    assert program.main(["tables", str(tmp_path), "--write"]) == 0
+    empty = (tmp_path / "README.md").read_text("utf-8")
+    assert empty.count("Not measured yet.") == len(question.QUESTIONS)

@@ -21,7 +21,6 @@ import training_run
 from checkpoint_files import files_of
 
 import elmo_jax
-from benchmarks.own_training import OwnTraining
 from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning
 from elmo_jax.cli import evaluate as evaluate_command
 from elmo_jax.cli import train as train_command
@@ -152,16 +151,6 @@ def test_a_killed_run_ends_with_the_same_parameters(trained, text, tmp_path):
     assert same_params(trained[0], output)
     steps = [line["step"] for line in read_metrics(output / "metrics.jsonl")]
     assert steps == list(range(1, 25))
-
-
-@pytest.mark.slow
-def test_the_benchmark_takes_the_steps_of_a_run(trained, text):
-    settings = TrainingSettings(**training_run.SETTINGS)
-    vocabulary = Vocabulary.read(trained[0] / "model" / "vocab.txt")
-    own = OwnTraining(training_run.CONFIG, settings, text, vocabulary)
-    losses = own.run(2)[1] + own.run(1)[1]
-    lines = read_metrics(trained[0] / "metrics.jsonl")[:3]
-    np.testing.assert_allclose(losses, [line["train_sampled_loss"] for line in lines], rtol=1e-6)
 
 
 @pytest.mark.slow

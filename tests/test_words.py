@@ -77,7 +77,7 @@ def test_words_that_do_not_fit_the_softmax_are_not_saved(model, plain, tmp_path)
         save(tmp_path / "out", *model, vocabulary=WORDS[:3])
     with pytest.raises(ElmoError, match="no softmax"):
         save(tmp_path / "out", *plain, vocabulary=WORDS)
-    with pytest.raises(ElmoError, match=r"no word: .of 30"):
+    with pytest.raises(ElmoError, match=r"not a word: .of 30"):
         save(tmp_path / "out", *model, vocabulary=[*WORDS[:5], "of 30"])
     assert not (tmp_path / "out").exists()
 
@@ -90,7 +90,7 @@ def test_other_words_beside_a_native_model_are_refused(saved):
     write_words(folder, OTHERS)
     for call in (load_language_model, open_start):
         assert message_of(call, folder).startswith(
-            f"{folder}/vocab.txt is not the one of this model: {folder}/config.json knows another "
+            f"{folder}/vocab.txt is not the one of this model: {folder}/config.json has another "
         )
     write_words(folder, WORDS)
     assert load_language_model(folder)[2].words == tuple(WORDS)

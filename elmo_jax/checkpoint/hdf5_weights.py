@@ -47,6 +47,7 @@ def read_weights(
                 problems.append(problem)
             elif array is not None:
                 flat.update(dataset.to_params(array))
+        # What is left is not a parameter of this config: often a layer that the options lack.
         problems += [f"{name}: unexpected, shape {shapes[name]}" for name in in_file]
     if problems:
         listed = "".join(f"\n  {problem}" for problem in problems)
@@ -62,7 +63,7 @@ def write_weights(path: Path, config: ElmoConfig, params: dict[str, Any]) -> Non
     flat = flatten(params)
     with h5py.File(path, "w") as file:
         for dataset in datasets(config):
-            if all(part in flat for part in dataset.paths):
+            if all(part in flat for part in dataset.paths):  # else it is an optional one
                 array = dataset.from_params(flat)
                 file.create_dataset(dataset.name, data=array.astype(np.float32, copy=False))
 
@@ -176,7 +177,7 @@ def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
         name.startswith("RNN_0/") and name.endswith("LSTMCell/W_0") for name in shapes
     )
     if len(bias := shapes.get(f"{_CELL}/B", ())) == 1:
-        fields["cell_dim"] = bias[0] // 4
+        fields["cell_dim"] = bias[0] // 4  # one bias for each of the four gates
     if len(kernel := shapes.get(f"{_CELL}/W_0", ())) == 2:
-        fields["projection_dim"] = kernel[0] // 2
+        fields["projection_dim"] = kernel[0] // 2  # rows for the input, then for the hidden state
     return fields

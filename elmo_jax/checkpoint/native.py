@@ -45,6 +45,7 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         raise ElmoError(
             f"Cannot read {weights}: {error}. The file is damaged or incomplete; copy it again."
         ) from None
+    # No name of a parameter contains a dot.
     flat = {tuple(name.split(".")): value for name, value in tensors.items()}
     check_flat_params(config, flat, str(weights))
     bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not _is_float(value)]
@@ -59,14 +60,14 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """The remarks in the folder's config.json, such as the model's origin and training."""
-    return dict(_read_json(folder / CONFIG_FILE).get("metadata", {}))
+    """The remarks about a model, such as its origin; a model that is not native has none."""
+    return dict(_read_json(folder / CONFIG_FILE).get("metadata", {})) if is_native(folder) else {}
 
 
 def read_vocabulary_record(folder: Path) -> dict[str, Any] | None:
-    """The size and hash of the softmax's vocabulary, from config.json."""
+    """The size and hash of the softmax's vocabulary, if the model is native and has them."""
     path = folder / CONFIG_FILE
-    record = _read_json(path).get("vocabulary")
+    record = _read_json(path).get("vocabulary") if is_native(folder) else None
     if record is not None and not (isinstance(record, dict) and {"size", "sha256"} <= set(record)):
         raise ElmoError(f"{path}: expected 'vocabulary' with size and sha256, got {record!r:.80}.")
     return record
@@ -104,6 +105,7 @@ def write_native(
 
 
 def _converted(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    # A larger number would become infinite without an error.
     highest, limit = float(np.abs(array).max(initial=0)), float(np.finfo(dtype).max)
     if highest > limit:
         raise ElmoError(f"{name} has numbers up to {highest:.3g}; {dtype} ends at {limit:.3g}.")

@@ -71,6 +71,7 @@ def read_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         options = [name for name in names if PurePosixPath(name).name == "options.json"]
         if len(options) != 1:
             raise ElmoError(f"{path}: expected one options.json, found {_listed(names)}.")
+        # Some archives have the files at the top, others in a folder.
         folder = PurePosixPath(options[0]).parent
         beside = [name for name in names if PurePosixPath(name).parent == folder]
         usual = [name for name in beside if PurePosixPath(name).name in WEIGHT_NAMES]

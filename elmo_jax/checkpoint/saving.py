@@ -91,6 +91,7 @@ def write_model(
     _check_format(format, dtype)
     check_params(config, params)
     _refuse_other_format(path, format)
+    # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:
         if words is not None:
             words.write(folder / VOCABULARY_FILE)

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ElmoError, counted
 from ..model.parameters import Params
 from .formats import MODEL_FILES, VOCABULARY_NAMES
-from .native import CONFIG_FILE, is_native, read_vocabulary_record
+from .native import CONFIG_FILE, read_vocabulary_record
 from .published import HDF5_SUFFIXES, open_zip
 from .vocabulary import Vocabulary
 
@@ -59,7 +59,8 @@ def check_vocabulary(
             f"has {n_words}. "
             "Expected the vocab.txt that was written beside the model."
         )
-    record = read_vocabulary_record(source) if source is not None and is_native(source) else None
+    record = None if source is None else read_vocabulary_record(source)
+    # Words in another order have the same number, but the softmax would be wrong for all of them.
     if record is not None and record["sha256"] != vocabulary.sha256:
         raise ElmoError(
             f"{_capital(name)} is not the one of this model: {source}/{CONFIG_FILE} has another "

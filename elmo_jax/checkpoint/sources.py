@@ -82,6 +82,7 @@ def open_model(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         raise ElmoError(f"There is no model at {path}: no such file or folder.")
     if zipfile.is_zipfile(path):
         return read_zip(path)
+    # zipfile looks for a directory at the end, which a truncated file has lost.
     with path.open("rb") as file:
         if file.read(4) == b"PK\x03\x04":
             raise ElmoError(f"The zip {path} is truncated; copy or download it again.")

@@ -61,6 +61,7 @@ class Vocabulary:
             raise ElmoError(f"Expected {source} as a list of words, got the string {words!r:.60}.")
         self.words: tuple[str, ...] = tuple(words)
         _check_words(self.words, source)
+        # The last of equal words wins, as in bilm-tf.
         self._ids = {word: index for index, word in enumerate(self.words)}
         missing = [marker for marker in MARKERS if marker not in self._ids]
         if missing:
@@ -153,7 +154,7 @@ class Vocabulary:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @functools.cached_property
-    def no_words(self) -> np.ndarray:
+    def non_word_ids(self) -> np.ndarray:
         """The ids that do not stand for a word of a text, int32, in rising order.
 
         Those of the markers, of blank lines, and of words that occur again later.

@@ -1,9 +1,10 @@
 """The command line: ``elmo-jax``, and what scripts of the project share with it.
 
-A command is a module with three functions: ``add_arguments(parser)``, ``run(args)``, which returns
-a JSON-ready summary, and ``text(summary)``, which puts the summary into words. Results go to
-stdout; progress, notes, warnings and errors go to stderr. ``frame`` lists the exit codes, ``flags``
-has the flags that several commands share.
+A command is a module with three functions: ``add_arguments(parser)``; ``run(args)``, which does the
+work and returns a JSON-ready summary, or raises ElmoError; and ``text(summary)``, which puts the
+summary into words. ``run`` and ``text`` import what is slow to load, so that ``--help`` is quick.
+Results go to stdout; progress, notes, warnings and errors go to stderr.
+``frame`` lists the exit codes, ``flags`` has the flags that several commands share.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from .inputs import files_in, model_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_model(parser)
     add_flags(parser, "--options-file", "--weight-file")
     add_flag(parser, "--output", ": a folder", required=True)
@@ -38,27 +37,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Convert, and return a JSON-ready summary.
-
-    Returns:
-        ``source`` (the weight file if two files were named), ``output``, ``format``,
-        ``parameters`` (how many numbers the model has) and ``bytes`` (the size of the output).
-
-    Raises:
-        ElmoError: if the model cannot be read, or OUT cannot be written.
-    """
+    """``source`` is the weight file if two files were named, ``parameters`` counts numbers."""
     config, params = load(args.model, options_file=args.options_file, weight_file=args.weight_file)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
-    native = is_native(source)
-    format, output = args.format or ("hdf5" if native else "native"), Path(args.output)
+    format = args.format or ("hdf5" if is_native(source) else "native")
+    output = Path(args.output)
     for name in (*FILES[format], *WEIGHT_NAMES):
         refuse_input(output / name, [*model_files(args), *files_in(source)])
     options = Path(args.options_file) if args.options_file else None
     words = open_vocabulary(source, params, options)
     # Even without its words, a native model says which ones its softmax was trained with.
-    record = read_vocabulary_record(source) if native else None
-    if words is not None:
-        record = vocabulary_record(words)
+    record = read_vocabulary_record(source) if words is None else vocabulary_record(words)
     write_model(
         output,
         config,
@@ -67,7 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         words=words,
         words_record=record,
         dtype=args.dtype,
-        metadata=read_metadata(source) if native else {},
+        metadata=read_metadata(source),
         overwrite=args.overwrite,
     )
     if "softmax" in params and words is None:
@@ -87,7 +76,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     return (
         f"{summary['source']} -> {summary['output']} ({summary['format']}): "
         f"{summary['parameters']:,} parameters, {summary['bytes'] / 1e6:.1f} MB"

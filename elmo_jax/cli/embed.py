@@ -15,7 +15,6 @@ from .inputs import model_files, open_elmo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     text = parser.add_argument_group("input")
     add_input(text)
     text.add_argument(
@@ -64,11 +63,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Embed; the summary of ``elmo_jax.corpus.embed_corpus``.
-
-    Raises:
-        ElmoError: for an input, a model or an output that cannot be used; finished parts stay.
-    """
+    """The summary of ``elmo_jax.corpus.embed_corpus``."""
     from ..corpus import PART_TOKENS, embed_corpus
     from ..corpus.merging import check_target
     from ..files import refuse_input
@@ -103,7 +98,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     from ..files import shown_size
 
     n_blank, n_resumed, n_cut = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..checkpoint import is_native, model_folder, read_metadata
+from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_flag, add_flags, add_plain_input
 
@@ -13,7 +13,6 @@ _AS_IN_TRAINING = " (default: as in training if the model says so, else {})"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_plain_input(parser)
     add_flag(parser, "--model")
     add_flag(parser, "--vocabulary", " (default: vocab.txt in the model's folder)")
@@ -31,15 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate; the fields of ``elmo_jax.training.Perplexity``.
-
-    Raises:
-        ElmoError: for anything that cannot be used.
-    """
+    """The fields of ``elmo_jax.training.Perplexity``."""
     from ..training import Corpus, evaluate, load_language_model
 
     folder = model_folder(args.model)
-    trained_with = read_metadata(folder).get("training", {}) if is_native(folder) else {}
+    trained_with = read_metadata(folder).get("training", {})
     reset_state = args.reset_state
     if reset_state is None:
         reset_state = bool(trained_with.get("reset_state", False))
@@ -61,7 +56,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     cut = summary["words_cut"]
     return (
         f"perplexity {summary['perplexity']:.2f} (forward {summary['forward_perplexity']:.2f}, "

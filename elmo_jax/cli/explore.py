@@ -14,7 +14,6 @@ _PAGES = (".html", ".htm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     parser.add_argument("word", metavar="WORD", help="the word")
     add_text_arguments(parser, labels=True)
     drawings = ": page.html; or figure.png, .pdf or .svg (extra: plots)"
@@ -25,11 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Draw, and return what was drawn.
-
-    Raises:
-        ElmoError: for a text, a word, a model or an output that cannot be used.
-    """
     from ..corpus.progress import progress_bar
     from ..explore import embed_occurrences, find_occurrences, write_figure, write_page
     from ..explore.drawing import FIGURE_SUFFIXES
@@ -72,7 +66,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     n_drawn, n_all = summary["drawn"], summary["occurrences"]
     occurrences = counted(n_all, "occurrence")
     if n_drawn < n_all:

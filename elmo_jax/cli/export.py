@@ -11,7 +11,6 @@ from .inputs import files_in
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_model(parser)
     add_flag(parser, "--output", " (.npz)", required=True)
     add_layers(parser, "all", "average", "top", default="average")
@@ -27,11 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Export, and return the output's path, size and platforms.
-
-    Raises:
-        ElmoError: for a model or choice that cannot be exported, or an output that exists.
-    """
     from ..checkpoint import load
     from ..export import export_function
     from ..files import refuse_existing, refuse_input
@@ -54,6 +48,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     platforms = ", ".join(summary["platforms"])
     return f"{summary['output']}: {summary['bytes'] / 1e6:.1f} MB, for {platforms}"

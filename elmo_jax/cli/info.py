@@ -13,16 +13,10 @@ from .flags import add_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_model(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Open the model, and return what it is and the sizes of its files.
-
-    Raises:
-        ElmoError: if there is no such model, or its files have problems.
-    """
     from ..checkpoint import is_native, model_folder, open_model, read_metadata
     from ..model.parameters import count_parameters
 
@@ -32,7 +26,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {
         "model": str(path),
         "format": "native" if is_native(path) else "hdf5",
-        "metadata": read_metadata(path) if is_native(path) else {},
+        "metadata": read_metadata(path),
         "config": dataclasses.asdict(config),
         "layers": config.n_output_layers,
         "dim": config.output_dim,
@@ -43,7 +37,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     layers, dimensions = counted(summary["layers"], "layer"), counted(summary["dim"], "dimension")
     rows = [("model", f"{summary['model']} ({summary['format']})")]
     for key, value in summary["metadata"].items():

@@ -12,7 +12,6 @@ from .flags import add_flag, add_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_flag(parser, "--output", ": a folder", required=True)
     architecture = parser.add_mutually_exclusive_group()
     add_flag(architecture, "--preset", default="tiny")
@@ -22,11 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Make the model; returns its folder, its number of parameters and its metadata.
-
-    Raises:
-        ElmoError: if OUT cannot be written, or the options do not describe an ELMo.
-    """
     from ..checkpoint import read_options, save
     from ..model.bilm import init_params
     from ..model.parameters import count_parameters
@@ -49,7 +43,6 @@ def _content(path: Path) -> bytes:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     return (
         f"{summary['output']}: {summary['parameters']:,} parameters, {summary['origin']}. "
         "It has learnt nothing: its vectors mean nothing."

@@ -29,14 +29,14 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
     Raises:
         ElmoError: if there is no such model, or its files have problems.
     """
-    from ..checkpoint import is_native, model_folder, read_metadata
+    from ..checkpoint import model_folder, read_metadata
     from ..embedder import Elmo
 
     files = {"options_file": args.options_file, "weight_file": args.weight_file}
     source = args.model
     if not any(files.values()):
         source = model_folder(source)
-        if is_native(source) and read_metadata(source).get("trained") is False:
+        if read_metadata(source).get("trained") is False:
             note(args, f"note: the weights of {source} are random; its vectors mean nothing")
     return Elmo(source, **files, precision=args.precision)
 
@@ -101,9 +101,10 @@ def labelled_text(args: argparse.Namespace) -> LabelledText:
     if label_column is not None and args.column is None and format in (None, "text"):
         records, column = Records.of(args.input, "text"), _column_number(label_column)
         return functools.partial(_split_columns, records, column, tokenizer)
+    # With a file of labels, each line of a .tsv is a sentence: no column needs a name.
     is_tsv = all(format_of(name) == "tsv" for name in args.input)
     if labels_file is not None and args.column is None and is_tsv:
-        format = format or "text"  # each label belongs to a line
+        format = format or "text"
     records = Records.of(
         args.input,
         format,

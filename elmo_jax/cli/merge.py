@@ -12,7 +12,6 @@ from .frame import note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     parser.add_argument(
         "shards",
         metavar="SHARD",
@@ -24,11 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Join; the summary of ``elmo_jax.corpus.merge_parts``.
-
-    Raises:
-        ElmoError: if parts are missing, damaged, or of different jobs; they stay as they are.
-    """
+    """The summary of ``elmo_jax.corpus.merge_parts``."""
     from ..corpus import merge_parts
 
     return merge_parts(
@@ -41,7 +36,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     from ..files import shown_size
 
     n_cut = summary["words_cut"]

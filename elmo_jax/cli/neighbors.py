@@ -20,7 +20,6 @@ _MOST_QUERIES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     parser.add_argument("word", metavar="WORD", help="the word")
     add_text_arguments(parser)
     query = parser.add_mutually_exclusive_group()
@@ -41,11 +40,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Find the neighbours, and return those of each query in each layer.
-
-    Raises:
-        ElmoError: for a text, a word or a model that cannot be used.
-    """
     from ..explore import neighbors
 
     sentences = labelled_text(args)
@@ -69,7 +63,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     return "\n\n".join(map(_listing, summary["queries"]))
 
 

@@ -21,7 +21,6 @@ _MOST_SENTENCES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     parser.add_argument("sentences", metavar="SENTENCE", nargs="*", help="two or more sentences")
     add_input(parser, "--input")
     add_word_flags(parser)
@@ -34,11 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Compare, and return a table of cosines.
-
-    Raises:
-        ElmoError: for sentences, a model or an output that cannot be used.
-    """
     from ..explore import write_heatmap
     from ..files import refuse_existing, refuse_input
 
@@ -59,7 +53,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     rows, heads = summary["rows"], summary["columns"]
     if rows == heads:  # whole sentences, which are too long to stand above columns
         heads = [f"[{number}]" for number in range(1, len(rows) + 1)]

@@ -39,7 +39,6 @@ _HELP = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the command."""
     add_plain_input(parser)
     add_flag(
         parser, "--output", ": a folder for the run; an unfinished run is resumed", required=True
@@ -93,11 +92,7 @@ def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) 
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Train; the summary of ``elmo_jax.training.train``.
-
-    Raises:
-        ElmoError: for anything that cannot be used.
-    """
+    """The summary of ``elmo_jax.training.train``."""
     from ..training import train
 
     options = None if args.options_file is None else _parsed(args.options_file)
@@ -142,7 +137,6 @@ def _settings(args: argparse.Namespace, options: Any) -> TrainingSettings:
 
 
 def text(summary: dict[str, Any]) -> str:
-    """The summary for a person."""
     how = f"stopped by {summary['stopped_by']}" if summary["stopped_by"] else "finished"
     step = f"at step {summary['step']:,} of {summary['n_steps']:,}"
     lines = [

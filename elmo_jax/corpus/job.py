@@ -63,8 +63,8 @@ class Job:
         config = elmo.config
         selection, _ = select_layers(options.layers, config, options.mix_weights, options.mix_gamma)
         shape: tuple[int, ...] = (config.output_dim,)
-        if selection.n_kept:
-            shape = (selection.n_kept, *shape)
+        if selection.n_result_layers:
+            shape = (selection.n_result_layers, *shape)
         text = hashlib.sha256("".join(part.digest for part in survey.parts).encode())
         is_mix = options.mix_weights is not None
         identity = {

@@ -24,7 +24,7 @@ from typing import IO
 import numpy as np
 
 from ..errors import ElmoError
-from ..files import try_lock, whole_file
+from ..files import durable_file, try_lock
 from ..text.readers import Record
 from .job import Job
 from .writers import FileLayout, RecordVectors
@@ -79,7 +79,7 @@ class PartsFolder:
                 self._check_same_job(job, earlier)
             try:
                 if earlier is None:
-                    with whole_file(self.path / _MANIFEST) as temporary:
+                    with durable_file(self.path / _MANIFEST) as temporary:
                         temporary.write_text(job.to_manifest(), "utf-8")
                 yield
             except BaseException:
@@ -145,7 +145,7 @@ class PartsFolder:
 
     def remember_finished(self) -> None:
         """Note that the whole file is about to get its name."""
-        with whole_file(self.path / _FINISHED) as temporary:
+        with durable_file(self.path / _FINISHED) as temporary:
             temporary.write_text(json.dumps(_stamp(self.whole)), "utf-8")
 
     def has_finished(self, target: Path) -> bool:
@@ -212,7 +212,7 @@ def write_part(path: Path, label: dict[str, object], results: RecordVectors) -> 
     ``label`` tells this part from any other, ready for JSON.
     """
     lines: list[str] = []
-    with whole_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with durable_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         # A ZipInfo without a date has a fixed one, so equal parts have equal bytes.
         archive.writestr(zipfile.ZipInfo("part.json"), json.dumps(label))
         with archive.open(zipfile.ZipInfo("vectors"), "w", force_zip64=True) as file:

@@ -77,13 +77,11 @@ class Survey:
         width: int,
         strict: bool = False,
     ) -> Survey:
-        """Read a corpus once. The cuts depend on nothing but the records and ``part_tokens``.
+        """Read a corpus once, and cut it into parts of at most ``part_tokens`` tokens.
 
-        Args:
-            records: the corpus.
-            part_tokens: the most tokens of a part. A longer sentence is a part of its own.
-            width: ``max_characters_per_token`` of the model.
-            strict: refuse sentences without words.
+        A longer sentence is a part of its own. The cuts depend on the records and ``part_tokens``
+        only. ``width`` is ``max_characters_per_token`` of the model; ``strict`` refuses sentences
+        without words.
 
         Raises:
             ElmoError: if there is no record, or one cannot be embedded and stored.
@@ -137,12 +135,9 @@ def check_repeatable(records: Iterable[Record]) -> None:
 def iter_parts(
     records: Iterable[Record], parts: Iterable[Part], numbers: Iterable[int]
 ) -> Iterator[tuple[int, Iterator[Record]]]:
-    """The second pass: the number and the records of each part that is asked for.
+    """The second pass: number and records of each part in ``numbers``, which must rise.
 
-    Args:
-        records: the corpus, from its beginning.
-        parts: all parts of the survey.
-        numbers: which of them, in rising order. Each part must be read to its end before the next.
+    ``parts`` are all parts of the survey. Each part must be read to its end before the next.
 
     Raises:
         ElmoError: at the end of a part whose records are not those of the survey.

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from ..lanes.devices import Devices, usual_devices
-from .lanes import take_lanes
 from .plan import n_shards
+from .step import take_lanes
 
 
 class Placement:

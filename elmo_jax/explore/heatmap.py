@@ -49,13 +49,9 @@ def sentence_similarity(
     layers: Layers = "average",
     pooling: str = "mean",
 ) -> Heatmap:
-    """The similarity of every sentence with every other, from their pooled vectors.
+    """The cosine of every sentence with every other, from their pooled vectors.
 
-    Args:
-        elmo: the model.
-        sentences: lists of words.
-        layers: one layer: "average", "top" or a number.
-        pooling: "mean" or "max".
+    ``layers`` is one layer: "average", "top" or a number; ``pooling`` is "mean" or "max".
 
     Raises:
         ElmoError: for an unknown layer or pooling, or bad sentences.
@@ -73,7 +69,7 @@ def sentence_similarity(
 def word_similarity(
     elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = "average"
 ) -> Heatmap:
-    """The similarity of every word of one sentence with every word of another.
+    """The cosine of every word of one sentence with every word of another.
 
     Raises:
         ElmoError: for an unknown layer, or bad sentences.

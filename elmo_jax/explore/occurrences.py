@@ -130,16 +130,10 @@ def embed_occurrences(
     done: Callable[[int], object] | None = None,
     cut_words: CutWords | None = None,
 ) -> np.ndarray:
-    """The vectors of occurrences, in all layers.
+    """The vectors of N occurrences in all layers, float32 [N, L, D].
 
-    Args:
-        elmo: the model.
-        occurrences: N occurrences.
-        done: is called after each sentence with the number of its words, to show progress.
-        cut_words: as in ``Elmo.stream``.
-
-    Returns:
-        float32 [N, L, D].
+    ``done`` is called after each sentence with the number of its words, to show progress;
+    ``cut_words`` is that of ``Elmo.stream``.
     """
     vectors_NLD = np.empty(
         (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim), np.float32

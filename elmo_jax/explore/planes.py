@@ -34,14 +34,9 @@ def write_page(
 ) -> None:
     """Write occurrences as an HTML page, with one plane per layer.
 
-    Args:
-        path: the HTML file.
-        word: for the title.
-        occurrences: N occurrences.
-        vectors: [N, L, D], from ``embed_occurrences``.
-        source: a line for the reader: where the sentences come from, which model was used.
-        total: number of occurrences in the text, if the page shows a sample.
-        overwrite: replace an existing file.
+    ``vectors`` [N, L, D] come from ``embed_occurrences``. ``source`` is a line for the reader:
+    where the sentences come from, which model was used. ``total`` is the number of occurrences in
+    the text, if the page shows a sample.
 
     Raises:
         ElmoError: if the file exists or cannot be written.
@@ -108,14 +103,9 @@ def write_figure(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Draw occurrences as a figure, with one panel per layer, and a legend if they have labels.
+    """Draw occurrences as .png, .pdf or .svg, with one panel per layer and a legend of the labels.
 
-    Args:
-        path: .png, .pdf or .svg.
-        word: for the title.
-        occurrences: N occurrences.
-        vectors: [N, L, D], from ``embed_occurrences``.
-        overwrite: replace an existing file.
+    ``vectors`` [N, L, D] come from ``embed_occurrences``.
 
     Raises:
         ElmoError: if the file cannot be written, or matplotlib is not installed.

@@ -22,13 +22,10 @@ class Projection(NamedTuple):
 
 
 def project(vectors: np.ndarray) -> Projection:
-    """Project vectors on the two directions in which they differ most.
+    """Project vectors [N, D] on the two directions in which they differ most.
 
     This is PCA by singular value decomposition. The sign of an axis is arbitrary there; here, the
     dimension with the largest weight in it has a positive one.
-
-    Args:
-        vectors: [N, D].
 
     Raises:
         ElmoError: for another shape, or no vectors.
@@ -55,10 +52,9 @@ def project(vectors: np.ndarray) -> Projection:
 
 
 def project_layers(vectors: np.ndarray) -> list[Projection]:
-    """Project each layer. Axes are mirrored where that makes a layer more like the one before.
+    """Project each layer of vectors [N, L, D].
 
-    Args:
-        vectors: [N, L, D].
+    An axis is mirrored where that makes the picture more like that of the layer before.
 
     Raises:
         ElmoError: for another shape, or no vectors.

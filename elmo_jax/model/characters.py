@@ -27,6 +27,7 @@ def encode_words(words: Sequence[str], width: int) -> np.ndarray:
     Words longer than ``width - 2`` bytes are cut there, even inside a character; what cannot be
     encoded in UTF-8 (lone surrogates) is left out.
     """
+    # The bytes of all words go into the array at once, which is much faster than word by word.
     spelled = [word.encode("utf-8", "ignore")[: width - 2] for word in words]
     n_bytes_U = np.fromiter(map(len, spelled), np.int64, len(spelled))
     ids_UC = np.full((len(spelled), width), PADDING, np.int32)
@@ -34,6 +35,7 @@ def encode_words(words: Sequence[str], width: int) -> np.ndarray:
     ids_UC[:, 1:-1][is_byte_UC] = np.frombuffer(b"".join(spelled), np.uint8).astype(np.int32) + 1
     ids_UC[:, 0] = BEGIN_WORD
     ids_UC[np.arange(len(spelled)), n_bytes_U + 1] = END_WORD
+    # A sentence marker is a word with one character of its own, between the same word markers.
     for marker, marker_id in ((BOS, BEGIN_SENTENCE), (EOS, END_SENTENCE)):
         rows = [row for row, word in enumerate(words) if word == marker]
         ids_UC[rows, 1:3] = marker_id, END_WORD
@@ -95,6 +97,7 @@ def encode_batch(
     lengths = list(map(len, sentences))
     n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)
     lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
+    # Each distinct word is spelled out once.
     rows: dict[str, int] = {}
     slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
     words = list(rows)

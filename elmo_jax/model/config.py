@@ -177,6 +177,7 @@ def _problems(config: ElmoConfig) -> Iterator[str]:
             yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
     if not isinstance(config.use_skip_connections, bool):
         yield f"use_skip_connections is {config.use_skip_connections!r}, expected true or false"
+    # bilm-tf has a projection only if the sizes differ, and it only ever makes vectors shorter.
     dims = config.cell_dim, config.projection_dim
     if all(map(_is_count, dims)) and config.cell_dim < config.projection_dim:
         yield f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}"
@@ -190,6 +191,8 @@ def _is_bound(value: object) -> bool:
     return isinstance(value, int | float) and value is not True and 0 < value < math.inf
 
 
+# The published English models: 2,048 filters over words of up to 50 characters. "original" is that
+# of section 3.4 of Peters et al. 2018.
 _PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
 _ORIGINAL = {
     "filters": _PUBLISHED_FILTERS,

@@ -10,7 +10,7 @@ from ..errors import ElmoError
 N_CHARACTERS = 261
 """How many character ids there are: 256 bytes and five markers. With padding it is 262."""
 
-_REQUIRED = object()
+_REQUIRED = object()  # no default: None is a value of the clips
 
 KEYS: dict[str, tuple[str, Any]] = {
     "filters": ("char_cnn.filters", _REQUIRED),
@@ -51,6 +51,7 @@ def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
             "share_embedding_softmax is true, but words that are spelled out have no embeddings "
             "that a softmax could share (bilm-tf refuses it, too)"
         )
+    # Models are trained with 261 ids; for inference the file is edited to 262, with padding.
     n_characters = _get(options, "char_cnn.n_characters", N_CHARACTERS)
     if n_characters not in (N_CHARACTERS, N_CHARACTERS + 1):
         problems.append(

@@ -83,11 +83,13 @@ def _char_encoder(config: ElmoConfig) -> Iterator[Dataset]:
         return (("char_encoder", *names),)
 
     dim, size = config.char_embedding_dim, config.n_filters
+    # Without a row for padding: its vector is zeros [AllenNLP].
     yield Dataset("char_embed", (N_CHARACTERS, dim), path("char_embedding"))
     for i, (width, number) in enumerate(config.filters):
         module = f"convolutions_{i}"
         yield Dataset(f"CNN/W_cnn_{i}", (1, width, dim, number), path(module, "kernel"))
         yield Dataset(f"CNN/b_cnn_{i}", (number,), path(module, "bias"))
+    # Highway layers come between the filters and the projection: [F, F].
     for i in range(config.n_highway):
         for part in ("carry", "transform"):
             kernel, bias = (path(f"highways_{i}", f"{part}_{kind}") for kind in ("kernel", "bias"))
@@ -116,6 +118,7 @@ def _stacks(config: ElmoConfig) -> Iterator[Dataset]:
 
 def _heads(config: ElmoConfig) -> tuple[Dataset, ...]:
     """What a file may contain besides the biLM: a word-vector table, and the training softmax."""
+    # V is not in options.json.
     table = (None, config.projection_dim)
     return (
         Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True),
@@ -181,6 +184,7 @@ def model_digest(config: ElmoConfig, params: Params) -> str:
     """SHA-256 of a model's config and parameters, independent of its file format."""
     digest = hashlib.sha256(repr(config).encode())
     for path, value in sorted(flatten(params).items()):
+        # The path as jax.tree_util.keystr writes it; digests are recorded in runs and pickles.
         digest.update("".join(f"[{name!r}]" for name in path).encode())
         digest.update(np.ascontiguousarray(np.asarray(value)).data)
     return digest.hexdigest()

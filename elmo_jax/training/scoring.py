@@ -195,8 +195,8 @@ def substitutes(
     n_steps = window.slots.shape[2]
     steps = np.array([position, n_steps - len(sentence) + position])
     log_V = _distribution(params, window, steps, config, Reading(precision=precision), direction)
-    log_V = log_V.at[vocabulary.no_words].set(-jnp.inf)
-    values, indices = jax.lax.top_k(log_V, min(n, len(vocabulary) - len(vocabulary.no_words)))
+    log_V = log_V.at[vocabulary.non_word_ids].set(-jnp.inf)
+    values, indices = jax.lax.top_k(log_V, min(n, len(vocabulary) - len(vocabulary.non_word_ids)))
     return [
         (vocabulary.words[index], float(value))
         for value, index in zip(np.asarray(values), np.asarray(indices), strict=True)

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import corpus, models
+from benchmarks import models, precision, texts
 from benchmarks.measure import SUMS, Spread, Tolerance, assert_equal, interleave, ratios
 from benchmarks.scaling import within
 from benchmarks.tables import markdown, number, spread
@@ -75,12 +75,6 @@ def test_a_sentence_of_one_token_reads_every_kernel_once():
     assert weight_bytes(TINY, 3) == read + 2 * again
 
 
-def test_layers_that_nobody_asks_for_are_no_work():
-    tokens, lower = (needed_work(TINY, [["ab"]], n) for n in (1, 2))
-    assert (tokens.input_products, tokens.steps) == (0, 0)
-    assert lower.steps == step_work(TINY, 1)
-
-
 def test_the_original_model_needs_a_tenth_of_a_gflop_a_token_more_without_a_word_table():
     original = ElmoConfig.preset("original")
     assert step_work(original, 2) / 1e9 == pytest.approx(0.12, abs=0.005)
@@ -105,15 +99,15 @@ def quantiles(sentences):
 @pytest.mark.parametrize("n_tokens", [1000, 5000])
 def test_an_even_sample_keeps_the_lengths_and_the_order(n_tokens):
     whole = text()
-    sample = corpus.even_sample(whole, n_tokens)
-    assert n_tokens <= corpus.count_tokens(sample) <= n_tokens + 100
+    sample = texts.even_sample(whole, n_tokens)
+    assert n_tokens <= texts.count_tokens(sample) <= n_tokens + 100
     assert np.abs(quantiles(sample) - quantiles(whole)).max() <= 4
     places = [whole.index(words) for words in sample]
     assert places == sorted(set(places))
-    assert corpus.even_sample(whole, 10**9) == whole
+    assert texts.even_sample(whole, 10**9) == whole
 
 
-@pytest.mark.parametrize("order", corpus.ORDERS)
+@pytest.mark.parametrize("order", texts.ORDERS)
 def test_a_part_in_batches_is_padded_as_the_whole_would_be(order):
     whole = text()
 
@@ -122,30 +116,35 @@ def test_a_part_in_batches_is_padded_as_the_whole_would_be(order):
         lengths = [len(words) for words in read]
         return [tuple(lengths[i : i + 16]) for i in range(0, len(lengths), 16)]
 
-    part = corpus.even_batches(whole, 2000, 16, order)
-    assert 2000 <= corpus.count_tokens(part) < corpus.count_tokens(whole)
+    part = texts.even_batches(whole, 2000, 16, order)
+    assert 2000 <= texts.count_tokens(part) < texts.count_tokens(whole)
     assert set(batches(part)) <= set(batches(whole))
 
 
-def test_text_is_recut_to_sentences_of_one_length():
-    assert corpus.recut([["a", "b"], ["c"]], 2, 5) == [["a", "b"], ["c", "a"], ["b", "c"]]
-
-
-def test_text_is_read_without_blank_lines_and_written_a_sentence_a_line(tmp_path):
+def test_text_is_recut_read_without_blank_lines_and_written_a_sentence_a_line(tmp_path):
+    assert texts.recut([["a", "b"], ["c"]], 2, 5) == [["a", "b"], ["c", "a"], ["b", "c"]]
     file = tmp_path / "text.txt"
     file.write_text("A b .\n\n  \nHi\n", "utf-8")
-    sentences = corpus.read_sentences(file)
+    sentences = texts.read_sentences(file)
     assert sentences == [["A", "b", "."], ["Hi"]]
-    assert corpus.write_sentences(file, sentences).read_text("utf-8") == "A b .\nHi\n"
+    assert texts.write_sentences(file, sentences).read_text("utf-8") == "A b .\nHi\n"
 
 
 def test_a_missing_or_empty_text_is_an_error_that_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("ELMO_JAX_SHARED", str(tmp_path))
     with pytest.raises(ElmoError, match=r"no text .*masc_20k.txt.*--corpus.*ELMO_JAX_SHARED"):
-        corpus.corpus_file(None)
+        texts.corpus_file(None)
     (tmp_path / "empty.txt").write_text("\n", "utf-8")
     with pytest.raises(ElmoError, match=r"empty\.txt has no words"):
-        corpus.read_sentences(corpus.corpus_file(str(tmp_path / "empty.txt")))
+        texts.read_sentences(texts.corpus_file(str(tmp_path / "empty.txt")))
+
+
+def test_a_made_up_text_is_always_the_same_and_its_words_all_differ(tmp_path):
+    files = [texts.write_made_up_text(tmp_path / name, 500, 900) for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert 500 <= texts.count_tokens(texts.read_sentences(files[0])) < 600
+    words = [texts.spell(rank) for rank in range(20_000)]
+    assert len(set(words)) == 20_000 and len(words[0]) < len(words[-1]) < 10
 
 
 # Timing
@@ -189,28 +188,37 @@ def vectors(offset=0.0):
     return [np.full((3, 2, 4), offset, np.float32), np.full((3, 1, 4), offset, np.float32)]
 
 
-def test_vectors_within_the_tolerance_are_equal():
+def test_vectors_that_differ_by_more_than_the_tolerance_stop_the_benchmark():
     assert assert_equal("peer", vectors(5e-5), vectors(), SUMS) == pytest.approx(5e-5)
-
-
-@pytest.mark.parametrize("wrong", [1e-3, np.nan])
-def test_other_vectors_stop_the_benchmark(wrong):
-    with pytest.raises(ElmoError, match=r"peer does not compute the same.*Nothing was timed"):
-        assert_equal("peer", vectors(wrong), vectors(), SUMS)
-
-
-def test_other_shapes_stop_the_benchmark():
+    for wrong in (1e-3, np.nan):
+        with pytest.raises(ElmoError, match=r"peer does not compute the same.*Nothing was timed"):
+            assert_equal("peer", vectors(wrong), vectors(), SUMS)
     with pytest.raises(ElmoError, match=r"\(1 of 2 sentences\)\. Nothing was timed"):
         assert_equal("peer", vectors()[:1], vectors(), SUMS)
 
 
 def test_a_tolerance_may_leave_out_a_share():
-    found, most = vectors(), Tolerance("most", 1e-4, 0.9, "for the test")
-    found[0][0, 0, :2] = 1  # 2 of 36
-    assert assert_equal("peer", found, vectors(), most) == 1
-    found[0][0] = 1  # 8 of 36
+    actual, most = vectors(), Tolerance("most", 1e-4, 0.9, "for the test")
+    actual[0][0, 0, :2] = 1  # 2 of 36
+    assert assert_equal("peer", actual, vectors(), most) == 1
+    actual[0][0] = 1  # 8 of 36
     with pytest.raises(ElmoError, match=r"77\.78% of its numbers"):
-        assert_equal("peer", found, vectors(), most)
+        assert_equal("peer", actual, vectors(), most)
+
+
+def test_errors_of_layers_and_of_neighbours_are_what_a_hand_computes():
+    exact = [np.array([[[3.0, 4.0]], [[1.0, 0.0]]]), np.array([[[0.0, 5.0]], [[0.0, 1.0]]])]
+    actual = [exact[0] + np.array([[[0.0, 0.5]], [[0.0, 0.0]]]), exact[1]]
+    rows = precision.compare_layers(actual, exact)
+    assert rows[0]["relative_error"] == pytest.approx(0.5 / 50**0.5, rel=1e-3)
+    assert rows[0]["largest_difference"] == 0.5
+    assert rows[1] == {key: 0 for key in rows[1]}
+    points = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])
+    same = precision.compare_sentences(points, points)
+    assert same == {"same_neighbour": 1, "rank_correlation": 1}
+    moved = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.19], [0.1, 1.0]])
+    # The second is now nearest to the third, the third to the second; the others are as before.
+    assert precision.compare_sentences(moved, points)["same_neighbour"] == 0.5
 
 
 # Models
@@ -219,7 +227,7 @@ def test_a_tolerance_may_leave_out_a_share():
 def test_random_weights_give_numbers_of_a_trained_models_size_and_no_clip_bites(real_sentences):
     config = ElmoConfig.preset("tiny")
     unclipped = dataclasses.replace(config, cell_clip=None, proj_clip=None)
-    params = models.random_params(config, 0)
+    params = models.random_params(config)
     layers, others = (
         np.concatenate(Elmo.from_params(c, params).embed(real_sentences[:20]), axis=1)
         for c in (config, unclipped)
@@ -245,13 +253,10 @@ def test_a_model_is_made_once_in_both_formats(tmp_path, monkeypatch, make_model)
 
 
 def test_numbers_are_short():
-    assert [number(x) for x in (1234.5, 12.345, 0.012345, 0, None)] == [
-        "1,234",
-        "12.3",
-        "0.0123",
-        "0",
-        "–",
-    ]
+    numbers = 1234.5, 12.345, 0.012345, 0, None
+    assert [*map(number, numbers)] == ["1,234", "12.3", "0.0123", "0", "–"]
     assert spread(Spread(1, 0.5, 2, 3).json()) == "1 (0.5 – 2)"
     assert spread(Spread(1, 1, 1, 1).json(), 1000) == "1,000"
-    assert markdown(["a", "b"], [["x", 1]]) == "| a | b |\n|---|---:|\n| x | 1 |"
+    rows = [{"a_head": "x", "b": 1000}, {"a_head": "y", "c": Spread(1, 0, 2, 3).json()}]
+    lines = ["| a head | b | c |", "|---|---:|---:|", "| x | 1,000 | – |", "| y | – | 1 (0 – 2) |"]
+    assert markdown(rows).splitlines() == lines
