@@ -24,6 +24,7 @@ from elmo_jax.training import TrainingSettings, train
 from elmo_jax.training.settings import RECIPES
 
 from .card import card
+from .tables import markdown
 
 HELP = "Train one architecture by each recipe, and compare perplexity and time."
 
@@ -95,11 +96,8 @@ def _train(folder: Path, recipe: str, args: argparse.Namespace) -> dict[str, Any
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
-    steps = list(next(iter(summary["recipes"].values()))["perplexity"])
-    heads = [f"perplexity at step {step}" for step in steps]
-    lines = ["| recipe | seconds | " + " | ".join(heads) + " |"]
-    lines.append("|---|---:|" + "---:|" * len(steps))
-    for recipe, result in summary["recipes"].items():
-        values = " | ".join(f"{value:.1f}" for value in result["perplexity"].values())
-        lines.append(f"| {recipe} | {result['seconds']:.0f} | {values} |")
-    return "\n".join(lines)
+    return markdown(
+        {"recipe": recipe, "seconds": round(result["seconds"])}
+        | {f"perplexity at step {step}": f"{x:.1f}" for step, x in result["perplexity"].items()}
+        for recipe, result in summary["recipes"].items()
+    )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from elmo_jax import Elmo
-from elmo_jax.checkpoint import is_native, model_folder, read_metadata
+from elmo_jax.checkpoint import model_folder, read_metadata
 from elmo_jax.files import atomic_file, refuse_existing, to_json
 from elmo_jax.model.bilm import init_params
 from elmo_jax.model.parameters import count_parameters
@@ -96,10 +96,10 @@ def random_lstm(elmo: Elmo) -> Elmo:
 
 def _card(model: str, elmo: Elmo) -> dict[str, Any]:
     """The model, the versions and the machine."""
-    config, path = elmo.config, model_folder(model)
+    config = elmo.config
     return {
         "model": model,
-        "metadata": read_metadata(path) if is_native(path) else {},
+        "metadata": read_metadata(model_folder(model)),
         "parameters": count_parameters(elmo.params),
         "layers": config.n_output_layers,
         "dim": config.output_dim,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..question import card_line
+from ..tables import markdown
 from .scores import (
     AVERAGE,
     BASELINE,
@@ -60,12 +62,11 @@ def _rounded(numbers: dict[str, float]) -> dict[str, float]:
 def as_text(summary: dict[str, Any]) -> str:
     """The whole report for a person, in Markdown."""
     card, tasks = summary["card"], summary["tasks"]
+    size = f"{card['parameters']:,} parameters, {card['layers']} layers of {card['dim']}"
     lines = [
         f"# Tasks: {card['model']}",
         "",
-        f"{card['parameters']:,} parameters, {card['layers']} layers of {card['dim']}; "
-        f"{card['machine']['device']}; jax {card['versions']['jax']}; {card['date']}, "
-        f"commit {card['commit'] or 'unknown'}; {summary['seconds']:.0f} s.",
+        f"{size}; {summary['seconds']:.0f} s. {card_line(summary)}",
         "",
         "Points; in brackets the 95 % interval of the bootstrap over test sentences. Layers and "
         "penalties are chosen on dev (cross-validated: within the other folds); * marks the best "
@@ -90,13 +91,17 @@ def _verdict(task: dict[str, Any], than: str) -> str:
 def _task_lines(name: str, task: dict[str, Any]) -> Iterable[str]:
     sizes = ", ".join(f"{split} {n:,}" for split, n in task["sentences"].items())
     yield f"## {name}: {task['metric']} ({sizes}; {task['seconds']:.0f} s)\n"
-    yield "| vectors | reading | dev | test | details |\n|---|---|---:|---:|---|"
-    for row in task["rows"]:
-        best = " *" if task["chosen_on_dev"].get(row["variant"]) == row["reading"] else ""
-        details = ", ".join(f"{key} {value:g}" for key, value in row["details"].items())
-        test = f"{row['test']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-        row_name = f"{row['variant']} | {row['reading']}{best}"
-        yield f"| {row_name} | {row['dev']:.2f} | {test} | {details} |"
+    best = task["chosen_on_dev"].items()
+    yield markdown(
+        {
+            "vectors": f"{row['variant']}, {row['reading']}",
+            "best": "*" if (row["variant"], row["reading"]) in best else "",
+            "dev": f"{row['dev']:.2f}",
+            "test": f"{row['test']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            "details": ", ".join(f"{key} {value:g}" for key, value in row["details"].items()),
+        }
+        for row in task["rows"]
+    )
     yield ""
     yield from (f"* {d['what']}: {_signed(d)}" for d in task["differences"])
 
