@@ -30,23 +30,23 @@ def tiny():
 
 
 def read_in_full(timeline):
-    """Take all stretches: what each sentence gave in each direction, in the order it was read."""
+    """Take all chunks: what each sentence gave in each direction, in the order it was read."""
     forward, backward, finished = {}, {}, []
-    while timeline.oldest is not None:
-        stretch = timeline.take()
+    while timeline.first_unfinished is not None:
+        chunk = timeline.take()
         shape = (plan.CPU.stretch, len(timeline.ends_N))
-        assert stretch.forward_TN.shape == stretch.backward_TN.shape == shape
+        assert chunk.forward_TN.shape == chunk.backward_TN.shape == shape
         n_fresh = 0
-        for number, lane, inside, outside, count, _ in zip(*stretch.parts, strict=True):
-            here = slice(inside, inside + count)
-            assert outside == len(forward.setdefault(number, []))
-            forward[number] += list(stretch.forward_TN[here, lane])
-            backward.setdefault(number, []).extend(stretch.backward_TN[here, lane])
-            assert stretch.fresh_TN[inside, lane] == (outside == 0)
-            n_fresh += outside == 0
-        assert stretch.fresh_TN.sum() == n_fresh
-        assert (stretch.forward_TN > 0).sum() == stretch.parts.counts.sum()
-        finished += list(stretch.parts.numbers[stretch.parts.finished])
+        for number, lane, step, n_before, count, _ in zip(*chunk.parts, strict=True):
+            here = slice(step, step + count)
+            assert n_before == len(forward.setdefault(number, []))
+            forward[number] += list(chunk.forward_TN[here, lane])
+            backward.setdefault(number, []).extend(chunk.backward_TN[here, lane])
+            assert chunk.fresh_TN[step, lane] == (n_before == 0)
+            n_fresh += n_before == 0
+        assert chunk.fresh_TN.sum() == n_fresh
+        assert (chunk.forward_TN > 0).sum() == chunk.parts.counts.sum()
+        finished += list(chunk.parts.numbers[chunk.parts.finished])
     assert sorted(finished) == sorted(forward)
     return forward, backward
 
@@ -65,7 +65,7 @@ def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
         if len(lengths):
             current.place(numbers, lengths, rows)
         n_placed, n_rows = n_placed + len(lengths), n_rows + len(rows)
-    assert current.oldest == (0 if expected else None)
+    assert current.first_unfinished == (0 if expected else None)
     forward, backward = read_in_full(current)
     assert forward == expected
     assert backward == {number: rows[::-1] for number, rows in expected.items()}
@@ -77,11 +77,11 @@ def test_lanes_that_move_into_another_shape_read_on_where_they_were():
     lengths = np.array([40, 30, *[3] * 14])
     current.place(np.arange(16), lengths, 1 + np.arange(lengths.sum(), dtype=np.int32))
     current.take()
-    kept = current.resize(4)
-    assert len(kept) == len(current.ends_N) == 4
+    former = current.resize(4)
+    assert len(former) == len(current.ends_N) == 4
     assert sorted(current.ends_N) == [0, 0, 30 - plan.CPU.stretch, 40 - plan.CPU.stretch]
-    kept = current.resize(16)
-    np.testing.assert_array_equal(kept, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
+    former = current.resize(16)
+    np.testing.assert_array_equal(former, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
     assert set(current.rows) == {
         0,
         *range(1 + plan.CPU.stretch, 41),
@@ -90,8 +90,8 @@ def test_lanes_that_move_into_another_shape_read_on_where_they_were():
         *range(1, 41 - plan.CPU.stretch),
         *range(41, 71 - plan.CPU.stretch),
     }  # the backward stack has read the ends
-    stretch = current.take()
-    assert sorted(stretch.parts.outside) == [plan.CPU.stretch, plan.CPU.stretch]
+    chunk = current.take()
+    assert sorted(chunk.parts.tokens_before) == [plan.CPU.stretch, plan.CPU.stretch]
 
 
 def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():

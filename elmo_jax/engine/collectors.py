@@ -16,7 +16,7 @@ from ..model.layers import LayerSelection
 from .lanes import Outputs
 from .placement import Placement
 from .results import pool_lanes, token_halves
-from .timeline import Parts, Stretch
+from .timeline import Chunk, Parts
 from .word_table import Words
 
 Results = dict[int, Any]
@@ -67,7 +67,7 @@ class Collector(abc.ABC):
 
     @abc.abstractmethod
     def reduce(
-        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+        self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]
     ) -> Callable[[Results], None]:
         """Send the reduction of a call's outputs to the device.
 
@@ -92,16 +92,16 @@ class _Piece(NamedTuple):
         forward: [..., T, N, P].
         backward: the same of the other direction.
         lane: of the sentence.
-        inside: the step of its first token here.
-        outside: how many tokens come before, in reading order.
+        step: the step of its first token here.
+        tokens_before: how many tokens come before, in reading order.
         n_tokens: how many are here.
     """
 
     forward: np.ndarray
     backward: np.ndarray
     lane: int
-    inside: int
-    outside: int
+    step: int
+    tokens_before: int
     n_tokens: int
 
 
@@ -117,26 +117,24 @@ class TokenCollector(Collector):
         """See ``Collector``; nothing is carried from call to call."""
 
     def reduce(
-        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+        self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]
     ) -> Callable[[Results], None]:
         """See ``Collector``."""
         request = self.request
         halves = [
             token_halves(words, rows_TN, layers, request.shares_L, request.selection, request.dtype)
-            for rows_TN, layers in zip(
-                (stretch.forward_TN, stretch.backward_TN), outputs, strict=True
-            )
+            for rows_TN, layers in zip((chunk.forward_TN, chunk.backward_TN), outputs, strict=True)
         ]
         _send_to_host(*halves)
-        return lambda results: self._fill(results, stretch.parts, halves)
+        return lambda results: self._fill(results, chunk.parts, halves)
 
     def _fill(self, results: Results, parts: Parts, halves: list[jax.Array]) -> None:
         forward, backward = map(np.asarray, halves)
-        for number, lane, inside, outside, count in zip(
+        for number, lane, step, tokens_before, count in zip(
             *(column.tolist() for column in parts[:5]), strict=True
         ):
-            piece = _Piece(forward, backward, lane, inside, outside, count)
-            if outside == 0:
+            piece = _Piece(forward, backward, lane, step, tokens_before, count)
+            if tokens_before == 0:
                 results[number] = [piece]
             else:
                 results[number].append(piece)
@@ -146,9 +144,9 @@ class TokenCollector(Collector):
         length = sum(piece.n_tokens for piece in known)
         result = np.empty(self.request.shape(self.config, length), self.request.dtype)
         half = self.config.projection_dim
-        for forward, backward, lane, inside, outside, count in known:
-            steps, end = slice(inside, inside + count), length - outside
-            result[..., outside : outside + count, :half] = forward[..., steps, lane, :]
+        for forward, backward, lane, step, tokens_before, count in known:
+            steps, end = slice(step, step + count), length - tokens_before
+            result[..., tokens_before : tokens_before + count, :half] = forward[..., steps, lane, :]
             # The backward stack reads the last token first.
             result[..., end - count : end, half:] = backward[..., steps, lane, :][..., ::-1, :]
         return result
@@ -173,12 +171,12 @@ class PoolCollector(Collector):
         self.pooled = self.placement.take_lanes(self.pooled, kept_N)
 
     def reduce(
-        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+        self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]
     ) -> Callable[[Results], None]:
         """See ``Collector``."""
-        parts, (n_steps, n_lanes) = stretch.parts, stretch.fresh_TN.shape
+        parts, (n_steps, n_lanes) = chunk.parts, chunk.fresh_TN.shape
         ends = np.flatnonzero(parts.finished)
-        steps, lanes = (parts.inside + parts.counts - 1)[ends], parts.lanes[ends]
+        steps, lanes = (parts.steps + parts.counts - 1)[ends], parts.lanes[ends]
         # The ends of each device's lanes, behind each other.
         n_shards = self.placement.n_shards(n_lanes)
         shard, lane = np.divmod(lanes, n_lanes // n_shards)
@@ -194,8 +192,8 @@ class PoolCollector(Collector):
         self.pooled, vectors = pool_lanes(
             self.pooled,
             words,
-            (stretch.forward_TN, stretch.backward_TN),
-            stretch.fresh_TN,
+            (chunk.forward_TN, chunk.backward_TN),
+            chunk.fresh_TN,
             outputs,
             *self.placement.divide(tuple(places_KS), axis=0),
             self.request.shares_L,

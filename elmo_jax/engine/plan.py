@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..lanes.packing import level
+from ..lanes.packing import pack_longest_first
 
 _MANY_A_LANE = 16
 """Sentences of a lane that end so evenly that their mean says where."""
@@ -131,7 +131,7 @@ class Plan:
             if len(lengths_S) > _MANY_A_LANE * n_lanes:  # they level each other
                 last = max(int(lengths_S.max()), -(-int(lengths_S.sum()) // n_lanes))
             else:
-                last = int(level(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
+                last = int(pack_longest_first(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
             return -(-last // self.stretch) * (self.step_cost_in_lanes + n_lanes)
 
         return min(self.lane_shapes, key=cost)

@@ -19,7 +19,7 @@ from .collectors import Collector, PoolCollector, Request, Results, TokenCollect
 from .lanes import Outputs, read_lanes
 from .placement import Placement
 from .plan import Plan
-from .timeline import Stretch, Timeline
+from .timeline import Chunk, Timeline
 from .word_rows import Hold
 from .word_table import WordTable
 
@@ -126,7 +126,7 @@ class Run:
     def _lay_down(self) -> None:
         """Lay down as many of the waiting sentences as the word table has room for."""
         kept = self._timeline.rows
-        is_idle = self._timeline.oldest is None
+        is_idle = self._timeline.first_unfinished is None
         waiting = [self._pending[number] for number in self._waiting]
         # One sentence runs whatever it takes, or a long one would wait for ever.
         n_laid = max(self.table.n_that_fit(waiting, kept), int(is_idle and len(waiting) > 0))
@@ -160,7 +160,7 @@ class Run:
         if self._waiting and self._is_short_of_work:
             self._lay_down()
         n_left = 0
-        if self._timeline.oldest is not None:
+        if self._timeline.first_unfinished is not None:
             self._resize(self.plan.smaller_shape(self._timeline.ends_N))
             self._read(self._timeline.take())
             n_left = _CALLS_IN_FLIGHT - 1
@@ -182,25 +182,25 @@ class Run:
         """Let go of the words."""
         self._hold.release()
 
-    def _read(self, stretch: Stretch) -> None:
+    def _read(self, chunk: Chunk) -> None:
         words = self.table.words
-        stretch = dataclasses.replace(stretch, **self._placement.divide(stretch.arrays, axis=1))
+        chunk = dataclasses.replace(chunk, **self._placement.divide(chunk.arrays, axis=1))
         outputs: tuple[Outputs, Outputs]
         outputs, self._state = read_lanes(
             self._params,
             words,
             self._start,
             self._state,
-            stretch.forward_TN,
-            stretch.backward_TN,
-            stretch.fresh_TN,
-            stretch.n_steps,
+            chunk.forward_TN,
+            chunk.backward_TN,
+            chunk.fresh_TN,
+            chunk.n_steps,
             self._config,
             self._precision,
             self.plan.layout(self.n_lanes),
         )
-        fill = self._collector.reduce(words, stretch, outputs)
-        finished = stretch.parts.numbers[stretch.parts.finished]
+        fill = self._collector.reduce(words, chunk, outputs)
+        finished = chunk.parts.numbers[chunk.parts.finished]
         self._in_flight.append((finished, fill))
 
     def _resize(self, n_lanes: int) -> None:

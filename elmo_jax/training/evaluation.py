@@ -25,13 +25,12 @@ from ..model.precision import check_precision
 from ..text.cut_words import CutWords
 from ..text.readers import Files
 from .corpus import Corpus
-from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
 from .memory import tell_out_of_memory
 from .placement import Placement
-from .windows import Window, assemble
+from .windows import LanePair, Window, WordWindow, assemble
 
 _MOST_UNKNOWN = 0.2
 
@@ -217,7 +216,7 @@ def _first_tokens(corpus: Corpus, max_tokens: int | None) -> Iterator[list[str]]
 
 def _windows(
     sentences: Iterator[list[str]], n_rows: int, n_steps: int, lexicon: Lexicon
-) -> Iterator[tuple[Taken, Taken]]:
+) -> Iterator[tuple[WordWindow, WordWindow]]:
     # Sentences of one length each way: both directions take them in the same order.
     forward, backward = itertools.tee(sentences)
     lanes = LanePair((forward, backward), n_rows, lexicon)
@@ -251,7 +250,7 @@ def _counts(window: Window, vocabulary: Vocabulary) -> tuple[int, int, int]:
     return len(targets), n_words, int((targets == vocabulary.unknown).sum())
 
 
-def _count_cut(taken: Taken, lexicon: Lexicon, cut: CutWords) -> None:
+def _count_cut(taken: WordWindow, lexicon: Lexicon, cut: CutWords) -> None:
     """Count the words that one direction reads, among them those that are cut."""
     is_read = np.arange(taken.inputs.shape[1])[None] < taken.n_real[:, None]
     numbers = taken.inputs[is_read & (taken.inputs > END)]

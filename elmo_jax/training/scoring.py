@@ -18,12 +18,11 @@ from ..model.precision import check_precision, linear
 from ..text.cut_words import CutWords
 from ..text.sentences import check_not_a_string, check_sentence, check_sentences
 from .evaluation import check_head
-from .lanes import LanePair
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
 from .memory import tell_out_of_memory
-from .windows import Window, assemble, bucket
+from .windows import LanePair, Window, assemble, bucket
 
 DIRECTIONS = ("both", "forward", "backward")
 
