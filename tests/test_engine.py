@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, reading, run, timeline, word_rows, word_table
+from elmo_jax.engine import engine, plan, reading, run, timeline, word_table
 from elmo_jax.functional import layer_outputs
+from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import BiLM, init_params
 from elmo_jax.model.characters import encode_words
 
@@ -165,7 +166,7 @@ def test_the_word_table_holds_token_vectors(tiny):
     np.testing.assert_allclose(
         table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
     )
-    assert not np.asarray(table.words.vectors)[word_rows.PADDING_ROW].any()
+    assert not np.asarray(table.words.vectors)[word_table.PADDING_ROW].any()
 
 
 def test_the_word_table_holds_the_gates_of_the_first_layers(tiny):
@@ -188,7 +189,7 @@ def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
         spelled.extend(words)
         return encode_words(words, width)
 
-    monkeypatch.setattr(word_table, "encode_words", spy)
+    monkeypatch.setattr(distinct_words, "encode_words", spy)
     table = word_table.WordTable(*tiny, "float32", plan.CPU)
     table.rows(["the", "bank", "the"])
     table.rows(["bank", "river", "the"])
@@ -200,7 +201,7 @@ def little_table(tiny):
     """A table of eight rows, one of which no word has."""
     sizes = dataclasses.replace(plan.CPU, word_rows=(8, 8))
     table = word_table.WordTable(*tiny, "float32", sizes)
-    return lambda words, *held: (table.rows(words, *held), np.asarray(table.words.vectors))
+    return lambda words, *needed: (table.rows(words, *needed), np.asarray(table.words.vectors))
 
 
 def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
@@ -210,8 +211,8 @@ def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
         assert len(vectors) == 8
 
 
-def test_words_that_somebody_holds_stay_and_a_table_of_them_grows(little_table, tiny):
-    me, you = word_rows.Hold(), word_rows.Hold()
+def test_reserved_words_stay_and_a_table_of_them_grows(little_table, tiny):
+    me, you = word_table.Reservation(), word_table.Reservation()
     mine, _ = little_table(["a", "b", "c"], me)
     yours, _ = little_table(["d", "e"], you)
     words = list("fghijk")

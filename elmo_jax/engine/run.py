@@ -20,8 +20,7 @@ from .lanes import Outputs, read_lanes
 from .placement import Placement
 from .plan import Plan
 from .timeline import Chunk, Timeline
-from .word_rows import Hold
-from .word_table import WordTable
+from .word_table import Reservation, WordTable
 
 _CALLS_IN_FLIGHT = 2
 """The device computes a call while the host takes the results of the one before."""
@@ -73,7 +72,7 @@ class Run:
 
     def _clear(self) -> None:
         """Start with no lanes, and nothing on its way."""
-        self._hold = Hold()
+        self._reservation = Reservation()
         kind = TokenCollector if self._request.pooling is None else PoolCollector
         self._collector: Collector = kind(self._request, self._config, self._placement)
         self._timeline = Timeline(self.plan.stretch)
@@ -125,18 +124,18 @@ class Run:
 
     def _lay_down(self) -> None:
         """Lay down as many of the waiting sentences as the word table has room for."""
-        kept = self._timeline.rows
+        needed_rows = self._timeline.rows
         is_idle = self._timeline.first_unfinished is None
         waiting = [self._pending[number] for number in self._waiting]
         # One sentence runs whatever it takes, or a long one would wait for ever.
-        n_laid = max(self.table.n_that_fit(waiting, kept), int(is_idle and len(waiting) > 0))
+        n_laid = max(self.table.n_that_fit(waiting, needed_rows), int(is_idle and len(waiting) > 0))
         if not n_laid:
             return
         sentences = waiting[:n_laid]
         numbers = np.array([self._waiting.popleft() for _ in sentences], np.int64)
         lengths = np.fromiter(map(len, sentences), np.int64, n_laid)
         words = list(itertools.chain.from_iterable(sentences))
-        rows = self.table.rows(words, self._hold, kept)
+        rows = self.table.rows(words, self._reservation, needed_rows)
         is_less = self._came_last or self._waiting
         n_lanes = self.plan.choose_lanes(lengths) if is_less else self.plan.max_lanes
         self._resize(n_lanes if is_idle else max(n_lanes, len(self._timeline.ends_N)))
@@ -180,7 +179,7 @@ class Run:
 
     def close(self) -> None:
         """Let go of the words."""
-        self._hold.release()
+        self._reservation.release()
 
     def _read(self, chunk: Chunk) -> None:
         words = self.table.words

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..lanes.buffer import LaneBuffer
 from ..lanes.packing import pack_longest_first
-from .word_rows import PADDING_ROW
+from .word_table import PADDING_ROW
 
 
 class Parts(NamedTuple):
