@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.layers import LayerSelection
 from .lanes import Outputs
-from .placement import Placement
 from .results import pool_lanes, token_halves
 from .timeline import Chunk, Parts
 from .word_table import Words
@@ -54,15 +54,15 @@ class Collector(abc.ABC):
     Attributes:
         request: what is wanted.
         config: the architecture.
-        placement: of the lanes.
+        devices: that share the lanes.
     """
 
     request: Request
     config: ElmoConfig
-    placement: Placement
+    devices: Devices
 
     @abc.abstractmethod
-    def take_lanes(self, kept_N: np.ndarray) -> None:
+    def take_lanes(self, former_N: np.ndarray) -> None:
         """From the next call on, the lanes are these of before, see ``Timeline.resize``."""
 
     @abc.abstractmethod
@@ -113,7 +113,7 @@ class TokenCollector(Collector):
     than the copying.
     """
 
-    def take_lanes(self, kept_N: np.ndarray) -> None:
+    def take_lanes(self, former_N: np.ndarray) -> None:
         """See ``Collector``; nothing is carried from call to call."""
 
     def reduce(
@@ -166,9 +166,9 @@ class PoolCollector(Collector):
     def __post_init__(self) -> None:
         self.pooled = jnp.zeros((0, *self.request.shape(self.config, 0)))
 
-    def take_lanes(self, kept_N: np.ndarray) -> None:
+    def take_lanes(self, former_N: np.ndarray) -> None:
         """See ``Collector``."""
-        self.pooled = self.placement.take_lanes(self.pooled, kept_N)
+        self.pooled = self.devices.take_lanes(self.pooled, former_N)
 
     def reduce(
         self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]
@@ -178,7 +178,7 @@ class PoolCollector(Collector):
         ends = np.flatnonzero(parts.finished)
         steps, lanes = (parts.steps + parts.counts - 1)[ends], parts.lanes[ends]
         # The ends of each device's lanes, behind each other.
-        n_shards = self.placement.n_shards(n_lanes)
+        n_shards = self.devices.n_shards(n_lanes)
         shard, lane = np.divmod(lanes, n_lanes // n_shards)
         order = np.argsort(shard, kind="stable")
         counts = np.bincount(shard, minlength=n_shards)
@@ -195,7 +195,7 @@ class PoolCollector(Collector):
             (chunk.forward_TN, chunk.backward_TN),
             chunk.fresh_TN,
             outputs,
-            *self.placement.divide(tuple(places_KS), axis=0),
+            *self.devices.divide(tuple(places_KS), axis=0),
             self.request.shares_L,
             self.request.selection,
             self.request.pooling or "",

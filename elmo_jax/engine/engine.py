@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ElmoError
 from ..forking import check_process
+from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
@@ -20,7 +21,6 @@ from ..text.cut_words import CutWords
 from .collectors import Request
 from .lanes import start_state
 from .memory import Descent, Fallback, NoRoomForWords, Shortage, shortage_of
-from .placement import Placement
 from .plan import Plan, plan_for
 from .reading import Sentence, Source, windows
 from .run import Run
@@ -57,10 +57,10 @@ class Engine:
         plan: Plan | None = None,
     ) -> None:
         self._config, self._precision = config, precision
-        self._placement = Placement(devices)
-        with self._placement.as_mesh():
-            self._params = self._placement.copy(round_kernels(params, precision))
-        self.plan = (plan or plan_for(self._placement.platform)).over(self._placement.n_devices)
+        self._devices = Devices(devices)
+        with self._devices.as_mesh():
+            self._params = self._devices.copy(round_kernels(params, precision))
+        self.plan = (plan or plan_for(self._devices.platform)).over(self._devices.count)
         self._fallback = Fallback(self.plan)
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
@@ -143,16 +143,16 @@ class Engine:
             )
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
-        with self._lock, self._placement.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip
+        with self._lock, self._devices.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip
 
     def _new_run(self, request: Request, cut: CutWords | None) -> Run:
         n_layers = request.selection.n_computed - 1
         plan = self._fallback.plan_for_a_run()
         table, start = self._table(n_layers > 0, plan), self._start(n_layers)
-        request = dataclasses.replace(request, shares_L=self._placement.copy(request.shares_L))
+        request = dataclasses.replace(request, shares_L=self._devices.copy(request.shares_L))
         arguments = (self._config, self._params, self._precision, table, start, request)
         cut = cut or CutWords(self._config.max_characters_per_token)
-        return Run(*arguments, self._placement, plan, cut)
+        return Run(*arguments, self._devices, plan, cut)
 
     def _go_on(
         self, run: Run, window: tuple[list[Sentence], bool] | None, descent: Descent
@@ -211,7 +211,7 @@ class Engine:
         table = self._tables.get(with_gates)
         if table is None or not table.serves(plan):
             arguments = (self._config, self._params, self._precision, plan, with_gates)
-            table = self._tables[with_gates] = WordTable(*arguments, place=self._placement.copy)
+            table = self._tables[with_gates] = WordTable(*arguments, place=self._devices.copy)
         return table
 
     def _start(self, n_layers: int) -> BiLMState:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..lanes.devices import n_shards
 from ..lanes.packing import pack_longest_first
 
 _MANY_A_LANE = 16
@@ -27,11 +28,6 @@ class Layout(NamedTuple):
     lanes_first: bool
     all_steps: bool
     together: bool
-
-
-def n_shards(n_lanes: int, n_devices: int) -> int:
-    """Among how many devices the lanes are divided: all, or one if that leaves a remainder."""
-    return n_devices if n_lanes and n_lanes % n_devices == 0 else 1
 
 
 @dataclasses.dataclass(frozen=True)

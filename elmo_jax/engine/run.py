@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..text.cut_words import CutWords
 from .collectors import Collector, PoolCollector, Request, Results, TokenCollector
 from .lanes import Outputs, read_lanes
-from .placement import Placement
 from .plan import Plan
 from .timeline import Chunk, Timeline
 from .word_table import Reservation, WordTable
@@ -37,7 +37,7 @@ class Run:
             ``advance`` and ``start_again``.
         start: the state in which a sentence starts, for the layers that are to run.
         request: what is wanted of each sentence.
-        placement: of the lanes on devices.
+        devices: that share the lanes.
         plan: the sizes to work with.
         cut: counts the words that are cut.
 
@@ -54,13 +54,13 @@ class Run:
         table: WordTable,
         start: BiLMState,
         request: Request,
-        placement: Placement,
+        devices: Devices,
         plan: Plan,
         cut: CutWords,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self.table, self._start, self._request = table, start, request
-        self._placement, self.plan = placement, plan
+        self._devices, self.plan = devices, plan
         self._cut, self._n_counted = cut, 0
         self._results: Results = {}
         self._finished: set[int] = set()
@@ -74,7 +74,7 @@ class Run:
         """Start with no lanes, and nothing on its way."""
         self._reservation = Reservation()
         kind = TokenCollector if self._request.pooling is None else PoolCollector
-        self._collector: Collector = kind(self._request, self._config, self._placement)
+        self._collector: Collector = kind(self._request, self._config, self._devices)
         self._timeline = Timeline(self.plan.stretch)
         self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
         self._in_flight: collections.deque[tuple[np.ndarray, Callable[[Results], None]]]
@@ -183,7 +183,7 @@ class Run:
 
     def _read(self, chunk: Chunk) -> None:
         words = self.table.words
-        chunk = dataclasses.replace(chunk, **self._placement.divide(chunk.arrays, axis=1))
+        chunk = dataclasses.replace(chunk, **self._devices.divide(chunk.arrays, axis=1))
         outputs: tuple[Outputs, Outputs]
         outputs, self._state = read_lanes(
             self._params,
@@ -204,6 +204,6 @@ class Run:
 
     def _resize(self, n_lanes: int) -> None:
         if n_lanes != len(self._timeline.ends_N):
-            kept_N = self._timeline.resize(n_lanes)
-            self._state = self._placement.take_lanes(self._state, kept_N)
-            self._collector.take_lanes(kept_N)
+            former_N = self._timeline.resize(n_lanes)
+            self._state = self._devices.take_lanes(self._state, former_N)
+            self._collector.take_lanes(former_N)
