@@ -23,7 +23,7 @@ FORMS = {
     "each product by itself": False,
     "both directions, and input and state, in one": True,
 }
-"""Of the step: see ``Layout.together``. Both have the lanes first."""
+"""Of the step: see ``Layout.fused_products``. Both have the lanes first."""
 
 _FORM_LANES = (64, 256, 1024, 2048)
 _SAME = 1e-5
@@ -74,7 +74,7 @@ def forms(job: Job) -> Iterator[list[dict[str, Any]]]:
         for name, together in FORMS.items():
             if job.is_over:
                 return
-            layout = {"lanes_first": True, "all_steps": True, "together": together}
+            layout = {"lanes_first": True, "static_steps": True, "fused_products": together}
             run = engine_step(config, job.params, n_lanes, n_tokens, precision, **layout)
             compiling = timed(run)
             if n_lanes == lanes[0]:

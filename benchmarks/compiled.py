@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from elmo_jax import ElmoConfig
-from elmo_jax.engine.lanes import read_lanes
+from elmo_jax.engine.outputs import pool_lanes
 from elmo_jax.engine.plan import Plan
-from elmo_jax.engine.results import pool_lanes
+from elmo_jax.engine.step import read_lanes
 from elmo_jax.engine.word_table import _write_words
 from elmo_jax.model.layers import select_layers
 from elmo_jax.model.parameters import Params
@@ -51,8 +51,8 @@ class Call:
 
 
 def step(config: ElmoConfig, params: Params, plan: Plan, n_lanes: int, precision: str) -> Call:
-    """The engine's step: all layers of ``plan.stretch`` tokens of each lane."""
-    n_steps, layout = plan.stretch, plan.layout(n_lanes)
+    """The engine's step: all layers of ``plan.chunk_steps`` tokens of each lane."""
+    n_steps, layout = plan.chunk_steps, plan.layout(n_lanes)
     arrays, static = step_arguments(config, params, n_lanes, n_steps, precision, layout)
     return Call(read_lanes, arrays, static, n_lanes * n_steps, n_steps)
 
@@ -62,12 +62,12 @@ def pool(config: ElmoConfig, params: Params, plan: Plan, n_lanes: int, precision
     before = step(config, params, plan, n_lanes, precision)
     outputs, _ = jax.eval_shape(lambda *x: read_lanes(*x, *before.static), *before.arguments)
     _, words, _, _, forward_TN, backward_TN, fresh_TN, _ = before.arguments
-    selection, shares_L = select_layers("average", config)
+    selection, layer_weights_L = select_layers("average", config)
     pooled = jnp.zeros((n_lanes, config.output_dim))
     places_KS = (np.zeros((1, n_lanes), np.int32),) * 2 + (np.ones((1, n_lanes), np.int32),)
     arguments = (pooled, words, (forward_TN, backward_TN), fresh_TN, _zeros(outputs), *places_KS)
     static = selection, "mean", "float32"
-    return Call(pool_lanes, (*arguments, shares_L), static, before.n_tokens)
+    return Call(pool_lanes, (*arguments, layer_weights_L), static, before.n_tokens)
 
 
 def words(config: ElmoConfig, params: Params, plan: Plan, n_lanes: int, precision: str) -> Call:

@@ -92,7 +92,7 @@ def _function(name: str, first: Watched, steady: Watched | None) -> dict[str, An
 
 def _pieces(config: elmo_jax.ElmoConfig, n_lanes: int) -> list[dict[str, Any]]:
     rows = []
-    n_steps = plan_for(jax.default_backend()).stretch
+    n_steps = plan_for(jax.default_backend()).chunk_steps
     for name, (run, flop) in pieces(config, n_lanes, n_steps).items():
         timed(run)  # compiles
         seconds = Spread.of([timed(run) / n_steps for _ in range(_N_SAMPLES)])

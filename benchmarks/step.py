@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from elmo_jax import ElmoConfig
-from elmo_jax.engine.lanes import read_lanes, start_state
 from elmo_jax.engine.plan import Layout, plan_for
+from elmo_jax.engine.step import read_lanes, start_state
 from elmo_jax.engine.word_table import Words
 from elmo_jax.model.bilm import BiLMState
 from elmo_jax.model.lstm import GATES

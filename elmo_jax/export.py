@@ -46,23 +46,23 @@ def export_function(
     platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
     overwrite: bool = False,
 ) -> None:
-    """Write character ids -> vectors as a file that needs JAX only, for serving.
+    """Write a function from character ids to vectors as a file that needs only JAX, for serving.
 
-    The function in it takes the weights, char_ids int32 [B, T, C] and lengths int32 [B], as
-    ``encode_batch`` makes them, with any B and T of at least 1; each new pair is compiled anew
-    where it runs, so a server does well to pad to a few. ``jax.export`` says for how long a later
-    JAX reads such a file; export anew when JAX is upgraded.
+    The function takes the weights, char_ids int32 [B, T, C] and lengths int32 [B], as
+    ``encode_batch`` makes them, with any B and T of at least 1. It is compiled again for each new
+    B and T, so a server should pad to a small number of shapes. The documentation of
+    ``jax.export`` says which later versions of JAX read such a file; export again when you upgrade.
 
     Args:
         path: the file to write, usually ``*.npz``.
         config: the architecture.
         params: its parameters.
         layers: "average", "top", a layer's number, "mix" or "all".
-        pooling: "mean" or "max"; None for a vector a token.
+        pooling: "mean" or "max"; None for one vector per token.
         mix_weights: for "mix", L unnormalised weights.
         mix_gamma: for "mix", the scale.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
-        platforms: where it shall run: any of "cpu", "cuda", "rocm", "tpu".
+        platforms: where it will run: any of "cpu", "cuda", "rocm", "tpu".
         overwrite: replace an existing file.
 
     Raises:
@@ -83,7 +83,7 @@ def export_function(
         )
     function = _function(config, layers, pooling, mix_weights, mix_gamma, precision)
     weights = _weights(config, params)
-    # A path given to numpy.savez would get a suffix; an open file is what it is.
+    # numpy.savez adds a suffix to a path, but not to an open file.
     with atomic_file(Path(path), overwrite=overwrite) as temporary, temporary.open("wb") as file:
         serialized = _serialize(function, weights, config, platforms)
         arrays: dict[str, Any] = {f"weights/{name}": value for name, value in weights.items()}
@@ -93,7 +93,7 @@ def export_function(
 
 
 def _weights(config: ElmoConfig, params: Params) -> dict[str, np.ndarray]:
-    """The parameters that embedding needs, which leaves out a softmax."""
+    """The parameters that embedding needs: not the softmax."""
     needed = {path for d in datasets(config) if not d.optional for path in d.paths}
     flat = {path: value for path, value in flatten(params).items() if path in needed}
     return {".".join(path): np.asarray(value, np.float32) for path, value in flat.items()}
@@ -107,8 +107,8 @@ def _function(
     mix_gamma: Any,
     precision: str,
 ) -> Callable[..., jax.Array]:
-    """What is exported, a function of weights, char_ids and lengths."""
-    selection, shares_L = select_layers(layers, config, mix_weights, mix_gamma)
+    """The function that is exported."""
+    selection, layer_weights_L = select_layers(layers, config, mix_weights, mix_gamma)
 
     def embed(
         weights: Mapping[str, jax.Array], char_ids_BTC: jax.Array, lengths_B: jax.Array
@@ -127,7 +127,7 @@ def _function(
             )
         layers_BLTD = layer_outputs(*arguments, config=config, precision=precision)
         computed = [layers_BLTD[:, layer] for layer in range(selection.n_computed)]
-        return selection.apply(computed, shares_L, axis=1)
+        return selection.apply(computed, layer_weights_L, axis=1)
 
     return embed
 

@@ -1,7 +1,4 @@
-"""Pure, compiled functions over batches: ``jax.vmap`` of the one-lane modules.
-
-They hold no state and depend on their arguments only.
-"""
+"""Pure, compiled functions over batches: ``jax.vmap`` of the one-lane modules."""
 
 from __future__ import annotations
 
@@ -35,9 +32,9 @@ def layer_outputs(
     Args:
         params: the parameter tree of ``config``.
         char_ids: int [B, T, C] from ``encode_batch``: no sentence markers, 0 at padding.
-        lengths: int [B], real words of each sentence.
+        lengths: int [B], the number of real words of each sentence.
         config: the architecture.
-        boundaries: keep the vectors of BOS and EOS, which are left out otherwise.
+        boundaries: whether the vectors of BOS and EOS are in the result.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
@@ -70,24 +67,24 @@ def layer_outputs_with_state(
     boundaries: bool = False,
     precision: str = "float32",
 ) -> tuple[jax.Array, BiLMState]:
-    """All layers of a batch that goes on from the state of the batch before.
+    """All layers of a batch, read from the state that the batch before it left.
 
-    This is what bilm-tf and AllenNLP do on every call: row i continues from row i. Rows of the
-    state beyond the batch stay as they are; rows that the state lacks start from zeros. An empty
-    sentence moves its row on as well: BOS and EOS are read, as in bilm-tf and AllenNLP.
+    bilm-tf and AllenNLP do this on every call: row i continues from row i. If the state has more
+    rows than the batch, the others stay as they are; if it has fewer, the missing ones start from
+    zeros. As in bilm-tf and AllenNLP, BOS and EOS are read too, even in an empty sentence.
 
     Args:
-        params: as in ``layer_outputs``.
-        char_ids: as in ``layer_outputs``.
-        lengths: as in ``layer_outputs``.
-        state: from ``initial_state`` or an earlier call; each array's axis 0 is the row.
+        params: the parameter tree of ``config``.
+        char_ids: int [B, T, C], see ``layer_outputs``.
+        lengths: int [B], the number of real words of each sentence.
+        state: from ``initial_state`` or an earlier call; axis 0 of each array is the row.
         config: the architecture.
-        boundaries: as in ``layer_outputs``.
-        precision: as in ``layer_outputs``.
+        boundaries: whether the vectors of BOS and EOS are in the result.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
         float32 [B, L, T, D], or [B, L, T + 2, D] with ``boundaries``, zeros at padding; and the
-        new state, each direction's at its own end of each sentence (forward after EOS, backward
+        new state, of each direction at its own end of each sentence (forward after EOS, backward
         after BOS).
 
     Raises:
@@ -103,7 +100,7 @@ def layer_outputs_with_state(
 
 
 def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:
-    """The state before anything was read: zeros, [batch_size, H] and [batch_size, P] a layer."""
+    """The state before any text: zeros, float32 [batch_size, H] and [batch_size, P] per layer."""
     check_process()
     return jax.tree.map(
         lambda x: jnp.zeros((batch_size, *x.shape), x.dtype),
@@ -123,19 +120,19 @@ def pooled_sentences(
     mix_gamma: Any = 1.0,
     precision: str = "float32",
 ) -> jax.Array:
-    """One vector a sentence, pooled over its real words.
+    """One vector per sentence, pooled over its real words.
 
     Args:
-        params: as in ``layer_outputs``.
-        char_ids: as in ``layer_outputs``.
-        lengths: as in ``layer_outputs``.
+        params: the parameter tree of ``config``.
+        char_ids: int [B, T, C], see ``layer_outputs``.
+        lengths: int [B], the number of real words of each sentence.
         config: the architecture.
         layers: "average", "top", a layer's number, "mix", or "all". Layers above the highest
             that is needed are not computed.
         pooling: "mean" or "max".
         mix_weights: for "mix", L unnormalised weights.
         mix_gamma: for "mix", the scale.
-        precision: as in ``layer_outputs``.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
         float32 [B, D]; for "all" [B, L, D]. Zeros for an empty sentence.
@@ -148,9 +145,9 @@ def pooled_sentences(
         (2, 256)
     """
     check_pooling(pooling)
-    selection, shares = select_layers(layers, config, mix_weights, mix_gamma)
+    selection, layer_weights = select_layers(layers, config, mix_weights, mix_gamma)
     char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
-    return _pooled(params, char_ids, lengths, shares, config, selection, pooling, precision)
+    return _pooled(params, char_ids, lengths, layer_weights, config, selection, pooling, precision)
 
 
 @over_rows(3)
@@ -186,17 +183,16 @@ def _continued(
     precision: str,
     boundaries: bool,
 ) -> tuple[jax.Array, BiLMState]:
-    n_sentences, n_rows = char_ids.shape[0], len(jax.tree.leaves(state)[0])
-    grown = jax.tree.map(
-        lambda rows: jnp.pad(jnp.asarray(rows), ((0, max(0, n_sentences - n_rows)), (0, 0))),
-        state,
-    )
-    read = jax.tree.map(lambda rows: rows[:n_sentences], grown)
-    layers, new = _with_state(params, char_ids, lengths, read, config, precision)
-    kept = jax.tree.map(lambda rows, end: rows.at[:n_sentences].set(end), grown, new)
+    n_sentences, n_tokens, _ = char_ids.shape
+    n_missing = max(0, n_sentences - len(jax.tree.leaves(state)[0]))
+    state = jax.tree.map(lambda x: jnp.pad(jnp.asarray(x), ((0, n_missing), (0, 0))), state)
+    before = jax.tree.map(lambda x: x[:n_sentences], state)
+    layers, after = _with_state(params, char_ids, lengths, before, config, precision)
+    state = jax.tree.map(lambda x, rows: x.at[:n_sentences].set(rows), state, after)
     if not boundaries:
-        layers = jnp.where(_real(lengths, char_ids), layers[:, :, 1:-1], 0)
-    return layers, kept
+        real_BT = jnp.arange(n_tokens, dtype=jnp.int32)[None] < lengths[:, None]
+        layers = jnp.where(real_BT[:, None, :, None], layers[:, :, 1:-1], 0)
+    return layers, state
 
 
 @over_rows(4)
@@ -205,23 +201,22 @@ def _pooled(
     params: Params,
     char_ids: jax.Array,
     lengths: jax.Array,
-    shares_L: jax.Array,
+    layer_weights_L: jax.Array,
     config: ElmoConfig,
     selection: LayerSelection,
     pooling: str,
     precision: str,
 ) -> jax.Array:
     one_lane = _one_lane(params, config, precision)
-    n_kept = selection.n_kept or 1
 
-    def pooled(char_ids_TC: jax.Array, length: jax.Array) -> jax.Array:
+    def pool_one(char_ids_TC: jax.Array, length: jax.Array) -> jax.Array:
         layers_LTD = one_lane(char_ids_TC, length, selection.n_computed)
-        pooled_LD = jax.vmap(lambda layer_TD: pool(layer_TD, length, pooling))(
-            selection.apply(layers_LTD, shares_L, axis=0).reshape(n_kept, *layers_LTD.shape[1:])
-        )
-        return pooled_LD if selection.n_kept else pooled_LD[0]
+        selected = selection.apply(layers_LTD, layer_weights_L, axis=0)
+        selected_LTD = selected if selection.n_result_layers else selected[None]
+        pooled_LD = jax.vmap(lambda layer_TD: pool(layer_TD, length, pooling))(selected_LTD)
+        return pooled_LD if selection.n_result_layers else pooled_LD[0]
 
-    return jax.vmap(pooled)(char_ids, lengths)
+    return jax.vmap(pool_one)(char_ids, lengths)
 
 
 def _one_lane(
@@ -229,9 +224,3 @@ def _one_lane(
 ) -> Callable[..., Any]:
     """A method of BiLM as a function of one sentence."""
     return functools.partial(BiLM(config, precision).apply, {"params": params}, method=method)
-
-
-def _real(lengths: jax.Array, char_ids: jax.Array) -> jax.Array:
-    return (jnp.arange(char_ids.shape[1], dtype=jnp.int32)[None] < lengths[:, None])[
-        :, None, :, None
-    ]

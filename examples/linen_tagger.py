@@ -2,8 +2,8 @@
 
     python -m examples.linen_tagger train.tsv [--sentences 512]
 
-``fit`` takes the names of the parts that learn. The others are an argument that is not
-differentiated: no gradient is computed into them, and the optimizer holds nothing for them.
+``fit`` takes the names of the parts to train. The others are an argument that is not
+differentiated: JAX computes no gradient for them, and the optimizer stores nothing for them.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from .tagged import batches, read
 
 
 class Tagger(nn.Module):
-    """Tags from a mix of an ELMo's layers."""
+    """Predicts tags from a mix of ELMo's layers."""
 
     config: elmo_jax.ElmoConfig
     n_tags: int
@@ -35,36 +35,36 @@ class Tagger(nn.Module):
 
 
 def init(tagger, bilm_params, batch):
-    """New parameters for the tagger, around a biLM's."""
+    """New parameters for the tagger, with those of a trained biLM."""
     char_ids, lengths, *_ = batch
-    fresh = jax.jit(tagger.init)(jax.random.key(0), char_ids, lengths)["params"]
-    return {**fresh, "bilm": bilm_params}
+    params = jax.jit(tagger.init)(jax.random.key(0), char_ids, lengths)["params"]
+    return {**params, "bilm": bilm_params}
 
 
-def fit(tagger, params, data, learning, optimizer, n_epochs):
-    """Train the parts named ``learning``; gives all parameters, and each epoch's mean loss."""
+def fit(tagger, params, data, trained_parts, optimizer, n_epochs):
+    """Train some parts; returns all parameters, and the mean loss of each epoch."""
 
-    def loss(learned, fixed, char_ids, lengths, tags, real):
-        scores = tagger.apply({"params": {**fixed, **learned}}, char_ids, lengths)
+    def loss(trained, frozen, char_ids, lengths, tags, real):
+        scores = tagger.apply({"params": {**frozen, **trained}}, char_ids, lengths)
         losses = optax.softmax_cross_entropy_with_integer_labels(scores, tags)
         return (losses * real).sum() / real.sum()
 
     @jax.jit
-    def step(learned, fixed, state, batch):
-        value, gradient = jax.value_and_grad(loss)(learned, fixed, *batch)
-        updates, state = optimizer.update(gradient, state, learned)
-        return optax.apply_updates(learned, updates), state, value
+    def step(trained, frozen, state, batch):
+        value, gradient = jax.value_and_grad(loss)(trained, frozen, *batch)
+        updates, state = optimizer.update(gradient, state, trained)
+        return optax.apply_updates(trained, updates), state, value
 
-    learned = {name: params[name] for name in learning}
-    fixed = {name: params[name] for name in params if name not in learning}
-    state, course = optimizer.init(learned), []
+    trained = {name: params[name] for name in trained_parts}
+    frozen = {name: params[name] for name in params if name not in trained_parts}
+    state, epoch_losses = optimizer.init(trained), []
     for _ in range(n_epochs):
         losses = []
         for batch in data:
-            learned, state, value = step(learned, fixed, state, batch)
+            trained, state, value = step(trained, frozen, state, batch)
             losses.append(value)
-        course.append(float(sum(losses)) / len(losses))
-    return {**fixed, **learned}, course
+        epoch_losses.append(float(sum(losses)) / len(losses))
+    return {**frozen, **trained}, epoch_losses
 
 
 def main():
@@ -78,10 +78,10 @@ def main():
     names, data = batches(read(args.file, args.sentences), config, batch_size=32)
     tagger = Tagger(config, len(names))
     params = init(tagger, bilm_params, data[0])
-    params, course = fit(tagger, params, data, ("mix", "tags"), optax.adam(1e-2), 5)
-    print("frozen:    ", *(f"{value:.3f}" for value in course))
-    params, course = fit(tagger, params, data, ("bilm", "mix", "tags"), optax.adam(1e-3), 5)
-    print("fine-tuned:", *(f"{value:.3f}" for value in course))
+    params, losses = fit(tagger, params, data, ("mix", "tags"), optax.adam(1e-2), 5)
+    print("frozen:    ", *(f"{value:.3f}" for value in losses))
+    params, losses = fit(tagger, params, data, ("bilm", "mix", "tags"), optax.adam(1e-3), 5)
+    print("fine-tuned:", *(f"{value:.3f}" for value in losses))
 
 
 if __name__ == "__main__":

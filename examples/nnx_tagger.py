@@ -1,9 +1,9 @@
-"""The tagger of linen_tagger.py in Flax NNX: the biLM comes over ``nnx.bridge.ToNNX``.
+"""The tagger of linen_tagger.py in Flax NNX: the biLM comes through ``nnx.bridge.ToNNX``.
 
     python -m examples.nnx_tagger train.tsv [--sentences 512]
 
-``fit`` takes a filter of what learns. ``nnx.split`` puts that apart from the rest, which is an
-argument that is not differentiated.
+``fit`` takes a filter for the parts to train. ``nnx.split`` separates them from the rest, which is
+an argument that is not differentiated.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ALL_BUT_BILM = nnx.All(nnx.Param, nnx.Not(nnx.PathContains("bilm")))
 
 
 class Tagger(nnx.Module):
-    """Tags from a mix of an ELMo's layers; ``example`` is a char_ids and lengths of any values."""
+    """Predicts tags from a mix of ELMo's layers; ``example`` is any char_ids and lengths."""
 
     def __init__(self, config, n_tags, example, rngs):
         batched = nn.vmap(
@@ -41,14 +41,14 @@ class Tagger(nnx.Module):
 
 def bridged(module, rngs, *example):
     """A Linen module as an NNX one, with new parameters."""
-    part = nnx.bridge.ToNNX(module)  # given rngs to keep, it would draw from them in each call
+    part = nnx.bridge.ToNNX(module)  # with rngs here, it would draw from them in each call
     nnx.bridge.lazy_init(part, *example, rngs=rngs)
     return part
 
 
 def init(config, bilm_params, n_tags, example):
-    """A new tagger around a biLM's parameters."""
-    # Inside jit this is one compilation; outside, one for each operation of the biLM.
+    """A new tagger with the parameters of a trained biLM."""
+    # Inside jit this is one compilation. Outside, it would be one for each operation of the biLM.
     tagger = nnx.jit(lambda: Tagger(config, n_tags, example, nnx.Rngs(0)))()
     state = nnx.state(tagger.bilm, nnx.Param)
     nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, bilm_params))
@@ -56,30 +56,30 @@ def init(config, bilm_params, n_tags, example):
     return tagger
 
 
-def fit(tagger, data, learning, optimizer, n_epochs):
-    """Train what the filter ``learning`` names, in place; gives each epoch's mean loss."""
-    structure, learned, fixed = nnx.split(tagger, learning, ...)
+def fit(tagger, data, trained_parts, optimizer, n_epochs):
+    """Train the parts that a filter names, in place; returns the mean loss of each epoch."""
+    structure, trained, frozen = nnx.split(tagger, trained_parts, ...)
 
-    def loss(learned, fixed, char_ids, lengths, tags, real):
-        scores = nnx.merge(structure, learned, fixed)(char_ids, lengths)
+    def loss(trained, frozen, char_ids, lengths, tags, real):
+        scores = nnx.merge(structure, trained, frozen)(char_ids, lengths)
         losses = optax.softmax_cross_entropy_with_integer_labels(scores, tags)
         return (losses * real).sum() / real.sum()
 
     @jax.jit
-    def step(learned, fixed, state, batch):
-        value, gradient = jax.value_and_grad(loss)(learned, fixed, *batch)
-        updates, state = optimizer.update(gradient, state, learned)
-        return optax.apply_updates(learned, updates), state, value
+    def step(trained, frozen, state, batch):
+        value, gradient = jax.value_and_grad(loss)(trained, frozen, *batch)
+        updates, state = optimizer.update(gradient, state, trained)
+        return optax.apply_updates(trained, updates), state, value
 
-    state, course = optimizer.init(learned), []
+    state, epoch_losses = optimizer.init(trained), []
     for _ in range(n_epochs):
         losses = []
         for batch in data:
-            learned, state, value = step(learned, fixed, state, batch)
+            trained, state, value = step(trained, frozen, state, batch)
             losses.append(value)
-        course.append(float(sum(losses)) / len(losses))
-    nnx.update(tagger, learned)
-    return course
+        epoch_losses.append(float(sum(losses)) / len(losses))
+    nnx.update(tagger, trained)
+    return epoch_losses
 
 
 def main():
@@ -92,10 +92,10 @@ def main():
     config, bilm_params = elmo_jax.load()
     names, data = batches(read(args.file, args.sentences), config, batch_size=32)
     tagger = init(config, bilm_params, len(names), data[0][:2])
-    course = fit(tagger, data, ALL_BUT_BILM, optax.adam(1e-2), 5)
-    print("frozen:    ", *(f"{value:.3f}" for value in course))
-    course = fit(tagger, data, ALL, optax.adam(1e-3), 5)
-    print("fine-tuned:", *(f"{value:.3f}" for value in course))
+    losses = fit(tagger, data, ALL_BUT_BILM, optax.adam(1e-2), 5)
+    print("frozen:    ", *(f"{value:.3f}" for value in losses))
+    losses = fit(tagger, data, ALL, optax.adam(1e-3), 5)
+    print("fine-tuned:", *(f"{value:.3f}" for value in losses))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
     python examples/serve.py elmo.npz "The bank of the river ." "Hi"
 
-``encode`` is all there is to spelling: a word is its UTF-8 bytes, each plus one, between two word
-markers.
+``encode`` is all of spelling: a word is its UTF-8 bytes, each plus one, between two word markers.
 """
 
 import sys
@@ -13,7 +12,7 @@ import numpy as np
 from jax import export
 
 BEGIN_WORD, END_WORD, PADDING = 259, 260, 261
-MARKERS = {"<S>": 257, "</S>": 258}  # the words that stand for a sentence's begin and end
+MARKERS = {"<S>": 257, "</S>": 258}  # the words for the begin and the end of a sentence
 
 
 def encode(sentences, width):
@@ -32,13 +31,13 @@ def encode(sentences, width):
 
 
 def pad(char_ids, lengths):
-    """The same with B and T filled up to powers of two: each new shape takes seconds to compile."""
-    more = [(1 << (size - 1).bit_length()) - size for size in char_ids.shape[:2]]
-    return np.pad(char_ids, ((0, more[0]), (0, more[1]), (0, 0))), np.pad(lengths, (0, more[0]))
+    """Pad B and T to powers of two: each new shape takes seconds to compile."""
+    n_rows, n_columns = ((1 << (size - 1).bit_length()) - size for size in char_ids.shape[:2])
+    return np.pad(char_ids, ((0, n_rows), (0, n_columns), (0, 0))), np.pad(lengths, (0, n_rows))
 
 
 def load(path):
-    """Lists of words -> vectors, from the file. Vectors of words have zeros after the last."""
+    """The function in the file, from lists of words to vectors (zeros after the last word)."""
     with np.load(path) as file:
         function = jax.jit(export.deserialize(bytearray(file["function"])).call)
         width = int(file["width"])

@@ -1,4 +1,7 @@
-"""Tagged text for the taggers: one word a line, its tag in the last column, blank lines between."""
+"""Tagged text for the taggers.
+
+One word per line, its tag in the last column, and an empty line between sentences.
+"""
 
 from pathlib import Path
 
@@ -17,9 +20,8 @@ def read(path, n_sentences=None):
 def batches(sentences, config, batch_size, pad_to=(16, 32, 64, 256)):
     """The names of the tags, and batches of few shapes (char_ids, lengths, tags, real).
 
-    Each shape is one compilation: B is ``batch_size``, also for the last batch, which is filled up
-    with empty sentences, and T is one of ``pad_to``. tags is int32 [B, T]; real is 1.0 [B, T] at
-    words, 0.0 at padding.
+    Each shape is one compilation. B is always ``batch_size``: empty sentences fill the last batch.
+    T is one of ``pad_to``. tags is int32 [B, T]; real is float32 [B, T], 1 at words, 0 at padding.
     """
     names = sorted({tag for _, tags in sentences for tag in tags})
     data = []

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.engine import lanes, plan, word_table
+from elmo_jax.engine import plan, step, word_table
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.bilm import init_params
 
@@ -191,7 +191,7 @@ def test_a_few_compiled_shapes_take_whatever_comes(real_sentences):
     config = elmo_jax.ElmoConfig.preset("tiny")
     config = elmo_jax.ElmoConfig(**{**vars(config), "cell_dim": 65})  # compiled by no other test
     elmo = elmo_jax.Elmo.from_params(config, init_params(config, 0))
-    traced = {"lanes": lanes.read_lanes, "words": word_table._write_words}
+    traced = {"lanes": step.read_lanes, "words": word_table._write_words}
     before = {name: function._cache_size() for name, function in traced.items()}
     rng = np.random.default_rng(0)
     for n_sentences in (1, 2, 3, 5, 8, 13, 40, 100, 400, 1000):

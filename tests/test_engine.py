@@ -35,7 +35,7 @@ def read_in_full(timeline):
     forward, backward, finished = {}, {}, []
     while timeline.first_unfinished is not None:
         chunk = timeline.take()
-        shape = (plan.CPU.stretch, len(timeline.ends_N))
+        shape = (plan.CPU.chunk_steps, len(timeline.ends_N))
         assert chunk.forward_TN.shape == chunk.backward_TN.shape == shape
         n_fresh = 0
         for number, lane, step, n_before, count, _ in zip(*chunk.parts, strict=True):
@@ -54,7 +54,7 @@ def read_in_full(timeline):
 
 @given(st.lists(LENGTHS, min_size=1, max_size=3), st.sampled_from(plan.CPU.lane_shapes))
 def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
-    current = timeline.Timeline(plan.CPU.stretch)
+    current = timeline.Timeline(plan.CPU.chunk_steps)
     current.resize(n_lanes)
     n_placed, n_rows, expected = 0, 1, {}
     for window in windows:
@@ -73,26 +73,26 @@ def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
 
 
 def test_lanes_that_move_into_another_shape_read_on_where_they_were():
-    current = timeline.Timeline(plan.CPU.stretch)
+    current = timeline.Timeline(plan.CPU.chunk_steps)
     current.resize(16)
     lengths = np.array([40, 30, *[3] * 14])
     current.place(np.arange(16), lengths, 1 + np.arange(lengths.sum(), dtype=np.int32))
     current.take()
     former = current.resize(4)
     assert len(former) == len(current.ends_N) == 4
-    assert sorted(current.ends_N) == [0, 0, 30 - plan.CPU.stretch, 40 - plan.CPU.stretch]
+    assert sorted(current.ends_N) == [0, 0, 30 - plan.CPU.chunk_steps, 40 - plan.CPU.chunk_steps]
     former = current.resize(16)
     np.testing.assert_array_equal(former, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
     assert set(current.rows) == {
         0,
-        *range(1 + plan.CPU.stretch, 41),
-        *range(41 + plan.CPU.stretch, 71),
+        *range(1 + plan.CPU.chunk_steps, 41),
+        *range(41 + plan.CPU.chunk_steps, 71),
     } | {
-        *range(1, 41 - plan.CPU.stretch),
-        *range(41, 71 - plan.CPU.stretch),
+        *range(1, 41 - plan.CPU.chunk_steps),
+        *range(41, 71 - plan.CPU.chunk_steps),
     }  # the backward stack has read the ends
     chunk = current.take()
-    assert sorted(chunk.parts.tokens_before) == [plan.CPU.stretch, plan.CPU.stretch]
+    assert sorted(chunk.parts.tokens_before) == [plan.CPU.chunk_steps, plan.CPU.chunk_steps]
 
 
 def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.engine import collectors, engine, plan, run, word_table
+from elmo_jax.engine import engine, outputs, plan, run, word_table
 from elmo_jax.errors import DeviceMemoryWarning
 from elmo_jax.model.bilm import init_params
 
@@ -60,8 +60,8 @@ def equal(found, expected):
 
 PLACES = {
     "dispatch": (run, "read_lanes"),
-    "reduction": (collectors, "token_halves"),
-    "copy": (collectors.TokenCollector, "_fill"),
+    "reduction": (outputs, "token_halves"),
+    "copy": (outputs.PendingTokens, "put_into"),
 }
 
 
@@ -199,7 +199,7 @@ def test_a_call_that_succeeds_with_the_full_plan_ends_the_wait(tiny, monkeypatch
 def test_pooled_results_survive_too(tiny, expected, monkeypatch):
     elmo = small_elmo(tiny)
     name = "pool_lanes"
-    monkeypatch.setattr(collectors, name, fails_at(getattr(collectors, name), {1}))
+    monkeypatch.setattr(outputs, name, fails_at(getattr(outputs, name), {1}))
     with pytest.warns(DeviceMemoryWarning):
         found = list(elmo.stream(SENTENCES, "top", pooling="max"))
     equal(found, [v[2].max(0) if v.size else np.zeros(v.shape[2]) for v in expected])

@@ -333,12 +333,12 @@ def test_characters_may_be_cut_where_only_padding_follows(elmo, batch, outputs):
         ),
         (
             lambda ids: ids[..., :2],
-            "char_ids has 2 characters a word (its last axis), expected 50, and at least 3, "
+            "char_ids has 2 characters per word (its last axis), expected 50, and at least 3, "
             "the width of the widest filter.",
         ),
         (
             lambda ids: np.pad(ids, ((0, 0), (0, 0), (0, 1))),
-            "char_ids has 51 characters a word (its last axis), expected 50, and at least 3, "
+            "char_ids has 51 characters per word (its last axis), expected 50, and at least 3, "
             "the width of the widest filter.",
         ),
     ],

@@ -62,8 +62,8 @@ class Job:
         config = elmo.config
         selection, _ = select_layers(choice.layers, config, choice.mix_weights, choice.mix_gamma)
         shape: tuple[int, ...] = (config.output_dim,)
-        if selection.n_kept:
-            shape = (selection.n_kept, *shape)
+        if selection.n_result_layers:
+            shape = (selection.n_result_layers, *shape)
         text = hashlib.sha256("".join(part.digest for part in found.parts).encode())
         identity = {
             "text": text.hexdigest(),

@@ -1,6 +1,6 @@
 """The machinery behind ``Elmo``: words spelled once, sentences packed, few compiled shapes."""
 
-from .collectors import Request
 from .engine import Engine
+from .outputs import Request
 
 __all__ = ["Engine", "Request"]

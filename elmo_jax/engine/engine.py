@@ -18,12 +18,12 @@ from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..model.precision import round_kernels
 from ..text.cut_words import CutWords
-from .collectors import Request
-from .lanes import start_state
 from .memory import Descent, Fallback, NoRoomForWords, Shortage, shortage_of
+from .outputs import Request
 from .plan import Plan, plan_for
 from .reading import Sentence, Source, windows
 from .run import Run
+from .step import start_state
 from .word_table import WordTable
 
 Result = TypeVar("Result")
@@ -149,7 +149,9 @@ class Engine:
         n_layers = request.selection.n_computed - 1
         plan = self._fallback.plan_for_a_run()
         table, start = self._table(n_layers > 0, plan), self._start(n_layers)
-        request = dataclasses.replace(request, shares_L=self._devices.copy(request.shares_L))
+        request = dataclasses.replace(
+            request, layer_weights_L=self._devices.copy(request.layer_weights_L)
+        )
         arguments = (self._config, self._params, self._precision, table, start, request)
         cut = cut or CutWords(self._config.max_characters_per_token)
         return Run(*arguments, self._devices, plan, cut)

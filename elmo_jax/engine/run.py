@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +16,16 @@ from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..text.cut_words import CutWords
-from .collectors import Collector, PoolCollector, Request, Results, TokenCollector
-from .lanes import Outputs, read_lanes
+from .outputs import (
+    PendingSentences,
+    PendingTokens,
+    PooledOutputs,
+    Request,
+    Results,
+    TokenOutputs,
+)
 from .plan import Plan
+from .step import Outputs, read_lanes
 from .timeline import Chunk, Timeline
 from .word_table import Reservation, WordTable
 
@@ -73,11 +80,14 @@ class Run:
     def _clear(self) -> None:
         """Start with no lanes, and nothing on its way."""
         self._reservation = Reservation()
-        kind = TokenCollector if self._request.pooling is None else PoolCollector
-        self._collector: Collector = kind(self._request, self._config, self._devices)
-        self._timeline = Timeline(self.plan.stretch)
+        self._outputs: TokenOutputs | PooledOutputs
+        if self._request.pooling is None:
+            self._outputs = TokenOutputs(self._request, self._config)
+        else:
+            self._outputs = PooledOutputs(self._request, self._config, self._devices)
+        self._timeline = Timeline(self.plan.chunk_steps)
         self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
-        self._in_flight: collections.deque[tuple[np.ndarray, Callable[[Results], None]]]
+        self._in_flight: collections.deque[tuple[np.ndarray, PendingTokens | PendingSentences]]
         self._in_flight = collections.deque()
 
     @property
@@ -96,7 +106,7 @@ class Run:
         ends_N, plan = self._timeline.ends_N, self.plan
         if not len(ends_N):
             return True
-        return bool(ends_N.min() < plan.stretch and ends_N.max() <= plan.longest_lead)
+        return bool(ends_N.min() < plan.chunk_steps and ends_N.max() <= plan.longest_lead)
 
     @property
     def has_work(self) -> bool:
@@ -115,7 +125,7 @@ class Run:
         self._n_placed += len(window)
         self._came_last = is_last
         for number in numbers[lengths == 0].tolist():
-            self._results[number] = self._collector.nothing
+            self._results[number] = self._outputs.empty
             self._finished.add(number)
         new = {n: words for n, words in zip(numbers.tolist(), window, strict=True) if len(words)}
         self._pending |= new
@@ -164,8 +174,8 @@ class Run:
             self._read(self._timeline.take())
             n_left = _CALLS_IN_FLIGHT - 1
         while len(self._in_flight) > n_left:
-            finished, fill = self._in_flight.popleft()
-            fill(self._results)
+            finished, pending = self._in_flight.popleft()
+            pending.put_into(self._results)
             self._finished.update(finished.tolist())
             for number in finished.tolist():
                 del self._pending[number]
@@ -175,7 +185,7 @@ class Run:
         while self._n_given in self._finished:
             self._finished.remove(self._n_given)
             self._n_given += 1
-            yield self._collector.result(self._results.pop(self._n_given - 1))
+            yield self._outputs.finish(self._results.pop(self._n_given - 1))
 
     def close(self) -> None:
         """Let go of the words."""
@@ -198,12 +208,12 @@ class Run:
             self._precision,
             self.plan.layout(self.n_lanes),
         )
-        fill = self._collector.reduce(words, chunk, outputs)
+        pending = self._outputs.send(words, chunk, outputs)
         finished = chunk.parts.numbers[chunk.parts.finished]
-        self._in_flight.append((finished, fill))
+        self._in_flight.append((finished, pending))
 
     def _resize(self, n_lanes: int) -> None:
         if n_lanes != len(self._timeline.ends_N):
             former_N = self._timeline.resize(n_lanes)
             self._state = self._devices.take_lanes(self._state, former_N)
-            self._collector.take_lanes(former_N)
+            self._outputs.take_lanes(former_N)

@@ -1,6 +1,6 @@
 """Checks of the arrays that the functions take, with errors that say what was expected.
 
-Values are checked where they are concrete; inside a ``jax.jit`` of the caller's only shapes are.
+Inside a caller's ``jax.jit`` values are not known, and only shapes are checked.
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ from .precision import check_precision
 def check_batch(
     params: Params, char_ids: Any, lengths: Any, config: ElmoConfig, precision: str
 ) -> tuple[jax.Array, jax.Array]:
-    """The arrays that all functions take, as int32.
+    """``char_ids`` and ``lengths`` as int32.
 
     Raises:
         ElmoError: for parameters that do not fit ``config``, or an array of a wrong rank, dtype,
-            shape or, where its values are known, content.
+            shape or (if its values are known) content.
     """
     check_process()
     check_precision(precision)
     check_params(config, params)
     char_ids = _as_integers(char_ids, "char_ids", "[B, T, C]", 3)
     lengths = _as_integers(lengths, "lengths", "[B]", 1)
-    narrowest, widest = config.max_filter_width, config.max_characters_per_token
+    shortest, longest = config.max_filter_width, config.max_characters_per_token
     n_sentences, n_tokens, n_characters = char_ids.shape
-    if not narrowest <= n_characters <= widest:
+    if not shortest <= n_characters <= longest:
         raise ElmoError(
-            f"char_ids has {counted(n_characters, 'character')} a word (its last axis), "
-            f"expected {widest}, "
-            f"and at least {narrowest}, the width of the widest filter."
+            f"char_ids has {counted(n_characters, 'character')} per word (its last axis), "
+            f"expected {longest}, and at least {shortest}, the width of the widest filter."
         )
     if lengths.shape[0] != n_sentences:
         raise ElmoError(
@@ -53,7 +52,7 @@ def check_batch(
 
 
 def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
-    if not isinstance(array, jax.Array):  # which is also what a traced value is
+    if not isinstance(array, jax.Array):  # a traced value is a jax.Array too
         array = np.asarray(array)
     if array.ndim != rank:
         raise ElmoError(
@@ -65,32 +64,31 @@ def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
     return array
 
 
-def _check_range(array: Any, name: str, most: int, meaning: str) -> None:
+def _check_range(array: Any, name: str, maximum: int, meaning: str) -> None:
     if isinstance(array, jax.core.Tracer) or not array.size:
         return
     values = np.asarray(array)
-    for wrong, bound in ((values < 0, "least 0"), (values > most, f"most {most}, {meaning}")):
-        if wrong.any():
-            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    for is_wrong, bound in (
+        (values < 0, "least 0"),
+        (values > maximum, f"most {maximum}, {meaning}"),
+    ):
+        if is_wrong.any():
+            index = tuple(int(i) for i in np.argwhere(is_wrong)[0])
             raise ElmoError(
-                f"{name}[{', '.join(map(str, place))}] is {values[place]}, expected at {bound}."
+                f"{name}[{', '.join(map(str, index))}] is {values[index]}, expected at {bound}."
             )
 
 
-def check_state(state: Any, config: ElmoConfig) -> int:
-    """How many rows a batch's state has.
-
-    Raises:
-        ElmoError: if it is no state of ``config``.
-    """
+def check_state(state: Any, config: ElmoConfig) -> None:
+    """Raise ElmoError unless ``state`` is that of a batch through a model of ``config``."""
     shapes = list(map(np.shape, jax.tree.leaves(state)))
-    rows = next((shape[0] for shape in shapes if shape), 0)
+    n_rows = next((shape[0] for shape in shapes if shape), 0)
     expected = jax.eval_shape(functools.partial(zero_state, config))
+    # Structures tell a BiLMState from a plain tuple.
     structures: list[Any] = [jax.tree.structure(tree) for tree in (state, expected)]
-    same = structures[0] == structures[1]  # of tuples with names, where plain ones are equal too
-    if not same or shapes != [(rows, *one.shape) for one in jax.tree.leaves(expected)]:
+    is_state = structures[0] == structures[1]
+    if not is_state or shapes != [(n_rows, *leaf.shape) for leaf in jax.tree.leaves(expected)]:
         raise ElmoError(
             "Expected a BiLMState from initial_state(config, batch_size) or an earlier call, "
             f"with one number of rows everywhere; got {type(state).__name__} of shapes {shapes}."
         )
-    return rows

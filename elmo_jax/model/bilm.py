@@ -1,4 +1,4 @@
-"""BiLM: the token layer and both directions, over one sentence in one lane."""
+"""BiLM: the token layer and both directions, over one sentence."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .token_layer import CharEncoder
 
 
 class BiLMState(NamedTuple):
-    """The state of both directions: one LSTMState a layer, the first layer first."""
+    """The state of both directions: one LSTMState per layer, the first layer first."""
 
     forward: tuple[LSTMState, ...]
     backward: tuple[LSTMState, ...]
 
 
 def zero_state(config: ElmoConfig, dtype: jnp.dtype = jnp.float32) -> BiLMState:
-    """The state of one lane before anything was read: zeros."""
+    """The state of one lane before any text: zeros."""
     layer = LSTMState(jnp.zeros(config.cell_dim, dtype), jnp.zeros(config.projection_dim, dtype))
     return BiLMState((layer,) * config.n_layers, (layer,) * config.n_layers)
 
@@ -32,12 +32,10 @@ def zero_state(config: ElmoConfig, dtype: jnp.dtype = jnp.float32) -> BiLMState:
 def init_params(config: ElmoConfig, seed: int) -> dict[str, Any]:
     """New random parameters, from the distributions that bilm-tf starts training with.
 
-    Args:
-        config: the architecture.
-        seed: the same seed gives the same parameters.
+    The same seed gives the same parameters.
 
     Raises:
-        ElmoError: for a seed that is not from 0 to 4,294,967,295.
+        ElmoError: if the seed is not from 0 to 4,294,967,295.
     """
     check_seed(seed)
     word_TC = np.ones((1, config.max_characters_per_token), np.int32)
@@ -48,7 +46,7 @@ def init_params(config: ElmoConfig, seed: int) -> dict[str, Any]:
 class BiLM(nn.Module):
     """ELMo's bidirectional language model, without the softmax it was trained with.
 
-    Describes one sentence. For a batch inside a module of one's own::
+    It describes one sentence. For a batch inside your own module::
 
         class Tagger(nn.Module):
             config: elmo_jax.ElmoConfig
@@ -70,7 +68,7 @@ class BiLM(nn.Module):
     precision: str = "float32"
 
     def setup(self) -> None:
-        """Make the token layer and the two stacks."""
+        """Make the token layer and the two stacks. Another token layer would be chosen here."""
         self.char_encoder = CharEncoder(self.config, self.precision)
         self.forward = LanguageModelStack(self.config, precision=self.precision)
         self.backward = LanguageModelStack(self.config, reverse=True, precision=self.precision)
@@ -81,15 +79,15 @@ class BiLM(nn.Module):
         length: jax.Array | int | None = None,
         n_output_layers: int | None = None,
     ) -> jax.Array:
-        """All layers of one sentence, which starts from a zero state.
+        """All layers of one sentence, read from a zero state.
 
         Args:
             char_ids_TC: int32 [T, C], the words without sentence markers, 0 for padding.
-            length: how many of the T words are real; all of them if None.
+            length: the number of real words; T if None.
             n_output_layers: how many layers to compute, from the token layer up; all if None.
 
         Returns:
-            float32 [L, T, D]; layer 0 is the token vector twice, the others are forward and
+            float32 [L, T, D]. Layer 0 is the token vector twice, the others are forward and
             backward output side by side. Zeros at padding.
         """
         n_tokens = char_ids_TC.shape[0]
@@ -100,7 +98,7 @@ class BiLM(nn.Module):
         tokens_TP = self.encode_words(char_ids_TC)
         start = self.start_state(n_lstm_layers)
         forward, _ = self.forward(tokens_TP, start.forward, start.forward, position_T == 0)
-        # Backwards, padding is read before the sentence: a fresh start at its last word.
+        # The backward stack reads the padding first, and starts anew at the last word.
         backward, _ = self.backward(
             tokens_TP, start.backward, start.backward, position_T == length - 1
         )
@@ -109,28 +107,28 @@ class BiLM(nn.Module):
     def with_state(
         self, char_ids_TC: jax.Array, length: jax.Array | int, state: BiLMState
     ) -> tuple[jax.Array, BiLMState]:
-        """All layers of one sentence read from a given state, sentence markers included.
+        """All layers of one sentence and its markers, read from the state of an earlier one.
 
         Args:
-            char_ids_TC: int32 [T, C], as in ``__call__``.
-            length: how many of the T words are real.
-            state: each direction's state before the sentence.
+            char_ids_TC: int32 [T, C], the words without sentence markers, 0 for padding.
+            length: the number of real words.
+            state: of each direction, before the sentence.
 
         Returns:
             float32 [L, T + 2, D] with BOS first and EOS after the last real word, zeros after
-            that; and each direction's state at its own end of the sentence (forward after EOS,
-            backward after BOS), never after padding.
+            that; and the state of each direction at its own end of the sentence: forward after
+            EOS, backward after BOS, never after padding.
         """
         tokens_TP = self.encode_words(char_ids_TC)
         bos_P, eos_P = self.encode_words(boundary_ids(self.config))
         position_T = jnp.arange(tokens_TP.shape[0] + 2, dtype=jnp.int32)
-        read_TP = jnp.concatenate([bos_P[None], tokens_TP, jnp.zeros_like(eos_P)[None]])
-        read_TP = jnp.where((position_T == length + 1)[:, None], eos_P[None], read_TP)
+        inputs_TP = jnp.concatenate([bos_P[None], tokens_TP, jnp.zeros_like(eos_P)[None]])
+        inputs_TP = jnp.where((position_T == length + 1)[:, None], eos_P[None], inputs_TP)
         real_T = position_T < length + 2
         never_T = jnp.zeros_like(real_T)
-        forward, after = self.forward(read_TP, state.forward, state.forward, never_T, real_T)
-        backward, before = self.backward(read_TP, state.backward, state.backward, never_T, real_T)
-        layers_LTD = _side_by_side(read_TP, forward, backward, real_T)
+        forward, after = self.forward(inputs_TP, state.forward, state.forward, never_T, real_T)
+        backward, before = self.backward(inputs_TP, state.backward, state.backward, never_T, real_T)
+        layers_LTD = _side_by_side(inputs_TP, forward, backward, real_T)
         return layers_LTD, BiLMState(after, before)
 
     def encode_words(self, char_ids_UC: jax.Array | np.ndarray) -> jax.Array:
@@ -138,12 +136,12 @@ class BiLM(nn.Module):
         return self.char_encoder(char_ids_UC)
 
     def start_state(self, n_lstm_layers: int | None = None) -> BiLMState:
-        """The state in which every sentence's first word is read: a constant of the model.
+        """The state before the first word of every sentence: a constant of the model.
 
         Forward it is the state after BOS, backward the one after EOS, both from zeros.
 
         Args:
-            n_lstm_layers: for how many layers, from the first; for all if None.
+            n_lstm_layers: how many LSTM layers, from the first; all if None.
         """
         bos_TP, eos_TP = jnp.split(self.encode_words(boundary_ids(self.config)), 2)
         whole = zero_state(self.config, bos_TP.dtype)
@@ -153,28 +151,6 @@ class BiLM(nn.Module):
             self.forward(bos_TP, zero.forward, zero.forward, never_T)[1],
             self.backward(eos_TP, zero.backward, zero.backward, never_T)[1],
         )
-
-    def read(
-        self,
-        direction: str,
-        tokens_TP: jax.Array,
-        state: tuple[LSTMState, ...],
-        start: tuple[LSTMState, ...],
-        fresh_T: jax.Array,
-        real_T: jax.Array | None = None,
-    ) -> tuple[tuple[jax.Array, ...], tuple[LSTMState, ...]]:
-        """One direction over a lane, which may hold several sentences end to end.
-
-        Args:
-            direction: "forward" or "backward".
-            tokens_TP: as in ``LanguageModelStack``; so are the others.
-            state: before the lane's first token, or (backward) after its last.
-            start: in which each sentence starts.
-            fresh_T: the sentences' first tokens, or (backward) their last.
-            real_T: where it is False the state stays as it is.
-        """
-        stack = {"forward": self.forward, "backward": self.backward}[direction]
-        return stack(tokens_TP, state, start, fresh_T, real_T)
 
 
 def _side_by_side(

@@ -1,4 +1,4 @@
-"""How bilm-tf starts its weights, where Flax has no initializer of that form."""
+"""The initializers of bilm-tf that Flax does not have."""
 
 from __future__ import annotations
 

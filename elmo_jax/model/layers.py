@@ -1,4 +1,4 @@
-"""Which layers a caller asked for, and pooling: a sentence's tokens as one vector."""
+"""The layers that a user asks for, and pooling: one vector for the tokens of a sentence."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from .config import ElmoConfig
 LAYER_NAMES = ("all", "average", "top", "mix")
 
 Layers = str | SupportsIndex
-"""What a user may give: one of LAYER_NAMES, or a layer's number."""
+"""``layers=`` as users type it: one of LAYER_NAMES, or the number of a layer."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerSelection:
-    """A resolved ``layers=``. Hashable: it decides what is compiled.
+    """A resolved ``layers=``. It is hashable because it decides what is compiled.
 
     Attributes:
         n_computed: how many layers have to be computed, from the token layer up.
         index: the only layer that is wanted, or None.
-        weighted: whether the result is a weighted sum of the layers.
-
-    With neither, all layers are wanted.
+        weighted: whether the result is a weighted sum of the layers. All layers are wanted if it
+            is False and ``index`` is None.
     """
 
     n_computed: int
@@ -38,24 +37,26 @@ class LayerSelection:
     weighted: bool = False
 
     @property
-    def n_kept(self) -> int | None:
-        """Size of the layer axis of a result, None where it has none."""
+    def n_result_layers(self) -> int | None:
+        """The size of the layer axis of a result, or None if it has no such axis."""
         return None if self.index is not None or self.weighted else self.n_computed
 
-    def apply(self, layers: Sequence[jax.Array], shares_L: jax.Array, axis: int) -> jax.Array:
-        """The result from the layers that were computed.
+    def apply(
+        self, layers: Sequence[jax.Array], layer_weights_L: jax.Array, axis: int
+    ) -> jax.Array:
+        """The result, from the layers that were computed.
 
         Args:
             layers: ``n_computed`` arrays of one shape.
-            shares_L: float32 [L], each layer's share of a weighted sum; else not looked at.
-            axis: where the layer axis goes, if all layers are kept.
+            layer_weights_L: float32 [L], the factors of the weighted sum, if it is one.
+            axis: where the layer axis goes, if all layers are wanted.
         """
         if self.index is not None:
             return layers[self.index]
         if self.weighted:
-            total = shares_L[0] * layers[0]
-            for share, layer in zip(shares_L[1:], layers[1:], strict=True):
-                total += share * layer
+            total = layer_weights_L[0] * layers[0]
+            for weight, layer in zip(layer_weights_L[1:], layers[1:], strict=True):
+                total += weight * layer
             return total
         return jnp.stack(layers, axis)
 
@@ -76,7 +77,7 @@ def select_layers(
         mix_gamma: for "mix", the scale.
 
     Returns:
-        The selection, and the shares of a weighted sum, float32 [L].
+        The selection, and the factors of a weighted sum, float32 [L].
 
     Raises:
         ElmoError: for an unknown name or number, weights that are missing or do not fit, or
@@ -84,7 +85,7 @@ def select_layers(
     """
     check_process()
     n_layers = config.n_output_layers
-    selection, shares_L = LayerSelection(n_layers), jnp.full(n_layers, 1 / n_layers)
+    selection, layer_weights_L = LayerSelection(n_layers), jnp.full(n_layers, 1 / n_layers)
     if (mix_weights is not None) != (isinstance(layers, str) and layers == "mix"):
         raise ElmoError(
             f"layers='mix' and mix_weights belong together; got layers={layers!r} and "
@@ -92,13 +93,13 @@ def select_layers(
         )
     if not isinstance(layers, str):
         index = _layer_number(layers, n_layers)
-        return LayerSelection(index + 1, index=index), shares_L
+        return LayerSelection(index + 1, index=index), layer_weights_L
     if layers == "all":
-        return selection, shares_L
+        return selection, layer_weights_L
     if layers == "top":
-        return LayerSelection(n_layers, index=n_layers - 1), shares_L
+        return LayerSelection(n_layers, index=n_layers - 1), layer_weights_L
     if layers == "average":
-        return LayerSelection(n_layers, weighted=True), shares_L
+        return LayerSelection(n_layers, weighted=True), layer_weights_L
     if layers == "mix":
         if np.shape(mix_weights) != (n_layers,):
             raise ElmoError(
@@ -109,7 +110,7 @@ def select_layers(
             raise ElmoError(f"mix_gamma has shape {np.shape(mix_gamma)}, expected a single number.")
         weights_L = jnp.asarray(mix_weights, jnp.float32)
         return LayerSelection(n_layers, weighted=True), mix_gamma * jax.nn.softmax(weights_L)
-    raise ElmoError(_unknown(layers, n_layers))
+    raise ElmoError(_unknown_layers(layers, n_layers))
 
 
 def _layer_number(layers: Any, n_layers: int) -> int:
@@ -118,11 +119,11 @@ def _layer_number(layers: Any, n_layers: int) -> int:
     except TypeError:
         index = n_layers
     if isinstance(layers, bool) or not -n_layers <= index < n_layers:
-        raise ElmoError(_unknown(layers, n_layers))
+        raise ElmoError(_unknown_layers(layers, n_layers))
     return index % n_layers
 
 
-def _unknown(layers: Any, n_layers: int) -> str:
+def _unknown_layers(layers: Any, n_layers: int) -> str:
     is_number = isinstance(layers, SupportsIndex) and not isinstance(layers, bool)
     names = "" if is_number else f"one of {', '.join(map(repr, LAYER_NAMES))}, or "
     return (
@@ -156,8 +157,8 @@ def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
         return jnp.where(real_T1, vectors_TD, 0).sum(axis=0) / n_tokens
     if not vectors_TD.shape[0]:
         return jnp.zeros(vectors_TD.shape[1:], vectors_TD.dtype)
-    # By its place: the slope of max() goes to what equals it, which is nothing where the compiler
-    # computes the vectors twice and rounds them otherwise.
-    place_1D = jnp.where(real_T1, vectors_TD, -jnp.inf).argmax(axis=0)[None]
-    most = jnp.take_along_axis(vectors_TD, place_1D, axis=0)[0]
-    return jnp.where(length > 0, most, 0)
+    # By its index: the gradient of max() goes to the elements that equal the maximum. There may be
+    # none, if the compiler computes the vectors twice and rounds them differently.
+    index_1D = jnp.where(real_T1, vectors_TD, -jnp.inf).argmax(axis=0)[None]
+    maximum_D = jnp.take_along_axis(vectors_TD, index_1D, axis=0)[0]
+    return jnp.where(length > 0, maximum_D, 0)

@@ -1,13 +1,22 @@
-"""The LSTM with projection and clips, and the stack of them that is one direction of a biLM."""
+"""The LSTM with projection and clips, and the stack of such layers that is one direction of a biLM.
+
+There is one definition for all uses: ``ProjectedLSTMCell`` is one layer at one token, ``lane_step``
+is one token of a lane, and ``read_layers`` puts the layers on top of each other. Only the loop over
+the tokens differs. ``LanguageModelStack`` scans one lane and can be differentiated;
+``elmo_jax.engine.step`` loops over many lanes, for a number of steps that need not be static.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from .config import ElmoConfig
 from .initializers import glorot_uniform
@@ -21,7 +30,7 @@ FORGET_BIAS = 1.0
 
 
 class LSTMState(NamedTuple):
-    """What one LSTM layer carries from a token to the next, both after clipping.
+    """What one LSTM layer carries from one token to the next, both after clipping.
 
     Attributes:
         cell_H: c, float32 [H].
@@ -33,7 +42,7 @@ class LSTMState(NamedTuple):
 
 
 class ProjectedLSTMCell(nn.Module):
-    """LSTM without peepholes, with clipped cell state and clipped, projected output.
+    """LSTM without peepholes, with a clipped cell state and a clipped, projected output.
 
     i, j, f, o = W_x x + W_h h + b;  c' = clip(σ(f + 1) c + σ(i) tanh(j));
     h' = clip(W_p (σ(o) tanh(c'))).  Equations of TensorFlow 1's ``LSTMCell`` (Sak et al. 2014).
@@ -42,13 +51,13 @@ class ProjectedLSTMCell(nn.Module):
         config: the architecture.
         precision: of the matrix products, see ``elmo_jax.model.precision``.
         kernel_first: the order of their operands, see ``linear``.
-        narrow: whether gates may come rounded out of their products, see ``linear``.
+        bfloat16_result: whether the products that give gates may round them, see ``linear``.
     """
 
     config: ElmoConfig
     precision: str = "float32"
     kernel_first: bool = True
-    narrow: bool = False
+    bfloat16_result: bool = False
 
     def setup(self) -> None:
         """Make the parameters; each kernel is [out, in]."""
@@ -70,47 +79,110 @@ class ProjectedLSTMCell(nn.Module):
         return gates.astype(gate_dtype(self.precision, gates.dtype))
 
     def __call__(self, state: LSTMState, input_gates_G: jax.Array) -> LSTMState:
-        """Read one token, given as its ``input_gates``; the new hidden_P is the output."""
+        """Read one token, given its ``input_gates``. The output is the new ``hidden_P``."""
         gates_G = self._gates(self.recurrent_kernel, state.hidden_P)
-        return self._advance(state, input_gates_G.astype(gates_G.dtype) + gates_G)
+        return self._next_state(state, input_gates_G.astype(gates_G.dtype) + gates_G)
 
-    def joined_kernel(self) -> jax.Array:
-        """[W_x, W_h], for ``read``: [G, 2P]."""
+    def fused_kernel(self) -> jax.Array:
+        """[W_x, W_h], for ``fused_step``: [G, 2P]."""
         return jnp.concatenate([self.input_kernel, self.recurrent_kernel], axis=1)
 
-    def read(self, state: LSTMState, x_P: jax.Array, joined_kernel: jax.Array) -> LSTMState:
-        """Read one token, given as it is: both parts of its gates are one product."""
-        gates_G = self._gates(joined_kernel, jnp.concatenate([x_P, state.hidden_P]))
-        return self._advance(state, gates_G + self.bias)
+    def fused_step(self, state: LSTMState, x_P: jax.Array, fused_kernel: jax.Array) -> LSTMState:
+        """Read one token, given its vector: W_x x + W_h h is one product."""
+        gates_G = self._gates(fused_kernel, jnp.concatenate([x_P, state.hidden_P]))
+        return self._next_state(state, gates_G + self.bias)
 
     def _gates(self, kernel: jax.Array, inputs: jax.Array) -> jax.Array:
-        return self._linear(kernel, inputs, self.narrow).astype(inputs.dtype)
+        return self._linear(kernel, inputs, self.bfloat16_result).astype(inputs.dtype)
 
-    def _advance(self, state: LSTMState, gates_G: jax.Array) -> LSTMState:
-        """The state after the one whose gates these are."""
+    def _next_state(self, state: LSTMState, gates_G: jax.Array) -> LSTMState:
         gates = dict(zip(GATES, jnp.split(gates_G, len(GATES)), strict=True))
-        kept = nn.sigmoid(gates["forget"] + FORGET_BIAS) * state.cell_H
-        cell_H = kept + nn.sigmoid(gates["input"]) * jnp.tanh(gates["candidate"])
+        remembered = nn.sigmoid(gates["forget"] + FORGET_BIAS) * state.cell_H
+        cell_H = remembered + nn.sigmoid(gates["input"]) * jnp.tanh(gates["candidate"])
         cell_H = _clip(cell_H, self.config.cell_clip)  # before the output gate sees it
         hidden = nn.sigmoid(gates["output"]) * jnp.tanh(cell_H)
-        if self.config.has_lstm_projection:  # TensorFlow's cell clips what it projects only
+        if self.config.has_lstm_projection:  # TensorFlow's cell clips only what it projects
             hidden = self._linear(self.projection_kernel, hidden)
             hidden = _clip(hidden, self.config.proj_clip)
         return LSTMState(cell_H, hidden)
 
-    def _linear(self, kernel: jax.Array, inputs: jax.Array, narrow: bool = False) -> jax.Array:
-        return linear(kernel, inputs, self.precision, self.kernel_first, narrow)
+    def _linear(
+        self, kernel: jax.Array, inputs: jax.Array, bfloat16_result: bool = False
+    ) -> jax.Array:
+        return linear(kernel, inputs, self.precision, self.kernel_first, bfloat16_result)
 
 
 def _clip(x: jax.Array, bound: float | None) -> jax.Array:
     return x if bound is None else jnp.clip(x, -bound, bound)
 
 
+Cell = Callable[[LSTMState, Any], LSTMState]
+"""A cell with its parameters: from the state and a token's input to the next state."""
+
+Layer = Callable[[Any, LSTMState], tuple[LSTMState, jax.Array]]
+"""A layer over all tokens: from its inputs and the state before them to the last state and the
+hidden states."""
+
+
+def lane_step(cell: Cell, start: LSTMState) -> Callable[[LSTMState, Any], LSTMState]:
+    """One token of a lane, which may hold several sentences end to end.
+
+    Args:
+        cell: reads the token.
+        start: the state in which a sentence begins.
+
+    Returns:
+        A function of the state before the token and of ``(input, is_first)`` or
+        ``(input, is_first, is_real)``. If ``is_first``, the token begins a sentence and is read
+        from ``start``. If not ``is_real``, it is padding and leaves the state as it is.
+    """
+
+    def step(state: LSTMState, token: Any) -> LSTMState:
+        inputs, is_first, *is_real = token
+        state = _select(is_first, start, state)
+        new = cell(state, inputs)
+        return _select(is_real[0], new, state) if is_real else new
+
+    return step
+
+
+def read_layers(
+    layers: Sequence[Layer],
+    inputs: Any,
+    state: Sequence[LSTMState],
+    use_skip_connections: bool,
+    drop: Callable[[Any], Any] = lambda inputs: inputs,
+) -> tuple[tuple[jax.Array, ...], tuple[LSTMState, ...]]:
+    """The stack: each layer reads the outputs of the one below.
+
+    Args:
+        layers: the layers to run, the lowest first.
+        inputs: of the first layer: token vectors, or whatever else it takes.
+        state: of each layer, before the first token.
+        use_skip_connections: whether layers above the first add their input to their output.
+        drop: dropout, for the input of each layer.
+
+    Returns:
+        The outputs of each layer, and its last state.
+    """
+    outputs, states = [], []
+    for depth, (layer, before) in enumerate(zip(layers, state, strict=True)):
+        # First of all: a skip connection adds the input as the cell saw it [bilm-tf].
+        inputs = drop(inputs)
+        after, hidden = layer(inputs, before)
+        inputs = hidden + inputs if use_skip_connections and depth > 0 else hidden
+        outputs.append(inputs)
+        states.append(after)
+    return tuple(outputs), tuple(states)
+
+
 class LanguageModelStack(nn.Module):
     """The LSTM layers of one direction over one lane.
 
-    A lane may hold several sentences end to end: where ``fresh_T`` is set, the step starts from
-    ``start`` instead of the state that the step before left.
+    Attributes:
+        config: the architecture.
+        reverse: whether the lane is read from its last token to its first.
+        precision: of the matrix products.
     """
 
     config: ElmoConfig
@@ -132,70 +204,63 @@ class LanguageModelStack(nn.Module):
         real_T: jax.Array | None = None,
         dropout_rate: float = 0.0,
     ) -> tuple[tuple[jax.Array, ...], tuple[LSTMState, ...]]:
-        """Read a lane, from its first token to its last, or the other way if ``reverse``.
+        """Read a lane.
 
         Args:
             tokens_TP: float32 [T, P].
-            state: the state to begin with, one a layer. Its length says how many of the
-                ``n_layers`` layers run, so that none is computed which nobody asked for.
-            start: the state in which a sentence begins, one a layer.
-            fresh_T: bool [T], the tokens with which a sentence begins, in reading order.
-            real_T: bool [T] or None; steps where it is False leave the state as it is.
-            dropout_rate: share of each layer's input to drop, in training; needs an rng
+            state: the state of each layer before the token that is read first. Its length says
+                how many of the ``n_layers`` layers run: none is computed that nobody asked for.
+            start: the state of each layer in which a sentence begins.
+            fresh_T: bool [T], the tokens that begin a sentence, in reading order.
+            real_T: bool [T] or None; tokens where it is False leave the state as it is.
+            dropout_rate: the share of each layer's input to drop, in training; needs an rng
                 "dropout".
 
         Returns:
-            The outputs of the layers, each float32 [T, P], and the last state, in reading order.
+            The outputs of the layers, each float32 [T, P], and the state of each layer after the
+            token that is read last.
         """
-        inputs_TP, outputs, states = tokens_TP, [], []
-        for depth, (cell, begin, initial) in enumerate(
-            zip(self.layers, start, state, strict=False)
-        ):
-            # Before the sum: a skip connection adds the input as the cell saw it [bilm-tf].
-            inputs_TP = self.drop(inputs_TP, dropout_rate)
-            last, hidden_TP = self._run(cell, begin, initial, inputs_TP, fresh_T, real_T)
-            skip = self.config.use_skip_connections and depth > 0
-            inputs_TP = hidden_TP + inputs_TP if skip else hidden_TP
-            outputs.append(inputs_TP)
-            states.append(last)
-        return tuple(outputs), tuple(states)
+        flags = (fresh_T,) if real_T is None else (fresh_T, real_T)
+        layers = [
+            functools.partial(self._read_layer, cell, begin, flags)
+            for cell, begin, _ in zip(self.layers, start, state, strict=False)
+        ]
+        drop = functools.partial(self.drop, rate=dropout_rate)
+        return read_layers(layers, tokens_TP, state, self.config.use_skip_connections, drop)
 
     def drop(self, x: jax.Array, rate: float) -> jax.Array:
         """Zeros for a share of the numbers, the others scaled up, by the rng "dropout"."""
         if not rate:
             return x
-        kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - rate, x.shape)
-        return jnp.where(kept, x / (1 - rate), 0)
+        stays = jax.random.bernoulli(self.make_rng("dropout"), 1 - rate, x.shape)
+        return jnp.where(stays, x / (1 - rate), 0)
 
-    def _run(
+    def _read_layer(
         self,
         cell: ProjectedLSTMCell,
         start: LSTMState,
-        initial: LSTMState,
+        flags: tuple[jax.Array | np.ndarray, ...],
         inputs_TP: jax.Array,
-        fresh_T: jax.Array | np.ndarray,
-        real_T: jax.Array | None,
+        before: LSTMState,
     ) -> tuple[LSTMState, jax.Array]:
-        def step(
-            cell: ProjectedLSTMCell, state: LSTMState, now: tuple[jax.Array, ...]
-        ) -> tuple[LSTMState, jax.Array]:
-            input_gates_G, fresh, *real = now
-            state = select_state(fresh, start, state)
-            new = cell(state, input_gates_G)
-            return (select_state(real[0], new, state) if real else new), new.hidden_P
+        input_gates_TG = cell.input_gates(inputs_TP)
+        # A bound module may not be called inside a JAX transformation; a pure function may.
+        unbound, variables = cell.unbind()
+        apply: Cell = functools.partial(unbound.apply, variables)  # type: ignore[assignment]
+        step = lane_step(apply, start)
 
-        # For a gradient, products are kept of every step and the rest is computed once more: it
-        # takes less memory, and less goes through it.
-        scan = nn.scan(
-            nn.remat(step, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable),
-            variable_broadcast="params",
-            split_rngs={"params": False},
-            reverse=self.reverse,
+        # For the gradient, only the products of each step are kept and the rest is computed again:
+        # that takes less memory, and moves less through it.
+        @functools.partial(
+            jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable
         )
-        flags = (fresh_T,) if real_T is None else (fresh_T, real_T)
-        return scan(cell, initial, (cell.input_gates(inputs_TP), *flags))
+        def scan_step(state: LSTMState, token: Any) -> tuple[LSTMState, jax.Array]:
+            new = step(state, token)
+            return new, new.hidden_P
+
+        return lax.scan(scan_step, before, (input_gates_TG, *flags), reverse=self.reverse)
 
 
-def select_state(condition: jax.Array, yes: LSTMState, no: LSTMState) -> LSTMState:
-    """The one state or the other, whole: ``condition`` is a scalar bool."""
+def _select(condition: jax.Array, yes: LSTMState, no: LSTMState) -> LSTMState:
+    """One of two whole states: ``condition`` is a scalar bool."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

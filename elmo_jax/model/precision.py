@@ -1,12 +1,11 @@
-"""The one place where operands are multiplied: what a precision means.
+"""What a precision means. All large products of the model are made here.
 
 =============  ==============================================================================
 "float32"      products of float32 operands, on every device (no TF32, no bfloat16 passes)
 "tf32"         float32 operands, and the device may round them to TF32 (NVIDIA tensor cores);
                on a CPU the same as "float32"
-"bfloat16"     operands rounded to bfloat16, sums in float32. What goes through memory in large
-               amounts is rounded as well: gradients, an input's part of the gates, and on
-               accelerators the state's
+"bfloat16"     operands rounded to bfloat16, sums in float32. Large arrays in memory are rounded
+               too: gradients, the input's part of the gates, and on accelerators the state's
 =============  ==============================================================================
 
 Cell state, gate arithmetic and clips are float32 in all of them.
@@ -35,14 +34,14 @@ def check_precision(precision: str) -> None:
 
 
 def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:
-    """The dtype in which an input's part of the gates is kept."""
+    """The dtype in which the input's part of the gates is stored."""
     return jnp.bfloat16 if precision == "bfloat16" else otherwise
 
 
 def round_kernels(params: Any, precision: str) -> Any:
-    """A parameter tree whose kernels are rounded already, where each product would round them.
+    """A parameter tree with kernels that are rounded once, not again by each product.
 
-    With "bfloat16" they are so rounded once, and take half the memory; the products are the same.
+    With "bfloat16" they take half the memory; the products are the same.
     """
     if precision != "bfloat16":
         return params
@@ -58,36 +57,36 @@ def linear(
     inputs: jax.Array,
     precision: str,
     kernel_first: bool = True,
-    narrow: bool = False,
+    bfloat16_result: bool = False,
 ) -> jax.Array:
     """Kernel [out, in] times every vector of inputs [..., in], giving [..., out].
 
-    The result is the same either way; the order of the operands decides the layout under
-    ``jax.vmap``, and so the speed on a CPU: [out, in] @ [in, lanes] with the kernel first, which
-    is faster with few lanes, or [lanes, in] @ [in, out], which is faster with 128.
+    The order of the operands does not change the result. It decides the layout under ``jax.vmap``,
+    and so the speed on a CPU: [out, in] @ [in, lanes] with the kernel first is faster with few
+    lanes, [lanes, in] @ [in, out] is faster with 128.
 
     Args:
         kernel: [out, in].
         inputs: [..., in].
-        precision: see above.
-        kernel_first: the order.
-        narrow: whether the result is bfloat16 where the operands are. Half of it goes through an
-            accelerator's memory then; a CPU has no fast product of that kind.
+        precision: one of PRECISIONS.
+        kernel_first: the order of the operands.
+        bfloat16_result: with "bfloat16", round the result too. Half as many bytes then go through
+            an accelerator's memory; a CPU has no fast product of that kind.
     """
     if kernel_first:
-        return _product("oi,...i->...o", kernel, inputs, precision, narrow)
-    return _product("...i,oi->...o", inputs, kernel, precision, narrow)
+        return _product("oi,...i->...o", kernel, inputs, precision, bfloat16_result)
+    return _product("...i,oi->...o", inputs, kernel, precision, bfloat16_result)
 
 
 def convolve(kernel: jax.Array, inputs_TCE: jax.Array, precision: str) -> jax.Array:
     """VALID convolution of inputs [T, C, E] along C with kernel [width, E, n]."""
     if precision == "bfloat16":
-        # As one product, which tensor cores take; and up to 0.7 at least, JAX cannot
-        # differentiate a convolution whose result is wider than its operands.
+        # As one product, because tensor cores compute those, and because JAX (up to 0.7 at least)
+        # cannot differentiate a convolution whose result is wider than its operands.
         width = len(kernel)
-        n_places = inputs_TCE.shape[1] - width + 1
-        seen = [inputs_TCE[:, first : first + n_places] for first in range(width)]
-        windows = jnp.concatenate(seen, axis=-1)
+        n_windows = inputs_TCE.shape[1] - width + 1
+        columns = [inputs_TCE[:, first : first + n_windows] for first in range(width)]
+        windows = jnp.concatenate(columns, axis=-1)
         kernel = kernel.reshape(-1, kernel.shape[-1])
         return _product("tci,io->tco", windows, kernel, precision)
     return lax.conv_general_dilated(
@@ -96,25 +95,27 @@ def convolve(kernel: jax.Array, inputs_TCE: jax.Array, precision: str) -> jax.Ar
         (1,),
         "VALID",
         dimension_numbers=("NWC", "WIO", "NWC"),
-        precision=_exactness(precision),
+        precision=_lax_precision(precision),
     )
 
 
 def _product(
-    equation: str, left: jax.Array, right: jax.Array, precision: str, narrow: bool = False
+    equation: str, left: jax.Array, right: jax.Array, precision: str, bfloat16_result: bool = False
 ) -> jax.Array:
     if precision == "bfloat16":
-        return _rounded_product(equation, narrow, left, right)
-    return jnp.einsum(equation, left, right, precision=_exactness(precision))
+        return _rounded_product(equation, bfloat16_result, left, right)
+    return jnp.einsum(equation, left, right, precision=_lax_precision(precision))
 
 
-def _exactness(precision: str) -> lax.Precision:
+def _lax_precision(precision: str) -> lax.Precision:
     return lax.Precision.DEFAULT if precision == "tf32" else lax.Precision.HIGHEST
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _rounded_product(equation: str, narrow: bool, left: jax.Array, right: jax.Array) -> jax.Array:
-    dtype = jnp.bfloat16 if narrow else jnp.float32
+def _rounded_product(
+    equation: str, bfloat16_result: bool, left: jax.Array, right: jax.Array
+) -> jax.Array:
+    dtype = jnp.bfloat16 if bfloat16_result else jnp.float32
     operands = (x.astype(jnp.bfloat16) for x in (left, right))
     return jnp.einsum(equation, *operands, preferred_element_type=dtype)
 
@@ -122,13 +123,13 @@ def _rounded_product(equation: str, narrow: bool, left: jax.Array, right: jax.Ar
 @_rounded_product.defjvp
 def _rounded_product_jvp(
     equation: str,
-    narrow: bool,
+    bfloat16_result: bool,
     primals: tuple[jax.Array, jax.Array],
     tangents: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
-    """Of itself JAX would multiply a float32 gradient with bfloat16 operands as float32."""
+    """Without this, JAX would multiply a float32 gradient and a bfloat16 operand in float32."""
     (left, right), (left_tangent, right_tangent) = primals, tangents
-    result = _rounded_product(equation, narrow, left, right)
+    result = _rounded_product(equation, bfloat16_result, left, right)
     tangent = _rounded_product(equation, True, left_tangent, right)
     tangent += _rounded_product(equation, True, left, right_tangent)
     return result, tangent.astype(result.dtype)

@@ -1,4 +1,8 @@
-"""CharEncoder: a word's spelling to its token vector."""
+"""The token layer: from the spelling of a word to its vector.
+
+Another token layer is another Flax module like ``CharEncoder``: it takes what describes the words
+of a lane, one row per word, and gives float32 [T, P]. ``BiLM.setup`` chooses it.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +28,9 @@ class CharEncoder(nn.Module):
         """Encode each word of a lane, by its spelling alone.
 
         Args:
-            char_ids_TC: int [T, C], ids 1..261, or 0 everywhere in a padded word. C is
-                ``max_characters_per_token``, or less where every word is followed by at least
-                ``max_filter_width`` padding characters: the result is then the same.
+            char_ids_TC: int [T, C], ids 1..261, or only 0 in a padded word. C is
+                ``max_characters_per_token``. It may be less, with the same result, if at least
+                ``max_filter_width`` padding characters follow every word.
 
         Returns:
             float32 [T, P].
@@ -35,7 +39,7 @@ class CharEncoder(nn.Module):
         embedding = self.param(
             "char_embedding", uniform(1.0), (N_CHARACTERS, config.char_embedding_dim)
         )
-        # Id 0 marks a padded word. Its vector is zero and never trained, so it is no parameter.
+        # Id 0 marks a padded word. Its vector is zero and never trained, so not a parameter.
         table = jnp.concatenate([jnp.zeros_like(embedding[:1]), embedding])
         characters_TCE = table[char_ids_TC]
 
@@ -43,7 +47,7 @@ class CharEncoder(nn.Module):
         features = []
         for index, (width, number) in enumerate(config.filters):
             convolution = _Convolution(width, number, self.precision, name=f"convolutions_{index}")
-            # The maximum comes first, then the activation; on the smaller array, it costs less.
+            # The activation is monotone, so it may follow the maximum, on a smaller array.
             features.append(activation(convolution(characters_TCE).max(axis=1)))
         words_TF = jnp.concatenate(features, axis=-1)
 
@@ -77,7 +81,7 @@ class _Highway(nn.Module):
         size = x_TF.shape[-1]
         normal, zeros = nn.initializers.normal(size**-0.5), nn.initializers.zeros
         carry_kernel = self.param("carry_kernel", normal, (size, size))
-        # -2 starts the gate nearly closed: an untrained layer passes its input on.
+        # With -2 the gate starts nearly closed: an untrained layer passes its input on.
         carry_bias = self.param("carry_bias", nn.initializers.constant(-2.0), (size,))
         transform_kernel = self.param("transform_kernel", normal, (size, size))
         transform_bias = self.param("transform_bias", zeros, (size,))

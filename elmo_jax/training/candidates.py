@@ -1,8 +1,8 @@
 """Negative samples: unique draws from a log-uniform distribution over a sorted vocabulary.
 
 P(class) = (log(class + 2) - log(class + 1)) / log(V + 1), as TensorFlow's
-``log_uniform_candidate_sampler`` with ``unique=True``: classes are drawn until K distinct ones
-are there, and the number of draws decides how often each class was to be expected.
+``log_uniform_candidate_sampler`` with ``unique=True``: classes are drawn until there are K distinct
+ones, and the number of draws says how often each class was to be expected.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Candidates(NamedTuple):
 
     Attributes:
         classes: int32 [..., K], all different.
-        n_tries: float32 [...], how many draws it took.
+        n_tries: float32 [...], the number of draws.
     """
 
     classes: np.ndarray | jax.Array
@@ -32,27 +32,26 @@ def sample(rng: np.random.Generator, n_samples: int, n_classes: int) -> Candidat
     while True:
         uniform = rng.random(max(1024, 2 * n_samples, len(drawn)))
         new = np.exp(uniform * np.log(n_classes + 1)).astype(np.int64) - 1
-        # Rounding may give the bound itself, which is no class.
+        # Rounding may give V itself, which is not a class.
         drawn = np.concatenate([drawn, np.minimum(new, n_classes - 1)])
-        first = _first_places(drawn, n_classes)
-        if len(first) >= n_samples:
-            kept = first[:n_samples]
-            return Candidates(drawn[kept].astype(np.int32), np.array(kept[-1] + 1, np.float32))
+        first = _first_draws(drawn, n_classes)[:n_samples]
+        if len(first) == n_samples:
+            return Candidates(drawn[first].astype(np.int32), np.array(first[-1] + 1, np.float32))
 
 
-def _first_places(drawn: np.ndarray, n_classes: int) -> np.ndarray:
-    """Where each class that was drawn comes first, in rising order; without sorting the draws."""
-    places = np.full(n_classes, len(drawn))
-    # Of places that are written several times, the last write stays: that of the first draw.
-    places[drawn[::-1]] = np.arange(len(drawn))[::-1]
-    is_first = places[drawn] == np.arange(len(drawn))
-    return np.flatnonzero(is_first)
+def _first_draws(drawn: np.ndarray, n_classes: int) -> np.ndarray:
+    """The index of the first draw of each class that was drawn, rising; without sorting."""
+    index = np.arange(len(drawn))
+    first_draw = np.full(n_classes, len(drawn))
+    # Where a class is written several times, the last write stays: that of its first draw.
+    first_draw[drawn[::-1]] = index[::-1]
+    return np.flatnonzero(first_draw[drawn] == index)
 
 
 def sample_both(seed: int, step: int, n_samples: int, n_classes: int) -> Candidates:
     """The samples of both directions at one step: classes [2, K], tries [2].
 
-    They follow from the arguments alone, so that a resumed run draws the same.
+    They depend on the arguments alone, so that a resumed run draws the same ones.
     """
     rng = np.random.default_rng([seed, step])
     drawn = [sample(rng, n_samples, n_classes) for _ in range(2)]

@@ -1,7 +1,8 @@
-"""A window of text through the biLM: the modules of inference, in the lanes of training."""
+"""A window of text through the biLM: the modules of inference, with carried state and dropout."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -10,25 +11,25 @@ import jax.numpy as jnp
 from ..model.bilm import BiLM, BiLMState, init_params, zero_state
 from ..model.config import ElmoConfig
 from ..model.lstm import LSTMState
-from ..model.parameters import Params
+from ..model.parameters import DIRECTIONS, Params
 from .windows import Window
 
 
 def init_language_model(config: ElmoConfig, n_words: int, seed: int = 0) -> dict[str, Any]:
-    """A biLM with its softmax over V = ``n_words``, started as bilm-tf starts it."""
+    """New random parameters of a biLM and its softmax over V = ``n_words``, as in bilm-tf."""
     softmax_key = jax.random.fold_in(jax.random.key(seed), 1)
     return {**init_params(config, seed), "softmax": init_softmax(config, n_words, softmax_key)}
 
 
 def init_softmax(config: ElmoConfig, n_words: int, key: jax.Array) -> dict[str, jax.Array]:
-    """N(0, 1/sqrt(P)) and zeros."""
+    """A kernel [V, P] from N(0, 1/sqrt(P)), as in bilm-tf, and a bias [V] of zeros."""
     scale = config.projection_dim**-0.5
     kernel = scale * jax.random.normal(key, (n_words, config.projection_dim))
     return {"kernel": kernel, "bias": jnp.zeros(n_words)}
 
 
 def initial_rows(config: ElmoConfig, n_rows: int, dtype: Any = jnp.float32) -> BiLMState:
-    """The state of N rows before any text: zeros, [N, H] and [N, P] a layer."""
+    """The state of N rows before any text: zeros, [N, H] and [N, P] per layer."""
     return jax.tree.map(lambda leaf: jnp.zeros((n_rows, *leaf.shape), dtype), zero_state(config))
 
 
@@ -36,8 +37,8 @@ class Reading(NamedTuple):
     """How the text of a window is read.
 
     Attributes:
-        dropout: share of each LSTM layer's input, and of the output, that is dropped.
-        reset_state: start each sentence from zeros instead of the state before it.
+        dropout: the share of each LSTM layer's input, and of the output, that is dropped.
+        reset_state: whether each sentence starts from zeros, not from the state before it.
         precision: of the matrix products.
     """
 
@@ -62,47 +63,31 @@ def read_window(
         state: of the rows, as the window before left it.
         window: of N rows and T steps.
         config: the architecture.
-        reading: how it is read.
-        key: for the dropout, if there is any.
+        reading: how the text is read.
+        key: for dropout, if there is any.
 
     Returns:
         float32 [2, N, T, P], and the state after the window.
     """
     bilm = BiLM(config, reading.precision)
-    words_UP = bilm.apply({"params": params}, window, method=_encode)
-    n_rows = window.slots.shape[1]
+    words_UP: Any = bilm.apply({"params": params}, window, method=_encode)
     keys = None
     if reading.dropout:
         assert key is not None
-        keys = jax.random.split(key, (2, n_rows))
+        keys = jax.random.split(key, window.slots.shape[:2])
+    fresh = window.fresh if reading.reset_state else jnp.zeros_like(window.fresh)
     outputs, states = [], []
-    for number, (name, rows) in enumerate(zip(("forward", "backward"), state, strict=True)):
-
-        def one_lane(
-            slots_T: jax.Array,
-            fresh_T: jax.Array,
-            row: tuple[LSTMState, ...],
-            key: jax.Array | None,
-            name: str = name,
-        ) -> tuple[jax.Array, tuple[LSTMState, ...]]:
-            lane: tuple[jax.Array, tuple[LSTMState, ...]] = bilm.apply(  # type: ignore[assignment]
-                {"params": params},
-                name,
-                words_UP[slots_T],
-                row,
-                fresh_T,
-                reading,
-                method=_read_lane,
-                rngs=None if key is None else {"dropout": key},
-            )
-            return lane
-
-        fresh = window.fresh[number] if reading.reset_state else jnp.zeros_like(window.fresh[0])
-        top, new = jax.vmap(one_lane, in_axes=(0, 0, 0, None if keys is None else 0))(
-            window.slots[number], fresh, rows, None if keys is None else keys[number]
+    for number, name in enumerate(DIRECTIONS):
+        read_row = functools.partial(_read_row, bilm, params, name, words_UP, reading.dropout)
+        row_axes = (0, 0, 0, None if keys is None else 0)
+        output, after = jax.vmap(read_row, row_axes)(
+            window.slots[number],
+            fresh[number],
+            state[number],
+            None if keys is None else keys[number],
         )
-        outputs.append(top)
-        states.append(new)
+        outputs.append(output)
+        states.append(after)
     return jnp.stack(outputs), BiLMState(*states)
 
 
@@ -112,15 +97,25 @@ def _encode(bilm: BiLM, window: Window) -> jax.Array:
     return jnp.concatenate(parts)
 
 
-def _read_lane(
+def _read_row(
     bilm: BiLM,
-    name: str,
-    tokens_TP: jax.Array,
-    state: tuple[LSTMState, ...],
+    params: Params,
+    direction: str,
+    words_UP: jax.Array,
+    dropout: float,
+    slots_T: jax.Array,
     fresh_T: jax.Array,
-    reading: Reading,
+    state: tuple[LSTMState, ...],
+    key: jax.Array | None,
 ) -> tuple[jax.Array, tuple[LSTMState, ...]]:
-    stack = getattr(bilm, name)
-    zeros = jax.tree.map(jnp.zeros_like, state)
-    outputs, new = stack(tokens_TP, state, zeros, fresh_T, dropout_rate=reading.dropout)
-    return stack.drop(outputs[-1], reading.dropout), new
+    """The top layer's output of one direction over one row, and the state after it."""
+
+    def read(bilm: BiLM) -> tuple[jax.Array, tuple[LSTMState, ...]]:
+        stack = getattr(bilm, direction)
+        zeros = jax.tree.map(jnp.zeros_like, state)
+        outputs, after = stack(words_UP[slots_T], state, zeros, fresh_T, dropout_rate=dropout)
+        return stack.drop(outputs[-1], dropout), after
+
+    rngs = None if key is None else {"dropout": key}
+    result: Any = bilm.apply({"params": params}, method=read, rngs=rngs)
+    return result

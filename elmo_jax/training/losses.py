@@ -1,7 +1,7 @@
 """The softmax over the vocabulary: in full, in full by chunks, and sampled.
 
 ``head`` is {"kernel": [V, P], "bias": [V]} everywhere. Losses are negative log-probabilities in
-nats, one a token, float32.
+nats, float32, one per token.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..model.precision import linear
 from .candidates import Candidates, log_expected_count
 
 _CHUNK_LOGITS = 2**25
-"""Logits that evaluation holds at once: 128 MiB of float32."""
+"""Logits that evaluation holds at a time: 128 MiB of float32."""
 
 
 def full_losses(
     head: Params, outputs_MP: jax.Array, targets_M: jax.Array, precision: str = "float32"
 ) -> jax.Array:
-    """-log softmax(W h + b)[target]: [M, P], [M] -> [M]. All M · V logits are in memory."""
+    """-log softmax(W h + b)[target]: [M, P], [M] -> [M]. It holds all M · V logits in memory."""
     logits_MV = linear(head["kernel"], outputs_MP, precision) + head["bias"][None]
     true_M = jnp.take_along_axis(logits_MV, targets_M[:, None], axis=1)[:, 0]
     return jax.nn.logsumexp(logits_MV, axis=1) - true_M
@@ -31,13 +31,13 @@ def full_losses(
 def chunked_losses(
     head: Params, outputs_MP: jax.Array, targets_M: jax.Array, precision: str = "float32"
 ) -> jax.Array:
-    """``full_losses`` in bounded memory, by chunks of the vocabulary. For evaluation."""
+    """``full_losses`` in bounded memory, in chunks of the vocabulary. For evaluation."""
     n_tokens, n_words = outputs_MP.shape[0], head["bias"].shape[0]
     size = min(n_words, max(1024, _CHUNK_LOGITS // n_tokens))
 
     def add(number: jax.Array, so_far: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         highest_M, total_M = so_far
-        # The last chunk reaches back into the one before; those words count once.
+        # The last chunk overlaps the one before it; the words of both count once.
         start = jnp.minimum(number * size, n_words - size)
         kernel, bias = (lax.dynamic_slice_in_dim(head[k], start, size) for k in ("kernel", "bias"))
         logits = linear(kernel, outputs_MP, precision) + bias[None]
@@ -64,14 +64,14 @@ def sampled_losses(
 ) -> jax.Array:
     """Sampled softmax, as TensorFlow's ``sampled_softmax_loss``: [M, P], [M] -> [M].
 
-    Each logit is lessened by the log of its expected count, and a sample that is the target
-    itself is left out. Not a perplexity of anything: it is lower than the full loss.
+    The log of its expected count is subtracted from each logit, and a sample that is the target
+    itself is left out. The loss is lower than the full one, so it is no measure of perplexity.
 
     Args:
         head: the softmax.
         outputs_MP: the outputs of the top layer.
         targets_M: int32, vocabulary ids.
-        candidates: K negative samples for all tokens.
+        candidates: K negative samples, the same for all tokens.
         precision: of the products.
     """
     n_words = head["bias"].shape[0]
