@@ -20,8 +20,7 @@ from elmo_jax.model.parameters import Params
 from elmo_jax.training import TrainingSettings
 from elmo_jax.training.candidates import Candidates
 from elmo_jax.training.language_model import Reading, init_language_model
-from elmo_jax.training.optimizers import make_optimizer
-from elmo_jax.training.step import make_train_step, new_state
+from elmo_jax.training.train_step import make_optimizer, make_train_step, new_state
 from elmo_jax.training.windows import Window
 
 from .step import step_arguments, step_inputs

@@ -14,10 +14,14 @@ from elmo_jax.training import Corpus, TrainingSettings, Vocabulary
 from elmo_jax.training.candidates import sample_both
 from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
-from elmo_jax.training.optimizers import make_optimizer
-from elmo_jax.training.placement import Placement
-from elmo_jax.training.step import StepMetrics, make_train_step, new_state
 from elmo_jax.training.streams import TrainingStreams
+from elmo_jax.training.train_step import (
+    DataParallel,
+    StepMetrics,
+    make_optimizer,
+    make_train_step,
+    new_state,
+)
 from elmo_jax.training.windows import Window, assemble
 
 _IN_FLIGHT = 2  # as in elmo_jax.training.loop
@@ -37,7 +41,7 @@ class OwnTraining:
         self, config: ElmoConfig, settings: TrainingSettings, text: Path, vocabulary: Vocabulary
     ) -> None:
         self._config, self._settings, self._vocabulary = config, settings, vocabulary
-        self._placement = Placement(settings.batch_size)
+        self._placement = DataParallel(settings.batch_size)
         optimizer = make_optimizer(settings, settings.n_steps or 1)
         params = init_language_model(config, len(vocabulary), settings.seed)
         state = new_state(config, params, optimizer, settings.batch_size)
@@ -52,7 +56,7 @@ class OwnTraining:
             settings.seed,
             settings.shuffle_buffer,
         )
-        self._n_samples = settings.samples(len(vocabulary))
+        self._n_samples = settings.n_samples(len(vocabulary))
         self._number = 0
 
     @property

@@ -19,7 +19,6 @@ from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.characters import encode_words
 from elmo_jax.training import windows
 from elmo_jax.training.candidates import log_expected_count, sample, sample_both
-from elmo_jax.training.corpus import Corpus, survey
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
 from elmo_jax.training.streams import (
     ShuffledSentences,
@@ -27,6 +26,7 @@ from elmo_jax.training.streams import (
     StreamPosition,
     TrainingStreams,
 )
+from elmo_jax.training.text_files import Corpus, survey
 from elmo_jax.training.windows import DirectionLanes, LanePair, assemble, bucket
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)

@@ -38,10 +38,10 @@ from elmo_jax.training import (
     substitutes,
     train,
 )
-from elmo_jax.training.digests import files_record
 from elmo_jax.training.language_model import init_language_model
-from elmo_jax.training.loop import Loop
+from elmo_jax.training.loop import TrainingLoop
 from elmo_jax.training.reporting import read_metrics
+from elmo_jax.training.run_folder import file_digests
 
 SCRIPT = Path(training_run.__file__)
 
@@ -245,7 +245,7 @@ def test_another_format_of_a_run_that_has_ended_is_all_that_is_written(trained, 
 def test_a_run_without_checkpoints_cannot_be_made_longer(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     shutil.rmtree(output / "checkpoints")
-    with pytest.raises(ElmoError, match="ended after 24 steps, and its checkpoints are gone"):
+    with pytest.raises(ElmoError, match="finished after 24 steps, and its checkpoints are gone"):
         training_run.run(output, text, n_steps=30)
 
 
@@ -266,7 +266,7 @@ def test_a_run_does_not_go_on_with_other_words(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     words = Vocabulary.read(output / "vocab.txt").words
     Vocabulary([*words[:-2], words[-1], words[-2]]).write(output / "vocab.txt")
-    with pytest.raises(ElmoError, match=r"vocab\.txt is not what the run was started with"):
+    with pytest.raises(ElmoError, match=r"vocab\.txt has changed since the run was started"):
         training_run.run(output, text, n_steps=30)
 
 
@@ -335,11 +335,11 @@ def test_a_large_file_is_told_by_its_ends_and_blocks_between(tmp_path):
     path = tmp_path / "large"
     content = bytearray(5 << 20)
     path.write_bytes(content)
-    records = [files_record([path])]
+    records = [file_digests([path])]
     for place in (0, (len(content) - 65536) * 20 // 63, len(content) - 1):
         content[place] = 1
         path.write_bytes(content)
-        records.append(files_record([path]))
+        records.append(file_digests([path]))
     assert len({str(record) for record in records}) == 4
 
 
@@ -352,9 +352,9 @@ def test_a_run_goes_on_with_its_start_and_its_choice_of_words(trained, text, tmp
     train(tmp_path / "run", text, start_from=trained[0] / "model", settings=settings)
     kernel = params["softmax"]["kernel"] + 1
     other = {**params, "softmax": {**params["softmax"], "kernel": kernel}}
-    with pytest.raises(ElmoError, match=r"began with the model with the hash .*, is to begin"):
+    with pytest.raises(ElmoError, match=r"started from the model with the hash .*, and now"):
         train(tmp_path / "run", text, start_from=(config, other, words), settings=settings)
-    with pytest.raises(ElmoError, match="is to begin with a new model"):
+    with pytest.raises(ElmoError, match="now should start from a new model"):
         train(tmp_path / "run", text, config=config, vocabulary=words, settings=settings)
 
 
@@ -365,7 +365,7 @@ def test_words_from_elsewhere_are_not_chosen_by_frequency(trained, text, tmp_pat
         {"start_from": model},
         {"config": training_run.CONFIG, "vocabulary": model / "vocab.txt"},
     ):
-        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}, which belong"):
+        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}: they limit a"):
             train(tmp_path / "run", text, **source, **choice)
     assert not (tmp_path / "run").exists()
 
@@ -424,19 +424,21 @@ def test_four_devices_give_the_loss_curve_of_one(trained, text, tmp_path):
 
 
 def test_rows_that_cannot_be_divided_are_refused():
-    from elmo_jax.training.placement import Placement
+    from elmo_jax.training.train_step import DataParallel
 
     with pytest.raises(ElmoError, match="multiple of 2"):
-        Placement(7, [jax.devices()[0]] * 2)
+        DataParallel(7, [jax.devices()[0]] * 2)
 
 
 @pytest.mark.slow
 def test_few_shapes_compile(text, tmp_path, monkeypatch):
-    from elmo_jax.training import step
+    from elmo_jax.training import train_step
 
     traced = []
-    original = step.window_loss
-    monkeypatch.setattr(step, "window_loss", lambda *a, **k: traced.append(1) or original(*a, **k))
+    original = train_step.window_loss
+    monkeypatch.setattr(
+        train_step, "window_loss", lambda *a, **k: traced.append(1) or original(*a, **k)
+    )
     training_run.run(tmp_path / "run", text, n_steps=12)
     assert len(traced) <= 2
 
@@ -819,7 +821,7 @@ def test_too_little_memory_is_told(model, trained, text, tmp_path, monkeypatch):
     for call in (lambda: score(*model, [["w1"]]), lambda: substitutes(*model, ["w1"], 0)):
         with pytest.raises(ElmoError, match=r"Split the longest sentence.* said: RESOURCE_EXHAUST"):
             call()
-    monkeypatch.setattr(Loop, "run", exhausted)
+    monkeypatch.setattr(TrainingLoop, "train", exhausted)
     with pytest.raises(ElmoError, match=r"start another run .* with a smaller batch_size"):
         training_run.run(tmp_path / "run", text)
 

@@ -16,9 +16,14 @@ from elmo_jax.model.parameters import datasets, flatten, unflatten
 from elmo_jax.training.candidates import Candidates
 from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
-from elmo_jax.training.optimizers import learning_rate, make_optimizer
 from elmo_jax.training.settings import TrainingSettings
-from elmo_jax.training.step import make_train_step, new_state, window_loss
+from elmo_jax.training.train_step import (
+    learning_rate,
+    make_optimizer,
+    make_train_step,
+    new_state,
+    window_loss,
+)
 from elmo_jax.training.windows import LanePair, assemble
 
 CONFIG = ElmoConfig(

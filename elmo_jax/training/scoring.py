@@ -17,7 +17,7 @@ from ..model.parameters import Params
 from ..model.precision import check_precision, linear
 from ..text.cut_words import CutWords
 from ..text.sentences import check_not_a_string, check_sentence, check_sentences
-from .evaluation import check_head
+from .evaluation import check_softmax
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
@@ -104,7 +104,7 @@ def score(
         >>> scores[0].forward.shape, scores[0].n_unknown
         ((3,), 0)
     """
-    check_head(config, params, vocabulary)
+    check_softmax(config, params, vocabulary)
     check_precision(precision)
     if unknown not in UNKNOWN:
         raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
@@ -173,7 +173,7 @@ def substitutes(
     Example:
         >>> substitutes(config, params, vocabulary, ["the", "bank", "of", "the", "river"], 1)
     """
-    check_head(config, params, vocabulary)
+    check_softmax(config, params, vocabulary)
     check_precision(precision)
     check_sentence(sentence)
     if direction not in DIRECTIONS:

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ElmoError
-from .corpus import Corpus
 from .lexicon import Lexicon
+from .text_files import Corpus
 from .windows import LanePair, Pending, WordWindow
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import IO
 
@@ -27,18 +28,35 @@ def decoded_lines(file: IO[bytes], source: Source) -> Iterator[tuple[int, str]]:
     check_is_text(head, source.file)
     if source.may_be_another_format:
         check_is_plain(head, source.file, "--input-format text reads it as it is")
-    for number, raw in enumerate(file, start=1):
-        # Where files were joined, others than the first line may begin with a mark.
-        raw = raw.removeprefix(codecs.BOM_UTF8)
-        if b"\0" in raw:
+    for number, raw, line, bad_byte in utf8_lines(file):
+        if bad_byte < 0:
+            yield number, line
+        elif b"\0" in raw:
             raise source.error(number, "a NUL byte, which no text has. Is the file damaged?")
-        try:
-            yield number, raw.decode("utf-8")
-        except UnicodeDecodeError as error:
+        else:
             raise source.error(
                 number,
-                f"not UTF-8 (byte 0x{raw[error.start]:02x} at column {error.start + 1}). {CONVERT}",
-            ) from None
+                f"not UTF-8 (byte 0x{raw[bad_byte]:02x} at column {bad_byte + 1}). {CONVERT}",
+            )
+
+
+def utf8_lines(file: IO[bytes], skip: int = 0) -> Iterator[tuple[int, bytes, str, int]]:
+    """Each line: its number from 1, its bytes, its text, and the index of its first bad byte.
+
+    Only a line feed ends a line. Bytes that are not UTF-8, and NUL, are bad: they become U+FFFD in
+    the text. The index is -1 if there are none. The first ``skip`` lines are left out.
+    """
+    for number, raw in enumerate(itertools.islice(file, skip, None), start=skip + 1):
+        # Where files were joined, lines other than the first may begin with a byte order mark.
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+        try:
+            line, bad_byte = raw.decode("utf-8"), -1
+        except UnicodeDecodeError as error:
+            line, bad_byte = raw.decode("utf-8", "replace"), error.start
+        if "\0" in line:
+            line = line.replace("\0", "\ufffd")
+            bad_byte = raw.index(0) if bad_byte < 0 else bad_byte
+        yield number, raw, line, bad_byte
 
 
 def read_text(file: IO[bytes], source: Source) -> Iterator[Record]:
