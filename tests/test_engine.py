@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, reading, run, timeline, word_table
+from elmo_jax.engine import engine, plan, run, timeline, word_table
 from elmo_jax.functional import layer_outputs
 from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import BiLM, init_params
@@ -125,13 +125,13 @@ def test_real_sentences_waste_little(tiny, real_sentences, monkeypatch):
 
 def test_windows_are_bounded_in_tokens_and_in_empty_sentences_and_keep_the_order():
     sentences = [["w"] * 1000] * 40 + [["w"] * 20_000] + [["w"]] * 10 + [[]] * 40_000
-    windows, are_last = zip(*reading.windows(sentences, plan.CPU.window_tokens), strict=True)
+    windows, are_last = zip(*run.ReadAhead(sentences, plan.CPU.window_tokens), strict=True)
     assert list(itertools.chain(*windows)) == sentences
     assert are_last == (*[False] * (len(windows) - 1), True)
     for window, last in zip(windows, are_last, strict=True):
         size = sum(max(1, len(sentence)) for sentence in window)
         assert size <= plan.CPU.window_tokens * (1 + last) or len(window) == 1
-    assert list(reading.windows([], 9)) == []
+    assert list(run.ReadAhead([], 9)) == []
 
 
 def test_a_long_sentence_does_not_let_results_pile_up(tiny):

@@ -817,7 +817,7 @@ def test_too_little_memory_is_told(model, trained, text, tmp_path, monkeypatch):
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
 
-    monkeypatch.setattr(scoring, "_one_sentence_a_row", exhausted)
+    monkeypatch.setattr(scoring, "_one_sentence_per_row", exhausted)
     for call in (lambda: score(*model, [["w1"]]), lambda: substitutes(*model, ["w1"], 0)):
         with pytest.raises(ElmoError, match=r"Split the longest sentence.* said: RESOURCE_EXHAUST"):
             call()

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..checkpoint import check_vocabulary
 from ..checkpoint.vocabulary import Vocabulary
+from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, UnknownWordsWarning, check_count, warn
 from ..forking import check_process
 from ..model.bilm import BiLMState
@@ -28,7 +29,6 @@ from ..text.readers import Files
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
-from .memory import tell_out_of_memory
 from .text_files import Corpus
 from .train_step import DataParallel
 from .windows import LanePair, Window, WordWindow, assemble
@@ -81,7 +81,7 @@ class EvaluationSettings:
             check_count(self.max_tokens, "max_tokens")
 
 
-@tell_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
+@explain_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
 def evaluate(
     config: ElmoConfig,
     params: Params,
