@@ -177,9 +177,8 @@ def substitutes(
     check_precision(precision)
     check_sentence(sentence)
     if direction not in _DIRECTION_CHOICES:
-        raise ElmoError(
-            f"Unknown direction {direction!r}: expected {', '.join(_DIRECTION_CHOICES)}."
-        )
+        expected = ", ".join(_DIRECTION_CHOICES)
+        raise ElmoError(f"Unknown direction {direction!r}: expected {expected}.")
     check_count(position, "position", -len(sentence))
     if not -len(sentence) <= position < len(sentence):
         raise ElmoError(
@@ -190,7 +189,7 @@ def substitutes(
     _warn_of_cut_words(config, [sentence])
     position %= len(sentence)
     window = _one_sentence_per_row([sentence], Lexicon(vocabulary, config))
-    # The last step of the backward row predicts BOS. The one before predicts the first word.
+    # The backward row predicts the last word at its last step, the one before it a step earlier.
     n_steps = window.slots.shape[2]
     steps = np.array([position, n_steps - len(sentence) + position])
     log_V = _distribution(params, window, steps, config, Reading(precision=precision), direction)
