@@ -16,11 +16,14 @@ from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.streams import TrainingStreams
 from elmo_jax.training.train_step import (
-    DataParallel,
     StepMetrics,
+    devices_for_rows,
     make_optimizer,
     make_train_step,
     new_state,
+    place_state,
+    place_window,
+    state_shardings,
 )
 from elmo_jax.training.windows import Window, assemble
 
@@ -41,13 +44,13 @@ class OwnTraining:
         self, config: ElmoConfig, settings: TrainingSettings, text: Path, vocabulary: Vocabulary
     ) -> None:
         self._config, self._settings, self._vocabulary = config, settings, vocabulary
-        self._placement = DataParallel(settings.batch_size)
+        self._devices = devices_for_rows(settings.batch_size)
         optimizer = make_optimizer(settings, settings.n_steps or 1)
         params = init_language_model(config, len(vocabulary), settings.seed)
         state = new_state(config, params, optimizer, settings.batch_size)
-        self._state = self._placement.place_state(state)
+        self._state = place_state(state, self._devices)
         reading = Reading(settings.dropout, settings.resets, settings.precision)
-        self._step = make_train_step(config, reading, optimizer, self._placement.state_shardings)
+        self._step = make_train_step(config, reading, optimizer, state_shardings(self._devices))
         self._streams = TrainingStreams(
             Corpus.of(text),
             Lexicon(vocabulary, config),
@@ -101,7 +104,7 @@ class OwnTraining:
 
     def _prepare(self) -> tuple[Window, Any]:
         streams = self._streams
-        window = assemble(streams.take(), streams.lexicon, self._placement.n_devices)
+        window = assemble(streams.take(), streams.lexicon, self._devices.count)
         candidates = None
         if self._n_samples:
             choice = self._n_samples, len(self._vocabulary)
@@ -110,8 +113,8 @@ class OwnTraining:
         return window, candidates
 
     def _placed(self, window: Window, candidates: Any) -> tuple[Window, Any]:
-        placed = self._placement.place_window(window)
-        return placed, self._placement.place_candidates(candidates)
+        placed = place_window(window, self._devices)
+        return placed, jax.device_put(candidates, self._devices.everywhere)
 
     def _take_step(self, window: Window, candidates: Any) -> StepMetrics:
         return self._step_of(*self._placed(window, candidates))

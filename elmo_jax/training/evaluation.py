@@ -19,6 +19,7 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, UnknownWordsWarning, check_count, warn
 from ..forking import check_process
+from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.characters import EOS
 from ..model.config import ElmoConfig
@@ -30,7 +31,7 @@ from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
 from .text_files import Corpus
-from .train_step import DataParallel
+from .train_step import devices_for_rows, place_window
 from .windows import LanePair, Window, WordWindow, assemble
 
 # A larger share of unknown words makes a perplexity meaningless.
@@ -149,20 +150,19 @@ def measure(
     devices = _devices_for(settings.batch_size)
     reading = Reading(reset_state=settings.reset_state, precision=settings.precision)
     # Words are read from their characters, as in training, even if there is a table of vectors.
-    params = devices.place_params(
-        {name: part for name, part in params.items() if name != "word_embedding"}
-    )
+    params = {name: part for name, part in params.items() if name != "word_embedding"}
+    params = jax.device_put(params, devices.everywhere)
     rows = initial_rows(config, settings.batch_size, params["softmax"]["bias"].dtype)
-    rows = devices.place_rows(rows)
+    rows = jax.device_put(rows, devices.divided())
     lexicon, cut = Lexicon(vocabulary, config), CutWords(config.max_characters_per_token)
     loss_sums, counts = np.zeros(2), np.zeros(3, np.int64)
     hidden = None if settings.progress else True  # None: hidden unless stderr is a terminal
     with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:
         for pair in _word_windows(corpus, lexicon, settings):
             _count_cut_words(pair[0], lexicon, cut)
-            window = assemble(pair, lexicon, devices.n_devices)
+            window = assemble(pair, lexicon, devices.count)
             window_sums, rows = _sum_losses(
-                params, rows, devices.place_window(window), config, reading
+                params, rows, place_window(window, devices), config, reading
             )
             # Summed in float64: float32 would lose what is added late in a long text.
             loss_sums += np.asarray(window_sums, np.float64)
@@ -202,10 +202,10 @@ def check_softmax(config: ElmoConfig, params: Params, vocabulary: Vocabulary) ->
     check_vocabulary(params, vocabulary)
 
 
-def _devices_for(n_rows: int) -> DataParallel:
+def _devices_for(n_rows: int) -> Devices:
     """All devices if the rows can be divided among them, otherwise one: the result is the same."""
     devices = jax.local_devices()
-    return DataParallel(n_rows, devices if n_rows % len(devices) == 0 else devices[:1])
+    return devices_for_rows(n_rows, devices if n_rows % len(devices) == 0 else devices[:1])
 
 
 def _word_windows(

@@ -16,6 +16,7 @@ import jax
 
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError
+from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from .candidates import Candidates, sample_both
 from .checkpoints import Checkpoints
@@ -27,12 +28,13 @@ from .settings import TrainingSettings
 from .streams import TrainingStreams
 from .text_files import Corpus, CorpusStatistics
 from .train_step import (
-    DataParallel,
     StepMetrics,
     TrainState,
     all_finite,
     make_optimizer,
     make_train_step,
+    place_window,
+    state_shardings,
 )
 from .windows import Window, assemble
 
@@ -106,7 +108,7 @@ class TrainingLoop:
 
     run: Run
     streams: TrainingStreams
-    devices: DataParallel
+    devices: Devices
     checkpoints: Checkpoints
     reporter: Reporter
 
@@ -127,7 +129,7 @@ class TrainingLoop:
             self.run.config,
             Reading(settings.dropout, settings.resets, settings.precision),
             make_optimizer(settings, n_steps),
-            self.devices.state_shardings,
+            state_shardings(self.devices),
         )
         eval_every = settings.eval_interval(n_steps)
         save_every = settings.checkpoint_interval(n_steps)
@@ -150,12 +152,13 @@ class TrainingLoop:
         return state, stopped.by if step < n_steps else None
 
     def _next_window(self, step: int) -> tuple[Window, Candidates | None]:
-        window = assemble(self.streams.take(), self.streams.lexicon, self.devices.n_devices)
+        window = assemble(self.streams.take(), self.streams.lexicon, self.devices.count)
         candidates = None
         if n_samples := self.run.n_samples:
             n_words = len(self.run.vocabulary)
             candidates = sample_both(self.run.settings.seed, step, n_samples, n_words)
-        return self.devices.place_window(window), self.devices.place_candidates(candidates)
+        candidates = jax.device_put(candidates, self.devices.everywhere)
+        return place_window(window, self.devices), candidates
 
     def _settle(self, n_in_flight: int) -> None:
         """Wait until at most ``n_in_flight`` steps are under way; check and report the others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -119,7 +119,7 @@ def make_train_step(
         config: the architecture.
         reading: dropout, resets and precision.
         optimizer: of optax.
-        shardings: of the new state, see ``DataParallel``; left to the compiler if None.
+        shardings: of the new state, see ``state_shardings``; left to the compiler if None.
     """
     out = None if shardings is None else (shardings, shardings.step)
 
@@ -193,60 +193,37 @@ def learning_rate(settings: TrainingSettings, n_steps: int) -> optax.Schedule:
     )
 
 
-# Devices
+# Devices: the rows of a batch are divided over them, and the parameters are on each. What is
+# computed is the same as on one device; the compiler splits it along the rows.
 
 
-class DataParallel:
-    """Data parallelism: the rows of a batch divided over the devices, the parameters on each.
-
-    The computation is that of one device on the whole batch. The compiler splits it along the
-    rows, and sums the gradients.
-
-    Args:
-        n_rows: N of the batch.
-        devices: all local devices if None.
+def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -> Devices:
+    """The devices over which N rows are divided, all local ones if None.
 
     Raises:
-        ElmoError: if N rows cannot be divided evenly.
+        ElmoError: if the rows cannot be divided evenly.
     """
+    together = Devices(devices or jax.local_devices())
+    if n_rows % together.count:
+        raise ElmoError(
+            f"A batch of {n_rows} rows cannot be divided evenly over {together.count} devices; "
+            f"expected a multiple of {together.count}."
+        )
+    return together
 
-    def __init__(self, n_rows: int, devices: list[jax.Device] | None = None) -> None:
-        devices = devices or jax.local_devices()
-        self.n_devices = len(devices)
-        if n_rows % self.n_devices:
-            raise ElmoError(
-                f"A batch of {n_rows} rows cannot be divided evenly over {self.n_devices} "
-                f"devices; expected a multiple of {self.n_devices}."
-            )
-        self._devices = Devices(devices)
 
-    @property
-    def state_shardings(self) -> TrainState:
-        """A TrainState with the sharding of each of its trees."""
-        everywhere = self._devices.everywhere
-        return TrainState(everywhere, everywhere, everywhere, self._devices.divided())  # type: ignore[arg-type]
+def state_shardings(devices: Devices) -> TrainState:
+    """A TrainState with the sharding of each of its trees."""
+    everywhere = devices.everywhere
+    return TrainState(everywhere, everywhere, everywhere, devices.divided())  # type: ignore[arg-type]
 
-    def place_state(self, state: TrainState) -> TrainState:
-        """Put a state where a step leaves it: its rows are divided, the rest is on each device."""
-        placed = [
-            jax.device_put(part, sharding)
-            for part, sharding in zip(state, self.state_shardings, strict=True)
-        ]
-        return TrainState(*placed)
 
-    def place_params(self, params: Any) -> Any:
-        """Copy a tree to every device."""
-        return jax.device_put(params, self._devices.everywhere)
+def place_state(state: TrainState, devices: Devices) -> TrainState:
+    """Put a state where a step leaves it."""
+    return jax.device_put(state, state_shardings(devices))
 
-    def place_rows(self, rows: BiLMState) -> BiLMState:
-        """Divide the state of the rows."""
-        return jax.device_put(rows, self._devices.divided())
 
-    def place_window(self, window: Window) -> Window:
-        """Divide the words to spell, and the rows."""
-        words, rows = self._devices.divided(), self._devices.divided(1)
-        return jax.device_put(window, Window(words, words, rows, rows, rows, rows))  # type: ignore[arg-type]
-
-    def place_candidates(self, candidates: Candidates | None) -> Candidates | None:
-        """Copy the samples to every device."""
-        return jax.device_put(candidates, self._devices.everywhere)
+def place_window(window: Window, devices: Devices) -> Window:
+    """Divide the words to spell, and the rows."""
+    words, rows = devices.divided(), devices.divided(1)
+    return jax.device_put(window, Window(words, words, rows, rows, rows, rows))  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, check_count
 from ..forking import check_process
+from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..text.readers import Files
 from .checkpoints import Checkpoints
@@ -30,7 +31,7 @@ from .settings import TrainingSettings
 from .starting_model import StartFrom, StartingModel, open_starting_model
 from .streams import StreamPosition, TrainingStreams
 from .text_files import Corpus, survey
-from .train_step import DataParallel, TrainState, make_optimizer, new_state
+from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
 
 _logger = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def train(
     corpus, validation = open_text(files), None
     if valid_files is not None:
         validation = _open_validation(open_text(valid_files), settings, max_valid_tokens)
-    devices = DataParallel(settings.batch_size)
+    devices = devices_for_rows(settings.batch_size)
     start = _starting_model(config, start_from)
     words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
 
@@ -265,20 +266,20 @@ def _recorded_vocabulary(
 
 
 def _train(
-    run: Run, start: StartingModel, corpus: Corpus, devices: DataParallel, progress: bool
+    run: Run, start: StartingModel, corpus: Corpus, devices: Devices, progress: bool
 ) -> tuple[TrainState, str | None, Reporter]:
     """Take the steps that are missing, from the latest checkpoint or from the start."""
     settings = run.settings
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
-    state = devices.place_state(new_state(run.config, params, optimizer, settings.batch_size))
+    state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
     with contextlib.closing(
         Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
     ) as checkpoints:
         position, first_step = None, checkpoints.latest() or 0
         if first_step:
             restored, position = checkpoints.restore(first_step, state)
-            state = devices.place_state(restored)
+            state = place_state(restored, devices)
             _logger.info("Resuming from the checkpoint of step %d.", first_step)
         reporter = Reporter(
             run.folder.metrics,
