@@ -203,7 +203,7 @@ def test_a_stream_whose_end_was_interrupted_reserves_no_words(elmo, monkeypatch)
     next(stream)
     (table,) = elmo._engine._tables.values()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run.Run, "close", raises(KeyboardInterrupt()))
+        patch.setattr(run.StreamRun, "close", raises(KeyboardInterrupt()))
         stream.close()
     del stream
     gc.collect()  # the traceback of the interrupt

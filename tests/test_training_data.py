@@ -237,12 +237,12 @@ def test_words_that_no_row_needs_are_forgotten_when_there_are_too_many(shards, m
     for _ in range(60):
         monkeypatch.setattr(windows, "_MOST_WORDS", 10**9)
         pair = whole.take()
-        wanted = whole.lexicon.spelled(pair[0].inputs.ravel(), 50)
-        targets = whole.lexicon.targets(pair[1].targets)
+        wanted = whole.lexicon.entries.ids_UC[pair[0].inputs]
+        targets = whole.lexicon.entries.targets_U[pair[1].targets]
         monkeypatch.setattr(windows, "_MOST_WORDS", 20)
         pair = bounded.take()
-        assert (bounded.lexicon.spelled(pair[0].inputs.ravel(), 50) == wanted).all()
-        assert (bounded.lexicon.targets(pair[1].targets) == targets).all()
+        assert (bounded.lexicon.entries.ids_UC[pair[0].inputs] == wanted).all()
+        assert (bounded.lexicon.entries.targets_U[pair[1].targets] == targets).all()
     assert len(bounded.lexicon) < 60 < len(whole.lexicon)
 
 

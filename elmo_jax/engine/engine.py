@@ -21,7 +21,7 @@ from ..text.cut_words import CutWords
 from .memory import Fallback, NoRoomForWords, Shortage, ShortageLog
 from .outputs import Request
 from .plan import Plan, plan_for
-from .run import ReadAhead, Run, Sentence
+from .run import ReadAhead, Sentence, StreamRun
 from .step import start_state
 from .word_table import WordTable
 
@@ -35,9 +35,6 @@ class Engine:
     """Runs one model over sentences. Threads may share it; they take turns.
 
     Args:
-        config: the architecture.
-        params: the parameter tree, on a device.
-        precision: of the products.
         devices: that share the lanes; None for all local ones.
         plan: of one device; None for that of its platform.
 
@@ -144,7 +141,7 @@ class Engine:
         # tracer or debugger would leave the lock taken.
         with self._lock, self._devices.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip
 
-    def _new_run(self, request: Request, cut: CutWords | None) -> Run:
+    def _new_run(self, request: Request, cut: CutWords | None) -> StreamRun:
         n_layers = request.selection.n_computed - 1
         plan = self._fallback.plan_for_a_run()
         table, start = self._table(n_layers > 0, plan), self._start(n_layers)
@@ -153,10 +150,10 @@ class Engine:
         )
         arguments = (self._config, self._params, self._precision, table, start, request)
         cut = cut or CutWords(self._config.max_characters_per_token)
-        return Run(*arguments, self._devices, plan, cut)
+        return StreamRun(*arguments, self._devices, plan, cut)
 
     def _step(
-        self, run: Run, window: tuple[list[Sentence], bool] | None, shortages: ShortageLog
+        self, run: StreamRun, window: tuple[list[Sentence], bool] | None, shortages: ShortageLog
     ) -> bool:
         """Place a window, or advance; with a smaller plan if the device has no room.
 
@@ -181,7 +178,7 @@ class Engine:
         return is_placed
 
     def _retry_with_smaller_plans(
-        self, run: Run, shortage: Shortage, shortages: ShortageLog
+        self, run: StreamRun, shortage: Shortage, shortages: ShortageLog
     ) -> None:
         """Run again what a device had no room for: with fewer lanes, or fewer words."""
         former, plan = None, run.plan
@@ -200,7 +197,7 @@ class Engine:
                 run.table.is_broken = True
                 shortage = Shortage.from_error(error, run.n_lanes)
 
-    def _restart(self, run: Run, plan: Plan) -> None:
+    def _restart(self, run: StreamRun, plan: Plan) -> None:
         """Run all pending sentences again, with a word table that is not broken."""
         run.table.discard()  # there may be no room for both
         with_gates = run.table.with_gates

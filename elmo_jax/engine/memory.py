@@ -20,13 +20,7 @@ _MOST_RUNS_BETWEEN_TRIES = 64
 
 
 class NoRoomForWords(Exception):
-    """A device has no memory for the word table.
-
-    Args:
-        reason: what the device said.
-        n_rows: of the table.
-        row_bytes: that each row takes.
-    """
+    """A device has no memory for a word table of ``n_rows``."""
 
     def __init__(self, reason: str, n_rows: int, row_bytes: int) -> None:
         super().__init__(reason)

@@ -1,9 +1,8 @@
-"""Run: one pass over a stream of sentences, and all that it carries from call to call."""
+"""StreamRun: one pass over a stream of sentences, and all that it carries from call to call."""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -78,19 +77,13 @@ class ReadAhead:
             self.failure = error
 
 
-class Run:
+class StreamRun:
     """Packs sentences into lanes, reads the lanes call by call, and gives results in order.
 
     Args:
-        config: the architecture.
-        params: the parameter tree.
-        precision: of the products.
         table: the words. Other runs share it; it is only touched in ``place``, ``advance`` and
             ``restart``.
         start: the state in which a sentence starts, for the layers that will run.
-        request: what is wanted of each sentence.
-        devices: that share the lanes.
-        plan: the sizes to work with.
         cut: counts the words that are cut.
     """
 
@@ -239,16 +232,17 @@ class Run:
     def _send(self, chunk: Chunk) -> None:
         """Send a chunk to the device, and start the reduction of its outputs."""
         words = self.table.words
-        chunk = dataclasses.replace(chunk, **self._devices.divide(chunk.arrays, axis=1))
+        forward_TN, backward_TN, fresh_TN = self._devices.divide(chunk[:3], axis=1)
+        chunk = Chunk(forward_TN, backward_TN, fresh_TN, chunk.parts)
         outputs: tuple[Outputs, Outputs]
         outputs, self._state = read_lanes(
             self._params,
             words,
             self._start,
             self._state,
-            chunk.forward_TN,
-            chunk.backward_TN,
-            chunk.fresh_TN,
+            forward_TN,
+            backward_TN,
+            fresh_TN,
             chunk.n_steps,
             self._config,
             self._precision,

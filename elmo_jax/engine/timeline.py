@@ -7,8 +7,7 @@ reverse, so it starts and ends at the same steps as for the forward one.
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,8 +41,7 @@ class Parts(NamedTuple):
         return self.tokens_before + self.counts == self.lengths
 
 
-@dataclasses.dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """What one call reads: T steps of N lanes.
 
     Attributes:
@@ -57,11 +55,6 @@ class Chunk:
     backward_TN: np.ndarray
     fresh_TN: np.ndarray
     parts: Parts
-
-    @property
-    def arrays(self) -> dict[str, Any]:
-        """Those that go to the device."""
-        return {name: getattr(self, name) for name in ("forward_TN", "backward_TN", "fresh_TN")}
 
     @property
     def n_steps(self) -> np.ndarray:

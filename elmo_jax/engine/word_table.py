@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -183,10 +182,6 @@ class WordTable:
     """The arrays of ``WordRows``, filled as words are asked for.
 
     Args:
-        config: the architecture.
-        params: the parameter tree.
-        precision: of the products.
-        plan: the sizes to work with.
         with_gates: whether the first layers will run.
         place: moves arrays to the devices where they stay.
 
@@ -251,20 +246,15 @@ class WordTable:
         spelling = spell(new_words, self._config)
         self.is_cut = np.pad(self.is_cut, (0, len(self._rows) - len(self.is_cut)))
         self.is_cut[new_rows] = spelling.is_cut_U
-        with self._naming_shortages():
+        try:
             self._grow()
             self._compute(spelling, new_rows)
-        self.is_broken = False
-        return rows
-
-    @contextlib.contextmanager
-    def _naming_shortages(self) -> Iterator[None]:
-        try:
-            yield
         except jax.errors.JaxRuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             raise NoRoomForWords(str(error), len(self._rows), self._row_bytes) from error
+        self.is_broken = False
+        return rows
 
     def _grow(self) -> None:
         """Give the arrays as many rows as ``WordRows`` has."""

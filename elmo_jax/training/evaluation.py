@@ -258,7 +258,7 @@ def _count_cut_words(forward: WordWindow, lexicon: Lexicon, cut: CutWords) -> No
     """Count the words that the forward direction reads, and those that are cut."""
     is_real = np.arange(forward.inputs.shape[1])[None] < forward.n_real[:, None]
     numbers = forward.inputs[is_real & (forward.inputs > END)]
-    cut_numbers = numbers[lexicon.are_cut(numbers)]
+    cut_numbers = numbers[lexicon.entries.is_cut_U[numbers]]
     example = lexicon.words(cut_numbers[:1])
     cut.add(len(numbers), len(cut_numbers), example[0] if example else "")
 

@@ -18,8 +18,15 @@ BEGIN, END = range(2)
 _LEAST_ROOM = 1 << 12
 
 
-class _Entries(NamedTuple):
-    """What the lexicon knows of each word, by its number, with room for more words."""
+class Entries(NamedTuple):
+    """What a lexicon has for each word, by number; with room for more words at the end.
+
+    Attributes:
+        ids_UC: int16 [U, C], character ids.
+        lengths_U: int32 [U], how many ids come before the padding.
+        is_cut_U: bool [U], whether the word is longer than C allows.
+        targets_U: int32 [U], the id of the vocabulary.
+    """
 
     ids_UC: np.ndarray
     lengths_U: np.ndarray
@@ -28,21 +35,13 @@ class _Entries(NamedTuple):
 
 
 class Lexicon:
-    """The words of a text so far. Each is spelled once, and looked up once in the vocabulary.
-
-    Args:
-        vocabulary: of the softmax.
-        config: for the spelling.
-    """
+    """The words of a text so far. Each is spelled once, and looked up once in the vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary, config: ElmoConfig) -> None:
         self.config, self._vocabulary = config, vocabulary
-        self._entries = _Entries(
-            np.zeros((0, config.max_characters_per_token), np.int16),
-            np.zeros(0, np.int32),
-            np.zeros(0, bool),
-            np.zeros(0, np.int32),
-        )
+        ids_UC = np.zeros((0, config.max_characters_per_token), np.int16)
+        lengths_U, targets_U = np.zeros((2, 0), np.int32)
+        self._entries = Entries(ids_UC, lengths_U, np.zeros(0, bool), targets_U)
         self._words: list[str] = []
         self._learn([BOS, EOS])
         self._numbers = WordNumbers(next_number=len(self._words))
@@ -51,33 +50,19 @@ class Lexicon:
         return self._numbers.next_number
 
     def numbers(self, words: Sequence[str]) -> np.ndarray:
-        """The numbers of words of the text, int32; new words get one."""
+        """The numbers of words of the text, int32. New words get one."""
         return self._numbers.look_up(words)
+
+    @property
+    def entries(self) -> Entries:
+        """The entries of all words so far."""
+        self._learn(self._numbers.take_new_words())
+        return self._entries
 
     def words(self, numbers: np.ndarray) -> list[str]:
         """The words with these numbers."""
-        self._learn_new_words()
+        self._learn(self._numbers.take_new_words())
         return list(map(self._words.__getitem__, numbers.tolist()))
-
-    def targets(self, numbers: np.ndarray) -> np.ndarray:
-        """Ids of the vocabulary, int32 in the shape of ``numbers``."""
-        self._learn_new_words()
-        return self._entries.targets_U[numbers]
-
-    def lengths(self, numbers: np.ndarray) -> np.ndarray:
-        """How many character ids of each word come before its padding, int32."""
-        self._learn_new_words()
-        return self._entries.lengths_U[numbers]
-
-    def are_cut(self, numbers: np.ndarray) -> np.ndarray:
-        """Which words are longer than the model reads, bool in the shape of ``numbers``."""
-        self._learn_new_words()
-        return self._entries.is_cut_U[numbers]
-
-    def spelled(self, numbers: np.ndarray, width: int) -> np.ndarray:
-        """The first ``width`` character ids of words, int32 [U, width]."""
-        self._learn_new_words()
-        return self._entries.ids_UC[numbers, :width].astype(np.int32)
 
     def keep(self, numbers: np.ndarray) -> np.ndarray:
         """Forget all words but these, and number them anew.
@@ -89,22 +74,20 @@ class Lexicon:
         new_numbers = np.full(len(self), -1, np.int32)
         new_numbers[old_numbers] = np.arange(len(old_numbers))
         self._words = self.words(old_numbers)
-        self._entries = _Entries(*(column[old_numbers] for column in self._entries))
+        self._entries = Entries(*(column[old_numbers] for column in self._entries))
         self._numbers = WordNumbers(next_number=len(self._words))
         self._numbers.update(zip(self._words[2:], range(2, len(self._words)), strict=True))
         return new_numbers
 
-    def _learn_new_words(self) -> None:
-        if new_words := self._numbers.take_new_words():
-            self._learn(new_words)
-
     def _learn(self, new_words: list[str]) -> None:
+        if not new_words:
+            return
         n_before = len(self._words)
         self._words += new_words
-        room = len(self._entries.lengths_U)
-        if len(self._words) > room:
-            missing = max(_LEAST_ROOM, 2 * len(self._words)) - room
-            self._entries = _Entries(
+        missing = len(self._words) - len(self._entries.lengths_U)
+        if missing > 0:
+            missing += max(_LEAST_ROOM, len(self._words))
+            self._entries = Entries(
                 *(np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) for x in self._entries)
             )
         new_entries = (*spell(new_words, self.config), self._vocabulary.ids(new_words))

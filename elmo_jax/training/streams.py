@@ -41,7 +41,6 @@ class ShuffledSentences:
     The order follows from ``seed`` and the epoch alone. Iterating gives lists of words.
 
     Args:
-        corpus: the text.
         seed: integers, for instance the run's seed and the stream's number.
         buffer_size: sentences of a block: the most that are in memory.
         offset: where to start; ``offset`` of an earlier stream of the same seed and corpus.
@@ -138,11 +137,6 @@ class TrainingStreams:
     """The windows of a training run. Each direction shuffles the text in its own way.
 
     Args:
-        corpus: the text.
-        lexicon: for the words.
-        n_rows: N.
-        n_steps: T.
-        seed: decides every order.
         buffer_size: see ``ShuffledSentences``; each direction has its own buffer.
         position: of an earlier object, to continue from there.
     """

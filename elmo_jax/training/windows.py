@@ -18,7 +18,7 @@ from ..lanes.packing import pack_in_order
 from .lexicon import BEGIN, END, Lexicon
 
 _MOST_WORDS = 1 << 18
-"""When a lexicon has more words, those that no row needs are forgotten. The arrays of so many words
+"""When a lexicon has more words, those that no row needs are forgotten. The entries of this many
 take 28 MB, twice that while they grow."""
 
 _SHORT_WORD = 11
@@ -51,10 +51,7 @@ class DirectionLanes:
     predicts ``wn … w1 <S>``. A row takes the next sentence of the stream when it runs out.
 
     Args:
-        sentences: the stream that all rows take from. Where it ends, rows are padded.
-        n_rows: N.
-        lexicon: numbers the words.
-        backward: reverse each sentence.
+        sentences: the stream that all rows take from. When it ends, rows are padded.
         pending: of an earlier object, to continue from there.
     """
 
@@ -69,8 +66,8 @@ class DirectionLanes:
         self._sentences, self._lexicon, self._backward = sentences, lexicon, backward
         self._first, self._last = (END, BEGIN) if backward else (BEGIN, END)
         self._ends_N = np.zeros(n_rows, np.int64)
-        # Filled with the marker that begins a sentence: so each sentence has its marker without
-        # being given one, and the last word of a row is followed by one.
+        # Filled with the marker that begins a sentence: no sentence has to write its own, and one
+        # follows the last word of a row.
         self._buffer = LaneBuffer(n_rows, filler=self._first)
         if pending is not None:
             self._restore(pending)
@@ -82,8 +79,8 @@ class DirectionLanes:
         return [self._words(row[:end]) for row, end in rows]
 
     @property
-    def numbers(self) -> np.ndarray:
-        """The numbers of the words that are pending, with repetitions."""
+    def pending_numbers(self) -> np.ndarray:
+        """The numbers of the pending words, with repetitions."""
         return self._buffer.values_WN.ravel()
 
     def renumber(self, new_numbers: np.ndarray) -> None:
@@ -104,10 +101,8 @@ class DirectionLanes:
         return WordWindow(inputs_TN.T, targets_TN.T, n_real)
 
     def _refill(self, n_steps: int) -> None:
-        """Give sentences to the row that ends first, until each has enough for a window.
-
-        So a row takes the next sentence when its last one ends, wherever windows are cut.
-        """
+        """Give sentences to the row that ends first, until each has enough for a window."""
+        # So a row takes the next sentence when its last one ends, wherever windows are cut.
         sentences: list[Sequence[str]] = []
 
         def lengths() -> Iterator[int]:
@@ -141,8 +136,7 @@ class LanePair:
 
     Args:
         sentences: the streams of the two directions.
-        n_rows: N, of each.
-        lexicon: of both. Its numbers hold from one ``take`` to the next.
+        lexicon: numbers the words. A number holds from one ``take`` to the next.
         pending: of an earlier pair, to continue from there.
     """
 
@@ -167,7 +161,7 @@ class LanePair:
     def take(self, n_steps: int) -> tuple[WordWindow, WordWindow] | None:
         """The next window of both directions; None at the end of a stream."""
         if len(self._lexicon) > _MOST_WORDS:
-            numbers = np.concatenate([lanes.numbers for lanes in self._directions])
+            numbers = np.concatenate([lanes.pending_numbers for lanes in self._directions])
             new_numbers = self._lexicon.keep(numbers)
             for lanes in self._directions:
                 lanes.renumber(new_numbers)
@@ -178,14 +172,13 @@ class LanePair:
 class Window(NamedTuple):
     """One window of both directions. Axis 0 of the arrays [2, N, T] is the direction.
 
-    T runs in the order of the text within a row, as the stacks expect it: the backward stack
-    reads from the end of the row.
+    Within a row, T has the order of the text: the backward stack reads from the end of the row.
 
     Attributes:
         short_UC: int32 [U, C'], the distinct words that fit C' characters.
         long_UC: int32 [U', C], the others, at full width. Both are padded with rows of zeros.
         slots: int32 [2, N, T], what is read, as an index into the rows of both.
-        targets: int32 [2, N, T], what is to be predicted, as vocabulary ids.
+        targets: int32 [2, N, T], what is predicted, as vocabulary ids.
         fresh: bool [2, N, T], where a sentence begins in reading order.
         real: bool [2, N, T], False at padding.
     """
@@ -214,7 +207,7 @@ def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: in
     n_real = np.array([window.n_real for window in pair])[:, :, None]
     arrays = (
         slot_of[inputs],
-        lexicon.targets(np.stack([window.targets for window in pair])),
+        lexicon.entries.targets_U[np.stack([window.targets for window in pair])],
         inputs == np.array([BEGIN, END])[:, None, None],
         np.arange(inputs.shape[2])[None, None] < n_real,
     )
@@ -237,14 +230,17 @@ def _spell_in_two_widths(
     numbers_U: np.ndarray, lexicon: Lexicon, multiple: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The short words, the long words, and the row of each word in the two together."""
+    ids_UC, lengths_U, *_ = lexicon.entries
     (short, short_width), (long, full_width) = split_by_width(
-        lexicon.lengths(numbers_U), _SHORT_WORD, lexicon.config
+        lengths_U[numbers_U], _SHORT_WORD, lexicon.config
     )
-    short_UC = lexicon.spelled(numbers_U[short], short_width)
-    short_UC = _padded(short_UC, bucket(len(short), multiple=multiple))
-    # Doubling sizes for the few long ones: two fine ladders would multiply the shapes.
-    long_UC = lexicon.spelled(numbers_U[long], full_width)
-    long_UC = _padded(long_UC, bucket(len(long), steps=1, multiple=multiple))
+    short_UC = _padded(
+        ids_UC[numbers_U[short], :short_width], bucket(len(short), multiple=multiple)
+    )
+    # Doubling sizes for the few long words: two fine ladders would multiply the shapes.
+    long_UC = _padded(
+        ids_UC[numbers_U[long], :full_width], bucket(len(long), steps=1, multiple=multiple)
+    )
     slots_U = np.empty(len(numbers_U), np.int32)
     slots_U[short] = np.arange(len(short))
     slots_U[long] = len(short_UC) + np.arange(len(long))
@@ -266,9 +262,9 @@ def bucket(size: int, *, steps: int = 4, least: int = 64, multiple: int = 1) -> 
 
 
 def _padded(ids_UC: np.ndarray, size: int) -> np.ndarray:
-    return np.pad(ids_UC, ((0, size - len(ids_UC)), (0, 0)))
+    return np.pad(ids_UC.astype(np.int32), ((0, size - len(ids_UC)), (0, 0)))
 
 
 def _in_text_order(array: np.ndarray) -> np.ndarray:
-    """Turn the backward rows round; they come in reading order."""
+    """Reverse the backward rows, which come in reading order."""
     return np.stack([array[0], array[1, :, ::-1]])
