@@ -807,7 +807,7 @@ def test_too_little_memory_is_reported(model, trained, text, tmp_path, monkeypat
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
 
-    monkeypatch.setattr(scoring, "_one_sentence_a_row", exhausted)
+    monkeypatch.setattr(scoring, "_one_sentence_per_row", exhausted)
     for call in (lambda: score(*model, [["w1"]]), lambda: substitutes(*model, ["w1"], 0)):
         with pytest.raises(ElmoError, match=r"Split the longest sentence.* said: RESOURCE_EXHAUST"):
             call()

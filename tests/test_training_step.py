@@ -14,7 +14,6 @@ from elmo_jax.model.bilm import zero_state
 from elmo_jax.model.lstm import LanguageModelStack
 from elmo_jax.model.parameters import datasets, flatten, unflatten
 from elmo_jax.training.candidates import Candidates
-from elmo_jax.training.lanes import LanePair
 from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.settings import TrainingSettings
@@ -25,7 +24,7 @@ from elmo_jax.training.train_step import (
     new_state,
     window_loss,
 )
-from elmo_jax.training.windows import assemble
+from elmo_jax.training.windows import LanePair, assemble
 
 CONFIG = ElmoConfig(
     filters=((1, 3), (2, 4)),

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..checkpoint import check_vocabulary
 from ..checkpoint.vocabulary import Vocabulary
+from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, UnknownWordsWarning, check_count, warn
 from ..forking import check_process
 from ..lanes.devices import Devices
@@ -26,14 +27,12 @@ from ..model.parameters import Params, check_params
 from ..model.precision import check_precision
 from ..text.cut_words import CutWords
 from ..text.readers import Files
-from .lanes import LanePair, Taken
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
-from .memory import tell_out_of_memory
 from .text_files import Corpus
 from .train_step import devices_for_rows, place_window
-from .windows import Window, assemble
+from .windows import LanePair, Window, WordWindow, assemble
 
 # A larger share of unknown words makes a perplexity meaningless.
 _MAX_OOV_RATE = 0.2
@@ -83,7 +82,7 @@ class EvaluationSettings:
             check_count(self.max_tokens, "max_tokens")
 
 
-@tell_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
+@explain_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
 def evaluate(
     config: ElmoConfig,
     params: Params,
@@ -211,7 +210,7 @@ def _devices_for(n_rows: int) -> Devices:
 
 def _word_windows(
     corpus: Corpus, lexicon: Lexicon, settings: EvaluationSettings
-) -> Iterator[tuple[Taken, Taken]]:
+) -> Iterator[tuple[WordWindow, WordWindow]]:
     # A sentence has as many tokens in both directions, so both can take them in the same order.
     forward, backward = itertools.tee(_first_sentences(corpus, settings.max_tokens))
     lanes = LanePair((forward, backward), settings.batch_size, lexicon)
@@ -255,11 +254,11 @@ def _count_targets(window: Window, vocabulary: Vocabulary) -> tuple[int, int, in
     return len(targets), n_words, int((targets == vocabulary.unknown).sum())
 
 
-def _count_cut_words(forward: Taken, lexicon: Lexicon, cut: CutWords) -> None:
+def _count_cut_words(forward: WordWindow, lexicon: Lexicon, cut: CutWords) -> None:
     """Count the words that the forward direction reads, and those that are cut."""
     is_real = np.arange(forward.inputs.shape[1])[None] < forward.n_real[:, None]
     numbers = forward.inputs[is_real & (forward.inputs > END)]
-    cut_numbers = numbers[lexicon.are_cut(numbers)]
+    cut_numbers = numbers[lexicon.entries.is_cut_U[numbers]]
     example = lexicon.words(cut_numbers[:1])
     cut.add(len(numbers), len(cut_numbers), example[0] if example else "")
 

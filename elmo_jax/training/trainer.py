@@ -15,6 +15,7 @@ import numpy as np
 
 from ..checkpoint import FORMATS, open_model, vocabulary_record
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
+from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, check_count
 from ..forking import check_process
 from ..lanes.devices import Devices
@@ -24,7 +25,6 @@ from .checkpoints import Checkpoints
 from .evaluation import EvaluationSettings, warn_of_unknown_words
 from .lexicon import Lexicon
 from .loop import Run, TrainingLoop, Validation
-from .memory import tell_out_of_memory
 from .reporting import Reporter, plot_metrics, validation_fields
 from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run, text_digest
 from .settings import TrainingSettings
@@ -36,7 +36,7 @@ from .train_step import TrainState, devices_for_rows, make_optimizer, new_state,
 _logger = logging.getLogger(__name__)
 
 
-@tell_out_of_memory(
+@explain_out_of_memory(
     "Free memory on the device, or start another run in another folder with a smaller batch_size "
     "or unroll_steps (in a command --batch-size, --unroll-steps)."
 )
