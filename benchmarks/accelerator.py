@@ -208,9 +208,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     check_peers(args.peers, PEERS)
     on_cpu = jax.default_backend() == "cpu"
-    setup, copies = setting(args, _CPU_TOKENS if on_cpu else _TOKENS, repeat=True)
+    setup = setting(args, _CPU_TOKENS if on_cpu else _TOKENS, repeat=True)
     job = Job(args, setup)
-    what = setup.json() | {"text_copies": copies, "precision": args.precision}
+    what = setup.json() | {"text_copies": setup.copies, "precision": args.precision}
     result: dict[str, Any] = {"setting": what, "left_out": []}
     for name, part in PARTS.items():
         rows = part(job) if name in args.part else iter(())

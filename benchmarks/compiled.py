@@ -227,7 +227,7 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     on_cpu = platform == "cpu"
     precision = args.precision or ("float32" if on_cpu else "bfloat16")
     n_rows = args.batch_size or (8 if args.quick else 128 if on_cpu else 1024)
-    setup, _ = setting(args, _TOKENS if on_cpu else _GPU_TOKENS)
+    setup = setting(args, _TOKENS if on_cpu else _GPU_TOKENS)
     config, params = elmo_jax.load(setup.model.native)
     device = GPUS[args.gpu]["name"] if target else jax.devices()[0].device_kind
     what = {"device": device, "precision": precision, "batch_size": n_rows}

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    setup, _ = setting(args, _TOKENS)
+    setup = setting(args, _TOKENS)
     model = setup.model.native
     rows: list[dict[str, Any]] = []
     result = {"setting": setup.json(), "parts": _PARTS, "rows": rows}

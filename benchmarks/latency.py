@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     names = check_peers(args.peers, PEERS)
-    setup, _ = setting(args, _TOKENS)
+    setup = setting(args, _TOKENS)
     n_calls = args.calls or (3 if args.quick else 30)
     lengths = args.lengths or ((1, 5) if args.quick else (1, 5, 20, 50))
     config, params = elmo_jax.load(setup.model.native)

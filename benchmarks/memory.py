@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     names = systems.check_peers(args.peers, SAME_VECTORS)
-    setup, _ = setting(args, _TOKENS)
+    setup = setting(args, _TOKENS)
     with systems.opened(names, setup) as (_, head):
         pass
     rows = []

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    setup, _ = setting(args, _TOKENS, HELDOUT)
+    setup = setting(args, _TOKENS, HELDOUT)
     config, params = elmo_jax.load(setup.model.native)
     params = jax.device_put(params)
     lower = ("bfloat16",) if jax.default_backend() == "cpu" else ("bfloat16", "tf32")

@@ -87,12 +87,13 @@ class Question:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A model and a text; ``sentences`` is the part of ``text`` to measure on."""
+    """A model, a text, and the part of it (or of so many copies of it) to measure on."""
 
     model: models.Model
     corpus: Path
-    sentences: list[Sentence]
     text: list[Sentence]
+    sentences: list[Sentence]
+    copies: int = 1
 
     def json(self) -> dict[str, Any]:
         return {
@@ -105,7 +106,7 @@ class Setting:
 
 def setting(
     args: argparse.Namespace, n_tokens: int, text: Sequence[str] = BENCH, *, repeat: bool = False
-) -> tuple[Setting, int]:
+) -> Setting:
     """Open the model and the text that the arguments name.
 
     Args:
@@ -113,9 +114,6 @@ def setting(
         n_tokens: how much text to use, unless ``--tokens`` or ``--quick`` is there.
         text: where the text lies in the shared data, unless ``--corpus`` is there.
         repeat: repeat a text that is too short.
-
-    Returns:
-        The setting, and how many copies of the text it has.
 
     Raises:
         ElmoError: if there is no such model or text.
@@ -125,7 +123,7 @@ def setting(
     n_tokens = args.tokens or (_QUICK_TOKENS if args.quick else n_tokens)
     copies = -(-n_tokens // count_tokens(whole)) if repeat else 1
     sentences = even_sample(whole * copies, n_tokens)
-    return Setting(models.open_model(args.model), file, sentences, whole), copies
+    return Setting(models.open_model(args.model), file, whole, sentences, copies)
 
 
 def result_name(question: str, model: str, device: str, default: str = MODEL) -> str:

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    setup, _ = setting(args, _LENGTH_TOKENS)
+    setup = setting(args, _LENGTH_TOKENS)
     config, params = elmo_jax.load(setup.model.native)
     params = jax.device_put(params)
     n_tokens = count_tokens(setup.sentences)

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     names = check_peers(args.peers, PEERS)
-    setup, _ = setting(args, _WORDS)
+    setup = setting(args, _WORDS)
     with opened(names, setup) as (_, head):  # the files are in the page cache then
         pass
     with tempfile.TemporaryDirectory() as folder:

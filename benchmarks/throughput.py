@@ -48,7 +48,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     names = systems.check_peers(args.peers, PEERS)
     rounds = args.rounds or (2 if args.quick else 3)
     peer_tokens = args.peer_tokens or (_QUICK_PEER_TOKENS if args.quick else _PEER_TOKENS)
-    setup, _ = setting(args, _TOKENS)
+    setup = setting(args, _TOKENS)
     ways = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
     with systems.opened(names, setup) as (peers, head):
         compare = functools.partial(_compare, setup, peers, peer_tokens=peer_tokens, rounds=rounds)
