@@ -2,30 +2,29 @@
 
 Run from a checkout::
 
-    python -m benchmarks.recipes train.txt --valid valid.txt --output benchmarks/results/NAME.json
+    python -m benchmarks recipes train.txt --valid valid.txt -o benchmarks/results/NAME.json
 
-Both recipes train the same architecture for as many steps on the same windows, in turn.
-The clock is that of ``train``: saving and validating are outside. Each is validated as it reads,
-with the full softmax: "modern" from a zero state at each sentence, "original" carrying it on.
-The one with the lower perplexity in no more time is the better one.
+Both recipes train the same architecture for the same number of steps on the same windows. The clock
+is that of ``train``, which excludes saving and validating. Each model is validated with the full
+softmax in the way it was trained: "modern" starts each sentence from a zero state, "original"
+carries the state on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from elmo_jax import ElmoConfig
-from elmo_jax.cli import run_command
 from elmo_jax.files import atomic_file, refuse_existing, to_json
 from elmo_jax.training import TrainingSettings, train
 from elmo_jax.training.settings import RECIPES
 
 from .card import card
+from .tables import markdown
 
 HELP = "Train one architecture by each recipe, and compare perplexity and time."
 
@@ -42,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--max-valid-tokens", type=int, default=20_000, help="how much of it (default: 20000)")
     add("--n-steps", type=int, default=1000, help="of each recipe (default: 1000)")
     add("--vocabulary-size", type=int, default=20_000, help="of the softmax (default: 20000)")
-    add("--output", metavar="JSON", help="also write the results to this file")
+    add("-o", "--output", metavar="JSON", help="also write the results to this file")
     add("--overwrite", action="store_true", help="replace an existing JSON")
 
 
@@ -56,8 +55,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if output is not None:  # before minutes of work, not after them
         refuse_existing(output, args.overwrite)
     with tempfile.TemporaryDirectory() as folder:
-        found = {recipe: _train(Path(folder) / recipe, recipe, args) for recipe in RECIPES}
-    summary = {"card": card(), "n_steps": args.n_steps, "recipes": found}
+        results = {recipe: _train(Path(folder) / recipe, recipe, args) for recipe in RECIPES}
+    summary = {"card": card(), "n_steps": args.n_steps, "recipes": results}
     if output is not None:
         with atomic_file(output, overwrite=args.overwrite) as path:
             path.write_text(to_json(summary, indent=1) + "\n", encoding="utf-8")
@@ -71,7 +70,7 @@ def _train(folder: Path, recipe: str, args: argparse.Namespace) -> dict[str, Any
         batch_size=64,
         n_steps=args.n_steps,
         n_negative_samples=2048,
-        dropout=0,  # less than an epoch: nothing is learnt by heart
+        dropout=0,  # in less than an epoch nothing is memorised
         eval_every=max(1, args.n_steps // 4),
         checkpoint_every=args.n_steps,
     )
@@ -84,28 +83,21 @@ def _train(folder: Path, recipe: str, args: argparse.Namespace) -> dict[str, Any
         max_valid_tokens=args.max_valid_tokens,
         settings=settings,
     )
-    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
-    validations = [found for found in map(json.loads, lines) if "valid_perplexity" in found]
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text("utf-8").splitlines())
+    perplexity = {x["step"]: x["valid_perplexity"] for x in lines if "valid_perplexity" in x}
     return {
         "learning_rate": settings.rate,
         "reset_state": settings.resets,
         "tokens": summary["tokens"],
         "seconds": summary["seconds"],
-        "perplexity": {found["step"]: round(found["valid_perplexity"], 2) for found in validations},
+        "perplexity": {step: round(value, 2) for step, value in perplexity.items()},
     }
 
 
 def text(summary: dict[str, Any]) -> str:
     """The summary for a person."""
-    steps = list(next(iter(summary["recipes"].values()))["perplexity"])
-    heads = [f"perplexity at step {step}" for step in steps]
-    lines = ["| recipe | seconds | " + " | ".join(heads) + " |"]
-    lines.append("|---|---:|" + "---:|" * len(steps))
-    for recipe, found in summary["recipes"].items():
-        values = " | ".join(f"{value:.1f}" for value in found["perplexity"].values())
-        lines.append(f"| {recipe} | {found['seconds']:.0f} | {values} |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(run_command("python -m benchmarks.recipes", HELP, sys.modules[__name__], sys.argv[1:]))
+    return markdown(
+        {"recipe": recipe, "seconds": round(result["seconds"])}
+        | {f"perplexity at step {step}": f"{x:.1f}" for step, x in result["perplexity"].items()}
+        for recipe, result in summary["recipes"].items()
+    )

@@ -1,4 +1,4 @@
-"""Peers that only pretend, and questions asked of `python -m benchmarks` with them."""
+"""Peers that only pretend, and a way to ask `python -m benchmarks` a question with them."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from benchmarks import memory, startup, systems
 
 
 class FakePeer:
-    """Gives equal vectors for equal words in no time at all, and says how long it took."""
+    """Gives the same number for every word, and a made-up time."""
 
     asked: ClassVar[list] = []  # (peer, command, arguments) of all
     error: ClassVar[dict] = {}  # peer -> what its vectors are off by
@@ -36,16 +36,16 @@ class FakePeer:
         assert all(Path(path).exists() for path in source.values())
         return {"seconds": 0.5, "import_seconds": 0.25, "versions": {"python": "3"}}
 
-    def embed(self, sentences, output, batch_size=None, order="given", repeats=1):
+    def embed(self, sentences, output, batch_size=None, order="given"):
         n_tokens = len(Path(sentences).read_text("utf-8").split())
         seconds = n_tokens / (1000 if self.name == "elmo-jax" else 100)
-        return {"seconds": [seconds] * repeats, "n_tokens": n_tokens, "n_sentences": 1}
+        return {"seconds": [seconds], "n_tokens": n_tokens, "n_sentences": 1}
 
     def vectors(self, sentences, output):
         lines = Path(sentences).read_text("utf-8").splitlines()
-        off = self.error.get(self.name, 0)
-        found = [np.full((3, len(line.split()), 4), off, np.float32) for line in lines]
-        np.savez(output, **{str(i): array for i, array in enumerate(found)})
+        value = self.error.get(self.name, 0)
+        arrays = [np.full((3, len(line.split()), 4), value, np.float32) for line in lines]
+        np.savez(output, **{str(i): array for i, array in enumerate(arrays)})
         return {}
 
     def train(self, n_steps):
@@ -56,10 +56,7 @@ class FakePeer:
 
 
 def questioner(tmp_path, monkeypatch):
-    """Gives a function that asks a question, on a text of its own and with fake peers.
-
-    The function gives the exit code and the summary.
-    """
+    """A function that asks a question with fake peers, and gives the exit code and the summary."""
     for module in (systems, startup, memory):
         monkeypatch.setattr(module, "open_peer", FakePeer)
     monkeypatch.setattr(FakePeer, "asked", [])

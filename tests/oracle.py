@@ -115,7 +115,7 @@ class Oracle:
     def __init__(self, options, weights):
         self.options, self.weights = options, weights
         self.n_layers = options["lstm"].get("n_layers", 1)
-        self.known = {}  # word -> token vector, so that no word is spelled out twice
+        self.token_vectors = {}  # word -> token vector, so that no word is spelled out twice
 
     def layers(self, sentence, boundaries=False):
         """Layers [L, T, D] of one sentence from a zero state (T + 2 with boundaries)."""
@@ -141,10 +141,10 @@ class Oracle:
         return [[zeros] * self.n_layers for _ in range(2)]
 
     def _token(self, word):
-        if word not in self.known:
+        if word not in self.token_vectors:
             ids = character_ids(word, self.options["char_cnn"]["max_characters_per_token"])
-            self.known[word] = token_vector(self.options, self.weights, ids)
-        return self.known[word]
+            self.token_vectors[word] = token_vector(self.options, self.weights, ids)
+        return self.token_vectors[word]
 
     def _run(self, sentence, row):
         """Layers [L, T + 2, D] of BOS, sentence, EOS, and the row's new state."""

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, reading, run, timeline, word_rows, word_table
+from elmo_jax.engine import engine, plan, run, timeline, word_table
 from elmo_jax.functional import layer_outputs
+from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import BiLM, init_params
 from elmo_jax.model.characters import encode_words
 
@@ -30,23 +31,23 @@ def tiny():
 
 
 def read_in_full(timeline):
-    """Take all stretches: what each sentence gave in each direction, in the order it was read."""
+    """Take all chunks: what each sentence gave in each direction, in the order it was read."""
     forward, backward, finished = {}, {}, []
-    while timeline.oldest is not None:
-        stretch = timeline.take()
+    while timeline.first_unfinished is not None:
+        chunk = timeline.take()
         shape = (plan.CPU.chunk_steps, len(timeline.ends_N))
-        assert stretch.forward_TN.shape == stretch.backward_TN.shape == shape
+        assert chunk.forward_TN.shape == chunk.backward_TN.shape == shape
         n_fresh = 0
-        for number, lane, inside, outside, count, _ in zip(*stretch.parts, strict=True):
-            here = slice(inside, inside + count)
-            assert outside == len(forward.setdefault(number, []))
-            forward[number] += list(stretch.forward_TN[here, lane])
-            backward.setdefault(number, []).extend(stretch.backward_TN[here, lane])
-            assert stretch.fresh_TN[inside, lane] == (outside == 0)
-            n_fresh += outside == 0
-        assert stretch.fresh_TN.sum() == n_fresh
-        assert (stretch.forward_TN > 0).sum() == stretch.parts.counts.sum()
-        finished += list(stretch.parts.numbers[stretch.parts.finished])
+        for number, lane, step, n_before, count, _ in zip(*chunk.parts, strict=True):
+            here = slice(step, step + count)
+            assert n_before == len(forward.setdefault(number, []))
+            forward[number] += list(chunk.forward_TN[here, lane])
+            backward.setdefault(number, []).extend(chunk.backward_TN[here, lane])
+            assert chunk.fresh_TN[step, lane] == (n_before == 0)
+            n_fresh += n_before == 0
+        assert chunk.fresh_TN.sum() == n_fresh
+        assert (chunk.forward_TN > 0).sum() == chunk.parts.counts.sum()
+        finished += list(chunk.parts.numbers[chunk.parts.finished])
     assert sorted(finished) == sorted(forward)
     return forward, backward
 
@@ -65,7 +66,7 @@ def test_a_timeline_reads_every_sentence_once_in_both_orders(windows, n_lanes):
         if len(lengths):
             current.place(numbers, lengths, rows)
         n_placed, n_rows = n_placed + len(lengths), n_rows + len(rows)
-    assert current.oldest == (0 if expected else None)
+    assert current.first_unfinished == (0 if expected else None)
     forward, backward = read_in_full(current)
     assert forward == expected
     assert backward == {number: rows[::-1] for number, rows in expected.items()}
@@ -77,11 +78,11 @@ def test_lanes_that_move_into_another_shape_read_on_where_they_were():
     lengths = np.array([40, 30, *[3] * 14])
     current.place(np.arange(16), lengths, 1 + np.arange(lengths.sum(), dtype=np.int32))
     current.take()
-    kept = current.resize(4)
-    assert len(kept) == len(current.ends_N) == 4
+    former = current.resize(4)
+    assert len(former) == len(current.ends_N) == 4
     assert sorted(current.ends_N) == [0, 0, 30 - plan.CPU.chunk_steps, 40 - plan.CPU.chunk_steps]
-    kept = current.resize(16)
-    np.testing.assert_array_equal(kept, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
+    former = current.resize(16)
+    np.testing.assert_array_equal(former, [0, 1, 2, 3, *[4] * 12])  # 4: lanes that were not there
     assert set(current.rows) == {
         0,
         *range(1 + plan.CPU.chunk_steps, 41),
@@ -90,8 +91,8 @@ def test_lanes_that_move_into_another_shape_read_on_where_they_were():
         *range(1, 41 - plan.CPU.chunk_steps),
         *range(41, 71 - plan.CPU.chunk_steps),
     }  # the backward stack has read the ends
-    stretch = current.take()
-    assert sorted(stretch.parts.outside) == [plan.CPU.chunk_steps, plan.CPU.chunk_steps]
+    chunk = current.take()
+    assert sorted(chunk.parts.tokens_before) == [plan.CPU.chunk_steps, plan.CPU.chunk_steps]
 
 
 def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():
@@ -124,13 +125,13 @@ def test_real_sentences_waste_little(tiny, real_sentences, monkeypatch):
 
 def test_windows_are_bounded_in_tokens_and_in_empty_sentences_and_keep_the_order():
     sentences = [["w"] * 1000] * 40 + [["w"] * 20_000] + [["w"]] * 10 + [[]] * 40_000
-    windows, are_last = zip(*reading.windows(sentences, plan.CPU.window_tokens), strict=True)
+    windows, are_last = zip(*run.ReadAhead(sentences, plan.CPU.window_tokens), strict=True)
     assert list(itertools.chain(*windows)) == sentences
     assert are_last == (*[False] * (len(windows) - 1), True)
     for window, last in zip(windows, are_last, strict=True):
         size = sum(max(1, len(sentence)) for sentence in window)
         assert size <= plan.CPU.window_tokens * (1 + last) or len(window) == 1
-    assert list(reading.windows([], 9)) == []
+    assert list(run.ReadAhead([], 9)) == []
 
 
 def test_a_long_sentence_does_not_let_results_pile_up(tiny):
@@ -165,7 +166,7 @@ def test_the_word_table_holds_token_vectors(tiny):
     np.testing.assert_allclose(
         table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
     )
-    assert not np.asarray(table.words.vectors)[word_rows.PADDING_ROW].any()
+    assert not np.asarray(table.words.vectors)[word_table.PADDING_ROW].any()
 
 
 def test_the_word_table_holds_the_gates_of_the_first_layers(tiny):
@@ -188,7 +189,7 @@ def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
         spelled.extend(words)
         return encode_words(words, width)
 
-    monkeypatch.setattr(word_table, "encode_words", spy)
+    monkeypatch.setattr(distinct_words, "encode_words", spy)
     table = word_table.WordTable(*tiny, "float32", plan.CPU)
     table.rows(["the", "bank", "the"])
     table.rows(["bank", "river", "the"])
@@ -200,7 +201,7 @@ def little_table(tiny):
     """A table of eight rows, one of which no word has."""
     sizes = dataclasses.replace(plan.CPU, word_rows=(8, 8))
     table = word_table.WordTable(*tiny, "float32", sizes)
-    return lambda words, *held: (table.rows(words, *held), np.asarray(table.words.vectors))
+    return lambda words, *needed: (table.rows(words, *needed), np.asarray(table.words.vectors))
 
 
 def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
@@ -210,8 +211,8 @@ def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
         assert len(vectors) == 8
 
 
-def test_words_that_somebody_holds_stay_and_a_table_of_them_grows(little_table, tiny):
-    me, you = word_rows.Hold(), word_rows.Hold()
+def test_reserved_words_stay_and_a_table_of_them_grows(little_table, tiny):
+    me, you = word_table.Reservation(), word_table.Reservation()
     mine, _ = little_table(["a", "b", "c"], me)
     yours, _ = little_table(["d", "e"], you)
     words = list("fghijk")

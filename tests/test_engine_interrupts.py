@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, run, word_rows, word_table
+from elmo_jax.engine import engine, plan, run, word_table
+from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import init_params
 
 # Float32 sums in another order: words in batches of another size.
 TOLERANCE = 1e-6
 
-FOLDER = str(Path(engine.__file__).parent)
+FOLDERS = tuple(str(Path(module.__file__).parent) for module in (engine, distinct_words))
 
 # Few rows and small windows, so that words make room for others while a stream is suspended.
 SIZES = dataclasses.replace(
@@ -46,13 +47,13 @@ def equal(found, expected):
 
 
 class Interrupt:
-    """Traces a call, and raises KeyboardInterrupt when so many lines of the engine have run."""
+    """Traces a call, and raises KeyboardInterrupt when so many of our lines have run."""
 
     def __init__(self, at=-1):
         self.at, self.lines = at, []
 
     def __call__(self, frame, event, argument):
-        if not frame.f_code.co_filename.startswith(FOLDER):
+        if not frame.f_code.co_filename.startswith(FOLDERS):
             return None
         if event == "line":
             self.lines.append((frame.f_code.co_filename, frame.f_lineno))
@@ -112,10 +113,10 @@ def raises(error):
 
 
 PLACES = {
-    "a word's number": (word_rows._Numbers, "__missing__"),
-    "unknown words": (word_rows._Numbers, "take_unknown"),
-    "room for words": (word_rows.WordRows, "_make_room"),
-    "spelling": (word_table, "encode_words"),
+    "a word's number": (distinct_words.WordNumbers, "__missing__"),
+    "new words": (distinct_words.WordNumbers, "take_new_words"),
+    "room for words": (word_table.WordRows, "_make_room"),
+    "spelling": (distinct_words, "encode_words"),
     "token vectors": (word_table, "_write_words"),
     "the step": (run, "read_lanes"),
 }
@@ -196,14 +197,14 @@ def test_an_interrupt_elsewhere_keeps_the_words(elmo, monkeypatch):
     elmo.embed(MINE)
 
 
-def test_a_stream_whose_end_was_interrupted_holds_no_words(elmo, monkeypatch):
+def test_a_stream_whose_end_was_interrupted_reserves_no_words(elmo, monkeypatch):
     elmo.forget_words()
     stream = elmo.stream(OTHERS)
     next(stream)
     (table,) = elmo._engine._tables.values()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run.Run, "close", raises(KeyboardInterrupt()))
+        patch.setattr(run.StreamRun, "close", raises(KeyboardInterrupt()))
         stream.close()
     del stream
     gc.collect()  # the traceback of the interrupt
-    assert not table._rows.holds
+    assert not table._rows.reservations

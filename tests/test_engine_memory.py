@@ -243,9 +243,9 @@ def test_a_stream_that_is_closed_early_lets_go_of_its_words(tiny):
     stream = elmo.stream(SENTENCES)
     next(stream)
     (table,) = elmo._engine._tables.values()
-    assert [hold for hold in table._rows.holds if hold.rows.size]
+    assert [r for r in table._rows.reservations if r.rows.size]
     stream.close()
-    assert not [hold for hold in table._rows.holds if hold.rows.size]
+    assert not [r for r in table._rows.reservations if r.rows.size]
 
 
 def test_streams_in_threads_do_not_disturb_each_other(tiny, expected):

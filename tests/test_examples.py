@@ -51,16 +51,16 @@ def test_a_linen_tagger_learns_beside_a_frozen_bilm_and_more_with_it(elmo, taggi
     names, data = tagging
     tagger = linen_tagger.Tagger(elmo.config, len(names))
     params = linen_tagger.init(tagger, elmo.params, data[0])
-    frozen, course = linen_tagger.fit(
+    frozen, frozen_losses = linen_tagger.fit(
         tagger, params, data, ("mix", "tags"), optax.adamw(1e-2), N_EPOCHS
     )
     assert all(same(frozen["bilm"], elmo.params))
     assert not any(same(frozen["mix"], params["mix"]))
-    tuned, after = linen_tagger.fit(
+    tuned, tuned_losses = linen_tagger.fit(
         tagger, frozen, data, ("bilm", "mix", "tags"), optax.adam(1e-2), N_EPOCHS
     )
     assert not any(same(tuned["bilm"]["forward"], elmo.params["forward"]))
-    assert course[-1] < course[0] and after[-1] < course[-1]
+    assert frozen_losses[-1] < frozen_losses[0] and tuned_losses[-1] < frozen_losses[-1]
 
 
 @pytest.mark.slow
@@ -73,9 +73,9 @@ def test_an_nnx_tagger_does_the_same_through_the_bridge(elmo, tagging):
         return nnx.to_pure_dict(nnx.state(tagger.bilm, nnx.Param))
 
     assert all(same(bilm(), elmo.params))
-    learning = nnx_tagger.ALL_BUT_BILM
-    course = nnx_tagger.fit(tagger, data, learning, optax.adamw(1e-2), N_EPOCHS)
+    trained_parts = nnx_tagger.ALL_BUT_BILM
+    frozen_losses = nnx_tagger.fit(tagger, data, trained_parts, optax.adamw(1e-2), N_EPOCHS)
     assert all(same(bilm(), elmo.params))
-    after = nnx_tagger.fit(tagger, data, nnx_tagger.ALL, optax.adam(1e-2), N_EPOCHS)
+    tuned_losses = nnx_tagger.fit(tagger, data, nnx_tagger.ALL, optax.adam(1e-2), N_EPOCHS)
     assert not any(same(bilm()["forward"], elmo.params["forward"]))
-    assert course[-1] < course[0] and after[-1] < course[-1]
+    assert frozen_losses[-1] < frozen_losses[0] and tuned_losses[-1] < frozen_losses[-1]

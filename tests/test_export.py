@@ -90,7 +90,7 @@ def test_token_vectors_can_be_exported_without_a_softmax_that_the_model_has(elmo
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"layers": "bottom"}, "Unknown layers='bottom'"),
         ({"pooling": "sum"}, "Unknown pooling='sum'"),
@@ -99,8 +99,8 @@ def test_token_vectors_can_be_exported_without_a_softmax_that_the_model_has(elmo
         ({"platforms": ["gpu"]}, r"platforms is \['gpu'\]"),
     ],
 )
-def test_what_cannot_be_exported_is_said_and_nothing_is_written(elmo, tmp_path, options, told):
-    with pytest.raises(ElmoError, match=told):
+def test_what_cannot_be_exported_is_said_and_nothing_is_written(elmo, tmp_path, options, message):
+    with pytest.raises(ElmoError, match=message):
         elmo_jax.export_function(tmp_path / "elmo.npz", elmo.config, elmo.params, **options)
     assert list(tmp_path.iterdir()) == []
 

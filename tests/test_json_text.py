@@ -12,6 +12,7 @@ from test_imports import ROOT, module_name
 from elmo_jax import ElmoConfig, save
 from elmo_jax.files import to_json
 from elmo_jax.model.bilm import init_params
+from elmo_jax.training import TrainingSettings
 from elmo_jax.training.reporting import Reporter, read_metrics
 
 values = st.recursive(
@@ -54,7 +55,7 @@ def test_what_a_model_is_saved_with_is_json(tmp_path):
 def test_lines_of_metrics_that_are_kept_become_json(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "valid_perplexity": Infinity}\n', "utf-8")
-    Reporter(path, 1, 2, 10, lambda step: 0.1, "full", 1, progress=False).close()
+    Reporter(path, TrainingSettings(), n_steps=2, first_step=1, loss_kind="full").close()
     assert strict(path.read_text("utf-8")) == {"step": 1, "valid_perplexity": None}
     assert read_metrics(path) == [{"step": 1, "valid_perplexity": None}]
 

@@ -17,13 +17,17 @@ from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.checkpoint.vocabulary import Vocabulary
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.characters import encode_words
-from elmo_jax.training import lanes as lanes_module
+from elmo_jax.training import windows
 from elmo_jax.training.candidates import log_expected_count, sample, sample_both
-from elmo_jax.training.corpus import Corpus, survey
-from elmo_jax.training.lanes import LanePair, Lanes
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
-from elmo_jax.training.streams import Place, ShuffledSentences, StreamPosition, TrainingStreams
-from elmo_jax.training.windows import assemble, bucket
+from elmo_jax.training.streams import (
+    ShuffledSentences,
+    StreamOffset,
+    StreamPosition,
+    TrainingStreams,
+)
+from elmo_jax.training.text_files import Corpus, survey
+from elmo_jax.training.windows import DirectionLanes, LanePair, assemble, bucket
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
 
@@ -167,12 +171,12 @@ def test_every_epoch_holds_every_sentence_once_in_another_order(shards, buffer_s
     assert list(itertools.islice(other, 100)) != epochs[0]
 
 
-@pytest.mark.parametrize("taken", [0, 1, 6, 7, 8, 99, 100, 101, 250])
-def test_a_stream_goes_on_from_its_place(shards, taken):
+@pytest.mark.parametrize("n_given", [0, 1, 6, 7, 8, 99, 100, 101, 250])
+def test_a_stream_is_resumed_from_its_offset(shards, n_given):
     stream = ShuffledSentences(shards, (5, 0), 7)
-    for _ in range(taken):
+    for _ in range(n_given):
         next(stream)
-    resumed = ShuffledSentences(shards, (5, 0), 7, Place(*stream.place))
+    resumed = ShuffledSentences(shards, (5, 0), 7, StreamOffset(*stream.offset))
     assert list(itertools.islice(resumed, 150)) == list(itertools.islice(stream, 150))
 
 
@@ -184,12 +188,12 @@ def test_a_stream_goes_on_from_its_place(shards, taken):
 )
 def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    lanes = Lanes(iter(sentences), n_rows, lexicon, backward)
+    lanes = DirectionLanes(iter(sentences), n_rows, lexicon, backward)
     rows = [([], []) for _ in range(n_rows)]
-    while taken := lanes.take(n_steps):
-        for row, n_real in enumerate(taken.n_real):
-            rows[row][0].extend(lexicon.words(taken.inputs[row, :n_real]))
-            rows[row][1].extend(lexicon.words(taken.targets[row, :n_real]))
+    while window := lanes.take(n_steps):
+        for row, n_real in enumerate(window.n_real):
+            rows[row][0].extend(lexicon.words(window.inputs[row, :n_real]))
+            rows[row][1].extend(lexicon.words(window.targets[row, :n_real]))
     begin, end = ("</S>", "<S>") if backward else ("<S>", "</S>")
     found = []
     for inputs, targets in rows:
@@ -205,7 +209,7 @@ def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
 
 def words_of(streams):
     """The words of the next window: inputs and targets of both directions."""
-    return [streams.lexicon.words(x.ravel()) for taken in streams.take() for x in taken[:2]]
+    return [streams.lexicon.words(x.ravel()) for window in streams.take() for x in window[:2]]
 
 
 def new_streams(corpus, position=None):
@@ -213,7 +217,7 @@ def new_streams(corpus, position=None):
     return TrainingStreams(corpus, lexicon, 3, 5, seed=1, buffer_size=11, position=position)
 
 
-def test_training_streams_go_on_from_their_position(shards):
+def test_training_streams_are_resumed_from_their_position(shards):
     streams = new_streams(shards)
     for _ in range(17):
         streams.take()
@@ -224,21 +228,21 @@ def test_training_streams_go_on_from_their_position(shards):
 
 
 def test_a_position_of_another_form_is_refused_with_what_to_do():
-    with pytest.raises(ElmoError, match=r"earlier version of elmo-jax.*begin another one"):
+    with pytest.raises(ElmoError, match=r"earlier version of elmo-jax.*start a new one"):
         StreamPosition.from_json({"places": [[0, 0, 0, 0]] * 2, "pending": [[[["a"], ["b"]]]] * 2})
 
 
 def test_words_that_no_row_needs_are_forgotten_when_there_are_too_many(shards, monkeypatch):
     whole, bounded = new_streams(shards), new_streams(shards)
     for _ in range(60):
-        monkeypatch.setattr(lanes_module, "_MOST_WORDS", 10**9)
-        taken = whole.take()
-        wanted = whole.lexicon.spelled(taken[0].inputs.ravel(), 50)
-        targets = whole.lexicon.targets(taken[1].targets)
-        monkeypatch.setattr(lanes_module, "_MOST_WORDS", 20)
-        taken = bounded.take()
-        assert (bounded.lexicon.spelled(taken[0].inputs.ravel(), 50) == wanted).all()
-        assert (bounded.lexicon.targets(taken[1].targets) == targets).all()
+        monkeypatch.setattr(windows, "_MOST_WORDS", 10**9)
+        pair = whole.take()
+        wanted = whole.lexicon.entries.ids_UC[pair[0].inputs]
+        targets = whole.lexicon.entries.targets_U[pair[1].targets]
+        monkeypatch.setattr(windows, "_MOST_WORDS", 20)
+        pair = bounded.take()
+        assert (bounded.lexicon.entries.ids_UC[pair[0].inputs] == wanted).all()
+        assert (bounded.lexicon.entries.targets_U[pair[1].targets] == targets).all()
     assert len(bounded.lexicon) < 60 < len(whole.lexicon)
 
 
@@ -246,27 +250,27 @@ def test_a_word_that_looks_like_a_marker_begins_no_sentence():
     lexicon = Lexicon(VOCABULARY, CONFIG)
     sentences = [["a", "<S>", "b"]]
     pair = LanePair((iter(sentences), iter(sentences)), 1, lexicon)
-    taken = pair.take(3)
-    assert lexicon.words(taken[0].inputs[0]) == ["<S>", "a", "<S>"]
-    assert (taken[0].inputs[0] == BEGIN).tolist() == [True, False, False]
-    assert lexicon.words(taken[0].targets[0]) == ["a", "<S>", "b"]
-    # So it is for a run that goes on, of which a sentence of each direction has a word left.
+    forward, _ = pair.take(3)
+    assert lexicon.words(forward.inputs[0]) == ["<S>", "a", "<S>"]
+    assert (forward.inputs[0] == BEGIN).tolist() == [True, False, False]
+    assert lexicon.words(forward.targets[0]) == ["a", "<S>", "b"]
+    # The same after a resume, with one word left of each direction's sentence.
     lexicon = Lexicon(VOCABULARY, CONFIG)
     rest = LanePair((iter([]), iter([])), 1, lexicon, pair.pending).take(1)
-    assert [lexicon.words(taken.inputs[0]) for taken in rest] == [["b"], ["a"]]
-    assert [taken.targets[0, 0] for taken in rest] == [END, BEGIN]
+    assert [lexicon.words(window.inputs[0]) for window in rest] == [["b"], ["a"]]
+    assert [window.targets[0, 0] for window in rest] == [END, BEGIN]
 
 
 def test_a_window_spells_each_word_once(shards):
     vocabulary = Vocabulary.from_counts(survey(shards).counts, size=50)
     lexicon = Lexicon(vocabulary, CONFIG)
     streams = TrainingStreams(shards, lexicon, 3, 5, seed=1)
-    taken = streams.take()
-    window = assemble(taken, lexicon)
+    pair = streams.take()
+    window = assemble(pair, lexicon)
     table = {0: window.short_UC, 1: window.long_UC}
     assert table[0].shape == (64, 16) and table[1].shape == (64, 50)
     read = set()
-    for number, direction in enumerate(taken):
+    for number, direction in enumerate(pair):
         inputs, expected = (lexicon.words(x.ravel()) for x in direction[:2])
         read.update(inputs)
         order = slice(None) if number == 0 else slice(None, None, -1)

@@ -1,4 +1,4 @@
-"""Whole runs: learning, going on after a kill, devices, faults, fine-tuning, commands."""
+"""Whole runs: learning, resuming after a kill, devices, faults, fine-tuning, commands."""
 
 import argparse
 import contextlib
@@ -37,10 +37,10 @@ from elmo_jax.training import (
     substitutes,
     train,
 )
-from elmo_jax.training.digests import files_record
 from elmo_jax.training.language_model import init_language_model
-from elmo_jax.training.loop import Loop
+from elmo_jax.training.loop import TrainingLoop
 from elmo_jax.training.reporting import read_metrics
+from elmo_jax.training.run_folder import file_digests
 
 SCRIPT = Path(training_run.__file__)
 
@@ -194,7 +194,7 @@ def copy_of(trained, tmp_path):
     return shutil.copytree(trained[0], tmp_path / "copy")
 
 
-def test_a_run_that_has_ended_stays_as_it_is(trained, text, tmp_path):
+def test_a_finished_run_stays_as_it_is(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     before = files_of(output)
     again = training_run.run(output, text)
@@ -216,7 +216,7 @@ def test_fewer_steps_than_were_taken_are_refused(trained, text, tmp_path):
     assert files_of(output) == before
 
 
-def test_another_format_of_a_run_that_has_ended_is_all_that_is_written(trained, text, tmp_path):
+def test_a_missing_format_is_all_that_is_written_for_a_finished_run(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     shutil.rmtree(output / "checkpoints")  # as the user may
     before = files_of(output)
@@ -234,7 +234,7 @@ def test_another_format_of_a_run_that_has_ended_is_all_that_is_written(trained, 
 def test_a_run_without_checkpoints_cannot_be_made_longer(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     shutil.rmtree(output / "checkpoints")
-    with pytest.raises(ElmoError, match="ended after 24 steps, and its checkpoints are gone"):
+    with pytest.raises(ElmoError, match="finished after 24 steps, and its checkpoints are gone"):
         training_run.run(output, text, n_steps=30)
 
 
@@ -251,15 +251,15 @@ def test_a_run_that_was_killed_before_its_model_was_written_writes_it(trained, t
         assert after[name] == before[name]
 
 
-def test_a_run_does_not_go_on_with_other_words(trained, text, tmp_path):
+def test_a_run_is_not_resumed_with_other_words(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     words = Vocabulary.read(output / "vocab.txt").words
     Vocabulary([*words[:-2], words[-1], words[-2]]).write(output / "vocab.txt")
-    with pytest.raises(ElmoError, match=r"vocab\.txt is not what the run was started with"):
+    with pytest.raises(ElmoError, match=r"vocab\.txt has changed since the run was started"):
         training_run.run(output, text, n_steps=30)
 
 
-def test_a_model_that_is_gone_is_written_again(trained, text, tmp_path):
+def test_a_deleted_model_is_written_again(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     before = files_of(output)
     shutil.rmtree(output / "model")
@@ -270,7 +270,7 @@ def test_a_model_that_is_gone_is_written_again(trained, text, tmp_path):
     }
 
 
-def test_a_run_that_trains_anew_tells_its_own_call(trained, text, tmp_path):
+def test_a_run_that_is_trained_again_reports_its_own_call(trained, text, tmp_path):
     output = copy_of(trained, tmp_path)
     for name in ("model", "checkpoints"):
         shutil.rmtree(output / name)
@@ -280,18 +280,19 @@ def test_a_run_that_trains_anew_tells_its_own_call(trained, text, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_longer_run_does_not_tell_the_perplexity_of_an_older_step(text, tmp_path):
+def test_a_longer_run_does_not_report_the_perplexity_of_an_older_step(text, tmp_path):
     output, config = tmp_path / "run", tmp_path / "run" / "model" / "config.json"
     validated = training_run.run(output, text, n_steps=2, valid_files=text)
     assert validated["valid_perplexity"] > 1
     summary = training_run.run(output, text, n_steps=3)
     recorded = json.loads(config.read_text())["metadata"]["training"]
-    for told in (summary, recorded):
-        assert told["step"] == 3 and not [name for name in told if name.startswith("valid")]
+    for fields in (summary, recorded):
+        assert fields["step"] == 3
+        assert not [name for name in fields if name.startswith("valid")]
 
 
 def test_a_validation_belongs_to_its_text(trained, text, tmp_path):
-    """Other text is measured for a run that has ended, and nothing is written."""
+    """Another text is measured for a finished run, and nothing is written."""
     output = copy_of(trained, tmp_path)
     (tmp_path / "unknown.txt").write_text("nothing is known\n")
     (tmp_path / "other.txt").write_text("w1 w2 w3\n" * 9)
@@ -309,7 +310,7 @@ def test_a_validation_belongs_to_its_text(trained, text, tmp_path):
     assert again["valid_perplexity"] == other["valid_perplexity"]
 
 
-def test_a_run_does_not_go_on_with_another_text_of_the_same_size(trained, text, tmp_path):
+def test_a_run_is_not_resumed_with_another_text_of_the_same_size(trained, text, tmp_path):
     content = text.read_bytes()
     other = tmp_path / text.name
     for changed in (b"v" + content[1:], content[:-2] + b"x\n"):
@@ -320,19 +321,19 @@ def test_a_run_does_not_go_on_with_another_text_of_the_same_size(trained, text, 
                 training_run.run(trained[0], other, n_steps=n_steps)
 
 
-def test_a_large_file_is_told_by_its_ends_and_blocks_between(tmp_path):
+def test_a_large_file_is_recognised_by_its_ends_and_blocks_between(tmp_path):
     path = tmp_path / "large"
     content = bytearray(5 << 20)
     path.write_bytes(content)
-    records = [files_record([path])]
+    records = [file_digests([path])]
     for place in (0, (len(content) - 65536) * 20 // 63, len(content) - 1):
         content[place] = 1
         path.write_bytes(content)
-        records.append(files_record([path]))
+        records.append(file_digests([path]))
     assert len({str(record) for record in records}) == 4
 
 
-def test_a_run_goes_on_with_its_start_and_its_choice_of_words(trained, text, tmp_path):
+def test_a_run_is_resumed_with_the_same_start_and_the_same_choice_of_words(trained, text, tmp_path):
     with pytest.raises(ElmoError, match="vocabulary_size was 200, is 100; min_count was 1, is 2"):
         training_run.run(trained[0], text, vocabulary_size=100, min_count=2)
     config, params, words = load_language_model(trained[0] / "model")
@@ -341,9 +342,9 @@ def test_a_run_goes_on_with_its_start_and_its_choice_of_words(trained, text, tmp
     train(tmp_path / "run", text, start_from=trained[0] / "model", settings=settings)
     kernel = params["softmax"]["kernel"] + 1
     other = {**params, "softmax": {**params["softmax"], "kernel": kernel}}
-    with pytest.raises(ElmoError, match=r"began with the model with the hash .*, is to begin"):
+    with pytest.raises(ElmoError, match=r"started from the model with the hash .*, and now"):
         train(tmp_path / "run", text, start_from=(config, other, words), settings=settings)
-    with pytest.raises(ElmoError, match="is to begin with a new model"):
+    with pytest.raises(ElmoError, match="now should start from a new model"):
         train(tmp_path / "run", text, config=config, vocabulary=words, settings=settings)
 
 
@@ -354,7 +355,7 @@ def test_words_from_elsewhere_are_not_chosen_by_frequency(trained, text, tmp_pat
         {"start_from": model},
         {"config": training_run.CONFIG, "vocabulary": model / "vocab.txt"},
     ):
-        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}, which belong"):
+        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}: they limit a"):
             train(tmp_path / "run", text, **source, **choice)
     assert not (tmp_path / "run").exists()
 
@@ -373,7 +374,7 @@ def test_a_run_too_large_to_count_is_refused_before_it_begins(text, tmp_path, wr
     assert not (tmp_path / "run").exists()
 
 
-def test_cut_words_of_the_validation_text_are_told(text, tmp_path):
+def test_cut_words_of_the_validation_text_are_reported(text, tmp_path):
     (tmp_path / "long.txt").write_text("w1 w2 w3 w4 " + "x" * 30 + "\n")
     with pytest.warns(WordsCutWarning, match="1 of 5 words of the validation text") as warned:
         summary = training_run.run(
@@ -413,25 +414,27 @@ def test_four_devices_give_the_loss_curve_of_one(trained, text, tmp_path):
 
 
 def test_rows_that_cannot_be_divided_are_refused():
-    from elmo_jax.training.placement import Placement
+    from elmo_jax.training.train_step import devices_for_rows
 
     with pytest.raises(ElmoError, match="multiple of 2"):
-        Placement(7, [jax.devices()[0]] * 2)
+        devices_for_rows(7, [jax.devices()[0]] * 2)
 
 
 @pytest.mark.slow
 def test_few_shapes_compile(text, tmp_path, monkeypatch):
-    from elmo_jax.training import step
+    from elmo_jax.training import train_step
 
     traced = []
-    original = step.window_loss
-    monkeypatch.setattr(step, "window_loss", lambda *a, **k: traced.append(1) or original(*a, **k))
+    original = train_step.window_loss
+    monkeypatch.setattr(
+        train_step, "window_loss", lambda *a, **k: traced.append(1) or original(*a, **k)
+    )
     training_run.run(tmp_path / "run", text, n_steps=12)
     assert len(traced) <= 2
 
 
 @pytest.mark.slow
-def test_a_loss_that_is_no_number_stops_the_run(text, tmp_path):
+def test_a_loss_that_is_not_a_number_stops_the_run(text, tmp_path):
     with pytest.raises(
         TrainingDiverged, match=r"at step \d+: .*; the last good checkpoint is that of step \d+, in"
     ):
@@ -504,7 +507,7 @@ def test_nothing_is_written_to_stdout(text, tmp_path, capfd):
 
 
 def test_fine_tuning_keeps_known_rows(trained, text, tmp_path):
-    """New words are added to the vocabulary; the rows of the old ones are taken over."""
+    """New words are added to the vocabulary; the old words keep their rows."""
     (tmp_path / "more.txt").write_text("w1 new w2 words\n" * 40)
     settings = TrainingSettings(
         **{**training_run.SETTINGS, "n_steps": 1, "learning_rate": 1e-30, "weight_decay": 0}
@@ -602,7 +605,7 @@ def test_the_tokens_that_are_measured_end_with_a_sentence(model, text, tmp_path,
     assert evaluate(*model, tmp_path / "beginning.txt") == result
 
 
-def test_a_text_of_unknown_words_is_warned_of(model, tmp_path, text):
+def test_a_text_of_unknown_words_gives_a_warning(model, tmp_path, text):
     (tmp_path / "other.txt").write_text("w1 Haus Garten w2\n" * 5)
     with pytest.warns(UnknownWordsWarning, match="50% of the words of the text") as warned:
         result = evaluate(*model, tmp_path / "other.txt")
@@ -611,7 +614,7 @@ def test_a_text_of_unknown_words_is_warned_of(model, tmp_path, text):
     assert evaluate(*model, tmp_path / "fifth.txt").oov_rate == 0.2  # and no warning
 
 
-def test_training_on_unknown_words_is_warned_of(trained, tmp_path, text):
+def test_training_on_unknown_words_gives_a_warning(trained, tmp_path, text):
     """On both texts, once each, though there are several validations."""
     (tmp_path / "text.txt").write_text("Haus Garten Baum\n" * 20)
     with pytest.warns(UnknownWordsWarning) as warned:
@@ -663,18 +666,18 @@ def test_scores_come_from_the_layers_of_inference(model):
         return logits - np.log(np.exp(logits).sum())
 
     targets = vocabulary.ids(words)
-    found = score(*model, [words])[0]
+    scores = score(*model, [words])[0]
     for i, target in enumerate(targets):
-        assert found.forward[i] == pytest.approx(log_p(forward[i])[target], abs=1e-4)
-        assert found.backward[i] == pytest.approx(log_p(backward[i + 2])[target], abs=1e-4)
+        assert scores.forward[i] == pytest.approx(log_p(forward[i])[target], abs=1e-4)
+        assert scores.backward[i] == pytest.approx(log_p(backward[i + 2])[target], abs=1e-4)
     end, begin = vocabulary.ids(["</S>", "<S>"])
-    assert found.forward_end == pytest.approx(log_p(forward[4])[end], abs=1e-4)
-    assert found.backward_end == pytest.approx(log_p(backward[1])[begin], abs=1e-4)
-    assert found.known.tolist() == [True, True, False, True]
+    assert scores.forward_end == pytest.approx(log_p(forward[4])[end], abs=1e-4)
+    assert scores.backward_end == pytest.approx(log_p(backward[1])[begin], abs=1e-4)
+    assert scores.known.tolist() == [True, True, False, True]
 
 
 def test_unknown_words_can_be_left_out_of_a_score(model):
-    """By default they score as <UNK>, which is likelier than many a word."""
+    """By default they score as <UNK>, which is more likely than many words."""
     words = ["w1", "unheard-of", "w2", "so-is-this"]
     scored, skipped = (score(*model, [words], unknown=choice)[0] for choice in ("as_unk", "skip"))
     assert scored.n_unknown == skipped.n_unknown == 2
@@ -693,16 +696,16 @@ def test_unknown_words_can_be_left_out_of_a_score(model):
         score(*model, [words], unknown="ignore")
 
 
-def test_a_blank_line_and_the_first_of_equal_words_are_no_substitutes(model):
+def test_a_blank_line_and_the_first_of_equal_words_are_not_substitutes(model):
     config, params, vocabulary = model
     words = [*vocabulary.words[:-2], "", vocabulary.words[5]]
-    found = substitutes(config, params, Vocabulary(words), ["w1", "w2"], 0, n=1000)
-    names = [word for word, _ in found]
+    ranked = substitutes(config, params, Vocabulary(words), ["w1", "w2"], 0, n=1000)
+    names = [word for word, _ in ranked]
     assert len(names) == len(set(names)) == len(words) - 5
     assert set(names) == {*words} - {"<S>", "</S>", "<UNK>", ""}
 
 
-def test_substitutes_are_the_likeliest_words(model):
+def test_substitutes_are_the_most_likely_words(model):
     _, _, vocabulary = model
     words = ["w1", "w7", "w3", "w2", "w5"]
     for position in (0, 2, 4):
@@ -711,15 +714,15 @@ def test_substitutes_are_the_likeliest_words(model):
         scores = score(*model, filled)
         for direction in ("forward", "backward"):
             expected = np.array([getattr(s, direction)[position] for s in scores])
-            found = substitutes(*model, words, position, n=5, direction=direction)
+            ranked = substitutes(*model, words, position, n=5, direction=direction)
             best = np.argsort(-expected)[:5]
-            np.testing.assert_allclose([p for _, p in found], expected[best], atol=1e-4)
-            assert found[0][0] == candidates[best[0]]
+            np.testing.assert_allclose([p for _, p in ranked], expected[best], atol=1e-4)
+            assert ranked[0][0] == candidates[best[0]]
         both = np.array([s.forward[position] + s.backward[position] for s in scores])
-        found = substitutes(*model, words, position, n=len(vocabulary))
-        assert found[0][0] == candidates[int(both.argmax())]
-        assert len(found) == len(candidates)
-        assert sum(math.exp(p) for _, p in found) < 1
+        ranked = substitutes(*model, words, position, n=len(vocabulary))
+        assert ranked[0][0] == candidates[int(both.argmax())]
+        assert len(ranked) == len(candidates)
+        assert sum(math.exp(p) for _, p in ranked) < 1
     assert substitutes(*model, words, -1) == substitutes(*model, words, 4)
 
 
@@ -749,7 +752,7 @@ def test_clear_errors(model, text, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 2.5, True, "8"])
-def test_numbers_out_of_range_are_told(model, text, tmp_path, wrong):
+def test_numbers_out_of_range_are_refused(model, text, tmp_path, wrong):
     config = model[0]
     calls = {
         "batch_size": lambda: evaluate(*model, text, batch_size=wrong),
@@ -797,18 +800,18 @@ def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
     assert training_run.run(tmp_path / "run", [text, file], n_steps=2)["words_cut"] == 3
 
 
-def test_too_little_memory_is_told(model, trained, text, tmp_path, monkeypatch):
+def test_too_little_memory_is_reported(model, trained, text, tmp_path, monkeypatch):
     with pytest.raises(ElmoError, match=r"not enough memory\. Take a smaller batch_size"):
         evaluate(*model, text, batch_size=10**15)
 
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
 
-    monkeypatch.setattr(scoring, "_one_sentence_a_row", exhausted)
+    monkeypatch.setattr(scoring, "_one_sentence_per_row", exhausted)
     for call in (lambda: score(*model, [["w1"]]), lambda: substitutes(*model, ["w1"], 0)):
         with pytest.raises(ElmoError, match=r"Split the longest sentence.* said: RESOURCE_EXHAUST"):
             call()
-    monkeypatch.setattr(Loop, "run", exhausted)
+    monkeypatch.setattr(TrainingLoop, "train", exhausted)
     with pytest.raises(ElmoError, match=r"start another run .* with a smaller batch_size"):
         training_run.run(tmp_path / "run", text)
 

@@ -14,13 +14,17 @@ from elmo_jax.model.bilm import zero_state
 from elmo_jax.model.lstm import LanguageModelStack
 from elmo_jax.model.parameters import datasets, flatten, unflatten
 from elmo_jax.training.candidates import Candidates
-from elmo_jax.training.lanes import LanePair
 from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
-from elmo_jax.training.optimizers import learning_rate, make_optimizer
 from elmo_jax.training.settings import TrainingSettings
-from elmo_jax.training.step import make_train_step, new_state, window_loss
-from elmo_jax.training.windows import assemble
+from elmo_jax.training.train_step import (
+    learning_rate,
+    make_optimizer,
+    make_train_step,
+    new_state,
+    window_loss,
+)
+from elmo_jax.training.windows import LanePair, assemble
 
 CONFIG = ElmoConfig(
     filters=((1, 3), (2, 4)),
@@ -39,15 +43,15 @@ KEY, PLAIN = jax.random.key(0), Reading()
 
 @pytest.fixture
 def windows():
-    """Three windows on end, the last of which is trained on: as words, and as arrays."""
+    """Three windows in a row, as words and as arrays. The last one is trained on."""
     lexicon = Lexicon(VOCABULARY, CONFIG)
     lanes = LanePair((iter(SENTENCES * 4), iter(SENTENCES * 4)), N_ROWS, lexicon)
-    taken = [lanes.take(N_STEPS) for _ in range(3)]
+    pairs = [lanes.take(N_STEPS) for _ in range(3)]
     words = [
         [[list(map(lexicon.words, x)) for x in direction[:2]] for direction in pair]
-        for pair in taken
+        for pair in pairs
     ]
-    return words, [assemble(pair, lexicon) for pair in taken]
+    return words, [assemble(pair, lexicon) for pair in pairs]
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def params():
     )
 
 
-def numpy_loss(params, taken, candidates, reset_state=False):
+def numpy_loss(params, words, candidates, reset_state=False):
     """Mean loss of the last window, in float64 and plain loops, from the text itself."""
     flat = flatten(params)
     weights = {
@@ -81,7 +85,7 @@ def numpy_loss(params, taken, candidates, reset_state=False):
         for row in range(N_ROWS):
             state = [(np.zeros(CONFIG.cell_dim), np.zeros(CONFIG.projection_dim))] * len(cells)
             zeros = list(state)
-            for number, pair in enumerate(taken):
+            for number, pair in enumerate(words):
                 inputs, targets = pair[d]
                 for word, target in zip(inputs[row], targets[row], strict=True):
                     if reset_state and word == begin:
@@ -90,7 +94,7 @@ def numpy_loss(params, taken, candidates, reset_state=False):
                     for k, cell in enumerate(cells):
                         state[k] = oracle.lstm_step(options, cell, x, *state[k])
                         x = state[k][1] + x if k else state[k][1]
-                    if number < len(taken) - 1:
+                    if number < len(words) - 1:
                         continue
                     total += token_loss(weights, x, VOCABULARY.ids([target])[0], candidates, d)
     return total / (2 * N_ROWS * N_STEPS)
@@ -136,13 +140,13 @@ CANDIDATES = Candidates(
 
 @pytest.mark.parametrize("candidates", [None, CANDIDATES], ids=["full", "sampled"])
 @pytest.mark.parametrize("reset_state", [False, True])
-def test_the_loss_of_a_window_that_goes_on_from_others(params, windows, candidates, reset_state):
-    taken, arrays = windows
+def test_the_loss_of_a_window_that_continues_others(params, windows, candidates, reset_state):
+    words, arrays = windows
     state = new_state(CONFIG, params, make_optimizer(TrainingSettings(), 1), N_ROWS).rows
     for window in arrays:
         reading = Reading(reset_state=reset_state)
         loss, state = loss_and_state(params, state, window, candidates, KEY, reading)
-    expected = numpy_loss(params, taken, candidates, reset_state)
+    expected = numpy_loss(params, words, candidates, reset_state)
     np.testing.assert_allclose(loss, expected, rtol=2e-6)
 
 
@@ -150,7 +154,7 @@ def test_the_loss_of_a_window_that_goes_on_from_others(params, windows, candidat
 @pytest.mark.usefixtures("compiled_quickly")
 def test_one_step_of_the_original_recipe(params, windows):
     """float64: gradient by central differences in NumPy, then clip and Adagrad by hand."""
-    taken, arrays = windows
+    words, arrays = windows
     with enable_x64():
         params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
         settings = TrainingSettings(
@@ -162,7 +166,7 @@ def test_one_step_of_the_original_recipe(params, windows):
         step = make_train_step(CONFIG, Reading(), optimizer)
         # Gradients reach back to the start of the window only, so differences do, too.
         new, metrics = step(state, arrays[-1], CANDIDATES, KEY)
-        np.testing.assert_allclose(metrics.loss, numpy_loss(params, taken, CANDIDATES), rtol=1e-12)
+        np.testing.assert_allclose(metrics.loss, numpy_loss(params, words, CANDIDATES), rtol=1e-12)
 
         rows = state_before(params, arrays)
         gradient = jax.jit(
@@ -204,7 +208,7 @@ def check_differences(params, arrays, gradient):
 
 
 def numpy_window(params, window, state):
-    """The loss of one window from a given state, in NumPy float64."""
+    """The loss of one window from a state, in NumPy float64."""
     flat = flatten(params)
     weights = {
         d.name: np.asarray(d.from_params(flat), np.float64)
@@ -244,7 +248,7 @@ def check_adagrad(before, after, gradient, clip):
 
 
 def test_dropout_drops_the_inputs_and_the_output(params, windows):
-    """Losses differ by key, agree for one key, and lie around that without dropout."""
+    """Losses differ by key, agree for one key, and lie around the loss without dropout."""
     _, arrays = windows
     rows = state_before(params, arrays)
 
@@ -260,7 +264,7 @@ def test_dropout_drops_the_inputs_and_the_output(params, windows):
 
 
 def test_the_residual_carries_the_dropped_input():
-    """With a stack that outputs nothing itself, the top is the input as it was dropped."""
+    """If the top layer outputs zeros, the output is its input after dropout."""
     config = dataclasses.replace(CONFIG, n_layers=2, proj_clip=None)
     stack = LanguageModelStack(config)
     tokens = np.ones((50, 4), np.float32)

@@ -13,7 +13,7 @@ from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
 from elmo_jax.errors import counted
 from elmo_jax.training import Vocabulary, load_language_model
-from elmo_jax.training.starting import fit_softmax, open_start
+from elmo_jax.training.starting_model import open_starting_model
 
 WORDS = ["<S>", "</S>", "<UNK>", "", "the", "of"]
 OTHERS = ["<S>", "</S>", "<UNK>", "", "of", "the"]
@@ -88,7 +88,7 @@ def test_words_that_do_not_fit_the_softmax_are_not_saved(model, plain, tmp_path)
 def test_other_words_beside_a_native_model_are_refused(saved):
     folder = saved()
     write_words(folder, OTHERS)
-    for call in (load_language_model, open_start):
+    for call in (load_language_model, open_starting_model):
         assert message_of(call, folder).startswith(
             f"{folder}/vocab.txt is not the one of this model: {folder}/config.json has another "
         )
@@ -101,7 +101,7 @@ def test_words_of_another_number_are_refused(saved, format):
     folder = saved(format)
     for words in (WORDS[:5], [*WORDS, "a"]):
         write_words(folder, words)
-        for call in (load_language_model, open_start):
+        for call in (load_language_model, open_starting_model):
             assert message_of(call, folder).startswith(
                 f"{folder}/vocab.txt has {counted(len(words), 'word')}, "
                 "but the model's softmax has 6. "
@@ -124,7 +124,7 @@ def test_a_model_without_a_softmax_is_no_language_model(make_model):
     folder = make_model()[0]
     write_words(folder, WORDS)
     assert message_of(load_language_model, folder).startswith("This model has no softmax")
-    assert open_start(folder)[2] is None
+    assert open_starting_model(folder)[2] is None
 
 
 def test_a_damaged_record_is_told(saved):
@@ -142,13 +142,15 @@ def test_a_softmax_of_unknown_words_is_not_trained_on(model, saved):
     folder = saved()
     (folder / "vocab.txt").unlink()
     for source in (model, folder):
-        assert "a softmax over 6 words, and nothing says which" in message_of(open_start, source)
-    assert "got 1 items" in message_of(open_start, model[:1])
+        assert "a softmax over 6 words, and nothing says which" in message_of(
+            open_starting_model, source
+        )
+    assert "got 1 items" in message_of(open_starting_model, model[:1])
 
 
 def test_every_row_of_a_softmax_follows_its_word(model):
-    config, params, known = open_start((*model, Vocabulary(WORDS)))
-    softmax = fit_softmax(config, params, known, Vocabulary([*OTHERS, "new"]), 0)["softmax"]
+    start = open_starting_model((*model, Vocabulary(WORDS)))
+    softmax = start.initial_params(Vocabulary([*OTHERS, "new"]), seed=0)["softmax"]
     np.testing.assert_array_equal(
         softmax["kernel"][:6], model[1]["softmax"]["kernel"][[*range(4), 5, 4]]
     )
@@ -158,7 +160,9 @@ def test_every_row_of_a_softmax_follows_its_word(model):
 
 def test_words_that_do_not_fit_the_model_to_start_from_are_refused(model):
     for words in (WORDS[:5], [*WORDS, "a"]):
-        assert f"has {len(words)} words" in message_of(open_start, (*model, Vocabulary(words)))
+        assert f"has {len(words)} words" in message_of(
+            open_starting_model, (*model, Vocabulary(words))
+        )
 
 
 # Converting

@@ -3,18 +3,16 @@
 Each runs in a process of its own, most in a virtual environment of their own with pinned packages,
 and embeds the same sentences with the same weight file::
 
-    python -m benchmarks.peers install      # makes the environments
-    python -m benchmarks.peers list         # says which are there
+    python -m benchmarks peers install      # makes the environments
+    python -m benchmarks peers list         # says which are there
 
-    with open_peer("allennlp", threads=2) as peer:
+    with open_peer("allennlp") as peer:
         peer.ask("open", options="options.json", weights="weights.hdf5")
         peer.ask("embed", sentences="text.txt", batch_size=32)["seconds"]
 
 ``worker.py`` says what can be asked, ``workers/`` how each implementation answers.
 """
 
-from .catalogue import PEERS
-from .environments import install, is_installed
 from .process import Peer, open_peer
 
-__all__ = ["PEERS", "Peer", "install", "is_installed", "open_peer"]
+__all__ = ["Peer", "open_peer"]

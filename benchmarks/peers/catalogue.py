@@ -9,36 +9,45 @@ from elmo_jax import ElmoError
 
 HERE = Path(__file__).resolve().parent
 
+TORCH_TRAINING = HERE / "workers" / "torch_training_worker.py"
+"""A trainer, which runs in the environment of ``torch_lstm``."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Implementation:
     """What it takes to run one implementation.
 
     Attributes:
-        worker: its file in ``workers/``.
-        environment: whether it has an environment of its own, described by
-            ``requirements/NAME.txt``; otherwise it runs in this Python.
+        name: its own.
+        environment: whether it has an environment of its own; else it runs in this Python.
         without_dependencies: packages that are installed last and alone, because the versions
             that they ask for exclude those in the requirements.
         newest_python: the highest (major, minor) that its packages were made for, if there is one.
     """
 
-    worker: str
+    name: str
     environment: bool = True
     without_dependencies: tuple[str, ...] = ()
     newest_python: tuple[int, int] | None = None
 
+    @property
+    def worker(self) -> Path:
+        """The file that puts it behind the protocol of ``worker.py``."""
+        return HERE / "workers" / f"{self.name.replace('-', '_')}_worker.py"
 
-_IMPLEMENTATIONS = {
-    "elmo-jax": Implementation("elmo_jax_worker.py", environment=False),
-    "allennlp": Implementation("allennlp_worker.py", without_dependencies=("allennlp==2.10.1",)),
-    "simple_elmo": Implementation("simple_elmo_worker.py", newest_python=(3, 11)),
-    "torch_lstm": Implementation("torch_lstm_worker.py"),
-    "minilm": Implementation("minilm_worker.py"),
-}
+    @property
+    def requirements(self) -> Path:
+        """The pinned packages of its environment."""
+        return HERE / "requirements" / f"{self.name}.txt"
 
-PEERS = tuple(_IMPLEMENTATIONS)
-"""The names of all implementations, elmo-jax first."""
+
+IMPLEMENTATIONS = (
+    Implementation("elmo-jax", environment=False),
+    Implementation("allennlp", without_dependencies=("allennlp==2.10.1",)),
+    Implementation("simple_elmo", newest_python=(3, 11)),
+    Implementation("torch_lstm"),
+    Implementation("minilm"),
+)
 
 
 def implementation(name: str) -> Implementation:
@@ -47,20 +56,7 @@ def implementation(name: str) -> Implementation:
     Raises:
         ElmoError: if there is none of that name.
     """
-    if name not in _IMPLEMENTATIONS:
-        raise ElmoError(f"Unknown peer {name!r}: expected one of {', '.join(PEERS)}.")
-    return _IMPLEMENTATIONS[name]
-
-
-def worker_file(name: str) -> Path:
-    """The file that puts the implementation behind the protocol."""
-    return HERE / "workers" / implementation(name).worker
-
-
-def requirements_file(name: str) -> Path:
-    """The pinned packages of the implementation's environment."""
-    return HERE / "requirements" / f"{name}.txt"
-
-
-TORCH_TRAINING = HERE / "workers" / "torch_training_worker.py"
-"""A trainer, which runs in the environment of ``torch_lstm``."""
+    named = {peer.name: peer for peer in IMPLEMENTATIONS}
+    if name not in named:
+        raise ElmoError(f"Unknown peer {name!r}: expected one of {', '.join(named)}.")
+    return named[name]

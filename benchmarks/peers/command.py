@@ -1,4 +1,8 @@
-"""``python -m benchmarks.peers``: make the environments, or say which are there."""
+"""``python -m benchmarks peers install``, or ``list``: the environments of the peers.
+
+pip takes the packages from wherever its own settings say. Where the CPU build of PyTorch is offered
+under the pinned version, it installs that one; elsewhere that version brings its CUDA libraries.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,19 @@ import sys
 import time
 from typing import Any
 
-from .catalogue import PEERS, implementation
+from .catalogue import IMPLEMENTATIONS, Implementation, implementation
 from .environments import environments_folder, install, is_installed
 
-HELP = "Install the implementations that elmo-jax is compared with, or list them."
+HELP = "Install the implementations that elmo-jax is compared with (some 5 GB), or list them."
 
-_ENVIRONMENTS = tuple(name for name in PEERS if implementation(name).environment)
+_NAMES = [peer.name for peer in IMPLEMENTATIONS if peer.environment]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` reads from the command line."""
     add = parser.add_argument
     add("action", choices=("install", "list"), help="make the environments, or say what is there")
-    add(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help=f"of {', '.join(_ENVIRONMENTS)} (default: all of them)",
-    )
+    add("names", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)} (default: all of them)")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -33,14 +32,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ElmoError: for an unknown name, or if a package cannot be installed.
     """
-    names = args.names or (_ENVIRONMENTS if args.action == "install" else PEERS)
-    for name in names:
-        implementation(name)  # before minutes of work, not after them
-    if args.action == "install":
-        found = {name: _install(name) for name in names}
-    else:
-        found = {name: _state(name) for name in names}
-    return {"folder": str(environments_folder()), "peers": found}
+    peers = [implementation(name) for name in args.names] or IMPLEMENTATIONS
+    act = _install if args.action == "install" else _state
+    return {"folder": str(environments_folder()), "peers": {p.name: act(p) for p in peers}}
 
 
 def text(summary: dict[str, Any]) -> str:
@@ -49,16 +43,16 @@ def text(summary: dict[str, Any]) -> str:
     return "\n".join([f"environments in {summary['folder']}", *lines])
 
 
-def _install(name: str) -> str:
-    if is_installed(name):
-        return _state(name)
-    print(f"installing {name} ...", file=sys.stderr)
+def _install(peer: Implementation) -> str:
+    if is_installed(peer):
+        return _state(peer)
+    print(f"installing {peer.name} ...", file=sys.stderr)
     start = time.perf_counter()
-    install(name)
+    install(peer)
     return f"installed in {time.perf_counter() - start:.0f} s"
 
 
-def _state(name: str) -> str:
-    if not implementation(name).environment:
+def _state(peer: Implementation) -> str:
+    if not peer.environment:
         return "in this Python"
-    return "ready" if is_installed(name) else "not installed"
+    return "ready" if is_installed(peer) else "not installed"

@@ -1,4 +1,4 @@
-"""The side that asks: a peer as a process that answers requests, one JSON object a line."""
+"""The side that asks: a peer as a process that answers requests, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -10,33 +10,21 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from elmo_jax import ElmoError
 
-from .catalogue import HERE, implementation, worker_file
+from .catalogue import HERE, implementation
 from .environments import interpreter
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-_PATIENCE = 5.0  # seconds that a worker has to end by itself
 _TAIL = 4000  # characters of a dead worker's messages that go into the error
 
 
-def open_peer(
-    name: str,
-    *,
-    threads: int | None = None,
-    environment: Mapping[str, str] | None = None,
-    here: bool = False,
-    worker: Path | None = None,
-) -> Peer:
+def open_peer(name: str, *, here: bool = False, worker: Path | None = None) -> Peer:
     """Start the process of a peer; it imports its library when it is asked to ``open``.
 
     Args:
-        name: one of ``PEERS``.
-        threads: how many cores it may use; all if None.
-        environment: environment variables to set beside those of this process.
+        name: of one of ``catalogue.IMPLEMENTATIONS``.
         here: run it with this Python, where its libraries are, instead of its own environment.
         worker: another file to run in its environment; see ``worker.py``.
 
@@ -46,44 +34,37 @@ def open_peer(
     Raises:
         ElmoError: if there is no such peer, or if it is not installed; the message says how to.
     """
-    python = sys.executable if here else interpreter(name)
-    command = worker_command(python, worker or worker_file(name), threads)
-    return Peer(name, command, {**_environment(name, threads), **(environment or {})})
+    peer = implementation(name)
+    python = sys.executable if here else interpreter(peer)
+    # Its own packages are to be found, and no others.
+    environment = {**os.environ, "PYTHONNOUSERSITE": "1"}
+    others = environment.pop("PYTHONPATH", "")
+    if not peer.environment:  # it runs in this Python, from this checkout
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parents[1]), others]))
+    return Peer(name, worker_command(python, worker or peer.worker), environment)
 
 
-def worker_command(python: str | Path, file: Path, threads: int | None = None) -> list[str]:
+def worker_command(python: str | Path, file: Path) -> list[str]:
     """The command that starts a worker with the implementation in ``file``."""
-    # -P: the folder of worker.py is not a place where a library should find its modules
-    command = [str(python), "-P", str(HERE / "worker.py"), str(file)]
-    return command if threads is None else [*command, str(threads)]
+    # -P: no library may find its modules in the folder of worker.py
+    return [str(python), "-P", str(HERE / "worker.py"), str(file)]
 
 
 class Peer:
-    """A running worker.
-
-    Args:
-        name: what to call it in errors.
-        command: starts it.
-        environment: its environment variables; those of this process if None.
+    """A running worker; ``name`` is for errors.
 
     Raises:
-        ElmoError: if it cannot be started.
+        ElmoError: if ``command`` cannot be started.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: dict[str, str] | None = None
+        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> None:
         self.name = name
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._log}
         try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env=environment,
-                encoding="utf-8",
-            )
+            self._process = subprocess.Popen(command, env=environment, encoding="utf-8", **pipes)
         except OSError as error:
             self._log.close()
             raise ElmoError(f"The peer {name} cannot be started: {error}") from None
@@ -91,21 +72,18 @@ class Peer:
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Send a request and wait for its answer.
 
-        Args:
-            command: "open", "embed", "vectors", "train" or "memory"; see ``worker.py``.
-            arguments: its arguments, JSON-ready or paths.
+        ``worker.py`` has the commands. Their arguments are ready for JSON, or paths.
 
         Raises:
             ElmoError: if the worker reports an error, or ends.
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         request = json.dumps({"command": command, **arguments}, default=os.fspath)
-        try:
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(request + "\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._death(command) from None
-        line = self._process.stdout.readline()
+            line = self._process.stdout.readline()
         if not line:
             raise self._death(command)
         reply = json.loads(line)
@@ -117,29 +95,15 @@ class Peer:
         return reply["result"]
 
     def close(self) -> None:
-        """End the process: at once if it is at work, otherwise as soon as it notices."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):  # it died with a request unread
-                    pipe.close()
-        try:
-            self._process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """End the process, whatever it is doing: it has nothing to save."""
+        self._process.kill()
+        self._process.communicate()
         self._log.close()
 
     def __enter__(self) -> Peer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:
-        if error is not None:
-            self._process.kill()
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _death(self, command: str) -> ElmoError:
@@ -152,14 +116,3 @@ class Peer:
             f"The peer {self.name} ended with {how} when it was asked for {command!r}. "
             f"Its last words: {tail or '(none)'}"
         )
-
-
-def _environment(name: str, threads: int | None) -> dict[str, str]:
-    """The environment variables of a peer, so that its own packages are found and no others."""
-    found = {**os.environ, "PYTHONNOUSERSITE": "1"}
-    others = found.pop("PYTHONPATH", "")
-    if not implementation(name).environment:  # it runs in this Python, from this checkout
-        found["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parents[1]), others]))
-    if threads is not None:
-        found.update(dict.fromkeys(_THREADS, str(threads)))
-    return found

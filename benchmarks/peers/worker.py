@@ -1,17 +1,18 @@
 """The other side of ``process.py``: answers a benchmark's questions with one implementation.
 
-Started as ``python worker.py FILE [THREADS]`` in the implementation's own environment, so it needs
+Started as ``python worker.py FILE`` in the implementation's own environment, so it needs
 the standard library alone, and NumPy to write vectors. It reads requests from stdin, one JSON
-object a line, and answers each with one line. FILE, one of ``workers/``, has
+object per line, and answers each with one line. FILE, one of ``workers/``, has
 
 * ``PACKAGES``: the distributions whose versions belong to a measurement;
+* ``BATCH_SIZE``: how many sentences a batch has by default; None if the tool chooses its batches;
 * ``Model(options=, weights=, **settings)``: importing FILE imports the library, this opens a model;
-* ``embed(sentences, batch_size, output)``: an iterable of one array a sentence, in their order;
+* ``Model.embed(batch, output)``: an iterable of one array per sentence, in their order;
   [layers, tokens, dim] for output "layers", [dim] for "sentences". It does what the tool's
   documentation does, so LSTM state that the tool carries from call to call is carried;
-* ``vectors(sentences)``: the same for "layers", from a fresh state for every sentence.
+* ``Model.reset()``, where there is such a state: forgets it.
 
-A trainer has ``train(n_steps)`` instead of the last two, which gives the loss of each step.
+A trainer has ``Model.train(n_steps)`` instead of the last two: the loss of each step.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,24 +36,19 @@ class Worker:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._model: Any = None
+        self._module: Any = None
 
     def open(self, settings: dict[str, Any] | None = None, **source: str) -> dict[str, Any]:
-        """Import the library and open a model: "options" and "weights", or what else it takes.
-
-        Returns:
-            "import_seconds", "seconds" (of opening alone, so their sum is the whole), "versions".
-        """
+        """Import the library and open a model; "seconds" are those of opening alone."""
         start = time.perf_counter()
-        module = _load(self._file)
+        self._module = _import(self._file)
         imported = time.perf_counter()
-        self._model = module.Model(**source, **(settings or {}))
+        self._model = self._module.Model(**source, **(settings or {}))
         opened = time.perf_counter()
-        versions = {name: metadata.version(name) for name in module.PACKAGES}
-        return {
-            "import_seconds": imported - start,
-            "seconds": opened - imported,
-            "versions": {"python": sys.version.split()[0], **versions},
-        }
+        versions = {name: metadata.version(name) for name in self._module.PACKAGES}
+        versions["python"] = sys.version.split()[0]
+        seconds = {"import_seconds": imported - start, "seconds": opened - imported}
+        return {**seconds, "versions": versions}
 
     def embed(
         self,
@@ -60,86 +56,66 @@ class Worker:
         batch_size: int | None = None,
         order: str = "given",
         output: str = "layers",
-        repeats: int = 1,
-        keep: bool = True,
     ) -> dict[str, Any]:
-        """Embed the lines of a text file, and time it.
+        """Embed a text file, one tokenised sentence per line, and time it.
 
-        The clock runs from lists of words to NumPy arrays on the host; reading, splitting and
-        sorting are outside.
-
-        Args:
-            sentences: the file, one tokenised sentence a line.
-            batch_size: sentences a batch; None is the implementation's own choice.
-            order: "given", or "sorted" by length.
-            output: "layers" for all layers of each token, "sentences" for a vector a sentence.
-            repeats: how often to do it.
-            keep: hold all results until the clock stops; otherwise each is dropped as it comes.
-
-        Returns:
-            "seconds", one for each repeat, "n_tokens" and "n_sentences".
+        The clock runs from lists of words to NumPy arrays on the host, which are all in memory at
+        the end; reading, splitting and sorting (for ``order`` "sorted": by length) are outside.
         """
         _one_of("order", order, ("given", "sorted"))
         _one_of("output", output, ("layers", "sentences"))
-        listed = _read(sentences)
+        texts = _read(sentences)
         if order == "sorted":
-            listed.sort(key=len)
-        seconds = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            results, n_results = _take(self._opened().embed(listed, batch_size, output), keep)
-            seconds.append(time.perf_counter() - start)
-            if n_results != len(listed):
-                raise ValueError(f"{len(listed)} sentences gave {n_results} results")
-            _check(results, listed, (3, 1) if output == "layers" else (1, None))
-            del results  # before the next come
-        n_tokens = sum(map(len, listed))
-        return {"seconds": seconds, "n_tokens": n_tokens, "n_sentences": len(listed)}
+            texts.sort(key=len)
+        start = time.perf_counter()
+        arrays = list(self._embed(texts, batch_size, output))
+        seconds = time.perf_counter() - start
+        _check(arrays, texts, output)
+        return {"seconds": [seconds], "n_tokens": sum(map(len, texts)), "n_sentences": len(texts)}
 
     def vectors(self, sentences: str, output: str) -> dict[str, Any]:
-        """Write all layers of each sentence to a .npz file: "0", "1", ... float32 [L, T, D].
+        """Write the layers of each sentence to a .npz: "0", "1", ... are float32 [L, T, D].
 
-        Returns:
-            "n_tokens" and "n_sentences".
+        Every batch starts from a fresh state.
         """
         import numpy as np
 
-        listed = _read(sentences)
-        found = [np.asarray(array, np.float32) for array in self._opened().vectors(listed)]
-        if len(found) != len(listed):
-            raise ValueError(f"{len(listed)} sentences gave {len(found)} results")
-        _check(found, listed, (3, 1))
+        texts = _read(sentences)
+        embedded = self._embed(texts, None, "layers", reset=getattr(self._model, "reset", None))
+        arrays = [np.asarray(array, np.float32) for array in embedded]
+        _check(arrays, texts, "layers")
         with Path(output).open("wb") as file:
-            arrays: dict[str, Any] = {str(index): array for index, array in enumerate(found)}
-            np.savez(file, **arrays)
-        return {"n_tokens": sum(map(len, listed)), "n_sentences": len(listed)}
+            np.savez(file, **{str(i): array for i, array in enumerate(arrays)})  # type: ignore
+        return {"n_tokens": sum(map(len, texts)), "n_sentences": len(texts)}
 
     def train(self, n_steps: int) -> dict[str, Any]:
-        """Take some steps of a training run, and time them, from the text to the losses.
-
-        Returns:
-            "seconds" and "losses", one for each step.
-        """
+        """Take some steps of a training run, and time them, from the text to the losses."""
         start = time.perf_counter()
-        losses = list(self._opened().train(n_steps))
+        losses = list(self._model.train(n_steps))
         return {"seconds": time.perf_counter() - start, "losses": losses}
 
     def memory(self) -> dict[str, int]:
         """The most memory that this process has had in use: "peak_bytes"."""
         return {"peak_bytes": _peak_bytes()}
 
-    def _opened(self) -> Any:
-        if self._model is None:
-            raise ValueError("no model is open: ask for open first")
-        return self._model
+    def _embed(
+        self, texts: list[list[str]], batch_size: int | None, output: str, reset: Any = None
+    ) -> Iterator[Any]:
+        """Batch after batch; ``reset`` is called around each."""
+        reset = reset or (lambda: None)
+        if self._module.BATCH_SIZE is None and batch_size is not None:
+            raise ValueError(f"{self._file.stem} chooses its batches by itself: no batch_size")
+        size = batch_size or self._module.BATCH_SIZE or len(texts)
+        for start in range(0, len(texts), size):
+            reset()
+            yield from self._model.embed(texts[start : start + size], output)
+        reset()
 
 
-def main(argv: list[str]) -> None:
+def main(file: str) -> None:
     """Answer requests until stdin ends."""
     requests, replies = _claim_pipes()
-    if len(argv) > 2:
-        _limit_threads(int(argv[2]))
-    worker = Worker(Path(argv[1]))
+    worker = Worker(Path(file))
     for line in requests:
         replies.write(json.dumps(_answer(worker, json.loads(line))) + "\n")
         replies.flush()
@@ -148,63 +124,50 @@ def main(argv: list[str]) -> None:
 def _claim_pipes() -> tuple[TextIO, TextIO]:
     """Take stdin and stdout for the protocol; whatever else is printed goes to stderr."""
     requests, replies = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # below sys.stdout, so that libraries in C are caught too
     return requests, replies
-
-
-def _limit_threads(n: int) -> None:
-    """Stay on ``n`` cores: every library sizes its thread pools by them."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n])
 
 
 def _answer(worker: Worker, request: dict[str, Any]) -> dict[str, Any]:
     try:
         command = request.pop("command")
         _one_of("command", command, ("open", "embed", "vectors", "train", "memory"))
+        if worker._model is None and command not in ("open", "memory"):
+            raise ValueError("no model is open: ask for open first")
         return {"result": getattr(worker, command)(**request)}
     except (Exception, SystemExit) as error:  # simple_elmo leaves the program for a bad model
         lines = traceback.format_exc().strip().splitlines()
         return {"error": f"{type(error).__name__}: {error}", "traceback": lines[-12:]}
 
 
-def _load(file: Path) -> Any:
-    """Import a file under a name that no library has."""
+def _import(file: Path) -> Any:
+    """Import a file under a name that no library has; it may import files beside it."""
+    sys.path.append(str(file.parent))
     spec = importlib.util.spec_from_file_location("implementation", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a Python file")
+    assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
 def _read(path: str) -> list[list[str]]:
-    lines = Path(path).read_text("utf-8").split("\n")
-    sentences = [line.split() for line in (lines[:-1] if not lines[-1] else lines)]
-    blank = [number for number, words in enumerate(sentences, start=1) if not words]
-    if blank or not sentences:
-        where = f"line {blank[0]} of {path} is blank" if blank else f"{path} is empty"
-        raise ValueError(f"{where}: expected one sentence a line; some peers cannot take none")
+    lines = Path(path).read_text("utf-8").removesuffix("\n").split("\n")
+    sentences = [line.split() for line in lines]
+    for number, words in enumerate(sentences, start=1):
+        if not words:
+            raise ValueError(f"line {number} of {path} is blank, which some peers cannot take")
     return sentences
 
 
-def _take(results: Iterable[Any], keep: bool) -> tuple[list[Any], int]:
-    kept, count = [], 0
-    for count, result in enumerate(results, start=1):  # noqa: B007
-        if keep:
-            kept.append(result)
-    return kept, count
-
-
-def _check(results: list[Any], sentences: list[list[str]], form: tuple[int, int | None]) -> None:
-    """Each result has as many axes as it should, and as many tokens as its sentence."""
-    n_axes, token_axis = form
-    for result, words in zip(results, sentences, strict=False):  # none where none was kept
-        right = result.ndim == n_axes
-        if not right or (token_axis is not None and result.shape[token_axis] != len(words)):
-            raise ValueError(f"a sentence of {len(words)} tokens gave the shape {result.shape}")
+def _check(arrays: list[Any], sentences: list[list[str]], output: str) -> None:
+    """Each sentence has an array with as many axes as it should, and all its tokens."""
+    if len(arrays) != len(sentences):
+        raise ValueError(f"{len(sentences)} sentences gave {len(arrays)} results")
+    for array, words in zip(arrays, sentences, strict=True):
+        layers = array.ndim == 3 and array.shape[1] == len(words)
+        if not (layers if output == "layers" else array.ndim == 1):
+            raise ValueError(f"a sentence of {len(words)} tokens gave the shape {array.shape}")
 
 
 def _peak_bytes() -> int:
@@ -218,10 +181,10 @@ def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"unknown {what} {value!r}: expected one of {', '.join(known)}")
+def _one_of(what: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"unknown {what} {value!r}: expected one of {', '.join(choices)}")
 
 
 if __name__ == "__main__":
-    main(sys.argv)
+    main(sys.argv[1])

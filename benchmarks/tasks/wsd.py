@@ -1,186 +1,160 @@
 """Word sense disambiguation by the nearest sense vector (Peters et al. 2018, section 5.3).
 
-A sense's vector is the mean over its occurrences in train; a word gets the sense of its lemma and
-part of speech whose vector has the highest cosine with its own, of equal ones the most frequent.
-A lemma that train does not have
-has no sense to choose from, and counts as wrong; the paper takes WordNet's first sense there, but
-these senses are not WordNet's.
+A sense's vector is the mean over its occurrences in train. A word gets the sense of its lemma and
+part of speech whose vector has the highest cosine with its own; among equal ones, the most frequent
+sense. A lemma that is not in train counts as wrong in "over all words". The paper takes WordNet's
+first sense there, but these senses are not WordNet's.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from elmo_jax import Elmo
 
-from .bootstrap import Score, share
-from .data import Disambiguated, Instance, read_splits, read_wsd
-from .results import AVERAGE, Row, TaskResult, layer_name
-from .variants import BASELINE, MODEL
+from .data import SPLITS, Token, read_blocks, read_splits
+from .scores import BASELINE, Row, TaskResult, accuracy
+from .similarity import readings, unit
 
 MOST_FREQUENT = "most frequent sense"
+_NO_SENSE = "_"
 _TIE = 1e-5  # cosines that differ by less are equal: float32 sums are not more exact
+
+
+class Instance(NamedTuple):
+    """A word in a sentence with its sense; ``key`` is its lemma and part of speech."""
+
+    position: int
+    key: tuple[str, str]
+    sense: str
+
+
+def instances(sentence: Sequence[Token]) -> list[Instance]:
+    """The words of a sentence that have a sense."""
+    return [
+        Instance(position, (lemma, pos), sense)
+        for position, (_, lemma, pos, sense) in enumerate(sentence)
+        if sense != _NO_SENSE
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """The senses of train, those of a lemma and part of speech side by side.
+    """The senses of train.
 
     Attributes:
-        senses: all senses; those of a key the most frequent first.
-        rows: where a key's senses are.
-        row_of: where one sense of a key is.
+        senses: number of each (key, sense); those of a key side by side, the most frequent first.
+        of_key: the numbers of a key's senses.
     """
 
-    senses: list[str]
-    rows: dict[tuple[str, str], slice]
-    row_of: dict[tuple[tuple[str, str], str], int]
+    senses: dict[tuple[tuple[str, str], str], int]
+    of_key: dict[tuple[str, str], range]
 
     @classmethod
-    def of(cls, sentences: Iterable[Disambiguated]) -> Inventory:
+    def from_sentences(cls, sentences: Sequence[Sequence[Token]]) -> Inventory:
         """Count the senses of sentences."""
-        counts: dict[tuple[str, str], Counter[str]] = {}
-        for sentence in sentences:
-            for instance in sentence.instances:
-                counts.setdefault(instance.key, Counter())[instance.sense] += 1
-        senses: list[str] = []
-        rows = {}
-        for key, counter in counts.items():
-            rows[key] = slice(len(senses), len(senses) + len(counter))
-            senses += [sense for sense, _ in counter.most_common()]
-        row_of = {
-            (key, senses[i]): i
-            for key, part in rows.items()
-            for i in range(*part.indices(len(senses)))
-        }
-        return cls(senses, rows, row_of)
+        counts = Counter((i.key, i.sense) for sentence in sentences for i in instances(sentence))
+        ordered = sorted(counts, key=lambda sense: (sense[0], -counts[sense]))
+        of_key, start = {}, 0
+        for key, n_senses in Counter(key for key, _ in ordered).items():
+            of_key[key] = range(start, start + n_senses)
+            start += n_senses
+        return cls({sense: number for number, sense in enumerate(ordered)}, of_key)
 
 
-def wsd(folder: Path, elmos: dict[str, Elmo], most: Sequence[int] | None) -> TaskResult:
-    """Share of words with the right sense, among those whose lemma and POS train has."""
-    splits = read_splits(read_wsd, folder, most)
-    inventory = Inventory.of(splits["train"])
-    first = {split: _first_senses(inventory, splits[split]) for split in ("dev", "test")}
-    rows = [_row(BASELINE, MOST_FREQUENT, inventory, splits, first)]
+def wsd(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+    """Share of words with the right sense, among those that have lemma and POS in train."""
+
+    def read(split: str) -> list[list[Token]]:
+        return list(filter(instances, read_blocks(folder / "wsd_noad", 4, split)))
+
+    splits = read_splits(read, limits)
+    inventory = Inventory.from_sentences(splits["train"])
+
+    def row(variant: str, reading: str, senses: list[np.ndarray]) -> Row:
+        dev, test = map(functools.partial(count_right, inventory), evaluated, senses)
+        details = {"over all words": accuracy(*test["all"])}
+        details["over lemmas with more senses"] = accuracy(*test["ambiguous"])
+        return Row(variant, reading, accuracy(*dev["seen"]), accuracy, test["seen"], details)
+
+    evaluated = [splits["dev"], splits["test"]]
+    first = [first_senses(inventory, sentences) for sentences in evaluated]
+    rows = [row(BASELINE, MOST_FREQUENT, first)]
     for variant, elmo in elmos.items():
         vectors = sense_vectors(elmo, splits["train"], inventory)
-        chosen = {
-            split: choose_senses(elmo, splits[split], inventory, vectors)
-            for split in ("dev", "test")
-        }
-        for i, reading in enumerate(
-            [*map(layer_name, range(elmo.config.n_output_layers)), AVERAGE]
-        ):
-            if i == 0 and variant != MODEL:
-                continue  # the model's own token layer, which is in the table already
-            by_layer = {split: chosen[split][:, i] for split in chosen}
-            rows.append(_row(variant, reading, inventory, splits, by_layer))
-    sizes = {split: len(sentences) for split, sentences in splits.items()}
-    return TaskResult("wsd", "sense accuracy, lemmas seen in train", sizes, rows)
+        nearest = [nearest_senses(elmo, part, inventory, vectors) for part in evaluated]
+        for i, reading in readings(variant, elmo):
+            rows.append(row(variant, reading, [numbers[:, i] for numbers in nearest]))
+    sizes = {split: len(splits[split]) for split in SPLITS}
+    return TaskResult("sense accuracy, lemmas seen in train", sizes, rows)
 
 
-def sense_vectors(
-    elmo: Elmo, sentences: Sequence[Disambiguated], inventory: Inventory
-) -> np.ndarray:
+def sense_vectors(elmo: Elmo, sentences: list[list[Token]], inventory: Inventory) -> np.ndarray:
     """Each sense's mean vector, scaled to length 1: float32 [senses, L + 1, D].
 
-    The last layer is the average of the others. Only sums are kept, not the occurrences.
+    The last layer is the average of the others. Only the sums are in memory, not the occurrences.
     """
-    config = elmo.config
-    shape = (len(inventory.senses), config.n_output_layers + 1, config.output_dim)
-    sums = np.zeros(shape, np.float32)
+    n_layers, dim = elmo.config.n_output_layers, elmo.config.output_dim
+    sums = np.zeros((len(inventory.senses), n_layers + 1, dim), np.float32)
     for instance, vector in _instance_vectors(elmo, sentences):
-        sums[inventory.row_of[instance.key, instance.sense]] += vector
-    return _unit(sums)
+        sums[inventory.senses[instance.key, instance.sense]] += vector
+    return unit(sums)
 
 
-def choose_senses(
-    elmo: Elmo,
-    sentences: Sequence[Disambiguated],
-    inventory: Inventory,
-    vectors: np.ndarray,
+def nearest_senses(
+    elmo: Elmo, sentences: list[list[Token]], inventory: Inventory, vectors: np.ndarray
 ) -> np.ndarray:
-    """The nearest sense of each instance: row numbers, int [instances, L + 1]; -1 if unseen."""
-    n_readings = vectors.shape[1]
-    chosen = np.full((sum(len(s.instances) for s in sentences), n_readings), -1)
-    for i, (instance, vector) in enumerate(_instance_vectors(elmo, sentences)):
-        part = inventory.rows.get(instance.key)
-        if part is not None:
-            cosines = (vectors[part] * _unit(vector)[None]).sum(-1)
-            # The token layer has the same vector for every occurrence of a form; rounding must
-            # not choose between senses then. The first sense is the most frequent one.
-            nearest = cosines >= cosines.max(axis=0, keepdims=True) - _TIE
-            chosen[i] = part.start + nearest.argmax(axis=0)
-    return chosen
+    """The number of each instance's nearest sense: int [instances, L + 1]; -1 if unseen."""
+    nearest = []
+    for instance, vector in _instance_vectors(elmo, sentences):
+        numbers = inventory.of_key.get(instance.key)
+        if numbers is None:
+            nearest.append(np.full(len(vector), -1))
+            continue
+        cosines = (vectors[numbers.start : numbers.stop] * unit(vector)[None]).sum(-1)
+        # The token layer has the same vector for every occurrence of a form; rounding must not
+        # choose between senses then. The first sense is the most frequent one.
+        equal = cosines >= cosines.max(axis=0, keepdims=True) - _TIE
+        nearest.append(numbers.start + equal.argmax(axis=0))
+    return np.array(nearest)
+
+
+def first_senses(inventory: Inventory, sentences: list[list[Token]]) -> np.ndarray:
+    """The number of each instance's most frequent sense: int [instances]; -1 if unseen."""
+    keys = [instance.key for sentence in sentences for instance in instances(sentence)]
+    return np.array([inventory.of_key.get(key, range(-1, 0)).start for key in keys])
+
+
+def count_right(
+    inventory: Inventory, sentences: list[list[Token]], numbers_N: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Right senses and instances of each sentence: of all, of seen keys, and of ambiguous ones."""
+    words = [(s, i) for s, sentence in enumerate(sentences) for i in instances(sentence)]
+    sentence_N = np.array([s for s, _ in words])
+    right_N = np.array([inventory.senses.get((i.key, i.sense)) for _, i in words]) == numbers_N
+    n_choices_N = np.array([len(inventory.of_key.get(i.key, ())) for _, i in words])
+
+    def count(counted_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        right_S = np.bincount(sentence_N, right_N & counted_N, len(sentences))
+        return right_S, np.bincount(sentence_N, counted_N, len(sentences))
+
+    kinds = {"all": n_choices_N >= 0, "seen": n_choices_N > 0, "ambiguous": n_choices_N > 1}
+    return {kind: count(counted_N) for kind, counted_N in kinds.items()}
 
 
 def _instance_vectors(
-    elmo: Elmo, sentences: Sequence[Disambiguated]
+    elmo: Elmo, sentences: list[list[Token]]
 ) -> Iterator[tuple[Instance, np.ndarray]]:
-    """Each instance with its vectors, float32 [L + 1, D], and nothing of the words around it."""
-    stream = elmo.stream((sentence.words for sentence in sentences), "all")
+    """Each instance with its vectors, float32 [L + 1, D]."""
+    stream = elmo.stream([[token[0] for token in sentence] for sentence in sentences], "all")
     for sentence, vectors_LTD in zip(sentences, stream, strict=True):
-        for instance in sentence.instances:
+        for instance in instances(sentence):
             vector_LD = vectors_LTD[:, instance.position]
             yield instance, np.concatenate([vector_LD, vector_LD.mean(0, keepdims=True)])
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Scaled to length 1 along the last axis."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-
-
-def _first_senses(inventory: Inventory, sentences: Sequence[Disambiguated]) -> np.ndarray:
-    """The most frequent sense of each instance: row numbers, int [instances]; -1 if unseen."""
-    keys = (instance.key for sentence in sentences for instance in sentence.instances)
-    return np.array([inventory.rows[k].start if k in inventory.rows else -1 for k in keys])
-
-
-def _row(
-    variant: str,
-    reading: str,
-    inventory: Inventory,
-    splits: dict[str, list[Disambiguated]],
-    chosen: dict[str, np.ndarray],
-) -> Row:
-    dev = _scores(inventory, splits["dev"], chosen["dev"])["seen"]
-    test = _scores(inventory, splits["test"], chosen["test"])
-    details = {
-        "over all words": test["all"].value,
-        "over lemmas with more senses": test["ambiguous"].value,
-    }
-    return Row(variant, reading, dev.value, test["seen"], details)
-
-
-def _scores(
-    inventory: Inventory, sentences: Sequence[Disambiguated], chosen_N: np.ndarray
-) -> dict[str, Score]:
-    """Accuracy over all instances, those with a known lemma, and those with a choice."""
-    instances = [instance for sentence in sentences for instance in sentence.instances]
-    ends = np.cumsum([len(sentence.instances) for sentence in sentences])
-    right_N = np.array(
-        [
-            row >= 0 and inventory.senses[row] == instance.sense
-            for row, instance in zip(chosen_N, instances, strict=True)
-        ]
-    )
-    parts = (inventory.rows.get(instance.key, slice(0, 0)) for instance in instances)
-    n_senses_N = np.array([part.stop - part.start for part in parts])
-
-    def score(counted_N: np.ndarray) -> Score:
-        counts = (
-            [part.sum() for part in np.split(x, ends[:-1])]
-            for x in (right_N & counted_N, counted_N)
-        )
-        return share(*map(np.array, counts))
-
-    return {
-        "all": score(n_senses_N >= 0),
-        "seen": score(n_senses_N > 0),
-        "ambiguous": score(n_senses_N > 1),
-    }

@@ -1,26 +1,26 @@
-"""What to do when a device has no memory left."""
+"""What to do when a device has no memory left: smaller plans for the engine, else a clear error."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import jax
 
 from ..errors import DeviceMemoryWarning, ElmoError, counted, warn
 from .plan import Plan
 
-_LONGEST_BREAK = 64
-"""Runs, at the most, between two that try the full plan."""
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MOST_RUNS_BETWEEN_TRIES = 64
+"""The most runs between two that try the full plan."""
 
 
 class NoRoomForWords(Exception):
-    """A device has no memory for the word table.
-
-    Args:
-        reason: what the device said.
-        n_rows: of the table.
-        row_bytes: that each row takes.
-    """
+    """A device has no memory for a word table of ``n_rows``."""
 
     def __init__(self, reason: str, n_rows: int, row_bytes: int) -> None:
         super().__init__(reason)
@@ -28,10 +28,35 @@ class NoRoomForWords(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says so. JAX has one class for all that a device reports, by its status."""
+    """Whether a device has no memory left.
+
+    JAX raises one class for all that a device reports. Only the message has the status.
+    """
     text = str(error).upper()
     signs = ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY")
     return isinstance(error, jax.errors.JaxRuntimeError) and any(sign in text for sign in signs)
+
+
+def explain_out_of_memory(advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate a function so that it raises ElmoError, with the advice, when out of memory."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        # Not a context manager: its frame would hide the caller from warnings.
+        @functools.wraps(function)
+        def explained(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except (MemoryError, jax.errors.JaxRuntimeError) as error:
+                if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+                    raise
+                reason = " ".join(str(error).split()) or "out of memory"
+                raise ElmoError(
+                    f"There is not enough memory. {advice} The device said: {reason:.200}"
+                ) from error
+
+        return explained
+
+    return decorate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +66,24 @@ class Shortage:
     Attributes:
         reason: what the device said.
         n_lanes: that the run had.
-        table: rows of the word table and bytes of each, if it was that.
+        table: rows of the word table and bytes of each, if there was no memory for it.
     """
 
     reason: str
     n_lanes: int
     table: tuple[int, int] | None
 
+    @classmethod
+    def from_error(cls, error: Exception, n_lanes: int) -> Shortage:
+        """What a device had no memory for, by what it said; any other error is raised again."""
+        if isinstance(error, NoRoomForWords):
+            return cls(str(error), n_lanes, (error.n_rows, error.row_bytes))
+        if not is_out_of_memory(error):
+            raise error
+        return cls(str(error), n_lanes, None)
+
     def is_full_size(self, plan: Plan) -> bool:
-        """Whether it was for all that a plan allows, and not for a small part of it."""
+        """Whether the device lacked memory for all that a plan allows, not for a part of it."""
         if self.table is None:
             return self.n_lanes >= plan.max_lanes
         n_rows, row_bytes = self.table
@@ -63,7 +97,7 @@ class Shortage:
             former: the shortage that led to it.
 
         Raises:
-            ElmoError: if there is nothing left to make smaller.
+            ElmoError: if nothing can be made smaller.
         """
         if self.table is None:
             fewer_lanes = plan.halved(self.n_lanes)
@@ -78,34 +112,24 @@ class Shortage:
     def _too_many_lanes(self) -> ElmoError:
         return ElmoError(
             "The device ran out of memory with the smallest batch, "
-            f"{counted(self.n_lanes, 'lane')}, so "
-            "there is nothing left to halve. Free memory that other programs or arrays hold on "
-            "it, ask for fewer layers or a pooling, take a smaller model, or use another device "
-            f"(devices=...). The device said: {self.reason}"
+            f"{counted(self.n_lanes, 'lane')}, so there is nothing left to halve. Free memory that "
+            "other programs or arrays hold on it, ask for fewer layers or a pooling, take a "
+            "smaller model, or use another device (devices=...). The device said: "
+            f"{self.reason}"
         )
 
     def _too_many_words(self) -> ElmoError:
         n_rows, row_bytes = self.table or (0, 0)
         return ElmoError(
             f"The device ran out of memory for the word table: {counted(n_rows, 'row')} of "
-            f"{row_bytes:,} "
-            "bytes, which a single sentence needs for its distinct words. Free memory that other "
-            "programs or arrays hold on it, split that sentence, take a smaller model, or use "
-            f"another device (devices=...). The device said: {self.reason}"
+            f"{row_bytes:,} bytes, which a single sentence needs for its distinct words. Free "
+            "memory that other programs or arrays hold on it, split that sentence, take a smaller "
+            f"model, or use another device (devices=...). The device said: {self.reason}"
         )
 
 
-def shortage_of(error: Exception, n_lanes: int) -> Shortage:
-    """What a device lacked, by what it said; any other error is raised again."""
-    if isinstance(error, NoRoomForWords):
-        return Shortage(str(error), n_lanes, (error.n_rows, error.row_bytes))
-    if not is_out_of_memory(error):
-        raise error
-    return Shortage(str(error), n_lanes, None)
-
-
-class Descent:
-    """How one run went from its first plan to smaller ones.
+class ShortageLog:
+    """The shortages that one run survived.
 
     Attributes:
         first_plan: the plan that the run started with.
@@ -117,7 +141,7 @@ class Descent:
         self._warned: set[str] = set()
 
     def add(self, shortage: Shortage) -> None:
-        """Note a shortage that the run survives; warn of the first of each kind."""
+        """Note a shortage; warn of the first of each kind."""
         self.was_full_size |= shortage.is_full_size(self.first_plan)
         if shortage.table is None:
             size, smaller = f"a batch of {shortage.n_lanes} lanes", "smaller batches"
@@ -126,8 +150,8 @@ class Descent:
         if smaller not in self._warned:
             self._warned.add(smaller)
             warn(
-                f"The device ran out of memory with {size}. This run goes on with {smaller}; the "
-                "sentences that were under way are run again.",
+                f"The device ran out of memory with {size}. This run continues with {smaller}, and "
+                "repeats the sentences that it was working on.",
                 DeviceMemoryWarning,
             )
 
@@ -148,26 +172,26 @@ class Fallback:
 
     def forget(self) -> None:
         """Start the next run with the full plan."""
-        self._plan = self._full
-        self._n_left = self._break = 0
+        self._smaller = self._full
+        self._n_left = self._n_next = 0  # runs until the next try, and after it should it fail
 
     def plan_for_a_run(self) -> Plan:
         """The plan of the next run."""
         if not self._n_left:
             return self._full
         self._n_left -= 1
-        return self._plan
+        return self._smaller
 
-    def learn(self, descent: Descent, last_plan: Plan) -> None:
-        """Learn from a run that came to its end by ``last_plan``.
+    def learn(self, shortages: ShortageLog, last_plan: Plan) -> None:
+        """Learn from a run that came to its end with ``last_plan``.
 
-        Only a run that started with the full plan tells whether there is room for it. If a small
-        run found no room for its few lanes or words, larger runs are not held back.
+        Only a run that started with the full plan shows whether there is room for it. A small run
+        that found no room for its few lanes or words does not hold larger runs back.
         """
-        if descent.first_plan is not self._full:
+        if shortages.first_plan is not self._full:
             return
         if last_plan is self._full:
             self.forget()
-        elif descent.was_full_size:
-            self._plan, self._n_left = last_plan, self._break
-            self._break = min(_LONGEST_BREAK, 2 * self._break + 1)
+        elif shortages.was_full_size:
+            self._smaller, self._n_left = last_plan, self._n_next
+            self._n_next = min(_MOST_RUNS_BETWEEN_TRIES, 2 * self._n_next + 1)

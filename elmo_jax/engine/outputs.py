@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.layers import LayerSelection
-from .placement import Placement
 from .step import Outputs
-from .timeline import Parts, Stretch
+from .timeline import Chunk, Parts
 from .word_table import Words
 
 Results = dict[int, Any]
@@ -104,14 +104,12 @@ class TokenOutputs:
         """What ``finish`` takes for a sentence without tokens."""
         return []
 
-    def take_lanes(self, lanes_N: np.ndarray) -> None:
+    def take_lanes(self, former_N: np.ndarray) -> None:
         """Nothing to do: no lane carries vectors from call to call."""
 
-    def send(
-        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
-    ) -> PendingTokens:
+    def send(self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]) -> PendingTokens:
         """Reduce a call's outputs on the device, and start the copy to the host."""
-        request, rows = self._request, (stretch.forward_TN, stretch.backward_TN)
+        request, rows = self._request, (chunk.forward_TN, chunk.backward_TN)
         halves = [
             token_halves(
                 words, rows_TN, layers, request.layer_weights_L, request.selection, request.dtype
@@ -120,7 +118,7 @@ class TokenOutputs:
         ]
         for half in halves:
             half.copy_to_host_async()
-        return PendingTokens(stretch.parts, *halves)
+        return PendingTokens(chunk.parts, *halves)
 
     def finish(self, pieces: list[TokenPiece]) -> np.ndarray:
         """The array of a sentence that was read to its end."""
@@ -159,8 +157,8 @@ class PendingSentences(NamedTuple):
 class PooledOutputs:
     """Results of one vector per sentence, which may be read in several calls."""
 
-    def __init__(self, request: Request, config: ElmoConfig, placement: Placement) -> None:
-        self._request, self._placement = request, placement
+    def __init__(self, request: Request, config: ElmoConfig, devices: Devices) -> None:
+        self._request, self._devices = request, devices
         self._shape = request.shape(config, 0)
         self._pooled = jnp.zeros((0, *self._shape))
 
@@ -169,25 +167,25 @@ class PooledOutputs:
         """What ``finish`` takes for a sentence without tokens."""
         return np.zeros(self._shape, self._request.dtype)
 
-    def take_lanes(self, lanes_N: np.ndarray) -> None:
+    def take_lanes(self, former_N: np.ndarray) -> None:
         """Follow lanes that move before the next call, see ``Timeline.resize``."""
-        self._pooled = self._placement.take_lanes(self._pooled, lanes_N)
+        self._pooled = self._devices.take_lanes(self._pooled, former_N)
 
     def send(
-        self, words: Words, stretch: Stretch, outputs: tuple[Outputs, Outputs]
+        self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]
     ) -> PendingSentences:
         """Pool a call's outputs on the device, and start the copy to the host."""
-        request, (n_steps, n_lanes) = self._request, stretch.fresh_TN.shape
-        n_shards = self._placement.n_shards(n_lanes)
-        parts = Parts(*(column[stretch.parts.finished] for column in stretch.parts))
+        request, (n_steps, n_lanes) = self._request, chunk.fresh_TN.shape
+        n_shards = self._devices.n_shards(n_lanes)
+        parts = Parts(*(column[chunk.parts.finished] for column in chunk.parts))
         positions, ends = _ends_by_shard(parts, n_steps, n_lanes, n_shards)
         self._pooled, vectors = pool_lanes(
             self._pooled,
             words,
-            (stretch.forward_TN, stretch.backward_TN),
-            stretch.fresh_TN,
+            (chunk.forward_TN, chunk.backward_TN),
+            chunk.fresh_TN,
             outputs,
-            *self._placement.divide(ends, axis=0),
+            *self._devices.divide(ends, axis=0),
             request.layer_weights_L,
             request.selection,
             request.pooling or "",
@@ -226,7 +224,7 @@ def _ends_by_shard(
     size = n_lanes // n_shards * (1 if counts.max() <= n_lanes // n_shards else n_steps)
     steps_KS, lanes_KS = np.zeros((2, n_shards, size), np.int32)
     lengths_KS = np.ones((n_shards, size), np.int32)  # no division by 0 where there is no sentence
-    steps_KS[shards, columns] = parts.inside + parts.counts - 1
+    steps_KS[shards, columns] = parts.steps + parts.counts - 1
     lanes_KS[shards, columns] = lanes
     lengths_KS[shards, columns] = parts.lengths
     return (shards, columns), (steps_KS, lanes_KS, lengths_KS)

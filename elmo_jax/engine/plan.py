@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..lanes.packing import level
+from ..lanes.devices import n_shards
+from ..lanes.packing import pack_longest_first
 
 _EVEN_LANES_FROM = 16
 """Sentences per lane from which on the lanes end at nearly the same step."""
@@ -27,11 +28,6 @@ class Layout(NamedTuple):
     lanes_first: bool
     static_steps: bool
     fused_products: bool
-
-
-def n_shards(n_lanes: int, n_devices: int) -> int:
-    """How many devices the lanes are divided among: all, or one if there would be a remainder."""
-    return n_devices if n_lanes and n_lanes % n_devices == 0 else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +126,7 @@ class Plan:
             if len(lengths_S) > _EVEN_LANES_FROM * n_lanes:  # no need to pack them
                 last = max(int(lengths_S.max()), -(-int(lengths_S.sum()) // n_lanes))
             else:
-                last = int(level(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
+                last = int(pack_longest_first(lengths_S, np.zeros(n_lanes, np.int64)).ends_N.max())
             return -(-last // self.chunk_steps) * (self.step_cost_in_lanes + n_lanes)
 
         return min(self.lane_shapes, key=cost)

@@ -1,16 +1,16 @@
-"""Run: one pass over a stream of sentences, and all that it carries from call to call."""
+"""StreamRun: one pass over a stream of sentences, and all that it carries from call to call."""
 
 from __future__ import annotations
 
 import collections
-import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
@@ -23,35 +23,68 @@ from .outputs import (
     Results,
     TokenOutputs,
 )
-from .placement import Placement
 from .plan import Plan
 from .step import Outputs, read_lanes
-from .timeline import Stretch, Timeline
-from .word_rows import Hold
-from .word_table import WordTable
+from .timeline import Chunk, Timeline
+from .word_table import Reservation, WordTable
+
+Sentence = Sequence[str]
 
 _CALLS_IN_FLIGHT = 2
 """The device computes a call while the host takes the results of the one before."""
 
 
-class Run:
-    """Lays sentences into lanes, reads the lanes call by call, and gives results in order.
+class ReadAhead:
+    """Iterates the user's sentences in windows of about ``window_tokens`` tokens.
 
-    Args:
-        config: the architecture.
-        params: the parameter tree.
-        precision: of the products.
-        table: the words; it is shared with other runs, and only touched in ``place``,
-            ``advance`` and ``start_again``.
-        start: the state in which a sentence starts, for the layers that are to run.
-        request: what is wanted of each sentence.
-        placement: of the lanes on devices.
-        plan: the sizes to work with.
-        cut: counts the words that are cut.
+    Gives each window, and whether it is the last. The last one may be twice as long: the more
+    sentences are packed at a time, the more evenly the lanes end. So one window more than was
+    given is always in memory, and the sentence after it.
 
     Attributes:
-        table: the words.
-        plan: the sizes.
+        failure: what the iterable raised. It ends the windows. The caller raises it when all
+            results before it have been given, so that none is lost.
+    """
+
+    def __init__(self, sentences: Iterable[Sentence], window_tokens: int) -> None:
+        self._sentences, self._window_tokens = sentences, window_tokens
+        self.failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[tuple[list[Sentence], bool]]:
+        window: list[Sentence] = []
+        following: list[Sentence] = []
+        n_tokens = n_following = 0
+        for sentence in self._until_failure():
+            # An empty sentence counts too, so that any number of them stays bounded.
+            size = max(1, len(sentence))
+            if not following and (n_tokens + size <= self._window_tokens or not window):
+                window.append(sentence)
+                n_tokens += size
+            elif n_following + size <= self._window_tokens or not following:
+                following.append(sentence)
+                n_following += size
+            else:
+                yield window, False
+                window, n_tokens = following, n_following
+                following, n_following = [sentence], size
+        if window:
+            yield window + following, True
+
+    def _until_failure(self) -> Iterator[Sentence]:
+        try:
+            yield from self._sentences
+        except Exception as error:
+            self.failure = error
+
+
+class StreamRun:
+    """Packs sentences into lanes, reads the lanes call by call, and gives results in order.
+
+    Args:
+        table: the words. Other runs share it; it is only touched in ``place``, ``advance`` and
+            ``restart``.
+        start: the state in which a sentence starts, for the layers that will run.
+        cut: counts the words that are cut.
     """
 
     def __init__(
@@ -62,30 +95,30 @@ class Run:
         table: WordTable,
         start: BiLMState,
         request: Request,
-        placement: Placement,
+        devices: Devices,
         plan: Plan,
         cut: CutWords,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self.table, self._start, self._request = table, start, request
-        self._placement, self.plan = placement, plan
+        self._devices, self.plan = devices, plan
         self._cut, self._n_counted = cut, 0
         self._results: Results = {}
         self._finished: set[int] = set()
-        self._pending: dict[int, Sequence[str]] = {}  # by number, until the result is there
+        self._pending: dict[int, Sentence] = {}  # by number, until the result is there
         self._waiting: collections.deque[int] = collections.deque()  # those not yet in a lane
-        self._n_placed = self._n_given = 0
-        self._came_last = False
+        self._n_placed = self._n_yielded = 0
+        self._had_last_window = False
         self._clear()
 
     def _clear(self) -> None:
-        """Start with no lanes, and nothing on its way."""
-        self._hold = Hold()
+        """Start with no lanes, and nothing on its way to or from the device."""
+        self._reservation = Reservation()
         self._outputs: TokenOutputs | PooledOutputs
         if self._request.pooling is None:
             self._outputs = TokenOutputs(self._request, self._config)
         else:
-            self._outputs = PooledOutputs(self._request, self._config, self._placement)
+            self._outputs = PooledOutputs(self._request, self._config, self._devices)
         self._timeline = Timeline(self.plan.chunk_steps)
         self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
         self._in_flight: collections.deque[tuple[np.ndarray, PendingTokens | PendingSentences]]
@@ -93,7 +126,7 @@ class Run:
 
     @property
     def n_lanes(self) -> int:
-        """Lanes that are in use, or would be."""
+        """Lanes that are in use; before there are any, the most that there may be."""
         return len(self._timeline.ends_N) or self.plan.max_lanes
 
     @property
@@ -103,7 +136,7 @@ class Run:
 
     @property
     def _is_short_of_work(self) -> bool:
-        """Whether a lane is about to end, and none is far ahead."""
+        """Whether a lane is about to end, and none has far to go."""
         ends_N, plan = self._timeline.ends_N, self.plan
         if not len(ends_N):
             return True
@@ -111,11 +144,11 @@ class Run:
 
     @property
     def has_work(self) -> bool:
-        """Whether something was placed whose result was not given out."""
-        return self._n_given < self._n_placed
+        """Whether the result of a sentence that was placed is still to come."""
+        return self._n_yielded < self._n_placed
 
-    def place(self, window: list[Sequence[str]], is_last: bool) -> None:
-        """Lay sentences into the lanes.
+    def place(self, window: list[Sentence], is_last: bool) -> None:
+        """Take sentences, and put them into the lanes as far as there is room for their words.
 
         Args:
             window: the sentences.
@@ -124,55 +157,30 @@ class Run:
         lengths = np.fromiter(map(len, window), np.int64, len(window))
         numbers = self._n_placed + np.arange(len(window))
         self._n_placed += len(window)
-        self._came_last = is_last
+        self._had_last_window = is_last
         for number in numbers[lengths == 0].tolist():
             self._results[number] = self._outputs.empty
             self._finished.add(number)
         new = {n: words for n, words in zip(numbers.tolist(), window, strict=True) if len(words)}
         self._pending |= new
         self._waiting.extend(new)
-        self._lay_down()
+        self._place_waiting()
 
-    def _lay_down(self) -> None:
-        """Lay down as many of the waiting sentences as the word table has room for."""
-        kept = self._timeline.rows
-        is_idle = self._timeline.oldest is None
-        waiting = [self._pending[number] for number in self._waiting]
-        # One sentence runs whatever it takes, or a long one would wait for ever.
-        n_laid = max(self.table.n_that_fit(waiting, kept), int(is_idle and len(waiting) > 0))
-        if not n_laid:
-            return
-        sentences = waiting[:n_laid]
-        numbers = np.array([self._waiting.popleft() for _ in sentences], np.int64)
-        lengths = np.fromiter(map(len, sentences), np.int64, n_laid)
-        words = list(itertools.chain.from_iterable(sentences))
-        rows = self.table.rows(words, self._hold, kept)
-        is_less = self._came_last or self._waiting
-        n_lanes = self.plan.choose_lanes(lengths) if is_less else self.plan.max_lanes
-        self._resize(n_lanes if is_idle else max(n_lanes, len(self._timeline.ends_N)))
-        self._timeline.place(numbers, lengths, rows)
-        # Sentences that are run again were counted before.
-        n_before = int(lengths[numbers < self._n_counted].sum())
-        where_cut = n_before + np.flatnonzero(self.table.is_cut[rows[n_before:]])
-        example = words[where_cut[0]] if len(where_cut) else ""
-        self._cut.add(len(words) - n_before, len(where_cut), example)
-        self._n_counted = max(self._n_counted, int(numbers[-1]) + 1)
-
-    def start_again(self, table: WordTable, plan: Plan) -> None:
-        """Run what was under way again; all that was on the device may be lost."""
+    def restart(self, table: WordTable, plan: Plan) -> None:
+        """Run all pending sentences again; whatever was on the device may be lost."""
         self.table, self.plan = table, plan
         self._clear()
         self._waiting = collections.deque(self._pending)
-        self._lay_down()
+        self._place_waiting()
 
     def advance(self) -> None:
-        """Send the next call to the device, and take the results of one before it."""
+        """Send the next call to the device, and take the results of an earlier one."""
         if self._waiting and self._is_short_of_work:
-            self._lay_down()
+            self._place_waiting()
         n_left = 0
-        if self._timeline.oldest is not None:
+        if self._timeline.first_unfinished is not None:
             self._resize(self.plan.smaller_shape(self._timeline.ends_N))
-            self._read(self._timeline.take())
+            self._send(self._timeline.take())
             n_left = _CALLS_IN_FLIGHT - 1
         while len(self._in_flight) > n_left:
             finished, pending = self._in_flight.popleft()
@@ -183,38 +191,70 @@ class Run:
 
     def results(self) -> Iterator[np.ndarray]:
         """The results that are there, up to the first that is not."""
-        while self._n_given in self._finished:
-            self._finished.remove(self._n_given)
-            self._n_given += 1
-            yield self._outputs.finish(self._results.pop(self._n_given - 1))
+        while self._n_yielded in self._finished:
+            self._finished.remove(self._n_yielded)
+            self._n_yielded += 1
+            yield self._outputs.finish(self._results.pop(self._n_yielded - 1))
 
     def close(self) -> None:
-        """Let go of the words."""
-        self._hold.release()
+        """Need no words any more."""
+        self._reservation.release()
 
-    def _read(self, stretch: Stretch) -> None:
+    def _place_waiting(self) -> None:
+        """Put as many waiting sentences into the lanes as the word table has room for."""
+        needed_rows = self._timeline.rows
+        is_idle = self._timeline.first_unfinished is None
+        waiting = [self._pending[number] for number in self._waiting]
+        # A single sentence runs whatever it takes, or a long one would wait for ever.
+        n_least = int(is_idle and len(waiting) > 0)
+        n_sentences = max(self.table.n_that_fit(waiting, needed_rows), n_least)
+        if not n_sentences:
+            return
+        sentences = waiting[:n_sentences]
+        numbers = np.array([self._waiting.popleft() for _ in sentences], np.int64)
+        lengths = np.fromiter(map(len, sentences), np.int64, n_sentences)
+        words = list(itertools.chain.from_iterable(sentences))
+        rows = self.table.rows(words, self._reservation, needed_rows)
+        is_little = self._had_last_window or self._waiting
+        n_lanes = self.plan.choose_lanes(lengths) if is_little else self.plan.max_lanes
+        self._resize(n_lanes if is_idle else max(n_lanes, len(self._timeline.ends_N)))
+        self._timeline.place(numbers, lengths, rows)
+        # Sentences that run again were counted before.
+        n_before = int(lengths[numbers < self._n_counted].sum())
+        self._count_cut(words[n_before:], rows[n_before:])
+        self._n_counted = max(self._n_counted, int(numbers[-1]) + 1)
+
+    def _count_cut(self, words: list[str], rows: np.ndarray) -> None:
+        where_cut = np.flatnonzero(self.table.is_cut[rows])
+        example = words[where_cut[0]] if len(where_cut) else ""
+        self._cut.add(len(words), len(where_cut), example)
+
+    def _send(self, chunk: Chunk) -> None:
+        """Send a chunk to the device, and start the reduction of its outputs."""
         words = self.table.words
-        stretch = dataclasses.replace(stretch, **self._placement.divide(stretch.arrays, axis=1))
+        forward_TN, backward_TN, fresh_TN = self._devices.divide(chunk[:3], axis=1)
+        chunk = Chunk(forward_TN, backward_TN, fresh_TN, chunk.parts)
         outputs: tuple[Outputs, Outputs]
         outputs, self._state = read_lanes(
             self._params,
             words,
             self._start,
             self._state,
-            stretch.forward_TN,
-            stretch.backward_TN,
-            stretch.fresh_TN,
-            stretch.n_steps,
+            forward_TN,
+            backward_TN,
+            fresh_TN,
+            chunk.n_steps,
             self._config,
             self._precision,
             self.plan.layout(self.n_lanes),
         )
-        pending = self._outputs.send(words, stretch, outputs)
-        finished = stretch.parts.numbers[stretch.parts.finished]
+        pending = self._outputs.send(words, chunk, outputs)
+        finished = chunk.parts.numbers[chunk.parts.finished]
         self._in_flight.append((finished, pending))
 
     def _resize(self, n_lanes: int) -> None:
+        """Change the number of lanes, with all that is kept for each lane."""
         if n_lanes != len(self._timeline.ends_N):
-            kept_N = self._timeline.resize(n_lanes)
-            self._state = self._placement.take_lanes(self._state, kept_N)
-            self._outputs.take_lanes(kept_N)
+            former_N = self._timeline.resize(n_lanes)
+            self._state = self._devices.take_lanes(self._state, former_N)
+            self._outputs.take_lanes(former_N)

@@ -29,16 +29,6 @@ def start_state(params: Params, config: ElmoConfig, n_layers: int, precision: st
     return state
 
 
-@jax.jit
-def take_lanes(tree: Any, lanes_N: jax.Array) -> Any:
-    """Some lanes of a tree of arrays [lanes, ...]; zeros where ``lanes_N`` is their number."""
-
-    def take(x: jax.Array) -> jax.Array:
-        return jnp.pad(x, ((0, 1), *[(0, 0)] * (x.ndim - 1)))[lanes_N]
-
-    return jax.tree.map(take, tree)
-
-
 @functools.partial(jax.jit, static_argnames=("config", "precision", "layout"))
 def read_lanes(
     params: Params,

@@ -1,1 +1,1 @@
-"""Sentences end to end in lanes: where each goes, and the devices that share the lanes."""
+"""Packed text: sentences end to end in lanes, each distinct word once, lanes shared by devices."""

@@ -1,8 +1,10 @@
-"""Sentences to lanes: laid end to end, so that little of what a lane reads is padding."""
+"""Which lane each sentence goes into. Sentences lie end to end, so little of a lane is padding."""
 
 from __future__ import annotations
 
 import heapq
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,39 +24,42 @@ class Packing(NamedTuple):
     ends_N: np.ndarray
 
 
-def places(first_S: np.ndarray, lengths_S: np.ndarray, step: int) -> np.ndarray:
-    """Where the tokens of sentences go in a flat array, int64, sentence by sentence.
+def pack_in_order(lengths: Iterable[int], ends_N: np.ndarray, until: int | None = None) -> Packing:
+    """Put one sentence after the other into the lane that ends first.
 
     Args:
-        first_S: int64 [S], the place of each sentence's first token.
-        lengths_S: int64 [S], how many each has.
-        step: from one token's place to the next; negative for a sentence that is laid backwards.
-    """
-    # The k-th of all tokens is the (k - before)-th of its sentence.
-    before_S = np.cumsum(lengths_S) - lengths_S
-    return np.repeat(first_S - before_S * step, lengths_S) + np.arange(lengths_S.sum()) * step
-
-
-def level(lengths_S: np.ndarray, ends_N: np.ndarray) -> Packing:
-    """The longest sentence first, each into the lane that ends first.
-
-    Scheduling by longest processing time (Graham 1969): the short sentences come last and level
-    the lanes, so that they end together. Empty sentences take no room.
-
-    Args:
-        lengths_S: int [S].
-        ends_N: int [N], where the lanes end before.
+        lengths: tokens of each sentence. No length is read beyond those that are packed.
+        ends_N: int [N], where the lanes end now.
+        until: stop when every lane reaches this position; None to pack all sentences.
     """
     n_lanes = len(ends_N)
-    order_S = np.argsort(-lengths_S, kind="stable")
-    # An end and its lane as one number, which compares faster than two.
+    # The end of a lane and its number as one integer, which compares faster than a pair.
     heap = (np.asarray(ends_N, np.int64) * n_lanes + np.arange(n_lanes)).tolist()
     heapq.heapify(heap)
-    taken = [
-        heapq.heapreplace(heap, heap[0] + length)
-        for length in (lengths_S[order_S].astype(np.int64) * n_lanes).tolist()
-    ]
-    lanes_S, starts_S = np.zeros((2, len(lengths_S)), np.int64)
-    starts_S[order_S], lanes_S[order_S] = np.divmod(np.array(taken, np.int64), n_lanes)
+    limit = math.inf if until is None else until * n_lanes
+    starts: list[int] = []
+    if heap[0] < limit:
+        for length in lengths:
+            starts.append(heapq.heapreplace(heap, heap[0] + length * n_lanes))
+            if heap[0] >= limit:
+                break
+    starts_S, lanes_S = np.divmod(np.array(starts, np.int64), n_lanes)
     ends, lanes = np.divmod(np.array(heap, np.int64), n_lanes)
     return Packing(lanes_S, starts_S, ends[np.argsort(lanes)])
+
+
+def pack_longest_first(lengths_S: np.ndarray, ends_N: np.ndarray) -> Packing:
+    """Put the longest sentence first into the lane that ends first, and so on.
+
+    This is scheduling by longest processing time (Graham 1969): the short sentences come last and
+    fill the lanes up, so that they end together. Empty sentences take no room.
+
+    Args:
+        lengths_S: int [S], tokens of each sentence.
+        ends_N: int [N], where the lanes end now.
+    """
+    order_S = np.argsort(-lengths_S, kind="stable")
+    packing = pack_in_order(lengths_S[order_S].tolist(), ends_N)
+    lanes_S, starts_S = np.empty((2, len(lengths_S)), np.int64)
+    lanes_S[order_S], starts_S[order_S] = packing.lanes_S, packing.starts_S
+    return Packing(lanes_S, starts_S, packing.ends_N)

@@ -69,7 +69,7 @@ def encode_batch(
     Args:
         sentences: at most B lists of words; no word may be empty.
         config: of the model; decides C.
-        pad_to: T, or a list of lengths, of which T is the smallest that holds the longest
+        pad_to: T, or a list of lengths: T is then the smallest that holds the longest
             sentence. None: T is the longest sentence's length.
         batch_size: B; sentences of length 0 fill the remaining rows. None: B is the number of
             sentences.

@@ -1,13 +1,13 @@
 """Training, fine-tuning and evaluating biLMs, and using them as language models."""
 
 from ..checkpoint.vocabulary import Vocabulary
-from .corpus import Corpus, CorpusStatistics, survey
 from .evaluation import Perplexity, evaluate
 from .loop import TrainingDiverged
 from .scoring import SentenceScores, score, substitutes
 from .settings import RECIPES, TrainingSettings
-from .starting import load_language_model
-from .training import train
+from .starting_model import load_language_model
+from .text_files import Corpus, CorpusStatistics, survey
+from .trainer import train
 
 __all__ = [
     "RECIPES",

@@ -3,110 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..checkpoint.vocabulary import Vocabulary
-from ..model.characters import BOS, EOS, encode_words, spelled_lengths
+from ..lanes.distinct_words import WordNumbers, spell
+from ..model.characters import BOS, EOS
 from ..model.config import ElmoConfig
-from ..text.cut_words import are_cut
 
 BEGIN, END = range(2)
 """The numbers of the two sentence markers. A word of the text that looks like one has its own."""
 
-_FEW_WORDS = 1 << 12
+_LEAST_ROOM = 1 << 12
 
 
-class _Numbers(dict[str, int]):
-    """The number of each word; a new one gets the next."""
+class Entries(NamedTuple):
+    """What a lexicon has for each word, by number; with room for more words at the end.
 
-    def __init__(self, words: Sequence[str]) -> None:
-        super().__init__(zip(words[2:], range(2, len(words)), strict=True))
-        self.words = list(words)
+    Attributes:
+        ids_UC: int16 [U, C], character ids.
+        lengths_U: int32 [U], how many ids come before the padding.
+        is_cut_U: bool [U], whether the word is longer than C allows.
+        targets_U: int32 [U], the id of the vocabulary.
+    """
 
-    def __missing__(self, word: str) -> int:
-        self[word] = number = len(self.words)
-        self.words.append(word)
-        return number
+    ids_UC: np.ndarray
+    lengths_U: np.ndarray
+    is_cut_U: np.ndarray
+    targets_U: np.ndarray
 
 
 class Lexicon:
-    """The words met so far, by number, each spelled and looked up once.
-
-    Args:
-        vocabulary: of the softmax.
-        config: for the spelling.
-    """
+    """The words of a text so far. Each is spelled once, and looked up once in the vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary, config: ElmoConfig) -> None:
         self.config, self._vocabulary = config, vocabulary
-        self._numbers = _Numbers([BOS, EOS])
-        self._spelled = np.zeros((0, config.max_characters_per_token), np.int16)
-        self._lengths, self._targets = np.zeros((2, 0), np.int32)
-        self._is_cut = np.zeros(0, bool)
-        self._n_known = 0
+        ids_UC = np.zeros((0, config.max_characters_per_token), np.int16)
+        lengths_U, targets_U = np.zeros((2, 0), np.int32)
+        self._entries = Entries(ids_UC, lengths_U, np.zeros(0, bool), targets_U)
+        self._words: list[str] = []
+        self._learn([BOS, EOS])
+        self._numbers = WordNumbers(next_number=len(self._words))
 
     def __len__(self) -> int:
-        return len(self._numbers.words)
+        return self._numbers.next_number
 
     def numbers(self, words: Sequence[str]) -> np.ndarray:
-        """The numbers of words of the text, int32."""
-        return np.fromiter(map(self._numbers.__getitem__, words), np.int32, len(words))
+        """The numbers of words of the text, int32. New words get one."""
+        return self._numbers.look_up(words)
+
+    @property
+    def entries(self) -> Entries:
+        """The entries of all words so far."""
+        self._learn(self._numbers.take_new_words())
+        return self._entries
 
     def words(self, numbers: np.ndarray) -> list[str]:
-        """The words of numbers."""
-        return list(map(self._numbers.words.__getitem__, numbers.tolist()))
-
-    def targets(self, numbers: np.ndarray) -> np.ndarray:
-        """Ids of the vocabulary, int32 in the shape of ``numbers``."""
-        self._learn()
-        return self._targets[numbers]
-
-    def lengths(self, numbers: np.ndarray) -> np.ndarray:
-        """How many ids of each word come before its padding, int32."""
-        self._learn()
-        return self._lengths[numbers]
-
-    def are_cut(self, numbers: np.ndarray) -> np.ndarray:
-        """Which words are not spelled whole, bool in the shape of ``numbers``."""
-        self._learn()
-        return self._is_cut[numbers]
-
-    def spelled(self, numbers: np.ndarray, width: int) -> np.ndarray:
-        """The first ``width`` character ids of words, int32 [U, width]."""
-        self._learn()
-        return self._spelled[numbers, :width].astype(np.int32)
+        """The words with these numbers."""
+        self._learn(self._numbers.take_new_words())
+        return list(map(self._words.__getitem__, numbers.tolist()))
 
     def keep(self, numbers: np.ndarray) -> np.ndarray:
-        """Forget all words but these, which get new numbers.
+        """Forget all words but these, and number them anew.
 
         Returns:
-            int32, the new number of each old one; -1 for a word that is forgotten.
+            int32, the new number of each old one; -1 for a forgotten word.
         """
-        self._learn()
-        kept = np.union1d(numbers, [BEGIN, END])
-        new = np.full(len(self), -1, np.int32)
-        new[kept] = np.arange(len(kept))
-        self._numbers = _Numbers(self.words(kept))
-        self._spelled, self._lengths = self._spelled[kept], self._lengths[kept]
-        self._targets, self._is_cut = self._targets[kept], self._is_cut[kept]
-        self._n_known = len(kept)
-        return new
+        old_numbers = np.union1d(numbers, [BEGIN, END])
+        new_numbers = np.full(len(self), -1, np.int32)
+        new_numbers[old_numbers] = np.arange(len(old_numbers))
+        self._words = self.words(old_numbers)
+        self._entries = Entries(*(column[old_numbers] for column in self._entries))
+        self._numbers = WordNumbers(next_number=len(self._words))
+        self._numbers.update(zip(self._words[2:], range(2, len(self._words)), strict=True))
+        return new_numbers
 
-    def _learn(self) -> None:
-        """Spell and look up the words that are new."""
-        new = self._numbers.words[self._n_known :]
-        if not new:
+    def _learn(self, new_words: list[str]) -> None:
+        if not new_words:
             return
-        if len(self) > len(self._lengths):
-            missing = max(_FEW_WORDS, 2 * len(self)) - len(self._lengths)
-            self._spelled = np.pad(self._spelled, ((0, missing), (0, 0)))
-            self._lengths = np.pad(self._lengths, (0, missing))
-            self._targets = np.pad(self._targets, (0, missing))
-            self._is_cut = np.pad(self._is_cut, (0, missing))
-        some = slice(self._n_known, len(self))
-        spelled = encode_words(new, self.config.max_characters_per_token)
-        self._spelled[some], self._lengths[some] = spelled, spelled_lengths(spelled)
-        self._targets[some] = self._vocabulary.ids(new)
-        self._is_cut[some] = are_cut(new, self.config.max_characters_per_token)
-        self._n_known = len(self)
+        n_before = len(self._words)
+        self._words += new_words
+        missing = len(self._words) - len(self._entries.lengths_U)
+        if missing > 0:
+            missing += max(_LEAST_ROOM, len(self._words))
+            self._entries = Entries(
+                *(np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) for x in self._entries)
+            )
+        new_entries = (*spell(new_words, self.config), self._vocabulary.ids(new_words))
+        for column, values in zip(self._entries, new_entries, strict=True):
+            column[n_before : len(self._words)] = values

@@ -1,148 +1,217 @@
-"""The loop over the windows: step, validate, save, and stop when there is a reason to."""
+"""The loop over the windows of a run: step, validate, save, and stop when there is a reason to."""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import math
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import jax
 
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError
+from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
-from .candidates import sample_both
+from .candidates import Candidates, sample_both
 from .checkpoints import Checkpoints
-from .evaluation import Perplexity
-from .interrupts import catch_signals
+from .evaluation import EvaluationSettings, Perplexity, measure, warn_of_unknown_words
 from .language_model import Reading
-from .optimizers import make_optimizer
-from .placement import Placement
 from .reporting import Reporter
+from .run_folder import RunFolder
 from .settings import TrainingSettings
-from .step import StepMetrics, TrainState, all_finite, make_train_step
 from .streams import TrainingStreams
-from .windows import assemble
+from .text_files import Corpus, CorpusStatistics
+from .train_step import (
+    StepMetrics,
+    TrainState,
+    all_finite,
+    make_optimizer,
+    make_train_step,
+    place_window,
+    state_shardings,
+)
+from .windows import Window, assemble
 
-# Steps that may be under way at once: the next window is prepared while the devices compute.
-_STEPS_IN_FLIGHT = 2
+# Steps that may be under way at once. JAX returns before a step is done, so the host prepares the
+# next window while the devices compute; asking for a loss at once would make it wait.
+_MAX_STEPS_IN_FLIGHT = 2
 
 
 class TrainingDiverged(ElmoError):
     """The loss is no longer a number."""
 
 
-@dataclasses.dataclass
-class Loop:
-    """A run from one step to another.
+@dataclasses.dataclass(frozen=True)
+class Validation:
+    """The text on which a run measures its perplexity."""
 
-    Attributes:
-        config: the architecture.
-        settings: of the run.
-        n_steps: of the whole run.
-        vocabulary: of the softmax.
-        streams: the text, at its place.
-        placement: of the arrays.
-        checkpoints: where to save.
-        reporter: where to report.
-        validate: perplexity of a config and its parameters, or None.
-    """
+    corpus: Corpus  # quiet, because its faults were reported when it was counted
+    statistics: CorpusStatistics
+    settings: EvaluationSettings
+    digest: str  # a hash of the text that is measured
 
+    def warn(self, config: ElmoConfig, vocabulary: Vocabulary) -> None:
+        """Warn of unknown words and of words that the model cuts."""
+        warn_of_unknown_words(self.statistics.oov_rate(vocabulary), "the validation text")
+        self.statistics.cut_words(config.max_characters_per_token).warn("the validation text")
+
+    def perplexity(
+        self, config: ElmoConfig, params: dict[str, Any], vocabulary: Vocabulary
+    ) -> Perplexity:
+        """The perplexity of a model, without warnings."""
+        return measure(config, params, vocabulary, self.corpus, self.settings)[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What is fixed from the first step of a run to the last."""
+
+    folder: RunFolder
+    record: dict[str, Any]  # the contents of run.json
     config: ElmoConfig
     settings: TrainingSettings
-    n_steps: int
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary  # the words of the softmax
+    n_steps: int  # of the whole run, not of this call
+    validation: Validation | None
+
+    @property
+    def n_samples(self) -> int:
+        """Negative samples per direction and step; 0 for the full softmax."""
+        return self.settings.n_samples(len(self.vocabulary))
+
+
+@dataclasses.dataclass
+class TrainingLoop:
+    """The steps of a run that are still missing, and what they read from and write to."""
+
+    run: Run
     streams: TrainingStreams
-    placement: Placement
+    devices: Devices
     checkpoints: Checkpoints
     reporter: Reporter
-    validate: Callable[[ElmoConfig, Any], Perplexity] | None
 
     def __post_init__(self) -> None:
         self._pending: collections.deque[tuple[int, StepMetrics]] = collections.deque()
 
-    def run(self, state: TrainState) -> tuple[TrainState, str | None]:
-        """Train to the end, or until a signal comes.
+    def train(self, state: TrainState) -> tuple[TrainState, str | None]:
+        """Train to the end, or until SIGINT or SIGTERM.
 
         Returns:
-            The last state, which is saved, and the name of the signal, if one came.
+            The last state, which is saved, and the name of the signal if the run was stopped.
 
         Raises:
             TrainingDiverged: naming the step and the last good checkpoint.
         """
-        settings, streams, step = self.settings, self.streams, int(state.step)
-        reading = Reading(settings.dropout, settings.resets, settings.precision)
+        settings, n_steps = self.run.settings, self.run.n_steps
         train_step = make_train_step(
-            self.config,
-            reading,
-            make_optimizer(settings, self.n_steps),
-            self.placement.state_shardings,
+            self.run.config,
+            Reading(settings.dropout, settings.resets, settings.precision),
+            make_optimizer(settings, n_steps),
+            state_shardings(self.devices),
         )
-        eval_every = settings.eval_every or max(1, self.n_steps // 10)
-        save_every = settings.checkpoint_every or min(1000, max(1, self.n_steps // 20))
-        n_samples = settings.samples(len(self.vocabulary))
-        key = jax.random.key(settings.seed)
-        with catch_signals() as interrupt:
-            while step < self.n_steps and interrupt.name is None:
-                window = assemble(streams.take(), streams.lexicon, self.placement.n_devices)
-                candidates = None
-                if n_samples:
-                    candidates = sample_both(settings.seed, step, n_samples, len(self.vocabulary))
-                state, metrics = train_step(
-                    state,
-                    self.placement.place_window(window),
-                    self.placement.place_candidates(candidates),
-                    key,
-                )
+        eval_every = settings.eval_interval(n_steps)
+        save_every = settings.checkpoint_interval(n_steps)
+        key, step = jax.random.key(settings.seed), int(state.step)
+        with stop_signal() as stopped:
+            while step < n_steps and stopped.by is None:
+                window, candidates = self._next_window(step)
+                state, metrics = train_step(state, window, candidates, key)
                 step += 1
                 self._pending.append((step, metrics))
-                self._settle(_STEPS_IN_FLIGHT)
-                # What is saved has been validated: a run that is killed in between does it again.
+                self._wait_for_steps(_MAX_STEPS_IN_FLIGHT)
+                # Validate before saving, so that a run killed between the two validates again.
                 if step % eval_every == 0:
                     self._validate(step, state)
-                if step % save_every == 0 and step < self.n_steps:
+                if step % save_every == 0 and step < n_steps:
                     self._save(step, state)
-            if step == self.n_steps and self.reporter.validated_step != step:
+            if step == n_steps and self.reporter.validated_step != step:
                 self._validate(step, state)
             self._save(step, state)
-        return state, interrupt.name if step < self.n_steps else None
+        return state, stopped.by if step < n_steps else None
 
-    def _settle(self, n_left: int) -> None:
-        """Wait for steps until ``n_left`` are under way, and look at their losses."""
-        while len(self._pending) > n_left:
+    def _next_window(self, step: int) -> tuple[Window, Candidates | None]:
+        window = assemble(self.streams.take(), self.streams.lexicon, self.devices.count)
+        candidates = None
+        if n_samples := self.run.n_samples:
+            # From the seed and the step alone, so that a resumed run draws the same samples.
+            n_words = len(self.run.vocabulary)
+            candidates = sample_both(self.run.settings.seed, step, n_samples, n_words)
+        candidates = jax.device_put(candidates, self.devices.everywhere)
+        return place_window(window, self.devices), candidates
+
+    def _wait_for_steps(self, n_in_flight: int) -> None:
+        """Wait until at most ``n_in_flight`` steps are under way; check and report the others."""
+        while len(self._pending) > n_in_flight:
             step, metrics = self._pending.popleft()
             loss, norm = float(metrics.loss), float(metrics.gradient_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise self._diverged(f"the loss is {loss} and the gradient's norm {norm}", step)
-            self.reporter.step(step, loss, norm)
-
-    def _diverged(self, what: str, step: int) -> TrainingDiverged:
-        latest = self.checkpoints.latest()
-        saved = "no checkpoint was written before"
-        if latest is not None:
-            folder = self.checkpoints.folder / str(latest)
-            saved = f"the last good checkpoint is that of step {latest}, in {folder}"
-        rounded = ", or with precision float32" if self.settings.precision != "float32" else ""
-        return TrainingDiverged(
-            f"Training diverged at step {step}: {what}; {saved}. Start another run with a lower "
-            f"learning_rate or clip_norm{rounded}."
-        )
+                raise self._diverged(step, f"the loss is {loss} and the gradient's norm {norm}")
+            self.reporter.report_step(step, loss, norm)
 
     def _save(self, step: int, state: TrainState) -> None:
-        self._settle(0)  # so that no checkpoint is written after a loss that is no number
+        self._wait_for_steps(0)  # no checkpoint may follow a loss that is not a number
         if not all_finite(state.params):
-            raise self._diverged("not every parameter is a finite number", step)
-        self.reporter.pause()
-        self.checkpoints.save(step, state, self.streams.position)
-        self.reporter.resume()
+            raise self._diverged(step, "not every parameter is a finite number")
+        with self.reporter.clock_stopped():
+            self.checkpoints.save(step, state, self.streams.position)
 
     def _validate(self, step: int, state: TrainState) -> None:
-        self._settle(0)
-        if self.validate is None:
-            return
-        self.reporter.pause()
-        result = self.validate(self.config, state.params)
-        self.reporter.validation(step, result)
-        self.reporter.resume()
+        self._wait_for_steps(0)
+        run = self.run
+        if run.validation is not None:
+            with self.reporter.clock_stopped():
+                result = run.validation.perplexity(run.config, state.params, run.vocabulary)
+                self.reporter.report_validation(step, result)
+
+    def _diverged(self, step: int, problem: str) -> TrainingDiverged:
+        latest = self.checkpoints.latest()
+        checkpoint = "no checkpoint was written before"
+        if latest is not None:
+            folder = self.checkpoints.folder / str(latest)
+            checkpoint = f"the last good checkpoint is that of step {latest}, in {folder}"
+        is_float32 = self.run.settings.precision == "float32"
+        or_float32 = "" if is_float32 else ", or with precision float32"
+        return TrainingDiverged(
+            f"Training diverged at step {step}: {problem}; {checkpoint}. Start another run with a "
+            f"lower learning_rate or clip_norm{or_float32}."
+        )
+
+
+class StopSignal:
+    """Whether a signal asked to stop: ``by`` is its name, such as "SIGTERM", or None."""
+
+    by: str | None = None
+
+
+@contextlib.contextmanager
+def stop_signal() -> Iterator[StopSignal]:
+    """Note the first SIGINT or SIGTERM instead of ending; a second one acts as usual.
+
+    Only the main thread can catch signals. In other threads none is caught.
+    """
+    stop = StopSignal()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore_handlers() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        stop.by = signal.Signals(number).name
+        restore_handlers()
+
+    for number in handlers:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        restore_handlers()

@@ -1,19 +1,22 @@
-"""What a run shows while it goes: a progress bar, lines of metrics, a picture of the loss."""
+"""What a run reports: a progress bar, lines of metrics, and a picture of the loss."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import optax
 from tqdm import tqdm
 
 from ..files import atomic_file, to_json
 from .evaluation import Perplexity
+from .settings import TrainingSettings
+from .train_step import learning_rate
 
 _logger = logging.getLogger(__name__)
 
@@ -21,85 +24,86 @@ _logger = logging.getLogger(__name__)
 class Reporter:
     """Writes ``metrics.jsonl``, and a progress bar to stderr.
 
-    The training loss has the kind of its softmax in its name, "sampled" or "full". A sampled
-    loss is no perplexity, and cannot be compared with the validation perplexity, which is
-    always that of the full softmax.
+    The name of the training loss says whether the softmax is "sampled" or "full". A sampled loss
+    must not be compared with the validation perplexity, which is always that of the full softmax.
 
     Args:
-        path: of the metrics file; lines of steps after ``first_step`` are dropped from it.
-        first_step: steps taken before.
+        path: the metrics file. Lines of steps after ``first_step`` are removed from it.
+        settings: of the run.
         n_steps: of the whole run.
-        tokens_per_step: N · T. Each token counts once, though both directions predict one.
-        learning_rate: of a step, counted from 0.
-        kind: of the training loss, "sampled" or "full".
-        log_every: steps between lines.
+        first_step: steps taken before.
+        loss_kind: "sampled" or "full".
         progress: show the bar.
-        valid_text: hash of the text of the validations; None without any. A validation of an
-            earlier call counts only for the text that it was of.
+        valid_text: hash of the validation text, None if there is none. A validation in the file
+            counts only if it is of this text.
     """
 
     def __init__(
         self,
         path: Path,
-        first_step: int,
+        settings: TrainingSettings,
         n_steps: int,
-        tokens_per_step: int,
-        learning_rate: optax.Schedule,
-        kind: str,
-        log_every: int,
-        progress: bool,
+        first_step: int = 0,
+        *,
+        loss_kind: str,
+        progress: bool = False,
         valid_text: str | None = None,
     ) -> None:
-        self._valid_text = valid_text
-        self.kind, self._path, self._log_every = kind, path, log_every
-        self._tokens_per_step, self._learning_rate = tokens_per_step, learning_rate
-        kept = [line for line in read_metrics(path) if line["step"] <= first_step]
+        self._path, self._log_every, self._valid_text = path, settings.log_every, valid_text
+        self._learning_rate = learning_rate(settings, n_steps)
+        self._tokens_per_step = settings.tokens_per_step
+        self.loss_name = f"train_{loss_kind}_loss"
+        earlier = [line for line in read_metrics(path) if line["step"] <= first_step]
         with atomic_file(path, overwrite=True) as temporary:
-            temporary.write_text("".join(to_json(line) + "\n" for line in kept), "utf-8")
+            temporary.write_text("".join(to_json(line) + "\n" for line in earlier), "utf-8")
+        self._logged_loss = _last_with(earlier, self.loss_name).get(self.loss_name)
+        self._validation = _last_with(earlier, "valid_perplexity")
+        self._losses: list[float] = []  # of the steps since the last line
+        self._mean_loss: float | None = None
         self._bar = tqdm(
-            total=n_steps * tokens_per_step,
-            initial=first_step * tokens_per_step,
+            total=n_steps * self._tokens_per_step,
+            initial=first_step * self._tokens_per_step,
             unit="tok",
             unit_scale=True,
             disable=not progress,
             desc="training",
         )
-        self._shown: dict[str, str] = {}
-        self._losses: list[float] = []
-        self._started, self._interval = time.perf_counter(), 0.0
-        self.seconds = 0.0
-        self.n_steps = 0
-        self._mean_loss: float | None = None
-        self._logged_loss = _last(kept, f"train_{kind}_loss").get(f"train_{kind}_loss")
-        self._validation = _last(kept, "valid_perplexity")
+        self._bar_fields: dict[str, str] = {}
+        self.n_steps, self.seconds = 0, 0.0  # of this call
+        self._interval_seconds, self._last_tick = 0.0, time.perf_counter()
 
-    def step(self, step: int, loss: float, gradient_norm: float) -> None:
-        """Note a step that is done."""
-        self.pause()
-        self.resume()
-        self._losses.append(loss)
+    def report_step(self, step: int, loss: float, gradient_norm: float) -> None:
+        """Report a step that is done."""
+        self._tick()
         self.n_steps += 1
-        self._bar.update(self._tokens_per_step)
+        self._losses.append(loss)
         self._mean_loss = sum(self._losses) / len(self._losses)
+        self._bar.update(self._tokens_per_step)
         if step % self._log_every:
             return
-        elapsed, self._interval = self._interval, 0.0
+        n_tokens = len(self._losses) * self._tokens_per_step
         self._write(
             {
                 "step": step,
-                f"train_{self.kind}_loss": self._mean_loss,
+                self.loss_name: self._mean_loss,
                 "gradient_norm": gradient_norm,
                 "learning_rate": float(self._learning_rate(step - 1)),
                 "tokens": step * self._tokens_per_step,
-                "tokens_per_second": len(self._losses) * self._tokens_per_step / elapsed,
+                "tokens_per_second": n_tokens / self._interval_seconds,
             }
         )
-        self._show(f"{self.kind}_loss", f"{self._mean_loss:.3f}")
-        self._logged_loss, self._losses = self._mean_loss, []
+        self._show(self.loss_name.removeprefix("train_"), f"{self._mean_loss:.3f}")
+        self._logged_loss, self._losses, self._interval_seconds = self._mean_loss, [], 0.0
+
+    def report_validation(self, step: int, result: Perplexity) -> None:
+        """Report a validation."""
+        self._validation = {"step": step, **validation_fields(result, self._valid_text)}
+        self._write(self._validation)
+        self._show("valid_ppl", f"{result.perplexity:.2f} ({result.oov_rate:.0%} unknown)")
 
     @property
     def loss(self) -> float | None:
-        """Of the last line of the metrics, or of the steps since the start if there is none."""
+        """The loss in the last line of the metrics; before any line, the mean over the steps."""
         return self._mean_loss if self._logged_loss is None else self._logged_loss
 
     @property
@@ -110,34 +114,31 @@ class Reporter:
         return self._validation.get("step")
 
     def validation_of(self, step: int) -> dict[str, Any]:
-        """The fields of the last validation, if it was of this step; else none."""
+        """The fields of the last validation if it was of this step; otherwise none."""
         if self.validated_step != step:
             return {}
         return {name: value for name, value in self._validation.items() if name != "step"}
 
-    def validation(self, step: int, result: Perplexity) -> None:
-        """Note a validation."""
-        self._validation = {"step": step, **validation_fields(result, self._valid_text)}
-        self._write(self._validation)
-        self._show("valid_ppl", f"{result.perplexity:.2f} ({result.oov_rate:.0%} unknown)")
-
-    def pause(self) -> None:
-        """Leave out of the training time what comes until ``resume``."""
-        elapsed = time.perf_counter() - self._started
-        self.seconds += elapsed
-        self._interval += elapsed
-
-    def resume(self) -> None:
-        """Go on measuring."""
-        self._started = time.perf_counter()
+    @contextlib.contextmanager
+    def clock_stopped(self) -> Iterator[None]:
+        """A context that does not count as training time."""
+        self._tick()
+        yield
+        self._last_tick = time.perf_counter()
 
     def close(self) -> None:
-        """End the bar."""
+        """End the progress bar."""
         self._bar.close()
 
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._last_tick
+        self._interval_seconds += now - self._last_tick
+        self._last_tick = now
+
     def _show(self, name: str, value: str) -> None:
-        self._shown[name] = value
-        self._bar.set_postfix(self._shown, refresh=False)
+        self._bar_fields[name] = value
+        self._bar.set_postfix(self._bar_fields, refresh=False)
 
     def _write(self, line: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
@@ -145,18 +146,18 @@ class Reporter:
 
 
 def validation_fields(result: Perplexity, text: str | None) -> dict[str, Any]:
-    """What a metrics line and a summary say of a validation, with the hash of its text."""
+    """The fields of a validation in metrics and summaries, with the hash of its text."""
     named = {f"valid_{name}": value for name, value in result._asdict().items()}
     return {**named, "valid_text": text}
 
 
-def _last(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """The last of the lines that have this field; nothing if none has."""
+def _last_with(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """The last line that has this field; an empty one if none has."""
     return next((line for line in reversed(lines) if name in line), {})
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file; a last one that is cut off is left out."""
+    """The lines of a metrics file, without a last line that is cut off."""
     if not path.exists():
         return []
     lines = []
@@ -164,21 +165,17 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         try:
             lines.append(json.loads(text))
         except ValueError:
-            break  # the process ended while it wrote
+            break  # the process was killed while it wrote
     return lines
 
 
-def plot_metrics(metrics: Path, picture: Path) -> bool:
-    """Draw the training loss and the validation perplexity over the steps.
-
-    Returns:
-        Whether it was drawn: not without matplotlib, which a log message then says.
-    """
+def plot_metrics(metrics: Path, picture: Path) -> None:
+    """Draw the training loss and the validation perplexity over the steps, with matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         _logger.info("No %s: matplotlib is not installed (pip install matplotlib).", picture)
-        return False
+        return
     lines = read_metrics(metrics)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
@@ -192,8 +189,7 @@ def plot_metrics(metrics: Path, picture: Path) -> bool:
             in_nats = math.log if name == "valid_perplexity" else float
             steps, values = zip(*[(step, in_nats(v)) for step, v in points], strict=True)
             axes.plot(steps, values, label=label, marker="." if len(points) < 50 else None)
-    axes.set(xlabel="step", ylabel="nats a token")
-    if axes.lines:  # a run may be shorter than the way to its first line
+    axes.set(xlabel="step", ylabel="nats per token")
+    if axes.lines:  # a short run may have no line
         axes.legend()
     figure.savefig(picture, dpi=120)
-    return True

@@ -1,141 +1,167 @@
-"""The folder of a run: what is in it, and whether a run may go on there.
+"""The folder of a run: its files, and whether the run in it can be resumed.
 
 run.json        settings, model and text of the run
 vocab.txt       the words of the softmax
-metrics.jsonl   a line for every few steps, and for every validation
+metrics.jsonl   a line for every few steps, and one for every validation
 loss.png        the same as a picture (with matplotlib)
-checkpoints/    the latest, from which a run goes on
+checkpoints/    the latest checkpoints, from which an unfinished run is resumed
 model/          the result: config.json, model.safetensors, vocab.txt
 hdf5/           the result in the published format, on request
-summary.json    of a run that has ended: what it came to
+summary.json    the summary of a finished run
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import FILES
+from ..checkpoint import FILES, FORMATS, save
+from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
 from ..files import atomic_file, refuse_input, to_json
 from ..model.config import ElmoConfig
-from .corpus import Corpus
-from .digests import files_record
 from .settings import TrainingSettings
+from .starting_model import StartingModel
 
-# What may differ when a run goes on: it changes when things happen, not what is computed.
-_FREE = {
+# These may change when a run is resumed: they move its end, with the learning rate schedule, its
+# validations and its checkpoints.
+_MAY_CHANGE = {
     "epochs", "n_steps", "eval_every", "checkpoint_every", "keep_checkpoints", "log_every",
 }  # fmt: skip
 
-DEFAULT_CHOICE: dict[str, Any] = {"vocabulary_size": None, "min_count": 1}
-"""Of a vocabulary made from the text, unless the user says otherwise."""
+# Fields of a summary that belong to one call of train(), not to the run.
+_CALL_FIELDS = ("tokens", "total_tokens", "seconds", "tokens_per_second")
+
+_HASH_BLOCK, _N_HASH_BLOCKS = 1 << 16, 64
 
 
-@dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """Paths of a run."""
+    """The files that the module lists."""
 
-    path: Path
-
-    @property
-    def record(self) -> Path:
-        """run.json."""
-        return self.path / "run.json"
-
-    @property
-    def vocabulary(self) -> Path:
-        """vocab.txt."""
-        return self.path / "vocab.txt"
-
-    @property
-    def metrics(self) -> Path:
-        """metrics.jsonl."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def picture(self) -> Path:
-        """loss.png."""
-        return self.path / "loss.png"
-
-    @property
-    def checkpoints(self) -> Path:
-        """checkpoints/."""
-        return self.path / "checkpoints"
-
-    @property
-    def summary(self) -> Path:
-        """summary.json."""
-        return self.path / "summary.json"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.vocabulary = path / "vocab.txt"
+        self.metrics = path / "metrics.jsonl"
+        self.picture = path / "loss.png"
+        self.checkpoints = path / "checkpoints"
+        self._record = path / "run.json"
+        self._summary = path / "summary.json"
 
     def model(self, format: str) -> Path:
         """The folder of the result in a format of ``elmo_jax.save``."""
         return self.path / {"native": "model", "hdf5": "hdf5"}[format]
 
-    def has_model(self, format: str) -> bool:
-        """Whether the result is there in a format."""
-        return all((self.model(format) / name).is_file() for name in FILES[format])
+    @property
+    def model_formats(self) -> list[str]:
+        """The formats in which the result is there."""
+        return [
+            format
+            for format in FORMATS
+            if all((self.model(format) / name).is_file() for name in FILES[format])
+        ]
 
     def refuse_inputs(self, files: Iterable[Path]) -> None:
         """Raise ElmoError for a text that the run would overwrite."""
-        written = (self.record, self.vocabulary, self.metrics, self.picture)
-        folders = (self.checkpoints, self.model("native"), self.model("hdf5"))
+        outputs = (self._record, self.vocabulary, self.metrics, self.picture)
+        folders = (self.checkpoints, *map(self.model, FORMATS))
         for path in files:
-            for target in written:
-                refuse_input(target, [path])
+            for output in outputs:
+                refuse_input(output, [path])
             if any(path.resolve().is_relative_to(folder.resolve()) for folder in folders):
                 raise ElmoError(
-                    f"The text {path} lies in {self.path}, where the run writes its own."
+                    f"The text {path} lies in {self.path}, where the run writes its own files."
                 )
 
-    def read(self) -> dict[str, Any] | None:
-        """The record of the run that was started here, if one was."""
-        return _read(self.record)
+    def create(self, record: dict[str, Any], vocabulary: Vocabulary) -> None:
+        """Start a run: write its vocabulary and its record, run.json."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ElmoError(f"Cannot make the folder {self.path}: {error}") from error
+        vocabulary.write(self.vocabulary)
+        _write_json(self._record, record)  # last, because its presence says that the run has begun
 
-    def write(self, record: dict[str, Any]) -> None:
-        """Write the record."""
-        _write(self.record, record)
-
-    def write_summary(self, summary: dict[str, Any]) -> None:
-        """Write down that the run has ended, and what it came to."""
-        _write(self.summary, summary)
-
-    def ended(self, n_steps: int) -> dict[str, Any] | None:
-        """The summary of the run, if it has ended after ``n_steps``; None if it has to go on.
+    def read_record(self) -> dict[str, Any] | None:
+        """What run.json says; None if no run was started here.
 
         Raises:
-            ElmoError: if it has taken more steps already, or has ended after fewer and has no
-                checkpoint left to go on from.
+            ElmoError: if there are other files, but no run.json.
         """
-        summary, checkpoint = _read(self.summary), self._last_checkpoint()
+        record = _read_json(self._record)
+        if record is None and self.path.is_dir() and any(self.path.iterdir()):
+            raise ElmoError(
+                f"{self.path} has files but no run.json, so there is no run to resume. Choose "
+                "another folder."
+            )
+        return record
+
+    def write_models(
+        self,
+        formats: Sequence[str],
+        config: ElmoConfig,
+        params: dict[str, Any],
+        vocabulary: Vocabulary,
+        summary: dict[str, Any],
+    ) -> None:
+        """Write the model in these formats, in place of one of an earlier call."""
+        # Without the fields of this call: a resumed run writes the same bytes as an unbroken one.
+        training = {name: value for name, value in summary.items() if name not in _CALL_FIELDS}
+        metadata = {"training": {**training, "tokens": summary["total_tokens"]}}
+        for format in formats:
+            save(
+                self.model(format),
+                config,
+                params,
+                format,
+                vocabulary=vocabulary,
+                metadata=metadata,
+                overwrite=True,
+            )
+
+    def write_summary(self, summary: dict[str, Any], earlier: dict[str, Any] | None) -> None:
+        """Record that the run has finished.
+
+        If this call took no step, the fields of a call are those of the ``earlier`` summary.
+        """
+        if earlier is not None and not summary["tokens"]:
+            summary = {**summary, **{name: earlier[name] for name in _CALL_FIELDS}}
+        _write_json(self._summary, summary)
+
+    def finished_summary(self, n_steps: int) -> dict[str, Any] | None:
+        """The summary of the run if it finished after ``n_steps``; None if steps are missing.
+
+        Raises:
+            ElmoError: if it has taken more steps already, or has finished after fewer and has no
+                checkpoint left to resume from.
+        """
+        summary, checkpoint = _read_json(self._summary), self._latest_checkpoint()
         n_taken = max(checkpoint or 0, summary["step"] if summary else 0)
         if n_taken > n_steps:
             raise ElmoError(
-                f"The run in {self.path} has taken {counted(n_taken, 'step')} already, more "
-                "than the "
-                f"{n_steps:,} that are asked for. Ask for as many or more, or start another run in "
+                f"The run in {self.path} has taken {counted(n_taken, 'step')} already, more than "
+                f"the {n_steps:,} asked for. Ask for at least as many, or start another run in "
                 "another folder."
             )
         if summary is None or checkpoint not in (None, summary["step"]):
             return None
         if checkpoint is None and n_steps > n_taken:
             raise ElmoError(
-                f"The run in {self.path} ended after {counted(n_taken, 'step')}, and its "
-                "checkpoints are "
-                f"gone, so that it cannot go on to {n_steps:,}. Train its model on in another "
-                "folder: start_from, in a command --start-from."
+                f"The run in {self.path} finished after {counted(n_taken, 'step')}, and its "
+                f"checkpoints are gone, so it cannot be resumed to reach {n_steps:,}. Train its "
+                "model further in another folder: start_from, in a command --start-from."
             )
         return summary if summary["step"] == n_steps else None
 
-    def _last_checkpoint(self) -> int | None:
+    def _latest_checkpoint(self) -> int | None:
         names = [path.name for path in self.checkpoints.glob("*")]
         return max((int(name) for name in names if name.isdecimal()), default=None)
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
@@ -145,67 +171,116 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: dict[str, Any]) -> None:
     with atomic_file(path, overwrite=True) as temporary:
         temporary.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
 
 
-def describe(
+# What decides a run
+
+
+@dataclasses.dataclass(frozen=True)
+class VocabularyLimits:
+    """The limits of a vocabulary that is made from the text of the run."""
+
+    vocabulary_size: int | None = None
+    min_count: int = 1
+
+    def refuse(self) -> None:
+        """Raise ElmoError if a limit is set, though the vocabulary is not made from the text."""
+        limits, defaults = dataclasses.asdict(self), dataclasses.asdict(VocabularyLimits())
+        names = [name for name, value in limits.items() if value != defaults[name]]
+        if names:
+            raise ElmoError(
+                f"Expected no {' nor '.join(names)}: they limit a vocabulary made from the text, "
+                "but here the words come from vocabulary or from the model to fine-tune (in a "
+                "command --vocabulary, --start-from). Leave out one of the two."
+            )
+
+
+def describe_run(
     settings: TrainingSettings,
-    config: ElmoConfig,
-    corpus: Corpus,
-    start: str | None,
-    vocabulary_choice: dict[str, Any],
+    start: StartingModel,
+    files: Sequence[Path],
+    limits: VocabularyLimits | None,
 ) -> dict[str, Any]:
-    """What decides a run, ready for JSON.
-
-    Args:
-        settings: of the run.
-        config: the architecture.
-        corpus: the text.
-        start: hash of the model that the run starts from; None for a new model.
-        vocabulary_choice: ``vocabulary_size`` and ``min_count`` of a vocabulary made from the text;
-            empty if the words come from elsewhere.
-    """
-    return json.loads(
-        to_json(
-            {
-                "settings": dataclasses.asdict(settings),
-                "config": dataclasses.asdict(config),
-                "vocabulary_choice": vocabulary_choice,
-                "files": files_record(corpus.files),
-                "start": start,
-            }
-        )
-    )
+    """What decides a run, ready for JSON; ``limits`` is None if the words are not from the text."""
+    description = {
+        "settings": dataclasses.asdict(settings),
+        "config": dataclasses.asdict(start.config),
+        "vocabulary_choice": {} if limits is None else dataclasses.asdict(limits),
+        "files": file_digests(files),
+        "start": start.digest,
+    }
+    return json.loads(to_json(description))
 
 
-def check_same(record: dict[str, Any], description: dict[str, Any], folder: Path) -> None:
-    """Raise ElmoError, naming all differences, unless a run may go on as described."""
+def check_same_run(record: dict[str, Any], description: dict[str, Any], folder: Path) -> None:
+    """Raise ElmoError, with every difference, unless ``description`` is that of the same run."""
     differences = []
     for part in ("settings", "config"):
         for name, value in description[part].items():
             before = record[part].get(name)
-            if before != value and not (part == "settings" and name in _FREE):
+            if before != value and not (part == "settings" and name in _MAY_CHANGE):
                 differences.append(f"{name} was {before!r}, is {value!r}")
-    choice_before = record.get("vocabulary_choice") or DEFAULT_CHOICE
+    limits_before = record.get("vocabulary_choice") or dataclasses.asdict(VocabularyLimits())
     for name, value in description["vocabulary_choice"].items():
-        if choice_before[name] != value:
-            differences.append(f"{name} was {choice_before[name]!r}, is {value!r}")
+        if limits_before[name] != value:
+            differences.append(f"{name} was {limits_before[name]!r}, is {value!r}")
     if record["files"] != description["files"]:
         differences.append("the text files have other names, sizes or contents")
     if record.get("start") != description["start"]:
         differences.append(
-            f"it began with {_start_name(record.get('start'))}, is to begin with "
+            f"it started from {_start_name(record.get('start'))}, and now should start from "
             f"{_start_name(description['start'])}"
         )
     if differences:
         raise ElmoError(
-            f"The run in {folder} was started differently: {'; '.join(differences)}. Go on with "
-            "what it was started with, or start another run in another folder."
+            f"The run in {folder} was started differently: {'; '.join(differences)}. Resume it "
+            "with what it was started with, or start another run in another folder."
         )
 
 
 def _start_name(digest: str | None) -> str:
-    """What to call the model that a run starts from."""
     return "a new model" if digest is None else f"the model with the hash {digest[:12]}…"
+
+
+# Hashes, by which a text is recognised whatever its files are called
+
+
+def file_digests(files: Sequence[Path]) -> list[list[Any]]:
+    """Name, size and content hash of each file, ready for JSON."""
+    return [[path.name, *_size_and_hash(path)] for path in files]
+
+
+def text_digest(files: Sequence[Path], max_tokens: int | None) -> str:
+    """One hash for the text in these files, up to ``max_tokens``."""
+    contents = [digest[1:] for digest in file_digests(files)]
+    return hashlib.sha256(repr((contents, max_tokens)).encode()).hexdigest()
+
+
+def _size_and_hash(path: Path) -> tuple[int, str]:
+    """The size of a file, and a SHA-256 of its contents up to 4 MiB.
+
+    Of a larger file it hashes 64 evenly spaced blocks of 64 KiB, the first and the last included,
+    so that a run on a large corpus starts at once. A change between the blocks that keeps the size
+    goes unnoticed.
+    """
+    digest = hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            for start in _block_starts(size):
+                file.seek(start)
+                digest.update(file.read(_HASH_BLOCK))
+    except OSError as error:
+        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
+    return size, digest.hexdigest()
+
+
+def _block_starts(size: int) -> Iterator[int]:
+    if size <= _N_HASH_BLOCKS * _HASH_BLOCK:
+        yield from range(0, size, _HASH_BLOCK)
+        return
+    for number in range(_N_HASH_BLOCKS):
+        yield number * (size - _HASH_BLOCK) // (_N_HASH_BLOCKS - 1)

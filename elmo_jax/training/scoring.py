@@ -1,4 +1,4 @@
-"""A trained biLM as a language model: how likely is each word, and what could stand there."""
+"""A trained biLM as a language model: how likely each word is, and what could stand there."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..checkpoint.vocabulary import Vocabulary
+from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, check_count, counted
 from ..model.config import ElmoConfig
-from ..model.parameters import Params
+from ..model.parameters import DIRECTIONS, Params
 from ..model.precision import check_precision, linear
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_sentence, check_sentences
-from .evaluation import check_head
-from .lanes import LanePair
+from .evaluation import check_softmax
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
-from .memory import tell_out_of_memory
-from .windows import Window, assemble, bucket
+from .windows import LanePair, Window, assemble, bucket
 
-DIRECTIONS = ("both", "forward", "backward")
+_DIRECTION_CHOICES = ("both", *DIRECTIONS)
 
 UNKNOWN = ("as_unk", "skip")
-"""What a word that is not in the vocabulary counts as: ``<UNK>``, or nothing."""
+"""What a word counts as that is not in the vocabulary: ``<UNK>``, or nothing."""
 
 _BATCH_TOKENS = 4096
 
@@ -41,10 +40,10 @@ class SentenceScores(NamedTuple):
         backward: float32 [n], log p(word | the words after it and EOS).
         forward_end: log p(EOS | BOS and all words).
         backward_end: log p(BOS | all words and EOS).
-        known: bool [n]; where it is False the word is not in the vocabulary, and its
-            numbers are those of ``<UNK>``, of any unknown word: often high, so that nonsense may
-            score better than words. With ``unknown="skip"`` they are 0, which no sum sees.
-        unknown: "as_unk" or "skip", as ``score`` was told.
+        known: bool [n], whether the word is in the vocabulary. If not, its numbers are those of
+            ``<UNK>``, which stands for any unknown word: they are often high, so that nonsense may
+            score better than words. With ``unknown="skip"`` they are 0, which adds nothing to sums.
+        unknown: "as_unk" or "skip", the argument of ``score``.
     """
 
     forward: np.ndarray
@@ -56,21 +55,21 @@ class SentenceScores(NamedTuple):
 
     @property
     def n_unknown(self) -> int:
-        """How many words are not in the vocabulary."""
+        """Words that are not in the vocabulary."""
         return len(self.known) - int(self.known.sum())
 
     @property
     def perplexity(self) -> float:
-        """The exp of the mean loss of both directions, sentence markers included.
+        """Exp of the mean loss of both directions, sentence markers included.
 
-        Unknown words count as ``<UNK>``, or, with ``unknown="skip"``, not at all.
+        Unknown words count as ``<UNK>``. With ``unknown="skip"`` they do not count.
         """
         total = self.forward.sum() + self.backward.sum() + self.forward_end + self.backward_end
         n_words = len(self.forward) - (self.n_unknown if self.unknown == "skip" else 0)
         return float(np.exp(-total / (2 * (n_words + 1))))
 
 
-@tell_out_of_memory("Split the longest sentence, or take a device with more of it.")
+@explain_out_of_memory("Split the longest sentence, or take a device with more of it.")
 def score(
     config: ElmoConfig,
     params: Params,
@@ -80,22 +79,22 @@ def score(
     unknown: str = UNKNOWN[0],
     precision: str = "float32",
 ) -> list[SentenceScores]:
-    """Score each sentence by itself: from a zero state, full softmax, both directions.
+    """Score each sentence by itself, in both directions: from a zero state, with the full softmax.
 
     Args:
         config: the architecture.
         params: with the softmax.
         vocabulary: of the softmax.
-        sentences: lists of words. Sentences of like length are computed together, about 4,096
-            words at a time; the order of the results is that of the sentences.
-        unknown: what a word counts as that is not in the vocabulary: "as_unk", which is any
-            unknown word and often likely, or "skip": it is read, but left out of sums and
-            perplexity. Only sentences with the same unknown words compare well either way.
+        sentences: lists of words. Sentences of about the same length are computed together, about
+            4,096 words at a time. The results have the order of the sentences.
+        unknown: what a word counts as that is not in the vocabulary. "as_unk": as ``<UNK>``, any
+            unknown word, which is often likely. "skip": it is read, but left out of sums and
+            perplexity. Either way, only sentences with the same unknown words compare well.
         precision: of the matrix products.
 
     Raises:
-        ElmoError: for a model without a softmax or with one of another vocabulary, another
-            ``unknown``, or sentences that are no lists of words.
+        ElmoError: for a model without a softmax, a softmax of another vocabulary, another
+            ``unknown``, or sentences that are not lists of words.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.
@@ -105,7 +104,7 @@ def score(
         >>> scores[0].forward.shape, scores[0].n_unknown
         ((3,), 0)
     """
-    check_head(config, params, vocabulary)
+    check_softmax(config, params, vocabulary)
     check_precision(precision)
     if unknown not in UNKNOWN:
         raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
@@ -116,17 +115,17 @@ def score(
     _warn_of_cut_words(config, sentences)
     results: list[SentenceScores | None] = [None] * len(sentences)
     for batch in _batches(sentences):
-        window = _one_sentence_a_row([sentences[i] for i in batch], lexicon)
+        window = _one_sentence_per_row([sentences[i] for i in batch], lexicon)
         losses = np.asarray(_losses(params, window, config, Reading(precision=precision)))
         for row, index in enumerate(batch):
             n_words = len(sentences[index])
             forward = -losses[0, row, : n_words + 1]
             backward = -losses[1, row, losses.shape[2] - n_words - 1 :]
             known = vocabulary.ids(sentences[index]) != vocabulary.unknown
-            counted = known | (unknown != "skip")
+            is_counted = known | (unknown != "skip")
             results[index] = SentenceScores(
-                np.where(counted, forward[:-1], np.float32(0)),
-                np.where(counted, backward[1:], np.float32(0)),
+                np.where(is_counted, forward[:-1], np.float32(0)),
+                np.where(is_counted, backward[1:], np.float32(0)),
                 float(forward[-1]),
                 float(backward[0]),
                 known,
@@ -135,7 +134,7 @@ def score(
     return [result for result in results if result is not None]
 
 
-@tell_out_of_memory("Split the longest sentence, or take a device with more of it.")
+@explain_out_of_memory("Split the longest sentence, or take a device with more of it.")
 def substitutes(
     config: ElmoConfig,
     params: Params,
@@ -147,23 +146,23 @@ def substitutes(
     direction: str = "both",
     precision: str = "float32",
 ) -> list[tuple[str, float]]:
-    """The likeliest words at a position of a sentence, whatever stands there.
+    """The likeliest words at a position of a sentence, whatever word stands there now.
 
     Args:
         config: the architecture.
         params: with the softmax.
         vocabulary: of the softmax.
         sentence: a list of words.
-        position: of the word, from 0; from the end if negative.
+        position: index of the word; a negative one counts from the end.
         n: how many words.
-        direction: "forward" (from the words before it), "backward" (from those after it), or
+        direction: "forward" (from the words before it), "backward" (from the words after it), or
             "both": the product of the two distributions, scaled to a sum of 1.
         precision: of the matrix products.
 
     Returns:
-        Words of the vocabulary, markers left out, with their log-probabilities in nats; the
-        likeliest first. What they lack of a probability of 1 is that of the markers and of
-        ``<UNK>``, which stands for all words that the vocabulary does not have.
+        Words of the vocabulary with their log-probabilities in nats, the likeliest first. The
+        markers and ``<UNK>``, which stands for all words outside the vocabulary, are left out; so
+        the probabilities of all other words sum to less than 1.
 
     Raises:
         ElmoError: for an unknown direction or position, or as ``score``.
@@ -174,24 +173,23 @@ def substitutes(
     Example:
         >>> substitutes(config, params, vocabulary, ["the", "bank", "of", "the", "river"], 1)
     """
-    check_head(config, params, vocabulary)
+    check_softmax(config, params, vocabulary)
     check_precision(precision)
     check_sentence(sentence)
-    if direction not in DIRECTIONS:
-        raise ElmoError(f"Unknown direction {direction!r}: expected {', '.join(DIRECTIONS)}.")
+    if direction not in _DIRECTION_CHOICES:
+        expected = ", ".join(_DIRECTION_CHOICES)
+        raise ElmoError(f"Unknown direction {direction!r}: expected {expected}.")
     check_count(position, "position", -len(sentence))
     if not -len(sentence) <= position < len(sentence):
         raise ElmoError(
             f"There is no word {position} in a sentence of {counted(len(sentence), 'word')}; "
-            "expected "
-            f"a position below {len(sentence)}."
+            f"expected a position below {len(sentence)}."
         )
     check_count(n, "n")
     _warn_of_cut_words(config, [sentence])
     position %= len(sentence)
-    window = _one_sentence_a_row([sentence], Lexicon(vocabulary, config))
-    # The backward row ends with the step that reads the second word and predicts the first,
-    # but for the one that predicts BOS.
+    window = _one_sentence_per_row([sentence], Lexicon(vocabulary, config))
+    # The backward row predicts the last word at its last step, the one before it a step earlier.
     n_steps = window.slots.shape[2]
     steps = np.array([position, n_steps - len(sentence) + position])
     log_V = _distribution(params, window, steps, config, Reading(precision=precision), direction)
@@ -211,7 +209,7 @@ def _warn_of_cut_words(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -
 
 
 def _batches(sentences: Sequence[Sequence[str]]) -> Iterator[list[int]]:
-    """Indices of sentences of like length, whose rows together stay within a bound."""
+    """Indices of sentences of about the same length, as many as make up one batch."""
     order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
     batch: list[int] = []
     for index in order:
@@ -228,13 +226,13 @@ def _n_steps(n_words: int) -> int:
     return bucket(n_words + 1, steps=2, least=8)
 
 
-def _one_sentence_a_row(sentences: Sequence[Sequence[str]], lexicon: Lexicon) -> Window:
+def _one_sentence_per_row(sentences: Sequence[Sequence[str]], lexicon: Lexicon) -> Window:
     n_steps = _n_steps(max(map(len, sentences)))
-    # Each row takes a sentence before any takes a second one.
+    # Each row takes a sentence before any row takes a second one.
     n_rows = bucket(len(sentences), steps=1, least=1)
-    taken = LanePair((iter(sentences), iter(sentences)), n_rows, lexicon).take(n_steps)
-    assert taken is not None  # there is a sentence
-    return assemble(taken, lexicon)
+    pair = LanePair((iter(sentences), iter(sentences)), n_rows, lexicon).take(n_steps)
+    assert pair is not None  # there is a sentence
+    return assemble(pair, lexicon)
 
 
 def _outputs(params: Params, window: Window, config: ElmoConfig, reading: Reading) -> jax.Array:
@@ -264,7 +262,7 @@ def _distribution(
     reading: Reading,
     direction: str,
 ) -> jax.Array:
-    """The log p of every word at one step of each direction of the first row, [V]."""
+    """Log p of every word, [V], at one step of each direction of the first row."""
     outputs = _outputs(params, window, config, reading)
     head = params["softmax"]
     top_2P = jnp.stack([outputs[number, 0, steps[number]] for number in range(2)])
@@ -272,4 +270,4 @@ def _distribution(
     log_2V = jax.nn.log_softmax(logits_2V, axis=-1)
     if direction == "both":
         return jax.nn.log_softmax(log_2V.sum(axis=0))
-    return log_2V[("forward", "backward").index(direction)]
+    return log_2V[DIRECTIONS.index(direction)]

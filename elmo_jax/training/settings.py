@@ -1,4 +1,4 @@
-"""What a training run can be told, apart from the model and the text."""
+"""The settings of a training run, from keyword arguments or from an options.json of bilm-tf."""
 
 from __future__ import annotations
 
@@ -9,24 +9,41 @@ from typing import Any
 import numpy as np
 
 from ..errors import MOST_SEED, ElmoError, UnusedOptionsWarning, count_problem, number_problem, warn
+from ..model.options import KEYS
 from ..model.precision import check_precision
-from .bilm_options import read_settings
 
 RECIPES = ("modern", "original")
+
+# Steps, and the tokens of a window, are counted in int32 on the device.
+_MAX_INT32 = 2**31 - 1
 
 _COUNTS = {
     "batch_size", "unroll_steps", "n_steps", "shuffle_buffer", "eval_every", "checkpoint_every",
     "keep_checkpoints", "log_every",
 }  # fmt: skip
-MOST_STEPS = 2**31 - 1
-"""JAX counts steps in int32; windows have no more tokens than it can number, either."""
-
 _POSITIVE = {"epochs", "learning_rate", "clip_norm"}
 _SHARES = {"dropout", "warmup_share"}
 _OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
 
 _LEARNING_RATES = {"modern": 4e-3, "original": 0.2}
 _CLIPS = {"modern": 1.0, "original": 10.0}
+
+# Keys of bilm-tf's options.json, and the settings they become.
+_BILM_KEYS = {
+    "batch_size": "batch_size",
+    "unroll_steps": "unroll_steps",
+    "n_epochs": "epochs",
+    "n_negative_samples_batch": "n_negative_samples",
+    "dropout": "dropout",
+}
+_ADAGRAD_KEYS = {"learning_rate": "learning_rate", "all_clip_norm_val": "clip_norm"}
+# Keys that set no field of their own, and so are not reported as unused.
+_OTHER_KEYS = {
+    "bidirectional", "share_embedding_softmax",  # belong to the architecture
+    "sample_softmax",  # false means n_negative_samples = 0
+    "n_train_tokens", "n_tokens_vocab",  # counted from the text and the vocabulary
+}  # fmt: skip
+_ARCHITECTURE_KEYS = {path for path, _ in KEYS.values()} | {"char_cnn.n_characters"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,29 +53,30 @@ class TrainingSettings:
     Attributes:
         recipe: "modern" (AdamW with warm-up and cosine decay), or "original" (bilm-tf: Adagrad
             from an accumulator of 1, on the loss times ``unroll_steps``).
-        batch_size: N, rows of the batch, over all devices together.
-        unroll_steps: T, steps of a window: how far gradients reach back.
+        batch_size: N, rows of a batch, over all devices together.
+        unroll_steps: T, steps of a window: how far back gradients reach.
         epochs: passes over the corpus.
         n_steps: windows to train on, instead of ``epochs``.
-        n_negative_samples: K of the sampled softmax. A vocabulary that is not larger is
-            trained with the full softmax; so is any with 0.
-        learning_rate: None for that of the recipe: 0.004 or 0.2.
-        clip_norm: bound on the global norm of the gradient; None for that of the recipe: 1 or
-            10 (there the gradient is that of the loss times ``unroll_steps``).
-        warmup_share: "modern" only: share of the steps in which the rate rises.
-        weight_decay: "modern" only.
-        dropout: share dropped of each LSTM layer's input, and of the output.
-        reset_state: start every sentence from zeros, as a stateless embedder reads it, instead
-            of the state that the sentence before left. None for the way of the recipe: "modern"
-            resets, "original" carries on as bilm-tf does. A model that has always carried on
-            can be at a loss from zeros, above all after a short training.
-        tokenizer: the name of what splits lines into words, see ``elmo_jax.tokenizer_named``.
+        n_negative_samples: K of the sampled softmax. The full softmax is used if K is 0 or the
+            vocabulary has at most K words.
+        learning_rate: None for the recipe's: 0.004 (modern) or 0.2 (original).
+        clip_norm: bound on the global norm of the gradient. None for the recipe's: 1 (modern)
+            or 10 (original, where the gradient is that of the loss times ``unroll_steps``).
+        warmup_share: share of the steps in which the learning rate rises ("modern" only).
+        weight_decay: of AdamW ("modern" only).
+        dropout: share of each LSTM layer's input, and of the output, that is dropped.
+        reset_state: start every sentence from zeros, as a stateless embedder does, instead of
+            from the state after the sentence before. None for the recipe's way: "modern"
+            resets, "original" carries the state on, as bilm-tf does. A model trained without
+            resets may do badly from zeros, above all after a short training.
+        tokenizer: name of the tokenizer that splits lines, see ``elmo_jax.tokenizer_named``.
         precision: of the matrix products, see ``elmo_jax.model.precision``.
-        seed: decides the first weights, the order of the text, dropout and samples.
-        shuffle_buffer: sentences that each direction holds in memory to shuffle.
-        eval_every: steps between validations; None for ten in a run.
-        checkpoint_every: steps between checkpoints; None for twenty in a run, at most 1,000.
-        keep_checkpoints: how many of the latest checkpoints stay.
+        seed: decides the first weights, the order of the text, the dropout and the samples.
+        shuffle_buffer: sentences that each direction holds in memory to shuffle them.
+        eval_every: steps between validations; None for ten validations in a run.
+        checkpoint_every: steps between checkpoints; None for twenty in a run, but at most
+            1,000 steps.
+        keep_checkpoints: how many of the latest checkpoints to keep.
         log_every: steps between lines of the metrics file.
 
     Raises:
@@ -92,27 +110,27 @@ class TrainingSettings:
             raise ElmoError("These training settings cannot be used: " + "; ".join(problems))
         check_precision(self.precision)
         for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, np.generic):  # no JSON
+            if isinstance(value, np.generic):  # cannot be written as JSON
                 object.__setattr__(self, name, value.item())
 
     @classmethod
     def from_options(
         cls, options: Mapping[str, Any], source: str = "options", **choices: Any
     ) -> TrainingSettings:
-        """The settings in the ``options.json`` that bilm-tf trained with, already parsed.
+        """The settings in a parsed ``options.json`` of bilm-tf.
 
-        Taken are ``dropout``, ``batch_size``, ``unroll_steps``, ``n_epochs`` (``epochs``),
-        ``n_negative_samples_batch`` (``n_negative_samples``; 0 where ``sample_softmax`` is false),
-        and, as Adagrad's, ``learning_rate`` and ``all_clip_norm_val`` (``clip_norm``): with one of
-        these the recipe is "original", unless ``choices`` has another, which leaves them out.
+        It uses ``dropout``, ``batch_size``, ``unroll_steps``, ``n_epochs`` (here ``epochs``) and
+        ``n_negative_samples_batch`` (here ``n_negative_samples``; 0 if ``sample_softmax`` is
+        false). ``learning_rate`` and ``all_clip_norm_val`` (here ``clip_norm``) are for Adagrad: if
+        either is there, the recipe is "original". With ``recipe="modern"`` they are ignored.
 
-        bilm-tf's ``batch_size`` is that of one GPU, here it is that of all devices together.
+        In bilm-tf, ``batch_size`` is for one GPU; here it is for all devices together.
         ``n_train_tokens`` and ``n_tokens_vocab`` are not needed: both are counted.
 
         Args:
             options: the parsed JSON object.
             source: what to call the object in errors.
-            **choices: settings that win over those of the options.
+            **choices: settings that override those of the options.
 
         Warns:
             UnusedOptionsWarning: naming the keys that change nothing.
@@ -125,7 +143,7 @@ class TrainingSettings:
             >>> settings.epochs, settings.dropout
             (5, 0.2)
         """
-        fields, unused = read_settings(options, source, choices.get("recipe"))
+        fields, unused = _fields_from_options(options, source, choices.get("recipe"))
         if unused:
             warn(f"{source}: training does not use {', '.join(unused)}.", UnusedOptionsWarning)
         try:
@@ -135,7 +153,7 @@ class TrainingSettings:
 
     @property
     def rate(self) -> float:
-        """The learning rate, or the highest one of a schedule."""
+        """The learning rate, or the highest rate of a schedule."""
         return _LEARNING_RATES[self.recipe] if self.learning_rate is None else self.learning_rate
 
     @property
@@ -150,24 +168,32 @@ class TrainingSettings:
 
     @property
     def tokens_per_step(self) -> int:
-        """N · T. Each token counts once, though both directions predict one."""
+        """N · T: each token counts once, though both directions predict it."""
         return self.batch_size * self.unroll_steps
 
-    def samples(self, n_words: int) -> int:
-        """K for a vocabulary of V words, 0 for the full softmax."""
+    def n_samples(self, n_words: int) -> int:
+        """K for a vocabulary of V words; 0 for the full softmax."""
         return self.n_negative_samples if self.n_negative_samples < n_words else 0
 
-    def steps(self, n_predictions: int) -> int:
-        """How many windows the run has, from the number of tokens of the corpus."""
+    def total_steps(self, n_predictions: int) -> int:
+        """How many windows the run has if one epoch predicts ``n_predictions`` tokens."""
         if self.n_steps is not None:
             return self.n_steps
         n_steps = self.epochs * n_predictions / self.tokens_per_step
-        if n_steps > MOST_STEPS:
+        if n_steps > _MAX_INT32:
             raise ElmoError(
                 f"{self.epochs:g} epochs of this text are {n_steps:.3g} steps, expected at most "
-                f"{MOST_STEPS:,}. Ask for fewer epochs."
+                f"{_MAX_INT32:,}. Ask for fewer epochs."
             )
         return max(1, round(n_steps))
+
+    def eval_interval(self, n_steps: int) -> int:
+        """Steps between validations of a run of ``n_steps``."""
+        return self.eval_every or max(1, n_steps // 10)
+
+    def checkpoint_interval(self, n_steps: int) -> int:
+        """Steps between checkpoints of a run of ``n_steps``."""
+        return self.checkpoint_every or min(1000, max(1, n_steps // 20))
 
 
 def _problems(settings: TrainingSettings) -> Iterator[str | None]:
@@ -179,16 +205,45 @@ def _problems(settings: TrainingSettings) -> Iterator[str | None]:
         if value is None and name in _OPTIONAL:
             continue
         if name in _COUNTS:
-            yield count_problem(value, name, 1, MOST_STEPS)
+            yield count_problem(value, name, 1, _MAX_INT32)
         elif name in _POSITIVE:
             yield number_problem(value, name, positive=True)
         elif name in _SHARES:
             yield number_problem(value, name, positive=False, below=1)
     try:
-        if settings.tokens_per_step > MOST_STEPS:
-            yield f"batch_size times unroll_steps is over {MOST_STEPS:,}: lower one of them"
+        if settings.tokens_per_step > _MAX_INT32:
+            yield f"batch_size times unroll_steps is over {_MAX_INT32:,}: lower one of them"
     except TypeError:
-        pass  # one is no number, which was told
+        pass  # one of them is not a number, which is reported above
     yield count_problem(settings.n_negative_samples, "n_negative_samples", 0)
     yield count_problem(settings.seed, "seed", 0, MOST_SEED)
     yield number_problem(settings.weight_decay, "weight_decay", positive=False)
+
+
+def _fields_from_options(
+    options: Mapping[str, Any], source: str, recipe: str | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Fields of TrainingSettings, and the keys that set none. A null is the same as no key."""
+    if not isinstance(options, Mapping):
+        raise ElmoError(f"{source}: expected a JSON object, got {type(options).__name__}.")
+    present = {key: value for key, value in options.items() if value is not None}
+    fields = {field: present[key] for key, field in _BILM_KEYS.items() if key in present}
+    used = {*_BILM_KEYS, *_OTHER_KEYS, *_ARCHITECTURE_KEYS}
+    if present.get("sample_softmax") is False:
+        fields["n_negative_samples"] = 0
+    if recipe != "modern":
+        used |= _ADAGRAD_KEYS.keys()
+        adagrad = {field: present[key] for key, field in _ADAGRAD_KEYS.items() if key in present}
+        if adagrad:
+            fields |= {**adagrad, "recipe": "original"}
+    return fields, [path for path in _key_paths(present) if path not in used]
+
+
+def _key_paths(options: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """All keys; those of nested objects are joined with dots."""
+    paths = []
+    for key, value in options.items():
+        path = f"{prefix}{key}"
+        nested = isinstance(value, Mapping) and value
+        paths += _key_paths(value, f"{path}.") if nested else [path]
+    return paths

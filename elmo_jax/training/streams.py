@@ -1,8 +1,8 @@
-"""Endless, shuffled, restartable streams of sentences.
+"""Endless, shuffled streams of sentences that can be resumed.
 
 A corpus may be larger than memory: the files are shuffled, and within them blocks of sentences
-that fit a buffer. A place in the stream is four small numbers, so a run goes on from it by
-reading one block again.
+that fit a buffer. An offset in the stream is four small numbers, so a run is resumed by reading
+one block again.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ElmoError
-from .corpus import Corpus
-from .lanes import LanePair, Pending, Taken
 from .lexicon import Lexicon
+from .text_files import Corpus
+from .windows import LanePair, Pending, WordWindow
 
 
-class Place(NamedTuple):
-    """Where a stream is: the start of the current block, and what was taken of the block.
+class StreamOffset(NamedTuple):
+    """Where a stream is: the start of the current block, and how far it is into the block.
 
     Attributes:
         epoch: passes over the corpus that are complete.
-        file: files of this pass that are complete, in its own order.
+        file: files of this pass that are complete, in the order of the pass.
         line: lines of the current file before the block.
-        taken: sentences taken from the block.
+        sentence: sentences of the block that were given.
     """
 
     epoch: int = 0
     file: int = 0
     line: int = 0
-    taken: int = 0
+    sentence: int = 0
 
 
 class ShuffledSentences:
@@ -41,10 +41,9 @@ class ShuffledSentences:
     The order follows from ``seed`` and the epoch alone. Iterating gives lists of words.
 
     Args:
-        corpus: to read.
         seed: integers, for instance the run's seed and the stream's number.
         buffer_size: sentences of a block: the most that are in memory.
-        place: where to start; ``place`` of an earlier stream of the same seed and corpus.
+        offset: where to start; ``offset`` of an earlier stream of the same seed and corpus.
     """
 
     def __init__(
@@ -52,50 +51,55 @@ class ShuffledSentences:
         corpus: Corpus,
         seed: Sequence[int],
         buffer_size: int = 200_000,
-        place: Place | None = None,
+        offset: StreamOffset | None = None,
     ) -> None:
         self._corpus, self._seed, self._buffer_size = corpus, list(seed), buffer_size
         self._split = corpus.split
-        # The place of the current block and that after it, without what was taken of a block.
-        self._start = self._next = (place or Place())._replace(taken=0)
-        self._reader = self._read_from(self._start)
+        offset = offset or StreamOffset()
+        # Where the current block starts, and where the next one does.
+        self._start = self._next = offset._replace(sentence=0)
+        self._lines = self._lines_from(self._start)
         self._block: list[str] = []
         self._fill()
-        self._taken = place.taken if place else 0
+        self._n_given = offset.sentence
 
     @property
-    def place(self) -> Place:
-        """After the last sentence."""
-        return self._start._replace(taken=self._taken)
+    def offset(self) -> StreamOffset:
+        """The offset after the last sentence."""
+        return self._start._replace(sentence=self._n_given)
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
 
     def __next__(self) -> list[str]:
-        if self._taken == len(self._block):
+        if self._n_given == len(self._block):
             self._fill()
-        self._taken += 1
-        return list(self._split(self._block[self._taken - 1]))
+        self._n_given += 1
+        return list(self._split(self._block[self._n_given - 1]))
 
     def _fill(self) -> None:
+        """Read and shuffle the next block."""
         for _ in range(2):
-            read = list(itertools.islice(self._reader, self._buffer_size))
-            if read:
-                self._start, self._taken = self._next, 0
-                self._next = Place(self._start.epoch, *read[-1][:2])
-                order = self._rng(*self._start[:3]).permutation(len(read))
-                self._block = [read[i][2] for i in order]
+            lines = list(itertools.islice(self._lines, self._buffer_size))
+            if lines:
+                last_file, last_line, _ = lines[-1]
+                self._start, self._n_given = self._next, 0
+                self._next = StreamOffset(self._start.epoch, last_file, last_line)
+                order = self._rng(*self._start[:3]).permutation(len(lines))
+                self._block = [lines[i][2] for i in order]
                 return
             # The pass over the corpus is complete.
-            self._next = Place(epoch=self._next.epoch + 1)
-            self._reader = self._read_from(self._next)
-        raise ElmoError(f"No sentence in the training files, of which {self._corpus.files[0]}.")
+            self._next = StreamOffset(epoch=self._next.epoch + 1)
+            self._lines = self._lines_from(self._next)
+        raise ElmoError(
+            f"The training files have no sentence; the first of them: {self._corpus.files[0]}."
+        )
 
-    def _read_from(self, place: Place) -> Iterator[tuple[int, int, str]]:
+    def _lines_from(self, offset: StreamOffset) -> Iterator[tuple[int, int, str]]:
         """The rest of a pass: each line, with its file and its number."""
-        order = self._rng(place.epoch).permutation(len(self._corpus.files))
-        for number in range(place.file, len(order)):
-            skip = place.line if number == place.file else 0
+        order = self._rng(offset.epoch).permutation(len(self._corpus.files))
+        for number in range(offset.file, len(order)):
+            skip = offset.line if number == offset.file else 0
             for line_number, line in self._corpus.lines(self._corpus.files[order[number]], skip):
                 yield number, line_number, line
 
@@ -104,42 +108,37 @@ class ShuffledSentences:
 
 
 class StreamPosition(NamedTuple):
-    """Where both directions' training streams are; ready for JSON."""
+    """Where the training streams of both directions are, with the words that wait in their rows."""
 
-    places: tuple[Place, Place]
+    offsets: tuple[StreamOffset, StreamOffset]
     pending: Sequence[Pending]
 
     def to_json(self) -> dict[str, Any]:
         """Lists, words and numbers only."""
-        return {"places": [list(p) for p in self.places], "rows": list(self.pending)}
+        return {"places": [list(offset) for offset in self.offsets], "rows": list(self.pending)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> StreamPosition:
-        """Inverts ``to_json``.
+        """The inverse of ``to_json``.
 
         Raises:
             ElmoError: for what an earlier version wrote.
         """
         if "rows" not in content:
             raise ElmoError(
-                "It was written by an earlier version of elmo-jax, which kept the place in the "
-                "text in another form. End the run with that version, or begin another one."
+                "It was written by an earlier version of elmo-jax, which stored the position in "
+                "the text in another form. Finish the run with that version, or start a new one."
             )
-        forward, backward = (Place(*place) for place in content["places"])
+        forward, backward = (StreamOffset(*offset) for offset in content["places"])
         return cls((forward, backward), content["rows"])
 
 
 class TrainingStreams:
-    """The forward and the backward lanes of a training run, shuffled independently.
+    """The windows of a training run. Each direction shuffles the text in its own way.
 
     Args:
-        corpus: to read.
-        lexicon: for the words.
-        n_rows: N.
-        n_steps: T.
-        seed: decides every order.
         buffer_size: see ``ShuffledSentences``; each direction has its own buffer.
-        position: to go on from.
+        position: of an earlier object, to continue from there.
     """
 
     def __init__(
@@ -153,23 +152,23 @@ class TrainingStreams:
         position: StreamPosition | None = None,
     ) -> None:
         self.lexicon, self._n_steps = lexicon, n_steps
-        places = position.places if position else (None, None)
+        offsets = position.offsets if position else (None, None)
         forward, backward = (
-            ShuffledSentences(corpus, (seed, number), buffer_size, place)
-            for number, place in enumerate(places)
+            ShuffledSentences(corpus, (seed, number), buffer_size, offset)
+            for number, offset in enumerate(offsets)
         )
         self._sentences = forward, backward
         pending = position.pending if position else None
         self._lanes = LanePair(self._sentences, n_rows, lexicon, pending)
 
-    def take(self) -> tuple[Taken, Taken]:
+    def take(self) -> tuple[WordWindow, WordWindow]:
         """The next window of both directions."""
-        taken = self._lanes.take(self._n_steps)
-        assert taken is not None  # the streams are endless
-        return taken
+        pair = self._lanes.take(self._n_steps)
+        assert pair is not None  # the streams are endless
+        return pair
 
     @property
     def position(self) -> StreamPosition:
-        """After the last window."""
+        """The position after the last window."""
         forward, backward = self._sentences
-        return StreamPosition((forward.place, backward.place), self._lanes.pending)
+        return StreamPosition((forward.offset, backward.offset), self._lanes.pending)

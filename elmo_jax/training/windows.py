@@ -1,27 +1,184 @@
-"""A window of text as arrays: each distinct word spelled once, in few distinct shapes."""
+"""Text cut into windows of T steps, and their arrays.
+
+Rows of text without gaps are cut into one window after the other (``LanePair``). In a window each
+distinct word is spelled once, and the shapes of the arrays are few (``assemble``).
+"""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..model.config import ElmoConfig
-from .lanes import Taken
+from ..lanes.buffer import LaneBuffer
+from ..lanes.distinct_words import split_by_width
+from ..lanes.packing import pack_in_order
 from .lexicon import BEGIN, END, Lexicon
+
+_MOST_WORDS = 1 << 18
+"""When a lexicon has more words, those that no row needs are forgotten. The entries of this many
+take 28 MB, twice that while they grow."""
+
+_SHORT_WORD = 11
+"""Bytes of the longest short word: about nine of ten distinct words of running English are short.
+A window has hundreds of words and room for 64 long ones, so few are wasted on a narrow array."""
+
+Pending = Sequence[Sequence[str | None]]
+"""What each row of a direction has before it: words, and None where a sentence begins."""
+
+
+class WordWindow(NamedTuple):
+    """One window of every row of a direction, in reading order.
+
+    Attributes:
+        inputs: int32 [N, T], what is read, as numbers of the lexicon.
+        targets: int32 [N, T], the word that follows each of them in reading order.
+        n_real: int64 [N], how many of the T words of each row are real; the others are padding.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    n_real: np.ndarray
+
+
+class DirectionLanes:
+    """The rows of one direction.
+
+    As in bilm-tf, a sentence of n words makes n + 1 steps: forward it reads
+    ``<S> w1 … wn`` and predicts ``w1 … wn </S>``; backward it reads ``</S> wn … w1`` and
+    predicts ``wn … w1 <S>``. A row takes the next sentence of the stream when it runs out.
+
+    Args:
+        sentences: the stream that all rows take from. When it ends, rows are padded.
+        pending: of an earlier object, to continue from there.
+    """
+
+    def __init__(
+        self,
+        sentences: Iterator[Sequence[str]],
+        n_rows: int,
+        lexicon: Lexicon,
+        backward: bool = False,
+        pending: Pending | None = None,
+    ) -> None:
+        self._sentences, self._lexicon, self._backward = sentences, lexicon, backward
+        self._first, self._last = (END, BEGIN) if backward else (BEGIN, END)
+        self._ends_N = np.zeros(n_rows, np.int64)
+        # Filled with the marker that begins a sentence: no sentence has to write its own, and one
+        # follows the last word of a row.
+        self._buffer = LaneBuffer(n_rows, filler=self._first)
+        if pending is not None:
+            self._restore(pending)
+
+    @property
+    def pending(self) -> Pending:
+        """What each row will read before it takes a sentence, ready for JSON."""
+        rows = zip(self._buffer.values_WN.T, self._ends_N.tolist(), strict=True)
+        return [self._words(row[:end]) for row, end in rows]
+
+    @property
+    def pending_numbers(self) -> np.ndarray:
+        """The numbers of the pending words, with repetitions."""
+        return self._buffer.values_WN.ravel()
+
+    def renumber(self, new_numbers: np.ndarray) -> None:
+        """Follow a lexicon that has given its words other numbers, see ``Lexicon.keep``."""
+        self._buffer.values_WN = new_numbers[self._buffer.values_WN]
+
+    def take(self, n_steps: int) -> WordWindow | None:
+        """The next window of every row; None at the end of the stream."""
+        self._refill(n_steps)
+        if not self._ends_N.any():
+            return None
+        self._buffer.lengthen(n_steps + 1)
+        following_TN = self._buffer.values_WN[1 : n_steps + 1]
+        targets_TN = np.where(following_TN == self._first, self._last, following_TN)
+        inputs_TN = self._buffer.take(n_steps)
+        n_real = np.minimum(self._ends_N, n_steps)
+        self._ends_N = np.maximum(self._ends_N - n_steps, 0)
+        return WordWindow(inputs_TN.T, targets_TN.T, n_real)
+
+    def _refill(self, n_steps: int) -> None:
+        """Give sentences to the row that ends first, until each has enough for a window."""
+        # So a row takes the next sentence when its last one ends, wherever windows are cut.
+        sentences: list[Sequence[str]] = []
+
+        def lengths() -> Iterator[int]:
+            for words in self._sentences:
+                sentences.append(words)
+                yield len(words) + 1  # with its marker
+
+        rows_S, starts_S, self._ends_N = pack_in_order(lengths(), self._ends_N, until=n_steps)
+        self._buffer.lengthen(int(self._ends_N.max()))
+        if sentences:
+            lengths_S = np.fromiter(map(len, sentences), np.int64, len(sentences))
+            numbers = self._lexicon.numbers(list(itertools.chain.from_iterable(sentences)))
+            self._buffer.write(rows_S, starts_S + 1, lengths_S, numbers, backward=self._backward)
+
+    def _words(self, numbers: np.ndarray) -> list[str | None]:
+        begins = (numbers == self._first).tolist()
+        words = self._lexicon.words(numbers)
+        return [None if begin else word for begin, word in zip(begins, words, strict=True)]
+
+    def _restore(self, pending: Pending) -> None:
+        self._ends_N = np.array(list(map(len, pending)), np.int64)
+        self._buffer.lengthen(int(self._ends_N.max()))
+        for row, words in enumerate(pending):
+            positions = [position for position, word in enumerate(words) if word is not None]
+            numbers = self._lexicon.numbers([word for word in words if word is not None])
+            self._buffer.values_WN[positions, row] = numbers
+
+
+class LanePair:
+    """The forward and the backward rows of a text.
+
+    Args:
+        sentences: the streams of the two directions.
+        lexicon: numbers the words. A number holds from one ``take`` to the next.
+        pending: of an earlier pair, to continue from there.
+    """
+
+    def __init__(
+        self,
+        sentences: tuple[Iterator[Sequence[str]], Iterator[Sequence[str]]],
+        n_rows: int,
+        lexicon: Lexicon,
+        pending: Sequence[Pending] | None = None,
+    ) -> None:
+        self._lexicon = lexicon
+        self._directions = [
+            DirectionLanes(stream, n_rows, lexicon, bool(i), pending[i] if pending else None)
+            for i, stream in enumerate(sentences)
+        ]
+
+    @property
+    def pending(self) -> list[Pending]:
+        """What both directions have before them, ready for JSON."""
+        return [lanes.pending for lanes in self._directions]
+
+    def take(self, n_steps: int) -> tuple[WordWindow, WordWindow] | None:
+        """The next window of both directions; None at the end of a stream."""
+        if len(self._lexicon) > _MOST_WORDS:
+            numbers = np.concatenate([lanes.pending_numbers for lanes in self._directions])
+            new_numbers = self._lexicon.keep(numbers)
+            for lanes in self._directions:
+                lanes.renumber(new_numbers)
+        forward, backward = (lanes.take(n_steps) for lanes in self._directions)
+        return None if forward is None or backward is None else (forward, backward)
 
 
 class Window(NamedTuple):
     """One window of both directions. Axis 0 of the arrays [2, N, T] is the direction.
 
-    T runs in the order of the text within a row, as the stacks expect it: the backward stack
-    reads from the end of the row.
+    Within a row, T has the order of the text: the backward stack reads from the end of the row.
 
     Attributes:
         short_UC: int32 [U, C'], the distinct words that fit C' characters.
         long_UC: int32 [U', C], the others, at full width. Both are padded with rows of zeros.
         slots: int32 [2, N, T], what is read, as an index into the rows of both.
-        targets: int32 [2, N, T], what is to be predicted, as vocabulary ids.
+        targets: int32 [2, N, T], what is predicted, as vocabulary ids.
         fresh: bool [2, N, T], where a sentence begins in reading order.
         real: bool [2, N, T], False at padding.
     """
@@ -34,23 +191,23 @@ class Window(NamedTuple):
     real: np.ndarray
 
 
-def assemble(taken: tuple[Taken, Taken], lexicon: Lexicon, multiple: int = 1) -> Window:
+def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: int = 1) -> Window:
     """Make the arrays of a window.
 
     Args:
-        taken: the forward and the backward words.
-        lexicon: that has numbered them.
-        multiple: a number that U and U' shall be multiples of.
+        pair: the words of the forward and of the backward direction.
+        lexicon: the one that numbered them.
+        multiple: U and U' are multiples of it.
     """
-    inputs = np.stack([direction.inputs for direction in taken])
+    inputs = np.stack([window.inputs for window in pair])
     numbers_U = _in_order_of_appearance(inputs.ravel(), len(lexicon))
-    short_UC, long_UC, slots_U = _spell(numbers_U, lexicon, multiple)
+    short_UC, long_UC, slots_U = _spell_in_two_widths(numbers_U, lexicon, multiple)
     slot_of = np.zeros(len(lexicon), np.int32)
     slot_of[numbers_U] = slots_U
-    n_real = np.array([direction.n_real for direction in taken])[:, :, None]
+    n_real = np.array([window.n_real for window in pair])[:, :, None]
     arrays = (
         slot_of[inputs],
-        lexicon.targets(np.stack([direction.targets for direction in taken])),
+        lexicon.entries.targets_U[np.stack([window.targets for window in pair])],
         inputs == np.array([BEGIN, END])[:, None, None],
         np.arange(inputs.shape[2])[None, None] < n_real,
     )
@@ -58,43 +215,36 @@ def assemble(taken: tuple[Taken, Taken], lexicon: Lexicon, multiple: int = 1) ->
 
 
 def _in_order_of_appearance(numbers: np.ndarray, n_words: int) -> np.ndarray:
-    """The distinct ones. Their order must not depend on what the lexicon met before.
+    """The distinct numbers.
 
-    For it decides in which order gradients are summed, and a run that goes on from a checkpoint
-    has another lexicon.
+    Their order must not depend on what the lexicon met before: it decides in which order
+    gradients are summed, and a resumed run has another lexicon.
     """
     first = np.full(n_words, -1)
-    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the last one written stays
-    read = np.flatnonzero(first >= 0)
-    return read[np.argsort(first[read])]
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the one written last stays
+    distinct = np.flatnonzero(first >= 0)
+    return distinct[np.argsort(first[distinct])]
 
 
-def _spell(
+def _spell_in_two_widths(
     numbers_U: np.ndarray, lexicon: Lexicon, multiple: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The words as two arrays by length, and the row of each word in the two together.
-
-    Few words are long, and a word costs as much as its row is wide.
-    """
-    config = lexicon.config
-    width = _short_width(config)
-    # After a word's end one window of padding must be left for the widest filter to see.
-    is_short = lexicon.lengths(numbers_U) + config.max_filter_width <= width
-    short, long = numbers_U[is_short], numbers_U[~is_short]
-    short_UC = lexicon.spelled(short, width)
-    short_UC = _padded(short_UC, bucket(len(short), multiple=multiple))
-    # Doubling sizes for the few long ones: two fine ladders would multiply the shapes.
-    long_UC = lexicon.spelled(long, config.max_characters_per_token)
-    long_UC = _padded(long_UC, bucket(len(long), steps=1, multiple=multiple))
+    """The short words, the long words, and the row of each word in the two together."""
+    ids_UC, lengths_U, *_ = lexicon.entries
+    (short, short_width), (long, full_width) = split_by_width(
+        lengths_U[numbers_U], _SHORT_WORD, lexicon.config
+    )
+    short_UC = _padded(
+        ids_UC[numbers_U[short], :short_width], bucket(len(short), multiple=multiple)
+    )
+    # Doubling sizes for the few long words: two fine ladders would multiply the shapes.
+    long_UC = _padded(
+        ids_UC[numbers_U[long], :full_width], bucket(len(long), steps=1, multiple=multiple)
+    )
     slots_U = np.empty(len(numbers_U), np.int32)
-    slots_U[is_short] = np.arange(len(short))
-    slots_U[~is_short] = len(short_UC) + np.arange(len(long))
+    slots_U[short] = np.arange(len(short))
+    slots_U[long] = len(short_UC) + np.arange(len(long))
     return short_UC, long_UC, slots_U
-
-
-def _short_width(config: ElmoConfig) -> int:
-    """Room for words of 11 bytes: about nine of ten distinct words of running English."""
-    return min(config.max_characters_per_token, 13 + config.max_filter_width)
 
 
 def bucket(size: int, *, steps: int = 4, least: int = 64, multiple: int = 1) -> int:
@@ -112,9 +262,9 @@ def bucket(size: int, *, steps: int = 4, least: int = 64, multiple: int = 1) -> 
 
 
 def _padded(ids_UC: np.ndarray, size: int) -> np.ndarray:
-    return np.pad(ids_UC, ((0, size - len(ids_UC)), (0, 0)))
+    return np.pad(ids_UC.astype(np.int32), ((0, size - len(ids_UC)), (0, 0)))
 
 
 def _in_text_order(array: np.ndarray) -> np.ndarray:
-    """Turn the backward rows round; they come in reading order."""
+    """Reverse the backward rows, which come in reading order."""
     return np.stack([array[0], array[1, :, ::-1]])

@@ -1,13 +1,12 @@
 """AllenNLP 2.10.1, the biLM of ``allennlp.modules.elmo``.
 
-It was made for PyTorch below 1.13; on a present one its ELMo runs unchanged once the libraries are
+It was made for PyTorch below 1.13. On a present one its ELMo runs unchanged once the libraries are
 there that other parts of AllenNLP import and ELMo does not use. Empty stand-ins take their place,
 so the time of its import comes out shorter than where the real ones are loaded.
 
 One run of the biLM gives all layers, from which boundaries are removed and each sentence's rows
 taken, as AllenNLP's ``ElmoEmbedder`` did. AllenNLP carries the LSTM state from batch to batch, so
-a sentence's vectors depend on the calls before. ``embed`` leaves that as it is; ``vectors`` resets
-the state before each batch. It runs on a GPU where PyTorch sees one.
+a sentence's vectors depend on the calls before. It runs on a GPU where PyTorch sees one.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-_ABSENT = (
+_ABSENT = [
     "cached_path",
     "fairscale",
     "huggingface_hub",
@@ -27,7 +26,7 @@ _ABSENT = (
     "spacy",
     "torchvision",
     "transformers",
-)
+]
 
 
 class _Anything:
@@ -49,7 +48,7 @@ class _StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """A stand-in where one is due; the others are left to Python."""
+        """None leaves a module to Python."""
         if fullname.partition(".")[0] not in _ABSENT:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
@@ -71,18 +70,14 @@ from allennlp.modules.elmo import _ElmoBiLm, batch_to_ids  # noqa: E402
 from allennlp.nn.util import remove_sentence_boundaries  # noqa: E402
 
 PACKAGES = ("allennlp", "torch", "numpy")
-_BATCH_SIZE = 32
+BATCH_SIZE = 32
 
 
 class Model:
     """The biLM that is inside ``Elmo(options, weights, n)``.
 
-    Args:
-        options: options.json.
-        weights: the HDF5 file.
-        precision: "float32", or "tf32" of a GPU's products.
-        dtype: of what is copied to the host: "float32" or "float16".
-        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    ``precision`` is "float32", or "tf32" of a GPU's products; ``dtype``, "float32" or "float16", is
+    that of what is copied to the host.
     """
 
     def __init__(
@@ -91,52 +86,28 @@ class Model:
         weights: str,
         precision: str = "float32",
         dtype: str = "float32",
-        device: str | None = None,
     ) -> None:
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._dtype = getattr(torch, dtype)
         self._bilm = _ElmoBiLm(options, weights).to(self._device).eval()
 
-    def embed(
-        self, sentences: list[list[str]], batch_size: int | None, output: str
-    ) -> Iterator[Any]:
-        """Batch after batch, carrying the state on; 32 sentences a batch unless told."""
-        for batch in _batches(sentences, batch_size or _BATCH_SIZE):
-            if output == "layers":
-                yield from self._layers(batch)
-            else:
-                yield from self._means(batch)
-
-    def vectors(self, sentences: list[list[str]]) -> Iterator[Any]:
-        """The same, from a fresh state for each batch."""
-        for batch in _batches(sentences, _BATCH_SIZE):
-            self._bilm._elmo_lstm.reset_states()
-            yield from self._layers(batch)
+    def reset(self) -> None:
+        """Forget the state of the last batch."""
         self._bilm._elmo_lstm.reset_states()
 
-    def _layers(self, batch: list[list[str]]) -> Iterator[Any]:
-        layers, _ = self._run(batch)
-        for words, vectors in zip(batch, self._to_host(layers), strict=True):
+    def embed(self, batch: list[list[str]], output: str) -> Iterator[Any]:
+        """Of sentences, the mean over layers and tokens: padding holds zeros."""
+        with torch.no_grad():
+            result = self._bilm(batch_to_ids(batch).to(self._device))
+        parts = [remove_sentence_boundaries(x, result["mask"]) for x in result["activations"]]
+        layers_BLTD, mask_BT = torch.stack([x for x, _ in parts], dim=1), parts[0][1]
+        if output == "sentences":
+            yield from self._to_host(layers_BLTD.mean(1).sum(1) / mask_BT.sum(1, keepdim=True))
+            return
+        for words, vectors in zip(batch, self._to_host(layers_BLTD), strict=True):
             yield vectors[:, : len(words)]
-
-    def _means(self, batch: list[list[str]]) -> Iterator[Any]:
-        """The mean over layers, and over each sentence's tokens: padding holds zeros."""
-        layers, mask = self._run(batch)
-        yield from self._to_host(layers.mean(1).sum(1) / mask.sum(1, keepdim=True))
 
     def _to_host(self, result: Any) -> Any:
         return result.to(self._dtype).cpu().numpy()
-
-    def _run(self, batch: list[list[str]]) -> tuple[Any, Any]:
-        """All layers [B, L, T, D] and the mask [B, T], without boundaries."""
-        with torch.no_grad():
-            found = self._bilm(batch_to_ids(batch).to(self._device))
-        layers = [remove_sentence_boundaries(a, found["mask"]) for a in found["activations"]]
-        return torch.stack([vectors for vectors, _ in layers], dim=1), layers[0][1]
-
-
-def _batches(sentences: list[list[str]], size: int) -> Iterator[list[list[str]]]:
-    for start in range(0, len(sentences), size):
-        yield sentences[start : start + size]

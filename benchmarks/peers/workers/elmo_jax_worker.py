@@ -1,8 +1,4 @@
-"""elmo-jax itself, from this checkout.
-
-It chooses its batches by itself. ``stream`` is what ``embed`` and ``embed_sentences`` list, so
-keeping its results is calling those, and dropping them is embedding in bounded memory.
-"""
+"""elmo-jax itself, from this checkout."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from typing import Any
 from elmo_jax import Elmo
 
 PACKAGES = ("jax", "jaxlib", "flax", "numpy")
+BATCH_SIZE = None  # it chooses its batches by itself
 
 
 class Model:
@@ -26,16 +23,8 @@ class Model:
     ) -> None:
         self._elmo = Elmo(folder, options_file=options, weight_file=weights, **settings)
 
-    def embed(
-        self, sentences: list[list[str]], batch_size: int | None, output: str
-    ) -> Iterable[Any]:
-        """``elmo.embed(sentences)``, or ``elmo.embed_sentences(sentences)``, as they come."""
-        if batch_size is not None:
-            raise ValueError("elmo-jax chooses its batches by itself: leave batch_size out")
+    def embed(self, batch: list[list[str]], output: str) -> Iterable[Any]:
+        """What ``elmo.embed(batch)`` and ``elmo.embed_sentences(batch)`` put in a list."""
         if output == "layers":
-            return self._elmo.stream(sentences)
-        return self._elmo.stream(sentences, layers="average", pooling="mean")
-
-    def vectors(self, sentences: list[list[str]]) -> Iterable[Any]:
-        """``elmo.embed(sentences)``; there is no state to reset."""
-        return self._elmo.embed(sentences)
+            return self._elmo.stream(batch)
+        return self._elmo.stream(batch, layers="average", pooling="mean")

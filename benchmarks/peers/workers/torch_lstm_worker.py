@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -21,87 +20,80 @@ from torch.nn.functional import relu
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 PACKAGES = ("torch", "h5py", "numpy")
-_BATCH_SIZE = 64
-_BOS, _EOS = "<S>", "</S>"
-_BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, _PADDING = 256, 257, 258, 259, 260
+BATCH_SIZE = 64
+BOS, EOS = "<S>", "</S>"
 
 
 class CharacterCNN(nn.Module):
-    """Words, spelled out, to token vectors."""
+    """Words, spelled out, to token vectors; its weights are random."""
 
-    def __init__(self, options: dict[str, Any], weights: h5py.File) -> None:
+    def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
-        cnn = options["char_cnn"]
-        self.width = cnn["max_characters_per_token"]
+        cnn, out = options["char_cnn"], options["lstm"]["projection_dim"]
+        dim, filters = cnn["embedding"]["dim"], cnn["filters"]
+        size = sum(n for _, n in filters)
         self.activation = getattr(torch, cnn["activation"])
-        self.embedding = nn.Embedding.from_pretrained(_tensor(weights["char_embed"]))
-        self.convolutions = nn.ModuleList()
-        for i, (span, n) in enumerate(cnn["filters"]):
-            convolution = nn.Conv1d(self.embedding.embedding_dim, n, span)
-            kernel = _tensor(weights[f"CNN/W_cnn_{i}"])[0].permute(2, 1, 0)
-            _fill(convolution, weight=kernel, bias=_tensor(weights[f"CNN/b_cnn_{i}"]))
-            self.convolutions.append(convolution)
-        self.highways = nn.ModuleList()
-        for k in range(cnn.get("n_highway") or 0):
-            group = weights[f"CNN_high_{k}"]
-            gates = [_linear(group, part) for part in ("carry", "transform")]
-            self.highways.append(nn.ModuleList(gates))
-        self.projection = _linear(weights["CNN_proj"], "proj") if "CNN_proj" in weights else None
+        self.embedding = nn.Embedding(262, dim, padding_idx=0)
+        self.convolutions = nn.ModuleList(nn.Conv1d(dim, n, span) for span, n in filters)
+        depth = cnn.get("n_highway") or 0
+        self.highways = nn.ModuleList(nn.Linear(size, 2 * size) for _ in range(depth))
+        for highway in self.highways:
+            nn.init.constant_(highway.bias[:size], -2)  # carries at first, as bilm-tf's does
+        self.projection = nn.Linear(size, out) if size != out else nn.Identity()
 
-    def forward(self, words: list[str]) -> torch.Tensor:
-        """The vectors [U, P] of distinct words."""
-        characters = torch.from_numpy(np.stack([self._spell(word) for word in words]))
-        embedded = self.embedding(characters.to(self.embedding.weight.device)).transpose(1, 2)
+    def forward(self, characters: torch.Tensor) -> torch.Tensor:
+        """[U, C] to [U, P]."""
+        embedded = self.embedding(characters).transpose(1, 2)
         pooled = [convolution(embedded).amax(dim=2) for convolution in self.convolutions]
         x = self.activation(torch.cat(pooled, dim=1))
-        for carry, transform in self.highways:
-            gate = torch.sigmoid(carry(x))
-            x = gate * relu(transform(x)) + (1 - gate) * x
-        return x if self.projection is None else self.projection(x)
+        for highway in self.highways:
+            gate, new = highway(x).chunk(2, dim=1)
+            gate = torch.sigmoid(gate)
+            x = gate * relu(new) + (1 - gate) * x
+        return self.projection(x)
 
-    def _spell(self, word: str) -> np.ndarray:
-        if word in (_BOS, _EOS):
-            spelling = [_BEGIN_SENTENCE if word == _BOS else _END_SENTENCE]
-        else:
-            spelling = list(word.encode("utf-8", "ignore")[: self.width - 2])
-        spelled = np.full(self.width, _PADDING, np.int64)
-        spelled[: len(spelling) + 2] = [_BEGIN_WORD, *spelling, _END_WORD]
-        return spelled
+    def fill(self, weights: Any) -> None:
+        """Take the weights from an HDF5 file."""
+        characters = _tensor(weights["char_embed"])
+        nothing = torch.zeros(1, characters.shape[1])  # the file has no row for id 0
+        _fill(self.embedding, weight=torch.cat([nothing, characters]))
+        for i, convolution in enumerate(self.convolutions):
+            kernel = _tensor(weights[f"CNN/W_cnn_{i}"])[0].permute(2, 1, 0)
+            _fill(convolution, weight=kernel, bias=_tensor(weights[f"CNN/b_cnn_{i}"]))
+        for k, highway in enumerate(self.highways):
+            _fill_linear(highway, weights[f"CNN_high_{k}"], "carry", "transform")
+        if isinstance(self.projection, nn.Linear):
+            _fill_linear(self.projection, weights["CNN_proj"], "proj")
 
 
-class Stack(nn.Module):
-    """The LSTM layers of one direction."""
+def lstm_layers(options: dict[str, Any]) -> nn.ModuleList:
+    """The LSTM layers of one direction, with random weights."""
+    size, cell = options["lstm"]["projection_dim"], options["lstm"]["dim"]
+    choices = {"proj_size": size if cell != size else 0, "batch_first": True}
+    return nn.ModuleList(nn.LSTM(size, cell, **choices) for _ in range(options["lstm"]["n_layers"]))
 
-    def __init__(self, options: dict[str, Any], weights: h5py.File, direction: int) -> None:
-        super().__init__()
-        lstm = options["lstm"]
-        self.skips = lstm["use_skip_connections"]
-        cells = weights[f"RNN_{direction}/RNN/MultiRNNCell"]
-        self.layers = nn.ModuleList(
-            _lstm(lstm["projection_dim"], lstm["dim"], cells[f"Cell{k}/LSTMCell"])
-            for k in range(lstm["n_layers"])
-        )
 
-    def forward(self, tokens: PackedSequence) -> list[torch.Tensor]:
-        """The padded outputs [B, T, P] of each layer, the tokens first."""
-        outputs = [tokens]
-        for k, layer in enumerate(self.layers):
-            output = layer(outputs[-1])[0]
-            if k and self.skips:
-                output = output._replace(data=output.data + outputs[-1].data)
-            outputs.append(output)
-        return [pad_packed_sequence(output, batch_first=True)[0] for output in outputs]
+def spell(word: str, width: int) -> np.ndarray:
+    """The ids of a word's characters: int64 [width], from 1; 0 is no character."""
+    boundary = {BOS: [256], EOS: [257]}
+    spelling = boundary.get(word, list(word.encode("utf-8", "ignore")[: width - 2]))
+    spelled = np.full(width, 260, np.int64)
+    spelled[: len(spelling) + 2] = [258, *spelling, 259]
+    return spelled + 1
+
+
+def choose_device(precision: str) -> torch.device:
+    """A GPU where PyTorch sees one, otherwise the CPU; "tf32" is set for all of its products."""
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Model:
-    """Character CNN, forward and backward stack.
+    """Character CNN, forward and backward layers.
 
-    Args:
-        options: options.json.
-        weights: the HDF5 file.
-        precision: "float32", "tf32" (of a GPU's products), or "bfloat16" for all arithmetic.
-        dtype: of what is copied to the host: "float32" or "float16".
-        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    ``precision`` is "float32", "tf32" (of a GPU's products), or "bfloat16" for all arithmetic;
+    ``dtype``, "float32" or "float16", is that of what is copied to the host.
     """
 
     def __init__(
@@ -110,103 +102,98 @@ class Model:
         weights: str,
         precision: str = "float32",
         dtype: str = "float32",
-        device: str | None = None,
     ) -> None:
+        import h5py
+
         parsed = json.loads(Path(options).read_text("utf-8"))
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._dtype = getattr(torch, dtype)
-        inner = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        self._device, self._dtype = choose_device(precision), getattr(torch, dtype)
+        self._width = parsed["char_cnn"]["max_characters_per_token"]
+        self._skips = parsed["lstm"]["use_skip_connections"]
+        self._cnn, self._directions = CharacterCNN(parsed), [lstm_layers(parsed) for _ in range(2)]
         with h5py.File(weights) as file:
-            self._cnn = CharacterCNN(parsed, file)
-            self._forward, self._backward = (Stack(parsed, file, d) for d in range(2))
-        for part in (self._cnn, self._forward, self._backward):
+            self._cnn.fill(file)
+            for direction, layers in enumerate(self._directions):
+                cells = file[f"RNN_{direction}/RNN/MultiRNNCell"]
+                for k, layer in enumerate(layers):
+                    _fill_lstm(layer, cells[f"Cell{k}/LSTMCell"])
+        inner = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        for part in (self._cnn, *self._directions):
             part.to(self._device, inner).eval()
 
-    def embed(
-        self, sentences: list[list[str]], batch_size: int | None, output: str
-    ) -> Iterator[Any]:
-        """Batch after batch; 64 sentences a batch unless told."""
-        size = batch_size or _BATCH_SIZE
-        for start in range(0, len(sentences), size):
-            batch = sentences[start : start + size]
-            with torch.no_grad():
-                layers, lengths = self._layers(batch)
-                if output == "sentences":
-                    yield from self._to_host(self._mean(layers, lengths))
-                    continue
-                found = self._to_host(layers)
-            for words, vectors in zip(batch, found, strict=True):
-                yield vectors[:, 1 : len(words) + 1]  # without boundaries
-
-    def vectors(self, sentences: list[list[str]]) -> Iterator[Any]:
-        """The same: every sentence starts from a fresh state."""
-        return self.embed(sentences, None, "layers")
+    def embed(self, batch: list[list[str]], output: str) -> Iterator[Any]:
+        """Of sentences, the mean over layers and words, in float32."""
+        with torch.no_grad():
+            layers, lengths = self._layers(batch)
+            if output == "sentences":
+                steps = torch.arange(layers.shape[2], device=self._device)
+                words = (steps > 0) & (steps < lengths[:, None].to(self._device) - 1)
+                summed = (layers.float().mean(dim=1) * words[:, :, None]).sum(dim=1)
+                yield from self._to_host(summed / words.sum(dim=1, keepdim=True))
+                return
+            vectors = self._to_host(layers)
+        for sentence, array in zip(batch, vectors, strict=True):
+            yield array[:, 1 : len(sentence) + 1]  # without boundaries
 
     def _to_host(self, result: torch.Tensor) -> np.ndarray:
         return result.to(self._dtype).cpu().numpy()
 
-    def _mean(self, layers: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """Over all layers and over each sentence's words: [B, 2P]."""
-        steps = torch.arange(layers.shape[2], device=self._device)
-        words = (steps > 0) & (steps < lengths[:, None].to(self._device) - 1)
-        summed = (layers.float().mean(dim=1) * words[:, :, None]).sum(dim=1)
-        return summed / words.sum(dim=1, keepdim=True)
-
     def _layers(self, batch: list[list[str]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """All layers [B, L, T + 2, 2P], boundaries included, and lengths; padding is no zeros."""
-        bounded = [[_BOS, *words, _EOS] for words in batch]
-        places = {word: i for i, word in enumerate(dict.fromkeys(w for s in bounded for w in s))}
-        vectors = self._cnn(list(places))
+        """All layers [B, L, T + 2, 2P], boundaries included, and lengths; padding is not zeros."""
+        bounded = [[BOS, *words, EOS] for words in batch]
+        rows = {word: i for i, word in enumerate(dict.fromkeys(w for s in bounded for w in s))}
+        characters = np.stack([spell(word, self._width) for word in rows])
+        vectors = self._cnn(torch.from_numpy(characters).to(self._device))
         lengths = torch.tensor([len(words) for words in bounded])  # packing wants them on the host
         ids = nn.utils.rnn.pad_sequence(
-            [torch.tensor([places[word] for word in words]) for words in bounded], batch_first=True
+            [torch.tensor([rows[word] for word in words]) for words in bounded], batch_first=True
         )
         steps = torch.arange(ids.shape[1])
         reverse = (lengths[:, None] - 1 - steps).clamp(min=0)  # its own inverse within a sentence
         turned = ids.gather(1, reverse)
         ids, turned, reverse = (tensor.to(self._device) for tensor in (ids, turned, reverse))
-        forward = self._forward(_pack(vectors[ids], lengths))
-        backward = self._backward(_pack(vectors[turned], lengths))
+        forward = self._stack(self._directions[0], vectors[ids], lengths)
+        backward = self._stack(self._directions[1], vectors[turned], lengths)
         index = reverse[:, :, None].expand(-1, -1, vectors.shape[1])
         pairs = zip(forward, backward, strict=True)
         layers = [torch.cat([f, b.gather(1, index)], dim=2) for f, b in pairs]
         return torch.stack(layers, dim=1), lengths
 
+    def _stack(
+        self, layers: nn.ModuleList, tokens: torch.Tensor, lengths: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """The padded outputs [B, T, P] of each layer, the tokens first."""
+        outputs: list[PackedSequence] = [
+            pack_padded_sequence(tokens, lengths, batch_first=True, enforce_sorted=False)
+        ]
+        for k, layer in enumerate(layers):
+            output = layer(outputs[-1])[0]
+            if k and self._skips:
+                output = output._replace(data=output.data + outputs[-1].data)
+            outputs.append(output)
+        return [pad_packed_sequence(output, batch_first=True)[0] for output in outputs]
 
-def _pack(tokens: torch.Tensor, lengths: torch.Tensor) -> PackedSequence:
-    return pack_padded_sequence(tokens, lengths, batch_first=True, enforce_sorted=False)
 
-
-def _lstm(projection_dim: int, cell_dim: int, group: h5py.Group) -> nn.LSTM:
-    """One layer: TensorFlow's gates i, j, f, o put in PyTorch's order i, f, j, o."""
-    projects = cell_dim != projection_dim
-    layer = nn.LSTM(projection_dim, cell_dim, proj_size=projection_dim if projects else 0)
+def _fill_lstm(layer: nn.LSTM, group: Any) -> None:
+    """TensorFlow's gates i, j, f, o put in PyTorch's order i, f, j, o."""
     i, j, f, o = _tensor(group["W_0"]).T.chunk(4)
     kernel = torch.cat([i, f, j, o])
     i, j, f, o = _tensor(group["B"]).chunk(4)
     bias = torch.cat([i, f + 1, j, o])  # the forget gate's 1 is not in the file
-    parts = {
-        "weight_ih_l0": kernel[:, :projection_dim],
-        "weight_hh_l0": kernel[:, projection_dim:],
-        "bias_ih_l0": bias,
-        "bias_hh_l0": torch.zeros_like(bias),
-    }
-    if projects:
-        parts["weight_hr_l0"] = _tensor(group["W_P_0"]).T
-    _fill(layer, **parts)
-    return layer
+    size = layer.input_size
+    inputs, states = kernel[:, :size], kernel[:, size:]
+    zeros = torch.zeros_like(bias)
+    _fill(layer, weight_ih_l0=inputs, weight_hh_l0=states, bias_ih_l0=bias, bias_hh_l0=zeros)
+    if layer.proj_size:
+        _fill(layer, weight_hr_l0=_tensor(group["W_P_0"]).T)
 
 
-def _linear(group: h5py.Group, part: str) -> nn.Linear:
-    kernel, bias = _tensor(group[f"W_{part}"]), _tensor(group[f"b_{part}"])
-    layer = nn.Linear(*kernel.shape)
-    _fill(layer, weight=kernel.T, bias=bias)
-    return layer
+def _fill_linear(layer: nn.Linear, group: Any, *parts: str) -> None:
+    """One product for the parts that have the same input."""
+    weight = torch.cat([_tensor(group[f"W_{part}"]).T for part in parts])
+    _fill(layer, weight=weight, bias=torch.cat([_tensor(group[f"b_{part}"]) for part in parts]))
 
 
-def _tensor(dataset: h5py.Dataset) -> torch.Tensor:
+def _tensor(dataset: Any) -> torch.Tensor:
     return torch.from_numpy(dataset[...])
 
 

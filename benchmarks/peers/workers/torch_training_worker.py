@@ -18,39 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import dropout, relu
+from torch.nn.functional import dropout
+from torch_lstm_worker import BOS, EOS, CharacterCNN, choose_device, lstm_layers, spell
 
 PACKAGES = ("torch", "numpy")
-_BOS, _EOS, _UNKNOWN = "<S>", "</S>", "<UNK>"
+_UNKNOWN = "<UNK>"
 _CLIP = 1.0
-
-
-class CharacterCNN(nn.Module):
-    """Words, spelled out, to token vectors."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__()
-        cnn, out = options["char_cnn"], options["lstm"]["projection_dim"]
-        self.activation = getattr(torch, cnn["activation"])
-        self.embedding = nn.Embedding(262, cnn["embedding"]["dim"], padding_idx=0)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(cnn["embedding"]["dim"], n, span) for span, n in cnn["filters"]
-        )
-        size = sum(n for _, n in cnn["filters"])
-        depth = cnn.get("n_highway") or 0
-        self.highways = nn.ModuleList(nn.Linear(size, 2 * size) for _ in range(depth))
-        self.projection = nn.Linear(size, out) if size != out else nn.Identity()
-
-    def forward(self, characters: torch.Tensor) -> torch.Tensor:
-        """[U, C] to [U, P]."""
-        embedded = self.embedding(characters).transpose(1, 2)
-        pooled = [convolution(embedded).amax(dim=2) for convolution in self.convolutions]
-        x = self.activation(torch.cat(pooled, dim=1))
-        for highway in self.highways:
-            gate, new = highway(x).chunk(2, dim=1)
-            gate = torch.sigmoid(gate - 2)
-            x = gate * relu(new) + (1 - gate) * x
-        return self.projection(x)
 
 
 class Stack(nn.Module):
@@ -58,15 +31,9 @@ class Stack(nn.Module):
 
     def __init__(self, options: dict[str, Any], rate: float) -> None:
         super().__init__()
-        lstm = options["lstm"]
-        size, cell = lstm["projection_dim"], lstm["dim"]
-        proj_size = size if cell != size else 0
-        self.skips, self.rate = lstm["use_skip_connections"], rate
-        self.layers = nn.ModuleList(
-            nn.LSTM(size, cell, proj_size=proj_size, batch_first=True)
-            for _ in range(lstm["n_layers"])
-        )
-        self.state: list[Any] = [None] * lstm["n_layers"]
+        self.skips, self.rate = options["lstm"]["use_skip_connections"], rate
+        self.layers = lstm_layers(options)
+        self.state: list[Any] = [None] * len(self.layers)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[N, T, P] to [N, T, P]."""
@@ -120,19 +87,10 @@ class BiLM(nn.Module):
 
 
 class Model:
-    """A training run.
+    """A training run on a text with one sentence per line.
 
-    Args:
-        options: options.json of the architecture.
-        text: the file to train on, one sentence a line.
-        vocabulary: the file of the words to predict.
-        batch_size: N, rows of a window.
-        unroll_steps: T.
-        n_samples: negatives of a direction; the full softmax if there are not more words.
-        precision: "float32", "tf32" or "bfloat16".
-        learning_rate: of AdamW.
-        rate: share of the inputs that are dropped.
-        device: of PyTorch; a GPU if it sees one, otherwise the CPU.
+    ``n_samples`` negatives of a direction are drawn, or the full softmax is taken if there are no
+    more words than that; ``rate`` is the share of the inputs that are dropped.
     """
 
     def __init__(
@@ -146,30 +104,25 @@ class Model:
         precision: str = "float32",
         learning_rate: float = 1e-3,
         rate: float = 0.1,
-        device: str | None = None,
     ) -> None:
         torch.manual_seed(0)
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
         parsed = json.loads(Path(options).read_text("utf-8"))
         words = Path(vocabulary).read_text("utf-8").split()
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._device = choose_device(precision)
         self._n_samples, self._half = n_samples, precision == "bfloat16"
         self._bilm = BiLM(parsed, len(words), rate).to(self._device)
-        self._optimizer = torch.optim.AdamW(
-            self._bilm.parameters(), lr=learning_rate, betas=(0.9, 0.99)
-        )
-        self._width = parsed["char_cnn"]["max_characters_per_token"]
-        self._windows = self._read(text, words, batch_size, unroll_steps)
+        parameters, betas = self._bilm.parameters(), (0.9, 0.99)
+        self._optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=betas)
+        width = parsed["char_cnn"]["max_characters_per_token"]
+        self._windows = _windows(text, words, width, batch_size, unroll_steps)
 
     def train(self, n_steps: int) -> list[float]:
         """Take some steps; their losses."""
         losses = []
-        for characters, slots, targets in itertools.islice(self._windows, n_steps):
-            arrays = (torch.from_numpy(array) for array in (characters, slots, targets))
-            window = [array.to(self._device, non_blocking=True) for array in arrays]
+        for window in itertools.islice(self._windows, n_steps):
+            inputs = [torch.from_numpy(x).to(self._device, non_blocking=True) for x in window]
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
-                loss = self._bilm(*window, self._n_samples)
+                loss = self._bilm(*inputs, self._n_samples)
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self._bilm.parameters(), _CLIP)
@@ -177,37 +130,28 @@ class Model:
             losses.append(loss.detach())
         return torch.stack(losses).tolist()  # waits for all of them
 
-    def _read(
-        self, text: str, words: list[str], n_rows: int, n_steps: int
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Windows without end: the text in numbers, in rows that go on from window to window."""
-        place = {word: i for i, word in enumerate(words)}
-        known = dict(place)  # of all words, what is not in the vocabulary after it
-        targets, inputs = [], []
-        for line in Path(text).read_text("utf-8").splitlines():
-            bounded = [_BOS, *line.split(), _EOS]
-            inputs += [known.setdefault(word, len(known)) for word in bounded]
-            targets += [place.get(word, place[_UNKNOWN]) for word in bounded]
-        spelled = np.stack([self._spell(word) for word in known])
-        read, predicted = (np.array(found) for found in (inputs, targets))
-        length = n_rows * n_steps
-        while len(read) < 2 * length:
-            read, predicted = np.tile(read, 2), np.tile(predicted, 2)
-        read, predicted = (
-            x[: len(x) // n_rows * n_rows].reshape(n_rows, -1) for x in (read, predicted)
-        )
-        for start in itertools.cycle(range(0, read.shape[1] - n_steps - 1, n_steps)):
-            now, after = slice(start, start + n_steps), slice(start + 1, start + n_steps + 1)
-            # Backward, what is read follows what is predicted.
-            ids = np.stack([read[:, now], read[:, ::-1][:, now]])
-            labels = np.stack([predicted[:, after], predicted[:, ::-1][:, after]])
-            distinct, slots = np.unique(ids, return_inverse=True)
-            yield spelled[distinct], slots.reshape(ids.shape), labels
 
-    def _spell(self, word: str) -> np.ndarray:
-        """Ids from 1; 0 is no character."""
-        begin = {_BOS: [256], _EOS: [257]}
-        spelling = begin.get(word, list(word.encode("utf-8", "ignore")[: self._width - 2]))
-        spelled = np.full(self._width, 260, np.int64)
-        spelled[: len(spelling) + 2] = [258, *spelling, 259]
-        return spelled + 1
+def _windows(
+    text: str, words: list[str], width: int, n_rows: int, n_steps: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Windows without end: the text in numbers, in rows that go on from window to window."""
+    classes = {word: i for i, word in enumerate(words)}
+    numbers = dict(classes)  # of all words, those outside the vocabulary after it
+    inputs, targets = [], []
+    for line in Path(text).read_text("utf-8").splitlines():
+        bounded = [BOS, *line.split(), EOS]
+        inputs += [numbers.setdefault(word, len(numbers)) for word in bounded]
+        targets += [classes.get(word, classes[_UNKNOWN]) for word in bounded]
+    spelled = np.stack([spell(word, width) for word in numbers])
+    stream = np.array([inputs, targets])
+    while stream.shape[1] < 2 * n_rows * n_steps:
+        stream = np.tile(stream, 2)
+    length = stream.shape[1] // n_rows
+    inputs_NT, targets_NT = stream[:, : length * n_rows].reshape(2, n_rows, length)
+    for start in itertools.cycle(range(0, length - n_steps - 1, n_steps)):
+        now, after = slice(start, start + n_steps), slice(start + 1, start + n_steps + 1)
+        # Backward, the inputs follow what they predict.
+        ids = np.stack([inputs_NT[:, now], inputs_NT[:, ::-1][:, now]])
+        labels = np.stack([targets_NT[:, after], targets_NT[:, ::-1][:, after]])
+        distinct, slots = np.unique(ids, return_inverse=True)
+        yield spelled[distinct], slots.reshape(ids.shape), labels

@@ -1,4 +1,4 @@
-"""The training options of bilm-tf: they are settings, or it is said that they are not."""
+"""The settings of a run, and the training options of bilm-tf that become settings."""
 
 import argparse
 import json
@@ -45,13 +45,13 @@ def test_an_options_json_for_inference_changes_nothing():
     assert TrainingSettings.from_options({**ARCHITECTURE, "dropout": None}) == TrainingSettings()
 
 
-def test_choices_win_over_options():
+def test_choices_override_options():
     settings = TrainingSettings.from_options(OPTIONS, epochs=7, learning_rate=0.5, dropout=0.0)
     assert (settings.epochs, settings.learning_rate, settings.dropout) == (7, 0.5, 0)
     assert settings.batch_size == 64
 
 
-def test_the_rate_of_adagrad_is_not_taken_for_another_recipe():
+def test_the_rate_of_adagrad_is_ignored_by_another_recipe():
     with pytest.warns(UnusedOptionsWarning, match="all_clip_norm_val, learning_rate") as warned:
         settings = TrainingSettings.from_options(OPTIONS, recipe="modern")
     assert (settings.rate, settings.clip, settings.epochs) == (4e-3, 1, 3)
@@ -76,7 +76,7 @@ def test_keys_that_change_nothing_are_named():
     )
 
 
-def test_values_that_cannot_be_used_are_told_with_their_file():
+def test_values_that_cannot_be_used_are_reported_with_their_file():
     options = {"dropout": "0.1", "batch_size": 0, "n_epochs": True}
     message = message_of(TrainingSettings.from_options, options, "my.json")
     assert message.startswith("my.json: These training settings cannot be used: ")
@@ -106,15 +106,15 @@ def test_a_softmax_that_shares_its_embeddings_is_refused():
         (["--dropout", "0.1", "--recipe", "original"], {"dropout": 0.1, "unroll_steps": 11}),
     ],
 )
-def test_the_command_takes_options_where_no_flag_is_given(tmp_path, monkeypatch, flags, expected):
-    """A flag counts, too, where it says what the default is."""
+def test_the_command_uses_options_where_there_is_no_flag(tmp_path, monkeypatch, flags, expected):
+    """A flag also counts if its value is the default."""
     (tmp_path / "options.json").write_text(json.dumps(OPTIONS))
-    taken = {}
-    monkeypatch.setattr("elmo_jax.training.train", lambda *_, **choices: taken.update(choices))
+    keywords = {}
+    monkeypatch.setattr("elmo_jax.training.train", lambda *_, **kwargs: keywords.update(kwargs))
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
     arguments = ["text", "-o", "run", "--options-file", str(tmp_path / "options.json"), *flags]
     command.run(parser.parse_args(arguments))
-    assert {name: getattr(taken["settings"], name) for name in expected} == expected
+    assert {name: getattr(keywords["settings"], name) for name in expected} == expected
     command.run(parser.parse_args(["text", "-o", "run", "--preset", "tiny", "--seed", "3"]))
-    assert taken["settings"] == TrainingSettings(seed=3)
+    assert keywords["settings"] == TrainingSettings(seed=3)

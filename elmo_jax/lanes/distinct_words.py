@@ -1,0 +1,83 @@
+"""Each distinct word once: its number, its spelling, and the width that it is computed at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..model.characters import encode_words, spelled_lengths
+from ..model.config import ElmoConfig
+from ..text.cut_words import are_cut
+
+
+class WordNumbers(dict[str, int]):
+    """The number of each word. A word that has none gets the next one when it is looked up.
+
+    So one look per word is enough, for words that have a number and for new ones.
+
+    Args:
+        next_number: what the first new word gets.
+    """
+
+    def __init__(self, next_number: int) -> None:
+        super().__init__()
+        self.next_number = next_number
+        self._new_words: list[str] = []
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = self.next_number
+        self.next_number += 1
+        self._new_words.append(word)
+        return number
+
+    def look_up(self, words: Sequence[str]) -> np.ndarray:
+        """The number of each word, int32."""
+        return np.fromiter(map(self.__getitem__, words), np.int32, len(words))
+
+    def take_new_words(self) -> list[str]:
+        """The words that got a number since the last call, in the order of their numbers."""
+        new_words, self._new_words = self._new_words, []
+        return new_words
+
+
+class Spelling(NamedTuple):
+    """U words as the model reads them.
+
+    Attributes:
+        ids_UC: int32 [U, C], character ids.
+        lengths_U: int64 [U], how many ids of each word come before its padding.
+        is_cut_U: bool [U], whether the word is longer than C allows.
+    """
+
+    ids_UC: np.ndarray
+    lengths_U: np.ndarray
+    is_cut_U: np.ndarray
+
+
+def spell(words: Sequence[str], config: ElmoConfig) -> Spelling:
+    """Spell words at full width."""
+    width = config.max_characters_per_token
+    ids_UC = encode_words(words, width)
+    return Spelling(ids_UC, spelled_lengths(ids_UC), are_cut(words, width))
+
+
+def split_by_width(
+    lengths_U: np.ndarray, n_bytes: int, config: ElmoConfig
+) -> tuple[tuple[np.ndarray, int], tuple[np.ndarray, int]]:
+    """Divide words into short and long ones. A word costs as much as its row of ids is wide.
+
+    Args:
+        lengths_U: int [U], see ``Spelling``.
+        n_bytes: UTF-8 bytes of the longest short word.
+        config: decides the full width and the widest filter.
+
+    Returns:
+        The indices of the short words and their width; the indices of the others and theirs.
+    """
+    full_width = config.max_characters_per_token
+    # The widest filter must see one window of padding after each word. More changes nothing.
+    width = min(full_width, n_bytes + 2 + config.max_filter_width)
+    is_short_U = lengths_U + config.max_filter_width <= width
+    return (np.flatnonzero(is_short_U), width), (np.flatnonzero(~is_short_U), full_width)

@@ -1,0 +1,255 @@
+"""Text files as sentences: one tokenised sentence per line, plain or compressed.
+
+One bad byte must not end a run of hours, nor go unseen. So a fault is reported with its place, and
+raised only if the corpus is strict. A file that is not text, or has another encoding or format, is
+always an error: a model would learn nonsense from it.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..checkpoint.vocabulary import Vocabulary
+from ..errors import ElmoError, counted
+from ..text.contents import check_is_plain, check_is_text, head_of
+from ..text.cut_words import CutWords
+from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
+from ..text.readers.lines import TO_CONVERT, utf8_lines
+from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
+
+_MAX_REPORTS_PER_FILE = 5
+
+_AS_TEXT = "--input-format text reads it as it is"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """Text files in a fixed order.
+
+    Attributes:
+        files: the paths.
+        strict: raise ElmoError for what is otherwise reported and passed over: bytes that are not
+            UTF-8 (they become U+FFFD), a compressed file that breaks off, an empty file.
+        quiet: report nothing, because an earlier pass over the files did.
+        tokenizer: name of the tokenizer that splits lines, see ``elmo_jax.tokenizer_named``.
+        format: "text" to read every file as plain text. None refuses files that have, or look
+            like, another format.
+    """
+
+    files: tuple[Path, ...]
+    strict: bool = False
+    quiet: bool = False
+    tokenizer: str = "whitespace"
+    format: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        files: Files,
+        strict: bool = False,
+        *,
+        tokenizer: str = "whitespace",
+        format: str | None = None,
+    ) -> Corpus:
+        """A corpus of paths and glob patterns; the matches of a pattern are sorted.
+
+        A suffix ``.gz``, ``.xz``, ``.bz2`` or ``.zst`` names the compression. The other arguments
+        are the attributes of the class.
+
+        Raises:
+            ElmoError: for a path that does not exist, a pattern without a match, a file whose
+                suffix names another format than text, or an unknown tokenizer.
+
+        Example:
+            >>> corpus = Corpus.of("corpus/*.txt.gz")
+            >>> next(corpus.sentences())
+            ['The', 'bank', 'of', 'the', 'river', '.']
+        """
+        corpus = cls(find_files(files), strict, tokenizer=tokenizer, format=format)
+        _ = corpus.split  # raises for an unknown tokenizer
+        if format not in (None, "text"):
+            raise ElmoError(f"Unknown format {format!r} of a corpus: expected 'text'.")
+        if format is None:
+            for path in corpus.files:
+                _refuse_other_formats(path)
+        return corpus
+
+    @property
+    def split(self) -> Tokenizer:
+        """The function that splits a line into words.
+
+        Raises:
+            ElmoError: for an unknown tokenizer, or a function, which has no name to record.
+        """
+        if not isinstance(self.tokenizer, str):
+            raise ElmoError(
+                "Expected the name of a tokenizer, so that a run can record it, got "
+                f"{type(self.tokenizer).__name__}."
+            )
+        return tokenizer_named(self.tokenizer)
+
+    def without_reports(self) -> Corpus:
+        """The same corpus for another pass, after a first pass that reported its faults."""
+        return dataclasses.replace(self, quiet=True, strict=False)
+
+    def sentences(self) -> Iterator[list[str]]:
+        """Every sentence once, in the order of the files, as a list of words."""
+        split = self.split
+        for path in self.files:
+            for _, line in self.lines(path):
+                yield list(split(line))
+
+    def lines(self, path: Path, skip: int = 0) -> Iterator[tuple[int, str]]:
+        """The lines of one file that are not blank, each with its number, from 1.
+
+        Args:
+            path: the file.
+            skip: number of lines to leave out at the start.
+
+        Raises:
+            ElmoError: if the file is not text, or has another encoding or format.
+        """
+        name, faults, n_sentences = str(path), _Faults(), 0
+        warned = self.quiet or self.tokenizer != "whitespace"
+        try:
+            with open_file(path) as file:
+                self._check_contents(head_of(file), path)
+                for number, raw, line, bad_byte in utf8_lines(file, skip):
+                    faults.n_lines = number
+                    if bad_byte >= 0:
+                        faults.add_bad_line(line)
+                        self._report_bad_byte(f"{name}, line {number}", raw, bad_byte, faults)
+                    elif not raw.isascii():
+                        faults.n_beyond_ascii += 1
+                    warned = warned or warn_of_other_spaces(line, f"{name}, line {number}")
+                    if line and not line.isspace():
+                        n_sentences += 1
+                        yield number, line
+        except READ_ERRORS as error:
+            self._report(
+                f"{path} breaks off after line {faults.n_lines}: {error}. Its rest is left out."
+            )
+        if not n_sentences and not skip:
+            n_lines = counted(faults.n_lines, "line")
+            self._report(f"{path} is empty: it has no sentence in {n_lines}.")
+        # A quiet pass may see only a part of the file, which says less about its encoding.
+        if faults.are_systematic and not self.quiet:
+            raise ElmoError(f"{path} is not UTF-8: {faults}. {TO_CONVERT}")
+
+    def _check_contents(self, head: bytes, path: Path) -> None:
+        check_is_text(head, str(path))
+        if self.format is None:
+            check_is_plain(head, str(path), _AS_TEXT)
+
+    def _report_bad_byte(self, where: str, raw: bytes, position: int, faults: _Faults) -> None:
+        if faults.n_bad_lines <= _MAX_REPORTS_PER_FILE:
+            self._report(
+                f"{where}, byte {position + 1}: 0x{raw[position]:02x} is not UTF-8 text; it is "
+                "read as U+FFFD."
+            )
+        elif faults.n_bad_lines == _MAX_REPORTS_PER_FILE + 1:
+            self._report(f"{where}: more bytes that are not UTF-8; they are no longer reported.")
+
+    def _report(self, message: str) -> None:
+        if self.strict:
+            raise ElmoError(f"{message} (Without strict, this is reported and passed over.)")
+        if not self.quiet:
+            _logger.warning(message)
+
+
+def _refuse_other_formats(path: Path) -> None:
+    format = format_of(path.name)
+    if format == "text":
+        return
+    column = ", column=NAME" if format in COLUMN_FORMATS else ""
+    raise ElmoError(
+        f"{path} is read as {format}, but training and evaluation read plain text, one sentence "
+        "per line. Write its sentences to such a file, with the words that "
+        f"elmo_jax.text.readers.Records.of({path.name!r}{column}) gives; or {_AS_TEXT}."
+    )
+
+
+@dataclasses.dataclass
+class _Faults:
+    """Counts of the lines of a file, to tell a few bad bytes from another encoding."""
+
+    n_lines: int = 0
+    n_bad_lines: int = 0
+    n_bad_characters: int = 0
+    n_beyond_ascii: int = 0
+
+    def add_bad_line(self, line: str) -> None:
+        self.n_bad_lines += 1
+        self.n_bad_characters += line.count("\ufffd")
+
+    @property
+    def are_systematic(self) -> bool:
+        """At least 3 bad characters, on 1% of the lines and on 3 (or half of a short file).
+
+        There must also be more bad lines than lines that are valid UTF-8 beyond ASCII.
+        """
+        least = max(min(3, self.n_lines / 2), 0.01 * self.n_lines, self.n_beyond_ascii + 1)
+        return self.n_bad_characters >= 3 and self.n_bad_lines >= least
+
+    def __str__(self) -> str:
+        are_bad = "is" if self.n_bad_lines == 1 else "are"
+        are_beyond = "is" if self.n_beyond_ascii == 1 else "are"
+        return (
+            f"{self.n_bad_lines:,} of its {counted(self.n_lines, 'line')} {are_bad} not, and "
+            f"{self.n_beyond_ascii:,} beyond ASCII {are_beyond}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusStatistics:
+    """Counts of a corpus.
+
+    Attributes:
+        n_sentences: lines that are not blank.
+        n_words: words in them, without sentence markers.
+        counts: how often each word occurs, in the order of first appearance.
+    """
+
+    n_sentences: int
+    n_words: int
+    counts: collections.Counter[str]
+
+    @property
+    def n_predictions(self) -> int:
+        """Tokens that each direction predicts: every word, and one marker per sentence."""
+        return self.n_words + self.n_sentences
+
+    def oov_rate(self, vocabulary: Vocabulary) -> float:
+        """Share of the words that are not in the vocabulary."""
+        n_known = sum(n for word, n in self.counts.items() if word in vocabulary)
+        return 1 - n_known / max(1, self.n_words)
+
+    def cut_words(self, max_characters: int) -> CutWords:
+        """Count of the words that a model with C = ``max_characters`` does not read whole."""
+        cut = CutWords(max_characters)
+        cut.add_counts(self.counts)
+        return cut
+
+
+def survey(corpus: Corpus) -> CorpusStatistics:
+    """Read a corpus once and count its sentences and words.
+
+    Raises:
+        ElmoError: if it has no sentence, or is strict and has a fault.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    n_sentences = 0
+    for words in corpus.sentences():
+        n_sentences += 1
+        counts.update(words)
+    if not n_sentences:
+        raise ElmoError(
+            f"No sentence in {counted(len(corpus.files), 'file')}; the first: {corpus.files[0]}."
+        )
+    return CorpusStatistics(n_sentences, counts.total(), counts)

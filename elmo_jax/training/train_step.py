@@ -1,0 +1,219 @@
+"""One compiled step of training: its loss, its optimiser, and its arrays on the devices."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ..errors import ElmoError
+from ..lanes.devices import Devices
+from ..model.bilm import BiLMState
+from ..model.config import ElmoConfig
+from ..model.parameters import Params
+from .candidates import Candidates
+from .language_model import Reading, initial_rows, read_window
+from .losses import full_losses, sampled_losses
+from .settings import TrainingSettings
+from .windows import Window
+
+
+class TrainState(NamedTuple):
+    """What a step changes, on the devices."""
+
+    step: jax.Array  # int32, number of steps taken
+    params: dict[str, Any]  # with the softmax
+    optimizer: optax.OptState
+    rows: BiLMState  # the LSTM state of the N rows
+
+
+class StepMetrics(NamedTuple):
+    """What a step reports: float32 scalars on the devices."""
+
+    loss: jax.Array  # mean of both directions in nats; of the sampled softmax, if it is used
+    gradient_norm: jax.Array  # global norm of the gradient of that loss, before clipping
+
+
+StepFunction = Callable[
+    [TrainState, Window, Candidates | None, jax.Array], tuple[TrainState, StepMetrics]
+]
+
+
+def new_state(
+    config: ElmoConfig, params: dict[str, Any], optimizer: optax.GradientTransformation, n_rows: int
+) -> TrainState:
+    """The state before the first step."""
+    params = jax.tree.map(jnp.asarray, params)
+    rows = initial_rows(config, n_rows, params["softmax"]["bias"].dtype)
+    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), rows)
+
+
+def window_loss(
+    params: Params,
+    rows: BiLMState,
+    window: Window,
+    candidates: Candidates | None,
+    key: jax.Array,
+    *,
+    config: ElmoConfig,
+    reading: Reading,
+) -> tuple[jax.Array, BiLMState]:
+    """½ (forward + backward) mean loss of a window without padding, and the rows' state after it.
+
+    Args:
+        params: the biLM with its softmax.
+        rows: the state before the window.
+        window: N rows, T steps.
+        candidates: negative samples, [2, K]; None for the full softmax.
+        key: for dropout.
+        config: the architecture.
+        reading: dropout, resets and precision.
+    """
+    outputs, new_rows = read_window(params, rows, window, config=config, reading=reading, key=key)
+    losses = []
+    for direction in range(2):
+        outputs_MP = outputs[direction].reshape(-1, outputs.shape[-1])
+        targets_M = window.targets[direction].reshape(-1)
+        if candidates is None:
+            losses_M = full_losses(params["softmax"], outputs_MP, targets_M, reading.precision)
+        else:
+            losses_M = sampled_losses(
+                params["softmax"],
+                outputs_MP,
+                targets_M,
+                Candidates(candidates.classes[direction], candidates.n_tries[direction]),
+                reading.precision,
+            )
+        losses.append(losses_M.mean())
+    return (losses[0] + losses[1]) / 2, new_rows
+
+
+def make_train_step(
+    config: ElmoConfig,
+    reading: Reading,
+    optimizer: optax.GradientTransformation,
+    shardings: TrainState | None = None,
+) -> StepFunction:
+    """A compiled step ``(state, window, candidates, key) -> state, metrics``.
+
+    The state is donated: the new one takes its memory. ``key`` is the same for every step; the
+    dropout of a step follows from it and the number of the step.
+
+    Args:
+        config: the architecture.
+        reading: dropout, resets and precision.
+        optimizer: of optax.
+        shardings: of the new state, see ``state_shardings``; left to the compiler if None.
+    """
+    out = None if shardings is None else (shardings, shardings.step)
+
+    @functools.partial(jax.jit, donate_argnums=0, out_shardings=out)
+    def train_step(
+        state: TrainState, window: Window, candidates: Candidates | None, key: jax.Array
+    ) -> tuple[TrainState, StepMetrics]:
+        # Truncated backpropagation: the gradient is that of the parameters alone, and none flows
+        # through the state of the rows into the window before.
+        loss_and_gradient = jax.value_and_grad(
+            functools.partial(window_loss, config=config, reading=reading), has_aux=True
+        )
+        step_key = jax.random.fold_in(key, state.step)
+        (loss, rows), gradient = loss_and_gradient(
+            state.params, state.rows, window, candidates, step_key
+        )
+        # The caller may have set strict promotion, but optax raises a float to the power of an int.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics = StepMetrics(loss, _global_norm(gradient))
+        return TrainState(state.step + 1, params, optimizer_state, rows), metrics
+
+    return train_step
+
+
+def _global_norm(tree: Any) -> jax.Array:
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+
+
+@jax.jit
+def all_finite(params: Params) -> jax.Array:
+    """Whether every number of a tree is finite."""
+    return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
+
+
+# Optimisers
+
+
+def make_optimizer(settings: TrainingSettings, n_steps: int) -> optax.GradientTransformation:
+    """The optimiser of a run of ``n_steps``, for the gradient of the mean loss.
+
+    "original" is bilm-tf's: Adagrad without an epsilon, its accumulator starting at 1. The gradient
+    is that of the loss times ``unroll_steps``, as in bilm-tf's ``training.py``.
+    """
+    if settings.recipe == "original":
+        return optax.chain(
+            optax.scale(settings.unroll_steps),
+            optax.clip_by_global_norm(settings.clip),
+            optax.adagrad(settings.rate, initial_accumulator_value=1.0, eps=0.0),
+        )
+    return optax.chain(
+        optax.clip_by_global_norm(settings.clip),
+        optax.adamw(
+            learning_rate(settings, n_steps),
+            b1=0.9,
+            b2=0.99,
+            weight_decay=settings.weight_decay,
+        ),
+    )
+
+
+def learning_rate(settings: TrainingSettings, n_steps: int) -> optax.Schedule:
+    """Rate at each step: constant for "original", warm-up and cosine decay to 0 for "modern"."""
+    if settings.recipe == "original":
+        return optax.constant_schedule(settings.rate)
+    n_warmup = min(n_steps - 1, round(settings.warmup_share * n_steps))
+    return optax.warmup_cosine_decay_schedule(
+        init_value=settings.rate / (n_warmup + 1),
+        peak_value=settings.rate,
+        warmup_steps=n_warmup,
+        decay_steps=n_steps,
+    )
+
+
+# Devices: the rows of a batch are divided over them, and the parameters are on each. What is
+# computed is the same as on one device; the compiler splits it along the rows.
+
+
+def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -> Devices:
+    """The devices over which N rows are divided, all local ones if None.
+
+    Raises:
+        ElmoError: if the rows cannot be divided evenly.
+    """
+    together = Devices(devices or jax.local_devices())
+    if n_rows % together.count:
+        raise ElmoError(
+            f"A batch of {n_rows} rows cannot be divided evenly over {together.count} devices; "
+            f"expected a multiple of {together.count}."
+        )
+    return together
+
+
+def state_shardings(devices: Devices) -> TrainState:
+    """A TrainState with the sharding of each of its trees."""
+    everywhere = devices.everywhere
+    return TrainState(everywhere, everywhere, everywhere, devices.divided())  # type: ignore[arg-type]
+
+
+def place_state(state: TrainState, devices: Devices) -> TrainState:
+    """Put a state where a step leaves it."""
+    return jax.device_put(state, state_shardings(devices))
+
+
+def place_window(window: Window, devices: Devices) -> Window:
+    """Divide the words to spell, and the rows."""
+    words, rows = devices.divided(), devices.divided(1)
+    return jax.device_put(window, Window(words, words, rows, rows, rows, rows))  # type: ignore[arg-type]

@@ -1,0 +1,373 @@
+"""``train``: from text files to a model in a folder. The run reads from top to bottom."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..checkpoint import FORMATS, open_model, vocabulary_record
+from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
+from ..engine.memory import explain_out_of_memory
+from ..errors import ElmoError, check_count
+from ..forking import check_process
+from ..lanes.devices import Devices
+from ..model.config import ElmoConfig
+from ..text.readers import Files
+from .checkpoints import Checkpoints
+from .evaluation import EvaluationSettings, warn_of_unknown_words
+from .lexicon import Lexicon
+from .loop import Run, TrainingLoop, Validation
+from .reporting import Reporter, plot_metrics, validation_fields
+from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run, text_digest
+from .settings import TrainingSettings
+from .starting_model import StartFrom, StartingModel, open_starting_model
+from .streams import StreamPosition, TrainingStreams
+from .text_files import Corpus, survey
+from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
+
+_logger = logging.getLogger(__name__)
+
+
+@explain_out_of_memory(
+    "Free memory on the device, or start another run in another folder with a smaller batch_size "
+    "or unroll_steps (in a command --batch-size, --unroll-steps)."
+)
+def train(
+    output: str | os.PathLike[str],
+    files: Files,
+    *,
+    config: ElmoConfig | None = None,
+    start_from: StartFrom | None = None,
+    vocabulary: Words | None = None,
+    vocabulary_size: int | None = None,
+    min_count: int = 1,
+    valid_files: Files | None = None,
+    max_valid_tokens: int | None = None,
+    settings: TrainingSettings | None = None,
+    formats: Sequence[str] = ("native",),
+    strict: bool = False,
+    input_format: str | None = None,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Train a new biLM or fine-tune one; an unfinished run in ``output`` is resumed.
+
+    ``elmo_jax.training.run_folder`` lists the files of the folder; the result is in
+    ``output/model``. A run that was killed, when started again with the same arguments, ends with
+    the parameters of an unbroken run. A finished run stays as it is, except that missing formats
+    are written, unless it is made longer with more epochs or steps.
+
+    Args:
+        output: the folder of the run.
+        files: text files, paths or patterns: one tokenised sentence per line, UTF-8, plain or
+            ``.gz``, ``.xz``, ``.bz2``, ``.zst``.
+        config: the architecture of a new model. Give either this or ``start_from``.
+        start_from: the model to fine-tune: whatever ``elmo_jax.load`` opens, or
+            (config, params, vocabulary), or (config, params) if it has no softmax.
+        vocabulary: the words to predict: a Vocabulary, a list, or a file of them. If None, those
+            of the model to fine-tune if it has any, otherwise the most frequent words of ``files``.
+        vocabulary_size: size of a vocabulary made from ``files``.
+        min_count: least count of a word in a vocabulary made from ``files``.
+        valid_files: text to measure the perplexity on, with the full softmax.
+        max_valid_tokens: how much of it to measure, see ``max_tokens`` of ``evaluate``; all if
+            None.
+        settings: everything else; ``TrainingSettings()`` if None.
+        formats: of the result: "native", "hdf5" or both.
+        strict: raise for faults of the text that are otherwise reported and passed over.
+        input_format: "text" for plain text, whatever the files look like; None refuses others.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        A summary that can be written as JSON:
+
+        * ``finished``; ``stopped_by``, the signal that stopped the run, or None; ``step`` and
+          ``n_steps``; ``reset_state``; ``tokenizer``;
+        * ``tokens``, ``seconds`` and ``tokens_per_second`` of this call (0 if the run was
+          finished before); ``total_tokens`` of the run;
+        * ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
+          of ``files`` that are not in the vocabulary; ``words_cut``, the number of them that are
+          longer than the model reads;
+        * with ``valid_files``: ``valid_perplexity`` and the other fields of ``Perplexity``, and
+          ``valid_text``, a hash of that text. For a run that was finished before, another text is
+          measured, but not recorded;
+        * ``model``: the folder of the result in each format.
+
+    Warns:
+        UnknownWordsWarning: if more than a fifth of the words of a text are not in the
+            vocabulary.
+        WordsCutWarning: if a new run's text or a validation text has words that are longer than
+            the model reads.
+
+    Raises:
+        ElmoError: for arguments, files or a folder that cannot be used.
+        TrainingDiverged: if the loss is no longer a number.
+
+    Example:
+        >>> config = elmo_jax.ElmoConfig.preset("small")
+        >>> summary = train("run", "corpus/*.txt.bz2", config=config, valid_files="valid.txt")
+        >>> elmo = elmo_jax.Elmo("run/model")
+    """
+    check_process()
+    settings = settings or TrainingSettings()
+    formats = (formats,) if isinstance(formats, str) else formats
+    _check_arguments(formats, vocabulary_size, min_count, max_valid_tokens)
+
+    # What goes in: the model or its architecture, the words, the texts, the devices.
+    start = _starting_model(config, start_from)
+    words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
+    open_text = functools.partial(
+        Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
+    )
+    corpus, validation = open_text(files), None
+    if valid_files is not None:
+        validation = _open_validation(open_text(valid_files), settings, max_valid_tokens)
+    devices = devices_for_rows(settings.batch_size)
+
+    # The folder: a new run, an unfinished one to resume, or a finished one.
+    folder = RunFolder(Path(output))
+    folder.refuse_inputs([*corpus.files, *(validation.corpus.files if validation else ())])
+    run = _open_run(folder, settings, start, corpus, words, validation)
+    finished = folder.finished_summary(run.n_steps)
+    if finished is not None and folder.model_formats:
+        return _summary_of_finished_run(run, finished, formats)
+
+    # The steps that are missing, and the results.
+    warn_of_unknown_words(run.record["oov_rate"], "the training text")
+    if validation is not None:
+        validation.warn(run.config, run.vocabulary)
+    state, stopped_by, reporter = _train(run, start, corpus, devices, progress)
+    summary = _summarise(run, int(state.step), stopped_by, reporter)
+    return _write_results(run, state, summary, finished, formats)
+
+
+# Before the first step
+
+
+def _check_arguments(
+    formats: Sequence[str],
+    vocabulary_size: int | None,
+    min_count: int,
+    max_valid_tokens: int | None,
+) -> None:
+    for format in formats:
+        if format not in FORMATS:
+            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+    check_vocabulary_choice(vocabulary_size, min_count)
+    if max_valid_tokens is not None:
+        check_count(max_valid_tokens, "max_valid_tokens")
+
+
+def _starting_model(config: ElmoConfig | None, start_from: StartFrom | None) -> StartingModel:
+    if config is not None and start_from is None:
+        return StartingModel(config)
+    if config is None and start_from is not None:
+        return open_starting_model(start_from)
+    raise ElmoError(
+        "Expected one of config (for a new model) and start_from (the model to fine-tune)."
+    )
+
+
+def _words_or_limits(
+    start: StartingModel, vocabulary: Words | None, limits: VocabularyLimits
+) -> Vocabulary | VocabularyLimits:
+    """The words of the softmax, or the limits of a vocabulary to be made from the text."""
+    words = start.vocabulary if vocabulary is None else Vocabulary.of(vocabulary)
+    if words is None:
+        return limits
+    limits.refuse()
+    return words
+
+
+def _open_validation(
+    corpus: Corpus, settings: TrainingSettings, max_tokens: int | None
+) -> Validation:
+    statistics = survey(corpus)  # reports the faults of the text, once and before anything else
+    evaluation = EvaluationSettings(
+        max_tokens=max_tokens, reset_state=settings.resets, precision=settings.precision
+    )
+    digest = text_digest(corpus.files, max_tokens)
+    return Validation(corpus.without_reports(), statistics, evaluation, digest)
+
+
+def _open_run(
+    folder: RunFolder,
+    settings: TrainingSettings,
+    start: StartingModel,
+    corpus: Corpus,
+    words: Vocabulary | VocabularyLimits,
+    validation: Validation | None,
+) -> Run:
+    """The run in the folder, or a new one."""
+    limits = words if isinstance(words, VocabularyLimits) else None
+    description = describe_run(settings, start, corpus.files, limits)
+    record = folder.read_record()
+    if record is None:
+        record, vocabulary = _begin_run(folder, description, settings, start, corpus, words)
+    else:
+        check_same_run(record, description, folder.path)
+        vocabulary = _recorded_vocabulary(folder, record, words)
+    n_steps = settings.total_steps(record["n_predictions"])
+    return Run(folder, record, start.config, settings, vocabulary, n_steps, validation)
+
+
+def _begin_run(
+    folder: RunFolder,
+    description: dict[str, Any],
+    settings: TrainingSettings,
+    start: StartingModel,
+    corpus: Corpus,
+    words: Vocabulary | VocabularyLimits,
+) -> tuple[dict[str, Any], Vocabulary]:
+    """Count the text, and write the record and the vocabulary of a new run."""
+    statistics = survey(corpus)
+    settings.total_steps(statistics.n_predictions)  # raises if too many, before a file is written
+    cut = statistics.cut_words(start.config.max_characters_per_token)
+    cut.warn("the training text")
+    if isinstance(words, VocabularyLimits):
+        words = Vocabulary.from_counts(statistics.counts, words.vocabulary_size, words.min_count)
+    record = {
+        **description,
+        "n_sentences": statistics.n_sentences,
+        "n_words": statistics.n_words,
+        "words_cut": cut.n_cut,
+        "n_predictions": statistics.n_predictions,
+        "vocabulary": vocabulary_record(words),
+        "oov_rate": statistics.oov_rate(words),
+    }
+    folder.create(record, words)
+    return record, words
+
+
+def _recorded_vocabulary(
+    folder: RunFolder, record: dict[str, Any], words: Vocabulary | VocabularyLimits
+) -> Vocabulary:
+    vocabulary = Vocabulary.read(folder.vocabulary)
+    if record["vocabulary"] != vocabulary_record(vocabulary):
+        raise ElmoError(
+            f"{folder.vocabulary} has changed since the run was started: the softmax belongs to "
+            "other words. Put the file back, or start another run in another folder."
+        )
+    if isinstance(words, Vocabulary) and words.words != vocabulary.words:
+        raise ElmoError(
+            f"The run in {folder.path} was started with another vocabulary, that in "
+            f"{folder.vocabulary}. Start another run in another folder."
+        )
+    return vocabulary
+
+
+# The steps
+
+
+def _train(
+    run: Run, start: StartingModel, corpus: Corpus, devices: Devices, progress: bool
+) -> tuple[TrainState, str | None, Reporter]:
+    """Take the steps that are missing, from the latest checkpoint or from the start."""
+    settings = run.settings
+    params = start.initial_params(run.vocabulary, settings.seed)
+    optimizer = make_optimizer(settings, run.n_steps)
+    state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
+    with contextlib.closing(
+        Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
+    ) as checkpoints:
+        position, first_step = None, checkpoints.latest() or 0
+        if first_step:
+            restored, position = checkpoints.restore(first_step, state)
+            state = place_state(restored, devices)
+            _logger.info("Resuming from the checkpoint of step %d.", first_step)
+        reporter = Reporter(
+            run.folder.metrics,
+            settings,
+            run.n_steps,
+            first_step,
+            loss_kind="sampled" if run.n_samples else "full",
+            progress=progress,
+            valid_text=run.validation.digest if run.validation else None,
+        )
+        streams = _open_streams(run, corpus, position)
+        loop = TrainingLoop(run, streams, devices, checkpoints, reporter)
+        with contextlib.closing(reporter):
+            state, stopped_by = loop.train(state)
+    return state, stopped_by, reporter
+
+
+def _open_streams(run: Run, corpus: Corpus, position: StreamPosition | None) -> TrainingStreams:
+    settings = run.settings
+    return TrainingStreams(
+        corpus.without_reports(),
+        Lexicon(run.vocabulary, run.config),
+        settings.batch_size,
+        settings.unroll_steps,
+        settings.seed,
+        settings.shuffle_buffer,
+        position,
+    )
+
+
+# After the last step
+
+
+def _summarise(run: Run, step: int, stopped_by: str | None, reporter: Reporter) -> dict[str, Any]:
+    tokens = reporter.n_steps * run.settings.tokens_per_step
+    return {
+        "finished": stopped_by is None,
+        "stopped_by": stopped_by,
+        "step": step,
+        "n_steps": run.n_steps,
+        "reset_state": run.settings.resets,
+        "tokenizer": run.settings.tokenizer,
+        "words_cut": run.record["words_cut"],
+        "tokens": tokens,
+        "total_tokens": step * run.settings.tokens_per_step,
+        "seconds": round(reporter.seconds, 3),
+        "tokens_per_second": round(tokens / max(reporter.seconds, 1e-9), 1),
+        reporter.loss_name: reporter.loss,
+        "train_oov_rate": run.record["oov_rate"],
+        **reporter.validation_of(step),
+    }
+
+
+def _write_results(
+    run: Run,
+    state: TrainState,
+    summary: dict[str, Any],
+    finished: dict[str, Any] | None,
+    formats: Sequence[str],
+) -> dict[str, Any]:
+    plot_metrics(run.folder.metrics, run.folder.picture)
+    params = jax.tree.map(np.asarray, state.params)
+    # Also the formats of an earlier call: their model would not match this summary.
+    all_formats = [f for f in FORMATS if f in formats or f in run.folder.model_formats]
+    run.folder.write_models(all_formats, run.config, params, run.vocabulary, summary)
+    if summary["finished"]:
+        run.folder.write_summary(summary, finished)  # last: it says that the run has finished
+    return {**summary, "model": _model_paths(run, formats)}
+
+
+def _summary_of_finished_run(
+    run: Run, finished: dict[str, Any], formats: Sequence[str]
+) -> dict[str, Any]:
+    """Write the formats that are missing, and measure a validation text other than the run's."""
+    folder, validation = run.folder, run.validation
+    summary = {**finished, "tokens": 0, "seconds": 0.0, "tokens_per_second": 0.0}
+    if validation is not None and finished.get("valid_text") == validation.digest:
+        validation = None
+    missing = [format for format in formats if format not in folder.model_formats]
+    if missing or validation is not None:
+        config, params = open_model(folder.model(folder.model_formats[0]))
+        folder.write_models(missing, config, params, run.vocabulary, finished)
+    if validation is not None:
+        validation.warn(run.config, run.vocabulary)
+        perplexity = validation.perplexity(config, params, run.vocabulary)
+        summary |= validation_fields(perplexity, validation.digest)
+    return {**summary, "model": _model_paths(run, formats)}
+
+
+def _model_paths(run: Run, formats: Sequence[str]) -> dict[str, str]:
+    return {format: str(run.folder.model(format)) for format in formats}
