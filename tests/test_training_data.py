@@ -18,8 +18,8 @@ from elmo_jax.checkpoint.vocabulary import Vocabulary
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.characters import encode_words
 from elmo_jax.training import windows
-from elmo_jax.training.candidates import log_expected_count, sample, sample_both
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
+from elmo_jax.training.losses import candidates_of_step, draw_candidates, log_expected_count
 from elmo_jax.training.streams import (
     ShuffledSentences,
     StreamOffset,
@@ -307,22 +307,22 @@ def test_buckets_are_few_and_not_much_too_large(size, steps, multiple):
 
 @pytest.mark.parametrize(("n_samples", "n_classes"), [(5, 6), (50, 1000), (1000, 50_000)])
 def test_samples_are_distinct_classes_and_follow_from_the_seed(n_samples, n_classes):
-    drawn = sample_both(7, 3, n_samples, n_classes)
+    drawn = candidates_of_step(7, 3, n_samples, n_classes)
     for classes in drawn.classes:
         assert len(set(classes.tolist())) == n_samples
         assert classes.min() >= 0 and classes.max() < n_classes
     assert (drawn.n_tries >= n_samples).all()
     assert not np.array_equal(drawn.classes[0], drawn.classes[1])
-    again = sample_both(7, 3, n_samples, n_classes)
+    again = candidates_of_step(7, 3, n_samples, n_classes)
     assert (again.classes == drawn.classes).all()
-    assert not np.array_equal(sample_both(7, 4, n_samples, n_classes).classes, drawn.classes)
+    assert not np.array_equal(candidates_of_step(7, 4, n_samples, n_classes).classes, drawn.classes)
 
 
 def test_expected_counts_are_those_that_occur():
     rng, n_classes, n_samples = np.random.default_rng(0), 40, 10
     n_rounds, seen, tries = 4000, np.zeros(40), []
     for _ in range(n_rounds):
-        drawn = sample(rng, n_samples, n_classes)
+        drawn = draw_candidates(rng, n_samples, n_classes)
         seen[drawn.classes] += 1
         tries.append(drawn.n_tries)
     expected = [np.exp(log_expected_count(np.arange(40), t, n_classes)) for t in tries[:200]]

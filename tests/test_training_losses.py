@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from elmo_jax.training import losses
-from elmo_jax.training.candidates import Candidates, log_expected_count, sample
+from elmo_jax.training.losses import Candidates, draw_candidates, log_expected_count
 
 N_WORDS, N_TOKENS, DIM = 30, 12, 5
 
@@ -44,7 +44,7 @@ def test_chunks_make_no_difference(problem, size, monkeypatch):
 
 def test_sampled_losses_against_numpy(problem):
     head, outputs, targets = problem
-    candidates = sample(np.random.default_rng(2), 9, N_WORDS)
+    candidates = draw_candidates(np.random.default_rng(2), 9, N_WORDS)
     expected = []
     for h, target in zip(np.float64(outputs), np.asarray(targets), strict=True):
         classes = [target, *(c for c in candidates.classes if c != target)]  # no accidental hit
@@ -80,7 +80,7 @@ def test_the_sampled_gradient_is_unbiased_within_its_error(problem):
         return gradient(lambda *args: losses.sampled_losses(*args, candidates))(head)
 
     rng = np.random.default_rng(3)
-    drawn = [sampled(sample(rng, 25, N_WORDS)) for _ in range(600)]
+    drawn = [sampled(draw_candidates(rng, 25, N_WORDS)) for _ in range(600)]
     full = gradient(losses.full_losses)(head)
     for name in head:
         stacked = np.stack([np.asarray(g[name], np.float64) for g in drawn])
@@ -97,7 +97,7 @@ def test_expected_counts_do_not_round_to_nothing_in_a_huge_vocabulary():
 
 
 def test_bfloat16_stays_near(problem):
-    candidates = sample(np.random.default_rng(2), 9, N_WORDS)
+    candidates = draw_candidates(np.random.default_rng(2), 9, N_WORDS)
     for loss in (losses.full_losses, losses.chunked_losses):
         np.testing.assert_allclose(loss(*problem, "bfloat16"), loss(*problem), atol=0.05)
     np.testing.assert_allclose(
@@ -108,7 +108,7 @@ def test_bfloat16_stays_near(problem):
 
 
 def test_negatives_are_the_first_distinct_draws():
-    drawn = sample(np.random.default_rng(5), 60, 200)
+    drawn = draw_candidates(np.random.default_rng(5), 60, 200)
     again = np.random.default_rng(5).random(1024)
     classes = np.minimum(np.exp(again * np.log(201)).astype(np.int64) - 1, 199)
     distinct = list(dict.fromkeys(classes.tolist()))

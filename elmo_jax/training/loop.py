@@ -18,12 +18,11 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
-from .candidates import Candidates, sample_both
-from .checkpoints import Checkpoints
 from .evaluation import EvaluationSettings, Perplexity, measure, warn_of_unknown_words
 from .language_model import Reading
+from .losses import Candidates, candidates_of_step
 from .reporting import Reporter
-from .run_folder import RunFolder
+from .run_folder import Checkpoints, RunFolder
 from .settings import TrainingSettings
 from .streams import TrainingStreams
 from .text_files import Corpus, CorpusStatistics
@@ -141,7 +140,7 @@ class TrainingLoop:
         if n_samples := self.run.n_samples:
             # From the seed and the step alone, so that a resumed run draws the same samples.
             n_words = len(self.run.vocabulary)
-            candidates = sample_both(self.run.settings.seed, step, n_samples, n_words)
+            candidates = candidates_of_step(self.run.settings.seed, step, n_samples, n_words)
         candidates = jax.device_put(candidates, self.devices.everywhere)
         return place_window(window, self.devices), candidates
 

@@ -13,19 +13,24 @@ summary.json    the summary of a finished run
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import jax
+import numpy as np
 
 from ..checkpoint import FILES, FORMATS, save
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
 from ..files import atomic_file, refuse_input, to_json
 from ..model.config import ElmoConfig
+from .language_model import StartingModel
 from .settings import TrainingSettings
-from .starting_model import StartingModel
+from .streams import StreamPosition
+from .text_files import file_digests
+from .train_step import TrainState
 
 # These may change when a run is resumed: they move its end, with the learning rate schedule, its
 # validations and its checkpoints.
@@ -35,8 +40,6 @@ _MAY_CHANGE = {
 
 # Fields of a summary that belong to one call of train(), not to the run.
 _CALL_FIELDS = ("tokens", "total_tokens", "seconds", "tokens_per_second")
-
-_HASH_BLOCK, _N_HASH_BLOCKS = 1 << 16, 64
 
 
 class RunFolder:
@@ -161,6 +164,76 @@ class RunFolder:
         return max((int(name) for name in names if name.isdecimal()), default=None)
 
 
+class Checkpoints:
+    """The latest checkpoints of a run: the state on the devices, and the position in the text.
+
+    Each checkpoint is either complete or not there at all.
+    """
+
+    def __init__(self, folder: Path, n_latest: int) -> None:
+        # Importing Orbax takes a second, which only training should cost.
+        import orbax.checkpoint as ocp
+
+        self._ocp, self.folder = ocp, folder
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=n_latest, create=True, enable_async_checkpointing=False
+        )
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+
+    def latest(self) -> int | None:
+        """The step of the latest checkpoint; None if there is none."""
+        step: int | None = self._manager.latest_step()
+        return step
+
+    def save(self, step: int, state: TrainState, position: StreamPosition) -> None:
+        """Write a checkpoint, unless the latest one is of the same step."""
+        if step == self.latest():
+            return
+        args = self._ocp.args
+        self._manager.save(
+            step,
+            args=args.Composite(
+                state=args.StandardSave(_on_host(state)), position=args.JsonSave(position.to_json())
+            ),
+        )
+
+    def restore(self, step: int, like: TrainState) -> tuple[TrainState, StreamPosition]:
+        """Read the checkpoint of a step, as NumPy arrays of the shapes of ``like``.
+
+        Raises:
+            ElmoError: if it cannot be read, or belongs to another model.
+        """
+        args = self._ocp.args
+        try:
+            restored = self._manager.restore(
+                step,
+                args=args.Composite(
+                    state=args.StandardRestore(_on_host(like)), position=args.JsonRestore()
+                ),
+            )
+        except Exception as error:  # Orbax passes on whatever its storage raises
+            raise ElmoError(
+                f"Cannot read the checkpoint of step {step} in {self.folder}: {error}. Remove "
+                f"{self.folder / str(step)} to resume from the one before."
+            ) from error
+        try:
+            position = StreamPosition.from_json(restored["position"])
+        except ElmoError as error:
+            raise ElmoError(
+                f"Cannot resume from the checkpoints in {self.folder}: {error}"
+            ) from None
+        return restored["state"], position
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._manager.close()
+
+
+def _on_host(state: TrainState) -> Any:
+    # NumPy arrays: a checkpoint must not depend on the devices, nor on their number.
+    return jax.tree.map(np.asarray, state)
+
+
 def _read_json(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
@@ -243,44 +316,3 @@ def check_same_run(record: dict[str, Any], description: dict[str, Any], folder: 
 
 def _start_name(digest: str | None) -> str:
     return "a new model" if digest is None else f"the model with the hash {digest[:12]}…"
-
-
-# Hashes, by which a text is recognised whatever its files are called
-
-
-def file_digests(files: Sequence[Path]) -> list[list[Any]]:
-    """Name, size and content hash of each file, ready for JSON."""
-    return [[path.name, *_size_and_hash(path)] for path in files]
-
-
-def text_digest(files: Sequence[Path], max_tokens: int | None) -> str:
-    """One hash for the text in these files, up to ``max_tokens``."""
-    contents = [digest[1:] for digest in file_digests(files)]
-    return hashlib.sha256(repr((contents, max_tokens)).encode()).hexdigest()
-
-
-def _size_and_hash(path: Path) -> tuple[int, str]:
-    """The size of a file, and a SHA-256 of its contents up to 4 MiB.
-
-    Of a larger file it hashes 64 evenly spaced blocks of 64 KiB, the first and the last included,
-    so that a run on a large corpus starts at once. A change between the blocks that keeps the size
-    goes unnoticed.
-    """
-    digest = hashlib.sha256()
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            for start in _block_starts(size):
-                file.seek(start)
-                digest.update(file.read(_HASH_BLOCK))
-    except OSError as error:
-        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
-    return size, digest.hexdigest()
-
-
-def _block_starts(size: int) -> Iterator[int]:
-    if size <= _N_HASH_BLOCKS * _HASH_BLOCK:
-        yield from range(0, size, _HASH_BLOCK)
-        return
-    for number in range(_N_HASH_BLOCKS):
-        yield number * (size - _HASH_BLOCK) // (_N_HASH_BLOCKS - 1)

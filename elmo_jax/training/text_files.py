@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
@@ -22,6 +24,8 @@ from ..text.readers.lines import TO_CONVERT, utf8_lines
 from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _MAX_REPORTS_PER_FILE = 5
+
+_HASH_BLOCK, _N_HASH_BLOCKS = 1 << 16, 64
 
 _AS_TEXT = "--input-format text reads it as it is"
 
@@ -253,3 +257,44 @@ def survey(corpus: Corpus) -> CorpusStatistics:
             f"No sentence in {counted(len(corpus.files), 'file')}; the first: {corpus.files[0]}."
         )
     return CorpusStatistics(n_sentences, counts.total(), counts)
+
+
+# Hashes, by which a run recognises its text whatever its files are called
+
+
+def file_digests(files: Sequence[Path]) -> list[list[Any]]:
+    """Name, size and content hash of each file, ready for JSON."""
+    return [[path.name, *_size_and_hash(path)] for path in files]
+
+
+def text_digest(files: Sequence[Path], max_tokens: int | None) -> str:
+    """One hash for the text in these files, up to ``max_tokens``."""
+    contents = [digest[1:] for digest in file_digests(files)]
+    return hashlib.sha256(repr((contents, max_tokens)).encode()).hexdigest()
+
+
+def _size_and_hash(path: Path) -> tuple[int, str]:
+    """The size of a file, and a SHA-256 of its contents up to 4 MiB.
+
+    Of a larger file it hashes 64 evenly spaced blocks of 64 KiB, the first and the last included,
+    so that a run on a large corpus starts at once. A change between the blocks that keeps the size
+    goes unnoticed.
+    """
+    digest = hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            for start in _block_starts(size):
+                file.seek(start)
+                digest.update(file.read(_HASH_BLOCK))
+    except OSError as error:
+        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
+    return size, digest.hexdigest()
+
+
+def _block_starts(size: int) -> Iterator[int]:
+    if size <= _N_HASH_BLOCKS * _HASH_BLOCK:
+        yield from range(0, size, _HASH_BLOCK)
+        return
+    for number in range(_N_HASH_BLOCKS):
+        yield number * (size - _HASH_BLOCK) // (_N_HASH_BLOCKS - 1)

@@ -15,9 +15,8 @@ from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
-from .candidates import Candidates
 from .language_model import Reading, initial_rows, read_window
-from .losses import full_losses, sampled_losses
+from .losses import Candidates, full_losses, sampled_losses
 from .settings import TrainingSettings
 from .windows import Window
 

@@ -21,16 +21,15 @@ from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..text.readers import Files
-from .checkpoints import Checkpoints
 from .evaluation import EvaluationSettings, warn_of_unknown_words
+from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
 from .loop import Run, TrainingLoop, Validation
 from .reporting import Reporter, plot_metrics, validation_fields
-from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run, text_digest
+from .run_folder import Checkpoints, RunFolder, VocabularyLimits, check_same_run, describe_run
 from .settings import TrainingSettings
-from .starting_model import StartFrom, StartingModel, open_starting_model
 from .streams import StreamPosition, TrainingStreams
-from .text_files import Corpus, survey
+from .text_files import Corpus, survey, text_digest
 from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
 
 _logger = logging.getLogger(__name__)
