@@ -35,8 +35,7 @@ StartFrom = (
 
 
 def load_language_model(
-    source: str | os.PathLike[str],
-    vocabulary: Words | None = None,
+    source: str | os.PathLike[str], vocabulary: Words | None = None
 ) -> tuple[ElmoConfig, dict[str, Any], Vocabulary]:
     """Open a model with its softmax and the words of the softmax.
 
@@ -90,8 +89,7 @@ class StartingModel(NamedTuple):
     def initial_params(self, vocabulary: Vocabulary, seed: int) -> dict[str, Any]:
         """Parameters with a softmax over ``vocabulary``, to train.
 
-        Words of the model's own softmax keep their rows. All others start anew; so do all words if
-        the model has no softmax.
+        Words of the model's own softmax, if it has one, keep their rows; others start anew.
         """
         if self.params is None:
             return init_language_model(self.config, len(vocabulary), seed)
@@ -99,35 +97,21 @@ class StartingModel(NamedTuple):
         bilm = {name: part for name, part in self.params.items() if name != "word_embedding"}
         if self.vocabulary is not None and self.vocabulary.words == vocabulary.words:
             return bilm
-        softmax: dict[str, Any] = dict(
-            init_softmax(self.config, len(vocabulary), jax.random.key(seed))
-        )
-        if self.vocabulary is not None:
-            softmax = _with_rows_of_known_words(
-                softmax, vocabulary, self.params["softmax"], self.vocabulary
-            )
-        return {**bilm, "softmax": softmax}
-
-
-def _with_rows_of_known_words(
-    softmax: dict[str, Any],
-    vocabulary: Vocabulary,
-    old_softmax: dict[str, Any],
-    old_vocabulary: Vocabulary,
-) -> dict[str, Any]:
-    kernel, bias = np.array(softmax["kernel"]), np.array(softmax["bias"])
-    is_known = np.array([word in old_vocabulary for word in vocabulary.words])
-    old_rows = old_vocabulary.ids([word for word in vocabulary.words if word in old_vocabulary])
-    kernel[is_known] = old_softmax["kernel"][old_rows]
-    bias[is_known] = old_softmax["bias"][old_rows]
-    return {"kernel": kernel, "bias": bias}
+        softmax = init_softmax(self.config, len(vocabulary), jax.random.key(seed))
+        if self.vocabulary is None:
+            return {**bilm, "softmax": softmax}
+        is_known = np.array([word in self.vocabulary for word in vocabulary.words])
+        old_rows = self.vocabulary.ids([w for w in vocabulary.words if w in self.vocabulary])
+        rows = {name: np.array(array) for name, array in softmax.items()}
+        for name, old_array in self.params["softmax"].items():
+            rows[name][is_known] = old_array[old_rows]
+        return {**bilm, "softmax": rows}
 
 
 def open_starting_model(source: StartFrom) -> StartingModel:
-    """Open a model to fine-tune, with the vocabulary of its softmax if it has one.
+    """Open a model to fine-tune, with the words of its softmax if it has one.
 
-    Raises:
-        ElmoError: if there is no such model, or its softmax has no vocabulary or another one.
+    Raises ElmoError if there is no such model, or its softmax has no vocabulary or another one.
     """
     if isinstance(source, tuple):
         if len(source) not in (2, 3):
@@ -177,17 +161,11 @@ def initial_rows(config: ElmoConfig, n_rows: int, dtype: Any = jnp.float32) -> B
 
 
 class Reading(NamedTuple):
-    """How the text of a window is read.
+    """How the text of a window is read."""
 
-    Attributes:
-        dropout: the share of each LSTM layer's input, and of the output, that is dropped.
-        reset_state: whether each sentence starts from zeros, not from the state before it.
-        precision: of the matrix products.
-    """
-
-    dropout: float = 0.0
-    reset_state: bool = False
-    precision: str = "float32"
+    dropout: float = 0.0  # share of each LSTM layer's input, and of the output, that is dropped
+    reset_state: bool = False  # whether each sentence starts from zeros, not from the state before
+    precision: str = "float32"  # of the matrix products
 
 
 def read_window(
@@ -199,18 +177,9 @@ def read_window(
     reading: Reading,
     key: jax.Array | None = None,
 ) -> tuple[jax.Array, BiLMState]:
-    """The outputs of the top layer of both directions.
+    """The outputs of the top layer, float32 [2, N, T, P], and the state of the rows after them.
 
-    Args:
-        params: the biLM.
-        state: of the rows, as the window before left it.
-        window: of N rows and T steps.
-        config: the architecture.
-        reading: how the text is read.
-        key: for dropout, if there is any.
-
-    Returns:
-        float32 [2, N, T, P], and the state after the window.
+    ``state`` is what the window before left. Only dropout needs a ``key``.
     """
     bilm = BiLM(config, reading.precision)
     words_UP: Any = bilm.apply({"params": params}, window, method=_encode)
@@ -222,13 +191,9 @@ def read_window(
     outputs, states = [], []
     for number, name in enumerate(DIRECTIONS):
         read_row = functools.partial(_read_row, bilm, params, name, words_UP, reading.dropout)
-        row_axes = (0, 0, 0, None if keys is None else 0)
-        output, after = jax.vmap(read_row, row_axes)(
-            window.slots[number],
-            fresh[number],
-            state[number],
-            None if keys is None else keys[number],
-        )
+        keys_N = None if keys is None else keys[number]
+        rows = (window.slots[number], fresh[number], state[number], keys_N)
+        output, after = jax.vmap(read_row, (0, 0, 0, None if keys is None else 0))(*rows)
         outputs.append(output)
         states.append(after)
     return jnp.stack(outputs), BiLMState(*states)

@@ -43,7 +43,7 @@ _CALL_FIELDS = ("tokens", "total_tokens", "seconds", "tokens_per_second")
 
 
 class RunFolder:
-    """The files that the module lists."""
+    """The files listed at the top of this module."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,11 +61,7 @@ class RunFolder:
     @property
     def model_formats(self) -> list[str]:
         """The formats in which the result is there."""
-        return [
-            format
-            for format in FORMATS
-            if all((self.model(format) / name).is_file() for name in FILES[format])
-        ]
+        return [f for f in FORMATS if all((self.model(f) / name).is_file() for name in FILES[f])]
 
     def refuse_inputs(self, files: Iterable[Path]) -> None:
         """Raise ElmoError for a text that the run would overwrite."""
@@ -89,11 +85,7 @@ class RunFolder:
         _write_json(self._record, record)  # last, because its presence says that the run has begun
 
     def read_record(self) -> dict[str, Any] | None:
-        """What run.json says; None if no run was started here.
-
-        Raises:
-            ElmoError: if there are other files, but no run.json.
-        """
+        """What run.json says; None for an empty folder, ElmoError for one without run.json."""
         record = _read_json(self._record)
         if record is None and self.path.is_dir() and any(self.path.iterdir()):
             raise ElmoError(
@@ -114,22 +106,12 @@ class RunFolder:
         # Without the fields of this call: a resumed run writes the same bytes as an unbroken one.
         training = {name: value for name, value in summary.items() if name not in _CALL_FIELDS}
         metadata = {"training": {**training, "tokens": summary["total_tokens"]}}
+        words: dict[str, Any] = {"vocabulary": vocabulary, "metadata": metadata}
         for format in formats:
-            save(
-                self.model(format),
-                config,
-                params,
-                format,
-                vocabulary=vocabulary,
-                metadata=metadata,
-                overwrite=True,
-            )
+            save(self.model(format), config, params, format, **words, overwrite=True)
 
     def write_summary(self, summary: dict[str, Any], earlier: dict[str, Any] | None) -> None:
-        """Record that the run has finished.
-
-        If this call took no step, the fields of a call are those of the ``earlier`` summary.
-        """
+        """Record that the run has finished; a call without a step leaves the ``earlier`` speed."""
         if earlier is not None and not summary["tokens"]:
             summary = {**summary, **{name: earlier[name] for name in _CALL_FIELDS}}
         _write_json(self._summary, summary)
@@ -137,9 +119,8 @@ class RunFolder:
     def finished_summary(self, n_steps: int) -> dict[str, Any] | None:
         """The summary of the run if it finished after ``n_steps``; None if steps are missing.
 
-        Raises:
-            ElmoError: if it has taken more steps already, or has finished after fewer and has no
-                checkpoint left to resume from.
+        Raises ElmoError if it has taken more steps already, or has finished after fewer and has no
+        checkpoint left to resume from.
         """
         summary, checkpoint = _read_json(self._summary), self._latest_checkpoint()
         n_taken = max(checkpoint or 0, summary["step"] if summary else 0)
@@ -190,27 +171,21 @@ class Checkpoints:
         if step == self.latest():
             return
         args = self._ocp.args
-        self._manager.save(
-            step,
-            args=args.Composite(
-                state=args.StandardSave(_on_host(state)), position=args.JsonSave(position.to_json())
-            ),
-        )
+        parts = {
+            "state": args.StandardSave(_on_host(state)),
+            "position": args.JsonSave(position.to_json()),
+        }
+        self._manager.save(step, args=args.Composite(**parts))
 
     def restore(self, step: int, like: TrainState) -> tuple[TrainState, StreamPosition]:
         """Read the checkpoint of a step, as NumPy arrays of the shapes of ``like``.
 
-        Raises:
-            ElmoError: if it cannot be read, or belongs to another model.
+        Raises ElmoError if it cannot be read, or belongs to another model.
         """
         args = self._ocp.args
+        parts = {"state": args.StandardRestore(_on_host(like)), "position": args.JsonRestore()}
         try:
-            restored = self._manager.restore(
-                step,
-                args=args.Composite(
-                    state=args.StandardRestore(_on_host(like)), position=args.JsonRestore()
-                ),
-            )
+            restored = self._manager.restore(step, args=args.Composite(**parts))
         except Exception as error:  # Orbax passes on whatever its storage raises
             raise ElmoError(
                 f"Cannot read the checkpoint of step {step} in {self.folder}: {error}. Remove "
@@ -219,9 +194,8 @@ class Checkpoints:
         try:
             position = StreamPosition.from_json(restored["position"])
         except ElmoError as error:
-            raise ElmoError(
-                f"Cannot resume from the checkpoints in {self.folder}: {error}"
-            ) from None
+            what = f"Cannot resume from the checkpoints in {self.folder}"
+            raise ElmoError(f"{what}: {error}") from None
         return restored["state"], position
 
     def close(self) -> None:
@@ -290,23 +264,19 @@ def describe_run(
 
 def check_same_run(record: dict[str, Any], description: dict[str, Any], folder: Path) -> None:
     """Raise ElmoError, with every difference, unless ``description`` is that of the same run."""
-    differences = []
-    for part in ("settings", "config"):
-        for name, value in description[part].items():
-            before = record[part].get(name)
-            if before != value and not (part == "settings" and name in _MAY_CHANGE):
-                differences.append(f"{name} was {before!r}, is {value!r}")
-    limits_before = record.get("vocabulary_choice") or dataclasses.asdict(VocabularyLimits())
-    for name, value in description["vocabulary_choice"].items():
-        if limits_before[name] != value:
-            differences.append(f"{name} was {limits_before[name]!r}, is {value!r}")
+    default_limits = dataclasses.asdict(VocabularyLimits())
+    record = {**record, "vocabulary_choice": record.get("vocabulary_choice") or default_limits}
+    differences = [
+        f"{name} was {record[part].get(name)!r}, is {value!r}"
+        for part in ("settings", "config", "vocabulary_choice")
+        for name, value in description[part].items()
+        if record[part].get(name) != value and not (part == "settings" and name in _MAY_CHANGE)
+    ]
     if record["files"] != description["files"]:
         differences.append("the text files have other names, sizes or contents")
     if record.get("start") != description["start"]:
-        differences.append(
-            f"it started from {_start_name(record.get('start'))}, and now should start from "
-            f"{_start_name(description['start'])}"
-        )
+        before, now = _start_name(record.get("start")), _start_name(description["start"])
+        differences.append(f"it started from {before}, and now should start from {now}")
     if differences:
         raise ElmoError(
             f"The run in {folder} was started differently: {'; '.join(differences)}. Resume it "

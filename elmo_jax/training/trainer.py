@@ -75,8 +75,7 @@ def train(
         vocabulary_size: size of a vocabulary made from ``files``.
         min_count: least count of a word in a vocabulary made from ``files``.
         valid_files: text to measure the perplexity on, with the full softmax.
-        max_valid_tokens: how much of it to measure, see ``max_tokens`` of ``evaluate``; all if
-            None.
+        max_valid_tokens: how much of it to measure, see ``evaluate``.
         settings: everything else; ``TrainingSettings()`` if None.
         formats: of the result: "native", "hdf5" or both.
         strict: raise for faults of the text that are otherwise reported and passed over.
@@ -99,10 +98,8 @@ def train(
         * ``model``: the folder of the result in each format.
 
     Warns:
-        UnknownWordsWarning: if more than a fifth of the words of a text are not in the
-            vocabulary.
-        WordsCutWarning: if a new run's text or a validation text has words that are longer than
-            the model reads.
+        UnknownWordsWarning: if the vocabulary lacks more than a fifth of the words of a text.
+        WordsCutWarning: if the model cannot read all of a word of a new run's or a validation text.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
@@ -168,9 +165,8 @@ def _starting_model(config: ElmoConfig | None, start_from: StartFrom | None) -> 
         return StartingModel(config)
     if config is None and start_from is not None:
         return open_starting_model(start_from)
-    raise ElmoError(
-        "Expected one of config (for a new model) and start_from (the model to fine-tune)."
-    )
+    choices = "config (for a new model) and start_from (the model to fine-tune)"
+    raise ElmoError(f"Expected one of {choices}.")
 
 
 def _words_or_limits(
@@ -272,9 +268,8 @@ def _train(
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
     state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
-    with contextlib.closing(
-        Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
-    ) as checkpoints:
+    checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
+    with contextlib.closing(checkpoints):
         position, first_step = None, checkpoints.latest() or 0
         if first_step:
             restored, position = checkpoints.restore(first_step, state)
