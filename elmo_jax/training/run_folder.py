@@ -249,13 +249,14 @@ def describe_run(
     settings: TrainingSettings,
     start: StartingModel,
     files: Sequence[Path],
-    limits: VocabularyLimits | None,
+    words: Vocabulary | VocabularyLimits,
 ) -> dict[str, Any]:
-    """What decides a run, ready for JSON; ``limits`` is None if the words are not from the text."""
+    """What decides a run, ready for JSON."""
+    limits = dataclasses.asdict(words) if isinstance(words, VocabularyLimits) else {}
     description = {
         "settings": dataclasses.asdict(settings),
         "config": dataclasses.asdict(start.config),
-        "vocabulary_choice": {} if limits is None else dataclasses.asdict(limits),
+        "vocabulary_choice": limits,
         "files": file_digests(files),
         "start": start.digest,
     }

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import ElmoError
 from .lexicon import Lexicon
+from .settings import TrainingSettings
 from .text_files import Corpus
 from .windows import LanePair, Pending, WordWindow
 
@@ -128,20 +129,17 @@ class TrainingStreams:
         self,
         corpus: Corpus,
         lexicon: Lexicon,
-        n_rows: int,
-        n_steps: int,
-        seed: int,
-        buffer_size: int = 200_000,
+        settings: TrainingSettings,
         position: StreamPosition | None = None,
     ) -> None:
-        self.lexicon, self._n_steps = lexicon, n_steps
+        self.lexicon, self._n_steps = lexicon, settings.unroll_steps
         offsets = position.offsets if position else (None, None)
         forward, backward = self._sentences = tuple(
-            ShuffledSentences(corpus, (seed, number), buffer_size, offset)
+            ShuffledSentences(corpus, (settings.seed, number), settings.shuffle_buffer, offset)
             for number, offset in enumerate(offsets)
         )
         pending = position.pending if position else None
-        self._lanes = LanePair((forward, backward), n_rows, lexicon, pending)
+        self._lanes = LanePair((forward, backward), settings.batch_size, lexicon, pending)
 
     def take(self) -> tuple[WordWindow, WordWindow]:
         """The next window of both directions."""

@@ -28,7 +28,7 @@ from .loop import Run, TrainingLoop, Validation
 from .reporting import Reporter, plot_metrics, validation_fields
 from .run_folder import Checkpoints, RunFolder, VocabularyLimits, check_same_run, describe_run
 from .settings import TrainingSettings
-from .streams import StreamPosition, TrainingStreams
+from .streams import TrainingStreams
 from .text_files import Corpus, survey, text_digest
 from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
 
@@ -200,8 +200,7 @@ def _open_run(
     validation: Validation | None,
 ) -> Run:
     """The run in the folder, or a new one."""
-    limits = words if isinstance(words, VocabularyLimits) else None
-    description = describe_run(settings, start, corpus.files, limits)
+    description = describe_run(settings, start, corpus.files, words)
     record = folder.read_record()
     if record is None:
         record, vocabulary = _begin_run(folder, description, settings, start, corpus, words)
@@ -284,24 +283,12 @@ def _train(
             progress=progress,
             valid_text=run.validation.digest if run.validation else None,
         )
-        streams = _open_streams(run, corpus, position)
+        lexicon = Lexicon(run.vocabulary, run.config)
+        streams = TrainingStreams(corpus.without_reports(), lexicon, settings, position)
         loop = TrainingLoop(run, streams, devices, checkpoints, reporter)
         with contextlib.closing(reporter):
             state, stopped_by = loop.train(state)
     return state, stopped_by, reporter
-
-
-def _open_streams(run: Run, corpus: Corpus, position: StreamPosition | None) -> TrainingStreams:
-    settings = run.settings
-    return TrainingStreams(
-        corpus.without_reports(),
-        Lexicon(run.vocabulary, run.config),
-        settings.batch_size,
-        settings.unroll_steps,
-        settings.seed,
-        settings.shuffle_buffer,
-        position,
-    )
 
 
 # After the last step
