@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -26,10 +27,7 @@ def read_weights(
 ) -> dict[str, Any]:
     """The parameters of ``config`` from a path or an open file, as float32 NumPy arrays.
 
-    ``name`` and ``options_name`` are what errors call the two files.
-
-    Raises:
-        ElmoError: one error with every problem of the file, and its likely cause.
+    One error has every problem of the file ``name``, and the likely cause.
     """
     with _open_hdf5(weights, name) as file:
         try:
@@ -152,17 +150,17 @@ def _likely_cause(config: ElmoConfig, shapes: Mapping[str, tuple[int, ...]], dam
         if getattr(config, field) != value
     ]
     if differences:
-        return (
-            "options and weights belong to different models; the weights were made with "
-            + ", ".join(differences)
-            + "."
-        )
+        made_with = ", ".join(differences)
+        return f"options and weights belong to different models; the weights have {made_with}."
     return "the file was edited or written by another tool, or its training went wrong."
 
 
 def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The config fields that the shapes of a weight file give away."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {
+        "n_highway": len(fnmatch.filter(shapes, "CNN_high_*/W_carry")),
+        "n_layers": len(fnmatch.filter(shapes, "RNN_0/*LSTMCell/W_0")),
+    }
     filters: list[tuple[int, int]] = []
     while len(shape := shapes.get(f"CNN/W_cnn_{len(filters)}", ())) == 4:
         filters.append((shape[1], shape[3]))
@@ -170,12 +168,6 @@ def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
         fields["filters"] = tuple(filters)
     if len(embedding := shapes.get("char_embed", ())) == 2:
         fields["char_embedding_dim"] = embedding[1]
-    fields["n_highway"] = sum(
-        name.startswith("CNN_high_") and name.endswith("/W_carry") for name in shapes
-    )
-    fields["n_layers"] = sum(
-        name.startswith("RNN_0/") and name.endswith("LSTMCell/W_0") for name in shapes
-    )
     if len(bias := shapes.get(f"{_CELL}/B", ())) == 1:
         fields["cell_dim"] = bias[0] // 4  # one bias for each of the four gates
     if len(kernel := shapes.get(f"{_CELL}/W_0", ())) == 2:

@@ -30,19 +30,13 @@ def save(
 ) -> None:
     """Save a model as a folder, which appears only when it is complete.
 
-    Args:
-        path: the folder.
-        config: the architecture.
-        params: the parameter tree, float32.
-        format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
-            weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
-        vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
-            A native model stores their hash, and refuses to be evaluated or trained with others.
-        dtype: of the numbers in a native file: "float16" takes half the space and rounds each to
-            11 bits; None writes them as they are.
-        metadata: JSON-ready remarks to store in a native config.json, such as the origin.
-        overwrite: replace the model in an existing folder, vocab.txt included. Other files in it
-            stay.
+    The format is "native" (config.json, model.safetensors), or "hdf5" (options.json, weights.hdf5),
+    which bilm-tf, AllenNLP and simple_elmo read. ``vocabulary`` has the words of the softmax in its
+    order, or names a file of them, and is saved as vocab.txt. ``overwrite`` replaces the model in
+    an existing folder, vocab.txt included; other files in it stay.
+
+    Only a native model has a hash of its words, to refuse others; the ``dtype`` "float16", which
+    takes half the space and rounds numbers to 11 bits; and ``metadata``, JSON-ready remarks.
 
     Raises:
         ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
@@ -85,8 +79,7 @@ def write_model(
 ) -> None:
     """Save a model with words that are already checked.
 
-    ``words_record`` is what a native config.json says about them. A model may come without its
-    words and still have the record.
+    A native model may come without its words and still have the record of them.
     """
     _check_format(format, dtype)
     check_params(config, params)
@@ -109,15 +102,15 @@ def _check_format(format: str, dtype: str | None) -> None:
         raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
     possible = DTYPES if format == "native" else DTYPES[:1]
     if dtype is not None and dtype not in possible:
+        expected = " or ".join(possible)
         raise ElmoError(
-            f"Cannot write {dtype!r} numbers in the format {format!r}: expected "
-            f"{' or '.join(possible)}."
+            f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}."
         )
 
 
 def _refuse_other_format(folder: Path, format: str) -> None:
-    """Two models in one folder would be a trap: which one opens would depend on the reader."""
-    for name in (name for other in FORMATS if other != format for name in FILES[other]):
+    # Which of two models in one folder opens would depend on the reader.
+    for name in FILES["hdf5" if format == "native" else "native"]:
         if (standing_folder(folder) / name).exists():
             raise ElmoError(
                 f"{folder} holds a model in the other format ({name}). Choose another folder."
