@@ -24,12 +24,7 @@ from .precision import check_precision
 def check_batch(
     params: Params, char_ids: Any, lengths: Any, config: ElmoConfig, precision: str
 ) -> tuple[jax.Array, jax.Array]:
-    """``char_ids`` and ``lengths`` as int32.
-
-    Raises:
-        ElmoError: for parameters that do not fit ``config``, or an array of a wrong rank, dtype,
-            shape or (if its values are known) content.
-    """
+    """``char_ids`` and ``lengths`` as int32, after all checks of a function's arguments."""
     check_process()
     check_precision(precision)
     check_params(config, params)
