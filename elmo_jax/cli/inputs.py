@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 
 def open_elmo(args: argparse.Namespace) -> Elmo:
-    """The model that ``flags.add_model_flags`` names, with a note if its weights are random.
-
-    Raises:
-        ElmoError: if there is no such model, or its files have problems.
-    """
+    """The model that ``flags.add_model_flags`` names, with a note if its weights are random."""
     from ..checkpoint import model_folder, read_metadata
     from ..embedder import Elmo
 
@@ -43,13 +39,28 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
 
 def model_files(args: argparse.Namespace) -> list[Path]:
     """The model's files, which no output may replace."""
-    names = filter(None, (args.model, args.options_file, args.weight_file))
-    return [file for name in names for file in files_in(Path(name))]
+    flags = ("model", "options_file", "weight_file")
+    return [
+        file for flag in flags if (name := vars(args).get(flag)) for file in files_in(Path(name))
+    ]
 
 
 def files_in(path: Path) -> list[Path]:
     """The files of a folder, or the file itself."""
     return sorted(path.iterdir()) if path.is_dir() else [path]
+
+
+def check_output(args: argparse.Namespace) -> Path:
+    """The path of OUT, unless that is a file of the model, the text or its labels, or exists."""
+    from ..files import refuse_existing, refuse_input
+    from ..text.readers import find_files
+
+    names = [*(vars(args).get("input") or ()), *filter(None, [vars(args).get("labels")])]
+    texts = find_files(names, or_stdin=True) if names else ()
+    output = Path(args.output)
+    refuse_input(output, [*texts, *model_files(args)])
+    refuse_existing(output, args.overwrite)
+    return output
 
 
 # The text: sentences that may have a label each
@@ -74,24 +85,11 @@ def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False)
     add_flag(parser, "--exact")
 
 
-def input_files(args: argparse.Namespace) -> list[Path]:
-    """The files of the text and its labels, which no output may replace."""
-    from ..text.readers import find_files
-
-    labels = getattr(args, "labels", None)
-    names = [*(args.input or ()), *([labels] if labels else ())]
-    return list(find_files(names, or_stdin=True)) if names else []
-
-
 def labelled_text(args: argparse.Namespace) -> LabelledText:
-    """Find the text, and return what reads its sentences with their labels.
-
-    Raises:
-        ElmoError: for a text, labels or a tokenizer that cannot be used.
-    """
+    """Find the text, and return what reads its sentences with their labels."""
     from ..text.readers import Records, format_of
 
-    labels_file, label_column = getattr(args, "labels", None), getattr(args, "label_column", None)
+    labels_file, label_column = vars(args).get("labels"), vars(args).get("label_column")
     if args.split_sentences and (labels_file or label_column):
         raise ElmoError(
             "Labels belong to lines, but --split-sentences gives up the lines. Leave one out."
