@@ -17,15 +17,7 @@ from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
 from ..files import to_json
-from .frame import (
-    INTERRUPTED,
-    framed,
-    is_interrupt,
-    keep_compiled,
-    say,
-    tell,
-    warnings_on_one_line,
-)
+from .frame import INTERRUPTED, framed, is_interrupt, keep_compiled, say, tell, warnings_on_one_line
 
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import counted
-from ..text.tokenizers import tokenizer_named
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
-from .inputs import model_files, open_elmo
+from .inputs import model_files, open_elmo, open_records
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,18 +54,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..corpus import PART_TOKENS, embed_corpus
     from ..corpus.merging import check_target
     from ..files import refuse_input
-    from ..text.readers import Records
 
     refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened
-    records = Records.of(
-        args.input,
-        args.input_format,
-        column=args.column,
-        key_column=args.key_column,
-        tokenizer=tokenizer_named(args.tokenizer),
-        split_sentences=args.split_sentences,
-    )
+    records = open_records(args, args.key_column)
     return embed_corpus(
         open_elmo(args),
         records,

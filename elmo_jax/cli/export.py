@@ -15,12 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_layers(parser, "all", "average", "top", default="average")
     add_flag(parser, "--pooling", default="mean")
     add_flag(parser, "--precision")
-    parser.add_argument(
-        "--platforms",
-        nargs="+",
-        default=["cpu", "cuda", "tpu"],
-        help="of cpu, cuda, rocm, tpu (default: cpu cuda tpu)",
-    )
+    platforms = "of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
+    parser.add_argument("--platforms", nargs="+", default=["cpu", "cuda", "tpu"], help=platforms)
     add_flags(parser, "--overwrite")
 
 

@@ -34,11 +34,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "choices": (*POOLINGS, "none"),
         "help": "one vector per sentence; none: per token",
     },
-    "--precision": {
-        "choices": PRECISIONS,
-        "default": "float32",
-        "help": "of the matrix products",
-    },
+    "--precision": {"choices": PRECISIONS, "default": "float32", "help": "of the matrix products"},
     "--preset": {"choices": preset_names(), "help": "the architecture of a new model"},
     "--quiet": {**_SWITCH, "help": "print no notes and no progress bar"},
     "--reset-state": {

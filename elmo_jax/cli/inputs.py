@@ -51,19 +51,37 @@ def files_in(path: Path) -> list[Path]:
 
 
 def check_output(args: argparse.Namespace) -> Path:
-    """The path of OUT, unless that is a file of the model, the text or its labels, or exists."""
+    """The path of OUT; an error if it is an input, or exists and ``--overwrite`` is missing."""
     from ..files import refuse_existing, refuse_input
     from ..text.readers import find_files
 
-    names = [*(vars(args).get("input") or ()), *filter(None, [vars(args).get("labels")])]
+    output, names = Path(args.output), list(vars(args).get("input") or [])
+    if vars(args).get("labels"):
+        names.append(args.labels)
     texts = find_files(names, or_stdin=True) if names else ()
-    output = Path(args.output)
     refuse_input(output, [*texts, *model_files(args)])
     refuse_existing(output, args.overwrite)
     return output
 
 
-# The text: sentences that may have a label each
+# The text: sentences, which may have labels
+
+
+def open_records(
+    args: argparse.Namespace, key_column: str | None = None, format: str | None = None
+) -> Records:
+    """What ``flags.add_input`` and ``flags.add_word_flags`` read."""
+    from ..text.readers import Records
+
+    return Records.of(
+        args.input,
+        format or args.input_format,
+        column=args.column,
+        key_column=key_column,
+        tokenizer=tokenizer_named(args.tokenizer),
+        split_sentences=args.split_sentences,
+    )
+
 
 LabelledText = Callable[[], "Iterator[Labelled]"]
 """Reads the text from its start; a text can be read several times."""
@@ -75,12 +93,11 @@ def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False)
     if labels:
         either = parser.add_mutually_exclusive_group()
         either.add_argument("--labels", metavar="FILE", help="a file with a label for each line")
-        either.add_argument(
-            "--label-column",
-            metavar="N",
-            help="lines are columns between tabs: the label is in column N (from 1), the "
-            "sentence in the first of the others; with --column, the name of the label's column",
+        column = (
+            "lines are columns between tabs: the label is in column N (from 1), the sentence in "
+            "the first of the others; with --column, the name of the label's column"
         )
+        either.add_argument("--label-column", metavar="N", help=column)
     add_word_flags(parser)
     add_flag(parser, "--exact")
 
@@ -94,25 +111,17 @@ def labelled_text(args: argparse.Namespace) -> LabelledText:
         raise ElmoError(
             "Labels belong to lines, but --split-sentences gives up the lines. Leave one out."
         )
-    tokenizer = tokenizer_named(args.tokenizer)
     format = args.input_format
     if label_column is not None and args.column is None and format in (None, "text"):
         records, column = Records.of(args.input, "text"), _column_number(label_column)
-        return functools.partial(_split_columns, records, column, tokenizer)
-    # With a file of labels, each line of a .tsv is a sentence: no column needs a name.
-    is_tsv = all(format_of(name) == "tsv" for name in args.input)
-    if labels_file is not None and args.column is None and is_tsv:
-        format = format or "text"
-    records = Records.of(
-        args.input,
-        format,
-        column=args.column,
-        key_column=label_column,
-        tokenizer=tokenizer,
-        split_sentences=args.split_sentences,
-    )
+        return functools.partial(_split_columns, records, column, tokenizer_named(args.tokenizer))
     if labels_file is not None:
-        return functools.partial(_join_labels, args, records, Records.of(labels_file, "text"))
+        # Each line of a .tsv is then a sentence: no column needs a name.
+        if args.column is None and all(format_of(name) == "tsv" for name in args.input):
+            format = format or "text"
+        records, labels = open_records(args, format=format), Records.of(labels_file, "text")
+        return functools.partial(_join_labels, args, records, labels)
+    records = open_records(args, label_column)
     return functools.partial(_label_by_key, records, has_labels=label_column is not None)
 
 

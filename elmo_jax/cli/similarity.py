@@ -11,7 +11,7 @@ from ..model.config import POOLINGS
 from ..text.sentences import tokenize
 from ..text.tokenizers import tokenizer_named
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import check_output, open_elmo
+from .inputs import check_output, open_elmo, open_records
 
 if TYPE_CHECKING:
     from ..explore import Heatmap
@@ -64,26 +64,17 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
-    from ..text.readers import Records
     from ..text.splitting import split_sentences
 
     if bool(args.sentences) == bool(args.input):
         raise ElmoError("Expected sentences as arguments, or a text with --input FILE.")
-    tokenizer, language = tokenizer_named(args.tokenizer), args.split_sentences
     if args.input:
-        records = Records.of(
-            args.input,
-            args.input_format,
-            column=args.column,
-            tokenizer=tokenizer,
-            split_sentences=language,
-        )
-        sentences = [record.words for record in records if record.text.strip()]
+        sentences = [record.words for record in open_records(args) if record.text.strip()]
     else:
-        texts = args.sentences
+        texts, language = args.sentences, args.split_sentences
         if language:
             texts = [sentence for text in texts for sentence in split_sentences(text, language)]
-        sentences = list(tokenize(texts, tokenizer))
+        sentences = list(tokenize(texts, tokenizer_named(args.tokenizer)))
     if not 2 <= len(sentences) <= _MOST_SENTENCES:
         expected = f"2 to {_MOST_SENTENCES} sentences to compare"
         raise ElmoError(f"Expected {expected}, got {len(sentences):,}.")
