@@ -50,7 +50,7 @@ class Elmo:
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         devices: JAX devices that share the work; None for all local ones.
 
-    Attributes ``config`` and ``params``, which are on the device, are what the functions take.
+    Its ``config`` and ``params``, which are on the device, are what the functions take.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems.

@@ -114,6 +114,7 @@ def _serialize(
 ) -> bytearray:
     from jax import export
 
+    # One exported function serves every B and T.
     n_sentences, n_tokens = export.symbolic_shape("sentences, tokens")
     words = (n_sentences, n_tokens, config.max_characters_per_token)
     array: Callable[..., jax.ShapeDtypeStruct] = jax.ShapeDtypeStruct

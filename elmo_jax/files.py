@@ -111,16 +111,12 @@ def atomic_folder(
             working directory, which cannot be replaced.
     """
     folder = Path(os.path.realpath(target))  # if target is a link, replace what it leads to
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         _restore(folder)
         _refuse_folder(target, overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Not mkdtemp: only the owner could read its folder.
-        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-        temporary.mkdir()
-    except OSError as error:
-        raise ElmoError(f"Cannot write the folder {target}: {error}") from error
-    try:
+        temporary.mkdir()  # not mkdtemp(): only the owner could read that folder
         yield temporary
         _refuse_folder(target, overwrite)
         for path in temporary.iterdir():  # on the disk before the old folder goes

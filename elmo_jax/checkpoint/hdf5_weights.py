@@ -150,17 +150,16 @@ def _likely_cause(config: ElmoConfig, shapes: Mapping[str, tuple[int, ...]], dam
         if getattr(config, field) != value
     ]
     if differences:
-        made_with = ", ".join(differences)
-        return f"options and weights belong to different models; the weights have {made_with}."
+        return (
+            "options and weights belong to different models; the weights were made with "
+            f"{', '.join(differences)}."
+        )
     return "the file was edited or written by another tool, or its training went wrong."
 
 
 def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """The config fields that the shapes of a weight file give away."""
-    fields: dict[str, Any] = {
-        "n_highway": len(fnmatch.filter(shapes, "CNN_high_*/W_carry")),
-        "n_layers": len(fnmatch.filter(shapes, "RNN_0/*LSTMCell/W_0")),
-    }
+    fields: dict[str, Any] = {}
     filters: list[tuple[int, int]] = []
     while len(shape := shapes.get(f"CNN/W_cnn_{len(filters)}", ())) == 4:
         filters.append((shape[1], shape[3]))
@@ -168,6 +167,8 @@ def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
         fields["filters"] = tuple(filters)
     if len(embedding := shapes.get("char_embed", ())) == 2:
         fields["char_embedding_dim"] = embedding[1]
+    fields["n_highway"] = len(fnmatch.filter(shapes, "CNN_high_*/W_carry"))
+    fields["n_layers"] = len(fnmatch.filter(shapes, "RNN_0/*LSTMCell/W_0"))
     if len(bias := shapes.get(f"{_CELL}/B", ())) == 1:
         fields["cell_dim"] = bias[0] // 4  # one bias for each of the four gates
     if len(kernel := shapes.get(f"{_CELL}/W_0", ())) == 2:

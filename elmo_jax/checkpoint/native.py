@@ -41,7 +41,7 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         raise ElmoError(
             f"Cannot read {weights}: {error}. The file is damaged or incomplete; copy it again."
         ) from None
-    # No name of a parameter contains a dot.
+    # Safe to split, because no parameter's own name has a dot.
     flat = {tuple(name.split(".")): value for name, value in tensors.items()}
     check_flat_params(config, flat, str(weights))
     bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not _is_float(value)]
@@ -73,8 +73,8 @@ def write_native(
     config: ElmoConfig,
     params: dict[str, Any],
     metadata: dict[str, Any],
-    dtype: str | None = None,
-    vocabulary: dict[str, Any] | None = None,
+    dtype: str | None,
+    vocabulary: dict[str, Any] | None,
 ) -> None:
     """Write the two files of the native format, with the record of the softmax's vocabulary."""
     content = {

@@ -46,19 +46,18 @@ def save(
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
     """
-    words = record = None
+    words = None
     if vocabulary is not None:
         check_params(config, params)
         words = Vocabulary.of(vocabulary)
         check_vocabulary(params, words)
-        record = vocabulary_record(words)
     write_model(
         Path(path),
         config,
         params,
         format,
         words=words,
-        words_record=record,
+        words_record=None,
         dtype=dtype,
         metadata=metadata or {},
         overwrite=overwrite,
@@ -79,7 +78,7 @@ def write_model(
 ) -> None:
     """Save a model with words that are already checked.
 
-    A native model may come without its words and still have the record of them.
+    Without its words, a native model may still have ``words_record``, which says what they were.
     """
     _check_format(format, dtype)
     check_params(config, params)
@@ -89,7 +88,8 @@ def write_model(
         if words is not None:
             words.write(folder / VOCABULARY_FILE)
         if format == "native":
-            write_native(folder, config, dict(params), metadata, dtype, words_record)
+            record = words_record if words is None else vocabulary_record(words)
+            write_native(folder, config, dict(params), metadata, dtype, record)
         else:
             options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])

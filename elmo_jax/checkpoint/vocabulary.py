@@ -79,7 +79,7 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
     ) -> Vocabulary:
-        """The words that occur ``min_count`` times, the most frequent first.
+        """The words that occur at least ``min_count`` times, the most frequent first.
 
         Equally frequent ones keep the order of ``counts``. ``size`` limits V, the three markers
         included.

@@ -61,7 +61,7 @@ def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
 
 def _check_range(array: Any, name: str, maximum: int, meaning: str) -> None:
     if isinstance(array, jax.core.Tracer) or not array.size:
-        return
+        return  # inside the caller's jit there are no values yet
     values = np.asarray(array)
     for is_wrong, bound in (
         (values < 0, "least 0"),

@@ -72,8 +72,8 @@ def encode_batch(
         char_ids int32 [B, T, C], without sentence markers, 0 at padding; and lengths int32 [B].
 
     Raises:
-        ElmoError: if ``sentences`` is not a list of lists of strings, or does not fit. No sentence
-            is ever cut off.
+        ElmoError: if ``sentences`` is not a list of lists of strings, or exceeds ``pad_to`` or
+            ``batch_size``: no sentence is ever cut off.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.

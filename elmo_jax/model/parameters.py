@@ -60,7 +60,7 @@ class Dataset:
     def param_shape(self) -> tuple[int | None, ...]:
         """The shape of each of its parameters."""
         shape = self.shape[1:] if len(self.shape) == 4 else self.shape
-        rows = shape[0] and shape[0] // len(self.paths)
+        rows = shape[0] and shape[0] // len(self.paths)  # None stays None
         shape = (rows, *shape[1:])
         return shape[::-1] if self.transposed else shape
 

@@ -107,7 +107,7 @@ class ScalarMix(nn.Module):
         *,
         deterministic: bool = True,
     ) -> jax.Array:
-        """Mix the layers of a batch, see ``scalar_mix``; ``deterministic=False`` drops out."""
+        """Mix the layers of a batch, see ``scalar_mix``; ``deterministic=False`` adds dropout."""
         mixes = () if self.n_mixes is None else (self.n_mixes,)
         shape = (*mixes, layers_BLTD.shape[1])
         if self.fixed_weights is None:
