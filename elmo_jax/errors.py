@@ -108,11 +108,7 @@ def number_problem(value: Any, name: str, *, positive: bool, below: float = math
 
 
 def optional_module(name: str, purpose: str, extra: str) -> Any:
-    """Import a module of an optional package, which ``extra`` of elmo-jax installs.
-
-    Raises:
-        ElmoError: if it is not installed or cannot be imported; ``purpose`` says what needs it.
-    """
+    """Import a module that ``extra`` of elmo-jax installs, or say in an error what needs it."""
     package = name.partition(".")[0]
     try:
         return importlib.import_module(name)

@@ -23,11 +23,7 @@ from .errors import ElmoError
 
 @contextlib.contextmanager
 def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``target``, renamed to it on success and removed on an error.
-
-    Raises:
-        ElmoError: if ``target`` exists and ``overwrite`` is False, or its folder does not exist.
-    """
+    """A temporary path beside ``target``, renamed to it on success and removed on an error."""
     refuse_existing(target, overwrite)
     if not target.parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")

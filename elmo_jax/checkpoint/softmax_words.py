@@ -62,13 +62,8 @@ def open_vocabulary(source: Path, params: Params, options: Path | None = None) -
 
     If the files are links, the words may also lie beside the files that they lead to; in a zip,
     at its top. ``source`` is the folder or zip of the model, or its weight file, which belongs to
-    the ``options`` file.
-
-    Returns:
-        None for a model without a softmax, or without such a file.
-
-    Raises:
-        ElmoError: for a file that is not a vocabulary, or not that of this softmax.
+    the ``options`` file. None for a model without a softmax, or without such a file; ElmoError for
+    one with other words.
     """
     if "softmax" not in params:
         return None

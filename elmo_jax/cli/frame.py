@@ -46,7 +46,7 @@ def framed(prog: str, action: Callable[[], int]) -> int:
                     return action()
             finally:  # also when argparse has printed the help and exits
                 if sys.stdout is not None and not sys.stdout.closed:
-                    _print("")
+                    _print("")  # flushes
         except BrokenPipeError:
             _let_go(sys.stdout)
             return READER_IS_GONE

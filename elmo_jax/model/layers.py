@@ -53,12 +53,7 @@ def select_layers(
 ) -> tuple[LayerSelection, jax.Array]:
     """Resolve ``layers=`` of the public functions, where negative numbers count from the top.
 
-    Returns:
-        The selection, and the factors of a weighted sum, float32 [L].
-
-    Raises:
-        ElmoError: for an unknown name or number, weights that are missing or do not fit, or
-            weights without "mix".
+    With the selection come the factors of a weighted sum, float32 [L].
     """
     check_process()
     n_layers = config.n_output_layers
