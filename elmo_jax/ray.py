@@ -25,13 +25,20 @@ from .text.tokenizers import Tokenizer
 
 
 class EmbedBatch:
-    """Adds a column of vectors, named ``output``, to batches with a column of texts.
+    """Adds a column of vectors to batches of texts.
 
     Ray makes one object per worker, each with its own model, and passes ``fn_constructor_kwargs``
-    to it. Every worker must be able to open ``source``, see ``elmo_jax.load``. The texts are lists
-    of words, or strings, which ``tokenizer`` splits, see ``elmo_jax.tokenizer_named``. ``layers``
-    is "average", "top", a layer's number (0 is the token layer), or "all"; ``pooling`` is "mean",
-    "max", or None for one vector per token; ``dtype`` is "float32" or "float16".
+    to it.
+
+    Args:
+        source: a model as ``elmo_jax.load`` takes it; every worker must be able to open it.
+        column: the column with the texts: strings, or lists of words.
+        output: the column to add.
+        layers: "average", "top", a layer's number (0 is the token layer), or "all".
+        pooling: "mean" or "max" over a text's tokens; None for one vector per token.
+        tokenizer: a name, see ``elmo_jax.tokenizer_named``, or a function; None for whitespace.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        dtype: of the vectors: "float32" or "float16".
 
     Example:
         >>> embed = EmbedBatch(pooling="max")

@@ -43,11 +43,14 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     without the model, which is opened from ``source`` when it is needed. All transformers in a
     process with the same source share one model.
 
-    For ``source`` and ``precision`` see ``elmo_jax.load`` and ``elmo_jax.Elmo``. ``layers`` is
-    "average", "top", a layer's number (0 is the token layer), or "all", which puts the layers side
-    by side; ``pooling`` over a text's tokens is "mean" or "max". ``tokenizer`` is a name, see
-    ``elmo_jax.tokenizer_named``; or a function, which must be importable to be pickled; None splits
-    at whitespace. ``dtype`` is "float32" or "float16".
+    Args:
+        source: a model as ``elmo_jax.load`` takes it; None for mini.
+        layers: "average", "top", a layer's number (0 is the token layer), or "all", side by side.
+        pooling: "mean" or "max", over a text's tokens.
+        tokenizer: a name, see ``elmo_jax.tokenizer_named``; a function, which must be importable
+            to be pickled; or None to split at whitespace.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        dtype: of the features: "float32" or "float16".
 
     Example:
         >>> ElmoTransformer(layers=1).fit_transform(["The bank .", ["Hi"]]).shape

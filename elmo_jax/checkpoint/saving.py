@@ -30,13 +30,17 @@ def save(
 ) -> None:
     """Save a model as a folder, which appears only when it is complete.
 
-    The format is "native" (config.json, model.safetensors), or "hdf5" (options.json, weights.hdf5),
-    which bilm-tf, AllenNLP and simple_elmo read. ``vocabulary`` has the words of the softmax in its
-    order, or names a file of them, and is saved as vocab.txt. ``overwrite`` replaces the model in
-    an existing folder, vocab.txt included; other files in it stay.
-
-    Only a native model has a hash of its words, to refuse others; the ``dtype`` "float16", which
-    takes half the space and rounds numbers to 11 bits; and ``metadata``, JSON-ready remarks.
+    Args:
+        path: the folder.
+        config: the architecture.
+        params: the parameter tree, float32.
+        format: "native" (config.json, model.safetensors); or "hdf5" (options.json, weights.hdf5),
+            which bilm-tf, AllenNLP and simple_elmo read.
+        vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
+            A native model refuses to be evaluated or trained with others.
+        dtype: for "native" also "float16": half the space, and numbers of 11 bits.
+        metadata: JSON-ready remarks, such as the origin, for a native config.json.
+        overwrite: replace the model in an existing folder; files that are not the model's stay.
 
     Raises:
         ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
