@@ -29,13 +29,9 @@ def layer_outputs(
 ) -> jax.Array:
     """All layers of a batch of sentences, each read from a zero state.
 
-    Args:
-        params: the parameter tree of ``config``.
-        char_ids: int [B, T, C] from ``encode_batch``: no sentence markers, 0 at padding.
-        lengths: int [B], the number of real words of each sentence.
-        config: the architecture.
-        boundaries: whether the vectors of BOS and EOS are in the result.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+    ``encode_batch`` makes ``char_ids``, int [B, T, C] without sentence markers and 0 at padding,
+    and ``lengths``, int [B], the number of real words. The ``precision`` of the matrix products
+    is "float32", "tf32" or "bfloat16".
 
     Returns:
         float32 [B, L, T, D], zeros at padding. Layer 0 is the token vector twice; layer k is
@@ -67,25 +63,16 @@ def layer_outputs_with_state(
     boundaries: bool = False,
     precision: str = "float32",
 ) -> tuple[jax.Array, BiLMState]:
-    """All layers of a batch, read from the state that the batch before it left.
+    """``layer_outputs``, read from the state that the batch before it left.
 
-    bilm-tf and AllenNLP do this on every call: row i continues from row i. If the state has more
+    bilm-tf and AllenNLP do this on every call: row i continues from row i, axis 0 of each array
+    of ``state``, which comes from ``initial_state`` or an earlier call. If the state has more
     rows than the batch, the others stay as they are; if it has fewer, the missing ones start from
     zeros. As in bilm-tf and AllenNLP, BOS and EOS are read too, even in an empty sentence.
 
-    Args:
-        params: the parameter tree of ``config``.
-        char_ids: int [B, T, C], see ``layer_outputs``.
-        lengths: int [B], the number of real words of each sentence.
-        state: from ``initial_state`` or an earlier call; axis 0 of each array is the row.
-        config: the architecture.
-        boundaries: whether the vectors of BOS and EOS are in the result.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
-
     Returns:
-        float32 [B, L, T, D], or [B, L, T + 2, D] with ``boundaries``, zeros at padding; and the
-        new state, of each direction at its own end of each sentence (forward after EOS, backward
-        after BOS).
+        The layers as ``layer_outputs`` returns them; and the new state, of each direction at its
+        own end of each sentence (forward after EOS, backward after BOS).
 
     Raises:
         ElmoError: for arrays of a wrong shape, dtype or content.
@@ -122,17 +109,9 @@ def pooled_sentences(
 ) -> jax.Array:
     """One vector per sentence, pooled over its real words.
 
-    Args:
-        params: the parameter tree of ``config``.
-        char_ids: int [B, T, C], see ``layer_outputs``.
-        lengths: int [B], the number of real words of each sentence.
-        config: the architecture.
-        layers: "average", "top", a layer's number, "mix", or "all". Layers above the highest
-            that is needed are not computed.
-        pooling: "mean" or "max".
-        mix_weights: for "mix", L unnormalised weights.
-        mix_gamma: for "mix", the scale.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+    For the arrays see ``layer_outputs``. ``layers`` is "average", "top", a layer's number, "all",
+    or "mix" with L unnormalised ``mix_weights`` and the scale ``mix_gamma``. Layers above the
+    highest that is needed are not computed. ``pooling`` is "mean" or "max".
 
     Returns:
         float32 [B, D]; for "all" [B, L, D]. Zeros for an empty sentence.
@@ -184,12 +163,14 @@ def _continued(
     boundaries: bool,
 ) -> tuple[jax.Array, BiLMState]:
     n_sentences, n_tokens, _ = char_ids.shape
+    # Rows that the state lacks start from zeros; rows beyond the batch pass through.
     n_missing = max(0, n_sentences - len(jax.tree.leaves(state)[0]))
     state = jax.tree.map(lambda x: jnp.pad(jnp.asarray(x), ((0, n_missing), (0, 0))), state)
     before = jax.tree.map(lambda x: x[:n_sentences], state)
     layers, after = _with_state(params, char_ids, lengths, before, config, precision)
     state = jax.tree.map(lambda x, rows: x.at[:n_sentences].set(rows), state, after)
     if not boundaries:
+        # EOS stands right after the last word, so dropping the ends leaves it in shorter rows.
         real_BT = jnp.arange(n_tokens, dtype=jnp.int32)[None] < lengths[:, None]
         layers = jnp.where(real_BT[:, None, :, None], layers[:, :, 1:-1], 0)
     return layers, state
@@ -222,5 +203,4 @@ def _pooled(
 def _one_lane(
     params: Params, config: ElmoConfig, precision: str, method: str = "__call__"
 ) -> Callable[..., Any]:
-    """A method of BiLM as a function of one sentence."""
     return functools.partial(BiLM(config, precision).apply, {"params": params}, method=method)

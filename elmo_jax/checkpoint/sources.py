@@ -23,20 +23,17 @@ def load(
 ) -> tuple[ElmoConfig, dict[str, Any]]:
     """Open a model.
 
-    Args:
-        source: a native folder; a folder or zip with ``options.json`` and an HDF5 file, such as
-            those of the NLPL repository; or a name: "mini", the model in the package and the
-            default, or a published model ("small", "medium", "original", "original_5p5b"), which
-            is downloaded once. A path that exists wins over a name.
-        options_file: options.json of the published format, together with ``weight_file``.
-        weight_file: the HDF5 file of the published format.
+    ``source`` is a native folder; a folder or zip with ``options.json`` and an HDF5 file, such as
+    those of the NLPL repository; or a name: "mini", the model in the package and the default, or a
+    published model ("small", "medium", "original", "original_5p5b"), which is downloaded once. A
+    path that exists wins over a name. The two files of the published format may also be named
+    apart, by ``options_file`` and ``weight_file``.
 
     Returns:
         The config, and the parameters as a nested dictionary of float32 NumPy arrays.
 
     Raises:
-        ElmoError: if there is no such model, or its files have problems: all of them in one
-            error.
+        ElmoError: if there is no such model, or with all problems of its files.
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")
@@ -52,11 +49,7 @@ def load(
 
 
 def model_folder(source: str | os.PathLike[str] | None) -> Path:
-    """The path of a model named by path or by name, downloaded if need be; None means "mini".
-
-    Raises:
-        ElmoError: if there is no such path or name, or the download fails.
-    """
+    """The path of a model named by path or by name, downloaded if need be; None means "mini"."""
     if source is None:  # not a folder called "mini" that happens to be here
         return pretrained.fetch(pretrained.BUNDLED)
     path = standing_folder(Path(source))
@@ -71,11 +64,7 @@ def model_folder(source: str | os.PathLike[str] | None) -> Path:
 
 
 def open_model(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Read a model from a folder or a zip, whatever its format.
-
-    Raises:
-        ElmoError: if there is no model; the message lists what is there instead.
-    """
+    """Read a model from a folder or a zip, whatever its format."""
     if path.is_dir():
         return read_native(path) if is_native(path) else read_folder(path)
     if not path.exists():

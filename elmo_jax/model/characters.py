@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ElmoError, count_problem, counted
 from ..text.cut_words import CutWords, are_cut
-from ..text.sentences import check_collection, check_sentences
+from ..text.sentences import check_collection, checked_sentences
 from .config import ElmoConfig
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
@@ -60,26 +60,20 @@ def encode_batch(
     pad_to: int | Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sentences to the two arrays that the functions take.
+    """Lists of words to the two arrays that the functions take; no word may be empty.
 
     The functions are compiled once for each shape [B, T]. In a loop over batches, ``pad_to`` and
-    ``batch_size`` limit the number of shapes. Padding changes the vectors of real words by
-    rounding at most (a few 1e-6).
-
-    Args:
-        sentences: at most B lists of words; no word may be empty.
-        config: of the model; decides C.
-        pad_to: T, or a list of lengths: T is then the smallest that holds the longest
-            sentence. None: T is the longest sentence's length.
-        batch_size: B; sentences of length 0 fill the remaining rows. None: B is the number of
-            sentences.
+    ``batch_size`` limit the number of shapes. T is ``pad_to``, or the smallest of a list of lengths
+    that holds the longest sentence; without it, the longest sentence's length. Rows of length 0
+    fill up B = ``batch_size``. Padding changes the vectors of real words by rounding at most (a
+    few 1e-6).
 
     Returns:
         char_ids int32 [B, T, C], without sentence markers, 0 at padding; and lengths int32 [B].
 
     Raises:
-        ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
-            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut off.
+        ElmoError: if ``sentences`` is not a list of lists of strings, or exceeds ``pad_to`` or
+            ``batch_size``: no sentence is ever cut off.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.
@@ -92,8 +86,7 @@ def encode_batch(
         (8, 16, 50)
     """
     check_collection(sentences)
-    sentences = list(sentences)
-    check_sentences(sentences)
+    sentences = list(checked_sentences(sentences))
     lengths = list(map(len, sentences))
     n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)
     lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
@@ -112,15 +105,9 @@ def encode_batch(
 
 
 def batch_shape(
-    lengths: Sequence[int],
-    pad_to: int | Sequence[int] | None = None,
-    batch_size: int | None = None,
+    lengths: Sequence[int], pad_to: int | Sequence[int] | None, batch_size: int | None
 ) -> tuple[int, int]:
-    """B and T for sentences of these lengths, see ``encode_batch``.
-
-    Raises:
-        ElmoError: for something that is not a size, or if the sentences do not fit.
-    """
+    """B and T for sentences of these lengths, see ``encode_batch``."""
     n_rows = len(lengths) if batch_size is None else _size(batch_size, "batch_size")
     if len(lengths) > n_rows:
         raise ElmoError(
