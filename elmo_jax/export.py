@@ -53,8 +53,17 @@ def export_function(
     B and T, so a server should pad to a small number of shapes. The documentation of
     ``jax.export`` says which later versions of JAX read such a file; export again when you upgrade.
 
-    The other arguments are those of ``pooled_sentences``, but ``pooling=None`` gives one vector
-    per token. ``platforms`` says where the function will run: any of "cpu", "cuda", "rocm", "tpu".
+    Args:
+        path: the file to write, usually ``*.npz``.
+        config: the architecture.
+        params: its parameters.
+        layers: "average", "top", a layer's number, "mix" or "all".
+        pooling: "mean" or "max"; None for one vector per token.
+        mix_weights: for "mix", L unnormalised weights.
+        mix_gamma: for "mix", the scale.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        platforms: where it will run: any of "cpu", "cuda", "rocm", "tpu".
+        overwrite: replace an existing file.
 
     Raises:
         ElmoError: for an unknown name, parameters that do not fit, or a file that exists or

@@ -29,9 +29,13 @@ def layer_outputs(
 ) -> jax.Array:
     """All layers of a batch of sentences, each read from a zero state.
 
-    ``encode_batch`` makes ``char_ids``, int [B, T, C] without sentence markers and 0 at padding,
-    and ``lengths``, int [B], the number of real words. The ``precision`` of the matrix products
-    is "float32", "tf32" or "bfloat16".
+    Args:
+        params: the parameter tree of ``config``.
+        char_ids: int [B, T, C] from ``encode_batch``: no sentence markers, 0 at padding.
+        lengths: int [B], the number of real words of each sentence.
+        config: the architecture.
+        boundaries: whether the vectors of BOS and EOS are in the result.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
         float32 [B, L, T, D], zeros at padding. Layer 0 is the token vector twice; layer k is
@@ -63,16 +67,25 @@ def layer_outputs_with_state(
     boundaries: bool = False,
     precision: str = "float32",
 ) -> tuple[jax.Array, BiLMState]:
-    """``layer_outputs``, read from the state that the batch before it left.
+    """All layers of a batch, read from the state that the batch before it left.
 
-    bilm-tf and AllenNLP do this on every call: row i continues from row i, axis 0 of each array
-    of ``state``, which comes from ``initial_state`` or an earlier call. If the state has more
+    bilm-tf and AllenNLP do this on every call: row i continues from row i. If the state has more
     rows than the batch, the others stay as they are; if it has fewer, the missing ones start from
     zeros. As in bilm-tf and AllenNLP, BOS and EOS are read too, even in an empty sentence.
 
+    Args:
+        params: the parameter tree of ``config``.
+        char_ids: int [B, T, C], see ``layer_outputs``.
+        lengths: int [B], the number of real words of each sentence.
+        state: from ``initial_state`` or an earlier call; axis 0 of each array is the row.
+        config: the architecture.
+        boundaries: whether the vectors of BOS and EOS are in the result.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+
     Returns:
-        The layers as ``layer_outputs`` returns them; and the new state, of each direction at its
-        own end of each sentence (forward after EOS, backward after BOS).
+        float32 [B, L, T, D], or [B, L, T + 2, D] with ``boundaries``, zeros at padding; and the
+        new state, of each direction at its own end of each sentence (forward after EOS, backward
+        after BOS).
 
     Raises:
         ElmoError: for arrays of a wrong shape, dtype or content.
@@ -109,9 +122,17 @@ def pooled_sentences(
 ) -> jax.Array:
     """One vector per sentence, pooled over its real words.
 
-    For the arrays see ``layer_outputs``. ``layers`` is "average", "top", a layer's number, "all",
-    or "mix" with L unnormalised ``mix_weights`` and the scale ``mix_gamma``. Layers above the
-    highest that is needed are not computed. ``pooling`` is "mean" or "max".
+    Args:
+        params: the parameter tree of ``config``.
+        char_ids: int [B, T, C], see ``layer_outputs``.
+        lengths: int [B], the number of real words of each sentence.
+        config: the architecture.
+        layers: "average", "top", a layer's number, "mix", or "all". Layers above the highest
+            that is needed are not computed.
+        pooling: "mean" or "max".
+        mix_weights: for "mix", L unnormalised weights.
+        mix_gamma: for "mix", the scale.
+        precision: of the matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
         float32 [B, D]; for "all" [B, L, D]. Zeros for an empty sentence.

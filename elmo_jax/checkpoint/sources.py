@@ -23,17 +23,20 @@ def load(
 ) -> tuple[ElmoConfig, dict[str, Any]]:
     """Open a model.
 
-    ``source`` is a native folder; a folder or zip with ``options.json`` and an HDF5 file, such as
-    those of the NLPL repository; or a name: "mini", the model in the package and the default, or a
-    published model ("small", "medium", "original", "original_5p5b"), which is downloaded once. A
-    path that exists wins over a name. The two files of the published format may also be named
-    apart, by ``options_file`` and ``weight_file``.
+    Args:
+        source: a native folder; a folder or zip with ``options.json`` and an HDF5 file, such as
+            those of the NLPL repository; or a name: "mini", the model in the package and the
+            default, or a published model ("small", "medium", "original", "original_5p5b"), which
+            is downloaded once. A path that exists wins over a name.
+        options_file: options.json of the published format, together with ``weight_file``.
+        weight_file: the HDF5 file of the published format.
 
     Returns:
         The config, and the parameters as a nested dictionary of float32 NumPy arrays.
 
     Raises:
-        ElmoError: if there is no such model, or with all problems of its files.
+        ElmoError: if there is no such model, or its files have problems: all of them in one
+            error.
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")

@@ -60,20 +60,26 @@ def encode_batch(
     pad_to: int | Sequence[int] | None = None,
     batch_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lists of words to the two arrays that the functions take; no word may be empty.
+    """Sentences to the two arrays that the functions take.
 
     The functions are compiled once for each shape [B, T]. In a loop over batches, ``pad_to`` and
-    ``batch_size`` limit the number of shapes. T is ``pad_to``, or the smallest of a list of lengths
-    that holds the longest sentence; without it, the longest sentence's length. Rows of length 0
-    fill up B = ``batch_size``. Padding changes the vectors of real words by rounding at most (a
-    few 1e-6).
+    ``batch_size`` limit the number of shapes. Padding changes the vectors of real words by
+    rounding at most (a few 1e-6).
+
+    Args:
+        sentences: at most B lists of words; no word may be empty.
+        config: of the model; decides C.
+        pad_to: T, or a list of lengths: T is then the smallest that holds the longest
+            sentence. None: T is the longest sentence's length.
+        batch_size: B; sentences of length 0 fill the remaining rows. None: B is the number of
+            sentences.
 
     Returns:
         char_ids int32 [B, T, C], without sentence markers, 0 at padding; and lengths int32 [B].
 
     Raises:
-        ElmoError: if ``sentences`` is not a list of lists of strings, or exceeds ``pad_to`` or
-            ``batch_size``: no sentence is ever cut off.
+        ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
+            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut off.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.

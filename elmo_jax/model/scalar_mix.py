@@ -107,7 +107,13 @@ class ScalarMix(nn.Module):
         *,
         deterministic: bool = True,
     ) -> jax.Array:
-        """Mix the layers of a batch, see ``scalar_mix``; ``deterministic=False`` adds dropout."""
+        """Mix the layers of a batch.
+
+        Args:
+            layers_BLTD: float32 [B, L, T, D].
+            mask_BT: bool [B, T], False at padding; None if nothing is padded.
+            deterministic: False applies dropout.
+        """
         mixes = () if self.n_mixes is None else (self.n_mixes,)
         shape = (*mixes, layers_BLTD.shape[1])
         if self.fixed_weights is None:
