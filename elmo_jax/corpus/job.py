@@ -112,7 +112,7 @@ class Job:
 
     @classmethod
     def from_manifest(cls, manifest: str) -> Job:
-        """Read what ``to_manifest`` wrote; a ValueError, TypeError or KeyError for other text."""
+        """Read a manifest; raises ValueError, TypeError or KeyError for any other text."""
         fields = json.loads(manifest)
         if fields["version"] != _MANIFEST_VERSION:
             raise ValueError(f"version {fields['version']}, expected {_MANIFEST_VERSION}")

@@ -73,7 +73,7 @@ class Records:
     key_column: str | None
     split: Tokenizer
     split_sentences: str | None = None
-    stdin: IO[bytes] | None = None  # a copy, which can be read again
+    stdin: IO[bytes] | None = None  # a copy of standard input, which can be read again
     # Names of files that need no more warnings of unusual spaces.
     warned_files: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
