@@ -52,7 +52,7 @@ def sentence_similarity(
     """
     _check_one_layer(layers)
     check_collection(sentences)
-    sentences = list(sentences)
+    sentences = list(sentences)  # before the next line reads it: it may be an iterator
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]
     vectors_BD = unit_vectors(elmo.embed_sentences(sentences, layers, pooling))
@@ -106,6 +106,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 
 def _ink(scaled_value: float) -> str:
+    """The colour of a number that can be read on the colour of its cell."""
     return _LIGHT_INK if scaled_value > 0.55 else _DARK_INK
 
 
@@ -148,6 +149,7 @@ def _html(heatmap: Heatmap, title: str) -> str:
         )
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
+    # The contents are escaped, so none of them can hold a mark.
     for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
         before, after = template.split(f"<!--{mark}-->", 1)
         template = before + content + after

@@ -66,6 +66,7 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
             for label, colour in colours.items()
         ],
         "labelled": set(counts) != {None},
+        # As page.html reads them: left context, word, right context, label, sentence from 1.
         "items": [
             [
                 " ".join(each.words[: each.position]),

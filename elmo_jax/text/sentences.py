@@ -24,11 +24,27 @@ class SentenceChecker:
 
     def check(self, sentence: Any, where: str) -> None:
         """Raise ElmoError unless the sentence is a sequence of strings, none of them empty."""
-        spaced = _word_with_space(sentence, where)
-        if spaced and not self._has_warned:
+        if type(sentence) is CheckedWords:
+            return
+        joined = _joined(sentence, where)
+        if not all(sentence):
+            raise ElmoError(
+                f"The word at position {list(sentence).index('')} of {where} is an empty string. "
+                "Sentences need no padding: leave empty strings out, results are as long as their "
+                "sentences."
+            )
+        if not self._has_warned and (  # six searches are faster than one regular expression
+            " " in joined
+            or "\t" in joined
+            or "\n" in joined
+            or "\r" in joined
+            or "\f" in joined
+            or "\v" in joined
+        ):
             self._has_warned = True
+            word = next(filter(_find_space, sentence))
             warn(
-                f"The word {spaced!r} of {where} holds whitespace, and is embedded as one word. If "
+                f"The word {word!r} of {where} holds whitespace, and is embedded as one word. If "
                 "it is text, split it first: text.split(), or tokenizer= or --tokenizer for whole "
                 "strings.",
                 WhitespaceWarning,
@@ -53,29 +69,6 @@ def checked_sentences(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[s
     for index, sentence in enumerate(sentences):
         checker.check(sentence, f"sentence {index}")
         yield sentence
-
-
-def _word_with_space(sentence: Any, where: str) -> str:
-    """Check a sentence; its first word that holds a space, "" if none does."""
-    if type(sentence) is CheckedWords:
-        return ""
-    joined = _joined(sentence, where)
-    if not all(sentence):
-        raise ElmoError(
-            f"The word at position {list(sentence).index('')} of {where} is an empty string. "
-            "Sentences need no padding: leave empty strings out, results are as long as their "
-            "sentences."
-        )
-    if (  # six searches are faster than one with a regular expression
-        " " in joined
-        or "\t" in joined
-        or "\n" in joined
-        or "\r" in joined
-        or "\f" in joined
-        or "\v" in joined
-    ):
-        return next(filter(_find_space, sentence))
-    return ""
 
 
 def check_strings(items: Any, where: str) -> None:
