@@ -28,7 +28,7 @@ COMMANDS = {
     "tasks": "tasks.command",
     "recipes": "recipes",
     "charts": "charts",
-    "tables": "readme",
+    "tables": "tables",
     "peers": "peers.command",
 }
 """Commands with a command line of their own -> their modules."""

@@ -20,6 +20,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import gc
 import re
 import sys
 import tempfile
@@ -197,6 +198,7 @@ def _embedding_call(
 ) -> Call:
     with first_call(name) as calls:
         Elmo.from_params(config, params, precision=precision).embed(text)
+    gc.collect()  # the device memory of the Elmo, which is left in a cycle
     return calls[0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from fake_peers import questioner
 
 import benchmarks.__main__ as program
-from benchmarks import charts, limit, question, readme
+from benchmarks import charts, limit, question, tables
 from elmo_jax import ElmoError
 
 
@@ -83,7 +83,7 @@ def test_charts_show_the_numbers():
 
 def test_the_page_of_results_is_that_of_the_saved_results(tmp_path, capsys):
     page = (question.RESULTS / "README.md").read_text("utf-8")
-    assert readme.run(argparse.Namespace(results=question.RESULTS, write=False))["page"] == page
+    assert tables.run(argparse.Namespace(results=question.RESULTS, write=False))["page"] == page
     assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [
         *question.QUESTIONS
     ]

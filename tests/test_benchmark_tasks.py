@@ -115,9 +115,9 @@ def test_an_entity_is_right_with_its_bounds_and_its_type_as_by_conlleval():
         assert classification.count_entities(tags.split(), ["O"] * 3) == (0, 0, n_entities)
 
 
-def share(right_S, reading="layer 1", dev=0.0):
+def share(right_S, name="layer 1", dev=0.0):
     columns = (right_S, np.ones(len(right_S)))
-    return scores.Row("model", reading, dev, scores.accuracy, columns)
+    return scores.Row("model", name, dev, scores.accuracy, columns)
 
 
 def test_the_interval_of_a_share_is_that_of_the_normal_approximation():
@@ -137,8 +137,8 @@ def test_differences_are_paired():
 
 def test_the_layer_is_chosen_on_dev_among_bilm_layers():
     dev = {"layer 0": 9.0, "layer 1": 2.0, "layer 2": 3.0, "mix": 8.0}
-    rows = [share(np.ones(3), reading, score) for reading, score in dev.items()]
-    assert scores.TaskResult("accuracy", {}, rows).best_layer("model").reading == "layer 2"
+    rows = [share(np.ones(3), name, score) for name, score in dev.items()]
+    assert scores.TaskResult("accuracy", {}, rows).best_layer("model").name == "layer 2"
 
 
 # Probes
@@ -189,9 +189,7 @@ def test_cross_validation_tests_every_row_by_a_probe_that_has_not_seen_it():
     labels = np.random.default_rng(0).integers(2, size=n_rows)
     layers = [np.eye(n_rows), np.tile(labels[:, None], n_rows)]
     vectors = np.stack(layers, axis=1).astype(np.float32)
-    rows = {
-        row.reading: row for row in classification.cross_validated_rows("model", vectors, labels)
-    }
+    rows = {row.name: row for row in classification.cross_validated_rows("model", vectors, labels)}
     assert all(len(row.columns[0]) == n_rows for row in rows.values())
     assert rows["layer 0"].test < 65  # a leak would give 100
     assert rows["layer 1"].test == 100
@@ -289,7 +287,7 @@ def test_the_whole_table(tasks, make_model, tmp_path, capsys):
     text, summary = capsys.readouterr().out, json.loads(output.read_text(encoding="utf-8"))
     assert list(summary["tasks"]) == list(command.TASKS)
     for name, task in summary["tasks"].items():
-        rows = [(row["variant"], row["reading"]) for row in task["rows"]]
+        rows = [(row["variant"], row["name"]) for row in task["rows"]]
         assert {("model", f"layer {layer}") for layer in range(3)} <= set(rows)
         assert ("model", "average" if name in ("sts", "wsd") else "mix") in rows
         assert ("baseline", "most frequent sense") in rows or name != "wsd"

@@ -68,7 +68,7 @@ def count_entities(gold: list[str], predicted: list[str]) -> tuple[int, int, int
 
 
 def _tag(
-    name: str,
+    title: str,
     metric: Callable[..., float],
     count: Callable[[list[str], list[str]], tuple[int, ...]],
     splits: dict[str, list[list[Token]]],
@@ -87,7 +87,7 @@ def _tag(
     rows = []
     for variant, elmo in elmos.items():
         vectors = {split: token_vectors(elmo, words[split]) for split in SPLITS}
-        for reading, layers in _readings(variant, elmo.config.n_output_layers).items():
+        for name, layers in _layer_slices(variant, elmo.config.n_output_layers).items():
             steps = features().fit(vectors["train"][:, layers], labels_N)
             inputs = {split: steps.transform(vectors[split][:, layers]) for split in SPLITS}
             classifier, probed = probe(), {}
@@ -98,8 +98,8 @@ def _tag(
                 probed[penalty] = metric(*dev), test
             best = max(probed, key=lambda penalty: probed[penalty][0])
             details = {"penalty": best, **_shares(steps[0].shares_L)}
-            rows.append(Row(variant, reading, probed[best][0], metric, probed[best][1], details))
-    return TaskResult(name, {split: len(splits[split]) for split in SPLITS}, rows)
+            rows.append(Row(variant, name, probed[best][0], metric, probed[best][1], details))
+    return TaskResult(title, {split: len(splits[split]) for split in SPLITS}, rows)
 
 
 def cross_validated_rows(
@@ -109,7 +109,7 @@ def cross_validated_rows(
 
     The penalty is chosen within the rest; ``dev`` is the mean of the scores there.
     """
-    for reading, layers in _readings(variant, vectors_SLD.shape[1]).items():
+    for name, layers in _layer_slices(variant, vectors_SLD.shape[1]).items():
         right_S = np.zeros(len(labels_S))
         dev, shares = [], []
         for rest, test in KFold(_N_FOLDS, shuffle=True, random_state=0).split(labels_S):
@@ -121,10 +121,10 @@ def cross_validated_rows(
             shares.append(steps[0][0].shares_L)
         columns = right_S, np.ones(len(right_S))
         mean_shares = _shares(np.mean(shares, axis=0))
-        yield Row(variant, reading, float(np.mean(dev)), accuracy, columns, mean_shares)
+        yield Row(variant, name, float(np.mean(dev)), accuracy, columns, mean_shares)
 
 
-def _readings(variant: str, n_layers: int) -> dict[str, slice]:
+def _layer_slices(variant: str, n_layers: int) -> dict[str, slice]:
     """What is probed: each layer, and the mix of all."""
     # Random LSTMs share the model's token layer, which is in the table already.
     layers = range(0 if variant == MODEL else 1, n_layers)

@@ -25,19 +25,19 @@ RANDOM = "best biLM layer − best random layer"
 
 def summarise(result: TaskResult) -> dict[str, Any]:
     """A task's result, ready for JSON. All scores are in points."""
-    own = {row.reading: row for row in result.rows if row.variant == MODEL}
+    own = {row.name: row for row in result.rows if row.variant == MODEL}
     best = {variant: result.best_layer(variant) for variant in (MODEL, RANDOM_LSTM)}
     token = own[TOKEN_LAYER]
     pairs = [(TOKEN, best[MODEL], token)]
     pairs += [(f"{name} − token layer", own[name], token) for name in (MIX, AVERAGE) if name in own]
     pairs.append((RANDOM, best[MODEL], best[RANDOM_LSTM]))
     baselines = [row for row in result.rows if row.variant == BASELINE]
-    pairs += [(f"best biLM layer − {row.reading}", best[MODEL], row) for row in baselines]
+    pairs += [(f"best biLM layer − {row.name}", best[MODEL], row) for row in baselines]
     differences = [_difference(*pair) for pair in pairs]
     return {
         "metric": result.metric,
         "sentences": result.sizes,
-        "chosen_on_dev": {variant: row.reading for variant, row in best.items()},
+        "chosen_on_dev": {variant: row.name for variant, row in best.items()},
         "rows": [_row(row) for row in result.rows],
         "differences": differences,
         "beats_token_layer": differences[0]["low"] > 0,
@@ -47,7 +47,7 @@ def summarise(result: TaskResult) -> dict[str, Any]:
 def _row(row: Row) -> dict[str, Any]:
     details = {name: float(f"{value:.4g}") for name, value in row.details.items()}
     numbers = _rounded({"dev": row.dev, "test": row.test} | interval(row.draws))
-    return {"variant": row.variant, "reading": row.reading, **numbers, "details": details}
+    return {"variant": row.variant, "name": row.name, **numbers, "details": details}
 
 
 def _difference(what: str, one: Row, other: Row) -> dict[str, Any]:
@@ -94,8 +94,8 @@ def _task_lines(name: str, task: dict[str, Any]) -> Iterable[str]:
     best = task["chosen_on_dev"].items()
     yield markdown(
         {
-            "vectors": f"{row['variant']}, {row['reading']}",
-            "best": "*" if (row["variant"], row["reading"]) in best else "",
+            "vectors": f"{row['variant']}, {row['name']}",
+            "best": "*" if (row["variant"], row["name"]) in best else "",
             "dev": f"{row['dev']:.2f}",
             "test": f"{row['test']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
             "details": ", ".join(f"{key} {value:g}" for key, value in row["details"].items()),

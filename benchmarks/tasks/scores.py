@@ -22,7 +22,7 @@ _N_DRAWS = 1000
 
 
 def layer_name(layer: int) -> str:
-    """The ``reading`` of a row about one layer."""
+    """What a row about one layer is called."""
     return f"layer {layer}"
 
 
@@ -35,7 +35,7 @@ class Row:
 
     Attributes:
         variant: whose vectors: ``MODEL``, ``RANDOM_LSTM``, or ``BASELINE``.
-        reading: "layer 0", "layer 1", …, "average", "mix", or a baseline's name.
+        name: "layer 0", "layer 1", …, "average", "mix", or a baseline's name.
         dev: the score on dev, by which the best layer and the penalty are chosen.
         metric: from ``columns`` to the score.
         columns: arrays with one entry per unit of the test set.
@@ -43,7 +43,7 @@ class Row:
     """
 
     variant: str
-    reading: str
+    name: str
     dev: float
     metric: Callable[..., float]
     columns: tuple[np.ndarray, ...]
@@ -75,8 +75,8 @@ class TaskResult:
 
     def best_layer(self, variant: str) -> Row:
         """A variant's best biLM layer: chosen on dev, so that its test score is a fair one."""
-        layers = [row for row in self.rows if row.variant == variant and row.reading[-1].isdigit()]
-        return max((row for row in layers if row.reading != TOKEN_LAYER), key=lambda row: row.dev)
+        layers = [row for row in self.rows if row.variant == variant and row.name[-1].isdigit()]
+        return max((row for row in layers if row.name != TOKEN_LAYER), key=lambda row: row.dev)
 
 
 def interval(draws: np.ndarray) -> dict[str, float]:

@@ -24,16 +24,16 @@ def sts(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> T
     rows = []
     for variant, elmo in elmos.items():
         cosines = {split: _cosines(elmo, splits[split]) for split in _SPLITS}
-        for i, reading in readings(variant, elmo):
+        for i, name in layers_and_average(variant, elmo):
             dev_S, test_S = (cosines[split][:, i] for split in _SPLITS)
             pearson = scipy.stats.pearsonr(gold["test"], test_S).statistic
             dev, columns = spearman(gold["dev"], dev_S), (gold["test"], test_S)
             details = {"pearson": 100 * float(pearson)}
-            rows.append(Row(variant, reading, dev, spearman, columns, details))
+            rows.append(Row(variant, name, dev, spearman, columns, details))
     return TaskResult("Spearman correlation", {s: len(splits[s]) for s in _SPLITS}, rows)
 
 
-def readings(variant: str, elmo: Elmo) -> list[tuple[int, str]]:
+def layers_and_average(variant: str, elmo: Elmo) -> list[tuple[int, str]]:
     """The layers that are compared, and their average after them: number and name."""
     names = [*map(layer_name, range(elmo.config.n_output_layers)), AVERAGE]
     # Random LSTMs share the model's token layer, which is in the table already.

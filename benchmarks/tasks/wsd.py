@@ -21,7 +21,7 @@ from elmo_jax import Elmo
 
 from .data import SPLITS, Token, read_blocks, read_splits
 from .scores import BASELINE, Row, TaskResult, accuracy
-from .similarity import readings, unit
+from .similarity import layers_and_average, unit
 
 MOST_FREQUENT = "most frequent sense"
 _NO_SENSE = "_"
@@ -78,11 +78,11 @@ def wsd(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> T
     splits = read_splits(read, limits)
     inventory = Inventory.from_sentences(splits["train"])
 
-    def row(variant: str, reading: str, senses: list[np.ndarray]) -> Row:
+    def row(variant: str, name: str, senses: list[np.ndarray]) -> Row:
         dev, test = map(functools.partial(count_right, inventory), evaluated, senses)
         details = {"over all words": accuracy(*test["all"])}
         details["over lemmas with more senses"] = accuracy(*test["ambiguous"])
-        return Row(variant, reading, accuracy(*dev["seen"]), accuracy, test["seen"], details)
+        return Row(variant, name, accuracy(*dev["seen"]), accuracy, test["seen"], details)
 
     evaluated = [splits["dev"], splits["test"]]
     first = [first_senses(inventory, sentences) for sentences in evaluated]
@@ -90,8 +90,8 @@ def wsd(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> T
     for variant, elmo in elmos.items():
         vectors = sense_vectors(elmo, splits["train"], inventory)
         nearest = [nearest_senses(elmo, part, inventory, vectors) for part in evaluated]
-        for i, reading in readings(variant, elmo):
-            rows.append(row(variant, reading, [numbers[:, i] for numbers in nearest]))
+        for i, name in layers_and_average(variant, elmo):
+            rows.append(row(variant, name, [numbers[:, i] for numbers in nearest]))
     sizes = {split: len(splits[split]) for split in SPLITS}
     return TaskResult("sense accuracy, lemmas seen in train", sizes, rows)
 
