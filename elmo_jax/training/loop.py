@@ -99,9 +99,9 @@ class TrainingLoop:
     )
 
     def train(self, state: TrainState) -> tuple[TrainState, str | None]:
-        """Train to the end, or until SIGINT or SIGTERM; TrainingDiverged if a loss is no number.
+        """Train to the end, or until SIGINT or SIGTERM; TrainingDiverged if a loss is not finite.
 
-        Returns the last state, which is saved, and the name of the signal if one came.
+        Returns the last state, which is saved, and the name of the signal if it stopped the run.
         """
         settings, n_steps = self.run.settings, self.run.n_steps
         train_step = make_train_step(

@@ -85,7 +85,7 @@ class RunFolder:
         _write_json(self._record, record)  # last, because its presence says that the run has begun
 
     def read_record(self) -> dict[str, Any] | None:
-        """What run.json says; None for an empty folder, ElmoError for one without run.json."""
+        """What run.json says; None if nothing is there, ElmoError for other files without it."""
         record = _read_json(self._record)
         if record is None and self.path.is_dir() and any(self.path.iterdir()):
             raise ElmoError(
@@ -111,7 +111,7 @@ class RunFolder:
             save(self.model(format), config, params, format, **words, overwrite=True)
 
     def write_summary(self, summary: dict[str, Any], earlier: dict[str, Any] | None) -> None:
-        """Record that the run has finished; a call without a step leaves the ``earlier`` speed."""
+        """Record that the run has finished; a call without a step keeps the ``earlier`` speed."""
         if earlier is not None and not summary["tokens"]:
             summary = {**summary, **{name: earlier[name] for name in _CALL_FIELDS}}
         _write_json(self._summary, summary)

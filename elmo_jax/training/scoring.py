@@ -81,8 +81,9 @@ def score(
 ) -> list[SentenceScores]:
     """Score each sentence by itself, in both directions: from a zero state, with the full softmax.
 
-    The model is as ``load_language_model`` opens it. Sentences, lists of words, of about the same
-    length are computed together, 4,096 words at a time; the results have their order.
+    The model is as ``load_language_model`` opens it, and a sentence is a list of words. Sentences
+    of about the same length are computed together, about 4,096 words at a time; the results have
+    the order of the sentences.
 
     ``unknown`` is what a word outside the vocabulary counts as. "as_unk": as ``<UNK>``, any unknown
     word, which is often likely. "skip": it is read, but left out of sums and perplexity. Either
@@ -154,7 +155,10 @@ def substitutes(
         the probabilities of all other words sum to less than 1.
 
     Raises:
-        ElmoError: for an unknown direction or position, or as ``score``, which also warns.
+        ElmoError: as ``score``, and for an unknown direction or position.
+
+    Warns:
+        WordsCutWarning: as ``score``.
 
     Example:
         >>> substitutes(config, params, vocabulary, ["the", "bank", "of", "the", "river"], 1)

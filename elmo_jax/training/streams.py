@@ -104,7 +104,7 @@ class StreamPosition(NamedTuple):
     pending: Sequence[Pending]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as lists, words and numbers; the keys are those of earlier checkpoints."""
+        """Lists, words and numbers, under the keys that earlier checkpoints have."""
         return {"places": [list(offset) for offset in self.offsets], "rows": list(self.pending)}
 
     @classmethod

@@ -99,7 +99,8 @@ def train(
 
     Warns:
         UnknownWordsWarning: if the vocabulary lacks more than a fifth of the words of a text.
-        WordsCutWarning: if the model cannot read all of a word of a new run's or a validation text.
+        WordsCutWarning: if a new run's text or a validation text has words longer than the model
+            reads.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
