@@ -1,4 +1,4 @@
-"""Text files to arrays: corpus, vocabulary, streams, windows, negative samples."""
+"""Text files to arrays: corpus, vocabulary, streams, windows."""
 
 import bz2
 import collections
@@ -18,8 +18,8 @@ from elmo_jax.checkpoint.vocabulary import Vocabulary
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.characters import encode_words
 from elmo_jax.training import windows
-from elmo_jax.training.candidates import log_expected_count, sample, sample_both
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
+from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.streams import (
     ShuffledSentences,
     StreamOffset,
@@ -30,8 +30,7 @@ from elmo_jax.training.text_files import Corpus, survey
 from elmo_jax.training.windows import DirectionLanes, LanePair, assemble, bucket
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
-
-
+SETTINGS = TrainingSettings(batch_size=3, unroll_steps=5, seed=1, shuffle_buffer=11)
 VOCABULARY = Vocabulary.from_counts({"w1": 3, "w2": 2})
 
 
@@ -214,7 +213,7 @@ def words_of(streams):
 
 def new_streams(corpus, position=None):
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    return TrainingStreams(corpus, lexicon, 3, 5, seed=1, buffer_size=11, position=position)
+    return TrainingStreams(corpus, lexicon, SETTINGS, position)
 
 
 def test_training_streams_are_resumed_from_their_position(shards):
@@ -264,7 +263,7 @@ def test_a_word_that_looks_like_a_marker_begins_no_sentence():
 def test_a_window_spells_each_word_once(shards):
     vocabulary = Vocabulary.from_counts(survey(shards).counts, size=50)
     lexicon = Lexicon(vocabulary, CONFIG)
-    streams = TrainingStreams(shards, lexicon, 3, 5, seed=1)
+    streams = TrainingStreams(shards, lexicon, SETTINGS)
     pair = streams.take()
     window = assemble(pair, lexicon)
     table = {0: window.short_UC, 1: window.long_UC}
@@ -303,31 +302,3 @@ def test_buckets_are_few_and_not_much_too_large(size, steps, multiple):
     assert allowed <= max(64, size * (1 + 1 / steps)) + multiple
     if multiple == 1:
         assert bucket(allowed, steps=steps) == allowed
-
-
-@pytest.mark.parametrize(("n_samples", "n_classes"), [(5, 6), (50, 1000), (1000, 50_000)])
-def test_samples_are_distinct_classes_and_follow_from_the_seed(n_samples, n_classes):
-    drawn = sample_both(7, 3, n_samples, n_classes)
-    for classes in drawn.classes:
-        assert len(set(classes.tolist())) == n_samples
-        assert classes.min() >= 0 and classes.max() < n_classes
-    assert (drawn.n_tries >= n_samples).all()
-    assert not np.array_equal(drawn.classes[0], drawn.classes[1])
-    again = sample_both(7, 3, n_samples, n_classes)
-    assert (again.classes == drawn.classes).all()
-    assert not np.array_equal(sample_both(7, 4, n_samples, n_classes).classes, drawn.classes)
-
-
-def test_expected_counts_are_those_that_occur():
-    rng, n_classes, n_samples = np.random.default_rng(0), 40, 10
-    n_rounds, seen, tries = 4000, np.zeros(40), []
-    for _ in range(n_rounds):
-        drawn = sample(rng, n_samples, n_classes)
-        seen[drawn.classes] += 1
-        tries.append(drawn.n_tries)
-    expected = [np.exp(log_expected_count(np.arange(40), t, n_classes)) for t in tries[:200]]
-    np.testing.assert_allclose(seen / n_rounds, np.mean(expected, axis=0), atol=0.05)
-    # The formula by hand, for the first class and the average number of draws.
-    share = np.log(2) / np.log(n_classes + 1)
-    by_hand = 1 - (1 - share) ** tries[0]
-    np.testing.assert_allclose(np.exp(log_expected_count(np.arange(1), tries[0], 40))[0], by_hand)

@@ -1,4 +1,4 @@
-"""Full, chunked and sampled softmax against each other and against NumPy."""
+"""Full, chunked and sampled softmax against each other and NumPy, and the negative samples."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from elmo_jax.training import losses
-from elmo_jax.training.candidates import Candidates, log_expected_count, sample
+from elmo_jax.training.losses import (
+    Candidates,
+    candidates_of_step,
+    draw_candidates,
+    log_expected_count,
+)
 
 N_WORDS, N_TOKENS, DIM = 30, 12, 5
 
@@ -44,7 +49,7 @@ def test_chunks_make_no_difference(problem, size, monkeypatch):
 
 def test_sampled_losses_against_numpy(problem):
     head, outputs, targets = problem
-    candidates = sample(np.random.default_rng(2), 9, N_WORDS)
+    candidates = draw_candidates(np.random.default_rng(2), 9, N_WORDS)
     expected = []
     for h, target in zip(np.float64(outputs), np.asarray(targets), strict=True):
         classes = [target, *(c for c in candidates.classes if c != target)]  # no accidental hit
@@ -80,7 +85,7 @@ def test_the_sampled_gradient_is_unbiased_within_its_error(problem):
         return gradient(lambda *args: losses.sampled_losses(*args, candidates))(head)
 
     rng = np.random.default_rng(3)
-    drawn = [sampled(sample(rng, 25, N_WORDS)) for _ in range(600)]
+    drawn = [sampled(draw_candidates(rng, 25, N_WORDS)) for _ in range(600)]
     full = gradient(losses.full_losses)(head)
     for name in head:
         stacked = np.stack([np.asarray(g[name], np.float64) for g in drawn])
@@ -97,7 +102,7 @@ def test_expected_counts_do_not_round_to_nothing_in_a_huge_vocabulary():
 
 
 def test_bfloat16_stays_near(problem):
-    candidates = sample(np.random.default_rng(2), 9, N_WORDS)
+    candidates = draw_candidates(np.random.default_rng(2), 9, N_WORDS)
     for loss in (losses.full_losses, losses.chunked_losses):
         np.testing.assert_allclose(loss(*problem, "bfloat16"), loss(*problem), atol=0.05)
     np.testing.assert_allclose(
@@ -108,9 +113,37 @@ def test_bfloat16_stays_near(problem):
 
 
 def test_negatives_are_the_first_distinct_draws():
-    drawn = sample(np.random.default_rng(5), 60, 200)
+    drawn = draw_candidates(np.random.default_rng(5), 60, 200)
     again = np.random.default_rng(5).random(1024)
     classes = np.minimum(np.exp(again * np.log(201)).astype(np.int64) - 1, 199)
     distinct = list(dict.fromkeys(classes.tolist()))
     assert drawn.classes.tolist() == distinct[:60]
     assert drawn.n_tries == classes.tolist().index(distinct[59]) + 1
+
+
+@pytest.mark.parametrize(("n_samples", "n_classes"), [(5, 6), (50, 1000), (1000, 50_000)])
+def test_samples_are_distinct_classes_and_follow_from_the_seed(n_samples, n_classes):
+    drawn = candidates_of_step(7, 3, n_samples, n_classes)
+    for classes in drawn.classes:
+        assert len(set(classes.tolist())) == n_samples
+        assert classes.min() >= 0 and classes.max() < n_classes
+    assert (drawn.n_tries >= n_samples).all()
+    assert not np.array_equal(drawn.classes[0], drawn.classes[1])
+    again = candidates_of_step(7, 3, n_samples, n_classes)
+    assert (again.classes == drawn.classes).all()
+    assert not np.array_equal(candidates_of_step(7, 4, n_samples, n_classes).classes, drawn.classes)
+
+
+def test_expected_counts_are_those_that_occur():
+    rng, n_classes, n_samples = np.random.default_rng(0), 40, 10
+    n_rounds, seen, tries = 4000, np.zeros(40), []
+    for _ in range(n_rounds):
+        drawn = draw_candidates(rng, n_samples, n_classes)
+        seen[drawn.classes] += 1
+        tries.append(drawn.n_tries)
+    expected = [np.exp(log_expected_count(np.arange(40), t, n_classes)) for t in tries[:200]]
+    np.testing.assert_allclose(seen / n_rounds, np.mean(expected, axis=0), atol=0.05)
+    # The formula by hand, for the first class and the average number of draws.
+    share = np.log(2) / np.log(n_classes + 1)
+    by_hand = 1 - (1 - share) ** tries[0]
+    np.testing.assert_allclose(np.exp(log_expected_count(np.arange(1), tries[0], 40))[0], by_hand)

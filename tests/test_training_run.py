@@ -40,7 +40,7 @@ from elmo_jax.training import (
 from elmo_jax.training.language_model import init_language_model
 from elmo_jax.training.loop import TrainingLoop
 from elmo_jax.training.reporting import read_metrics
-from elmo_jax.training.run_folder import file_digests
+from elmo_jax.training.text_files import file_digests
 
 SCRIPT = Path(training_run.__file__)
 

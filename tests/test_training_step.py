@@ -13,9 +13,9 @@ from elmo_jax.checkpoint.vocabulary import Vocabulary
 from elmo_jax.model.bilm import zero_state
 from elmo_jax.model.lstm import LanguageModelStack
 from elmo_jax.model.parameters import datasets, flatten, unflatten
-from elmo_jax.training.candidates import Candidates
 from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
+from elmo_jax.training.losses import Candidates
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.train_step import (
     learning_rate,

@@ -13,7 +13,7 @@ from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
 from elmo_jax.errors import counted
 from elmo_jax.training import Vocabulary, load_language_model
-from elmo_jax.training.starting_model import open_starting_model
+from elmo_jax.training.language_model import open_starting_model
 
 WORDS = ["<S>", "</S>", "<UNK>", "", "the", "of"]
 OTHERS = ["<S>", "</S>", "<UNK>", "", "of", "the"]

@@ -2,10 +2,10 @@
 
 from ..checkpoint.vocabulary import Vocabulary
 from .evaluation import Perplexity, evaluate
+from .language_model import load_language_model
 from .loop import TrainingDiverged
 from .scoring import SentenceScores, score, substitutes
 from .settings import RECIPES, TrainingSettings
-from .starting_model import load_language_model
 from .text_files import Corpus, CorpusStatistics, survey
 from .trainer import train
 

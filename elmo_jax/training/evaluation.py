@@ -43,8 +43,6 @@ class Perplexity(NamedTuple):
 
     Attributes:
         perplexity: exp of the mean of both directions' mean losses.
-        forward_perplexity: of the forward direction.
-        backward_perplexity: of the backward direction.
         tokens: number that each direction predicted: every word, and one marker per sentence.
         oov_rate: share of the words that are not in the vocabulary. They count as ``<UNK>``,
             which makes a perplexity with a small vocabulary look better than it is.
@@ -61,11 +59,7 @@ class Perplexity(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSettings:
-    """How ``evaluate`` measures, see there.
-
-    Raises:
-        ElmoError: for values out of range.
-    """
+    """The arguments of ``evaluate``; ElmoError for values out of range."""
 
     batch_size: int = 32
     unroll_steps: int = 64
@@ -96,25 +90,16 @@ def evaluate(
     precision: str = "float32",
     progress: bool = False,
 ) -> Perplexity:
-    """The perplexity of a model on text files.
+    """The perplexity of a model, as ``load_language_model`` opens it, on text files.
 
     The text fills ``batch_size`` rows in the order of the files, and the state is carried from
     sentence to sentence, as in training. Which sentences follow each other in a row depends on
-    ``batch_size``, so the result depends on it slightly, but not with ``reset_state``.
+    ``batch_size``, so the result depends on it slightly. With ``reset_state`` it does not: each
+    sentence starts from zeros, as in training with the "modern" recipe.
 
-    Args:
-        config: the architecture.
-        params: with the softmax, ``params["softmax"]``.
-        vocabulary: of the softmax.
-        files: paths or patterns, or a Corpus.
-        batch_size: number of rows.
-        unroll_steps: steps computed at once; they do not change the result.
-        max_tokens: measure whole sentences from the start until they have this many tokens to
-            predict; all sentences if None.
-        reset_state: start each sentence from zeros, as a model of the "modern" recipe was
-            trained, instead of carrying the state on, as bilm-tf does.
-        precision: of the matrix products.
-        progress: show a progress bar on stderr, if that is a terminal.
+    With ``max_tokens``, whole sentences are measured from the start until they have that many
+    tokens to predict. ``unroll_steps`` are computed at once and do not change the result.
+    ``progress`` shows a bar on stderr if that is a terminal.
 
     Raises:
         ElmoError: for numbers out of range, a model without a softmax or with another
@@ -161,9 +146,8 @@ def measure(
         for pair in _word_windows(corpus, lexicon, settings):
             _count_cut_words(pair[0], lexicon, cut)
             window = assemble(pair, lexicon, devices.count)
-            window_sums, rows = _sum_losses(
-                params, rows, place_window(window, devices), config, reading
-            )
+            placed = place_window(window, devices)
+            window_sums, rows = _sum_losses(params, rows, placed, config, reading)
             # Summed in float64: float32 would lose what is added late in a long text.
             loss_sums += np.asarray(window_sums, np.float64)
             counts += _count_targets(window, vocabulary)
@@ -172,27 +156,21 @@ def measure(
     if not n_tokens:
         raise ElmoError(f"No sentence to evaluate in {corpus.files[0]}.")
     forward, backward = loss_sums / n_tokens
-    perplexity = Perplexity(
-        _exp((forward + backward) / 2),
-        _exp(forward),
-        _exp(backward),
-        n_tokens,
-        n_unknown / max(1, n_words),
-        cut.n_cut,
-    )
-    return perplexity, cut
+    both, oov_rate = _exp((forward + backward) / 2), n_unknown / max(1, n_words)
+    result = Perplexity(both, _exp(forward), _exp(backward), n_tokens, oov_rate, cut.n_cut)
+    return result, cut
 
 
 def warn_of_unknown_words(oov_rate: float, text: str) -> None:
     """Warn if more than a fifth of the words of ``text`` are not in the vocabulary."""
     if oov_rate > _MAX_OOV_RATE:
-        warn(
+        message = (
             f"{oov_rate:.0%} of the words of {text} are not in the vocabulary of the softmax. They "
             "count as <UNK>, which is easy to predict, so the perplexity says little. Expected "
             "a vocabulary that fits the text: its language, its tokenisation, its upper and "
-            "lower case.",
-            UnknownWordsWarning,
+            "lower case."
         )
+        warn(message, UnknownWordsWarning)
 
 
 def check_softmax(config: ElmoConfig, params: Params, vocabulary: Vocabulary) -> None:
@@ -234,17 +212,13 @@ def _sum_losses(
 ) -> tuple[jax.Array, BiLMState]:
     """The summed loss of each direction over real tokens, float32 [2], and the new state."""
     outputs, rows = read_window(params, rows, window, config=config, reading=reading)
+    outputs_2MP = outputs.reshape(2, -1, outputs.shape[-1])
+    targets_2M, real_2M = (jnp.asarray(x).reshape(2, -1) for x in (window.targets, window.real))
     losses = [
-        chunked_losses(
-            params["softmax"],
-            outputs[direction].reshape(-1, outputs.shape[-1]),
-            window.targets[direction].reshape(-1),
-            reading.precision,
-        )
-        for direction in range(2)
+        chunked_losses(params["softmax"], outputs_MP, targets_M, reading.precision)
+        for outputs_MP, targets_M in zip(outputs_2MP, targets_2M, strict=True)
     ]
-    real = window.real.reshape(2, -1)
-    return jnp.where(real, jnp.stack(losses), 0).sum(axis=1), rows
+    return jnp.where(real_2M, jnp.stack(losses), 0).sum(axis=1), rows
 
 
 def _count_targets(window: Window, vocabulary: Vocabulary) -> tuple[int, int, int]:

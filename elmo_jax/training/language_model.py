@@ -1,18 +1,141 @@
-"""A window of text through the biLM: the modules of inference, with carried state and dropout."""
+"""Language models, a biLM and its softmax each: opened, started anew, and run over a window."""
 
 from __future__ import annotations
 
 import functools
+import os
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from ..checkpoint import (
+    VOCABULARY_FILE,
+    check_vocabulary,
+    model_folder,
+    open_model,
+    open_vocabulary,
+    softmax_size,
+)
+from ..checkpoint.vocabulary import Vocabulary, Words
+from ..errors import ElmoError
 from ..model.bilm import BiLM, BiLMState, init_params, zero_state
 from ..model.config import ElmoConfig
 from ..model.lstm import LSTMState
-from ..model.parameters import DIRECTIONS, Params
+from ..model.parameters import DIRECTIONS, Params, check_params, model_digest
 from .windows import Window
+
+StartFrom = (
+    str
+    | os.PathLike[str]
+    | tuple[ElmoConfig, dict[str, Any]]
+    | tuple[ElmoConfig, dict[str, Any], Vocabulary]
+)
+
+
+def load_language_model(
+    source: str | os.PathLike[str], vocabulary: Words | None = None
+) -> tuple[ElmoConfig, dict[str, Any], Vocabulary]:
+    """Open a model with its softmax and the words of the softmax.
+
+    Args:
+        source: whatever ``elmo_jax.load`` opens.
+        vocabulary: a Vocabulary, its words, or a file of them; None for the vocab.txt beside the
+            model.
+
+    Returns:
+        The config, the parameters and the vocabulary, as ``evaluate``, ``score`` and
+        ``substitutes`` take them, and ``train`` as ``start_from``.
+
+    Raises:
+        ElmoError: for a model without a softmax, or words that do not fit it: another number of
+            words, or another hash than a native folder has recorded.
+
+    Example:
+        >>> model = load_language_model("mini")
+        >>> score(*model, [["It", "works", "."]])
+    """
+    folder = model_folder(source)
+    config, params = open_model(folder)
+    softmax_size(params)  # a missing softmax is reported before a missing vocabulary
+    if vocabulary is None:
+        words = open_vocabulary(folder, params)
+        if words is None:
+            raise ElmoError(
+                f"There is no vocabulary at {folder / VOCABULARY_FILE}. Expected the vocab.txt "
+                "with which the model's softmax was trained; if it is elsewhere, name it with "
+                "vocabulary=, in a command --vocabulary."
+            )
+    else:
+        words = Vocabulary.of(vocabulary)
+        check_vocabulary(params, words, folder)
+    return config, params, words
+
+
+class StartingModel(NamedTuple):
+    """What a run starts from: an architecture, or a model to fine-tune."""
+
+    config: ElmoConfig
+    params: dict[str, Any] | None = None  # None for a new model
+    vocabulary: Vocabulary | None = None  # the words of the softmax in params, if it has one
+
+    @property
+    def digest(self) -> str | None:
+        """A hash of the model to fine-tune; None for a new model."""
+        return None if self.params is None else model_digest(self.config, self.params)
+
+    def initial_params(self, vocabulary: Vocabulary, seed: int) -> dict[str, Any]:
+        """Parameters with a softmax over ``vocabulary``, to train.
+
+        Words of the model's own softmax, if it has one, keep their rows; others start anew.
+        """
+        if self.params is None:
+            return init_language_model(self.config, len(vocabulary), seed)
+        # A table of word vectors is left out, because training the biLM makes it wrong.
+        bilm = {name: part for name, part in self.params.items() if name != "word_embedding"}
+        if self.vocabulary is not None and self.vocabulary.words == vocabulary.words:
+            return bilm
+        softmax = init_softmax(self.config, len(vocabulary), jax.random.key(seed))
+        if self.vocabulary is None:
+            return {**bilm, "softmax": softmax}
+        is_known = np.array([word in self.vocabulary for word in vocabulary.words])
+        old_rows = self.vocabulary.ids([w for w in vocabulary.words if w in self.vocabulary])
+        rows = {name: np.array(array) for name, array in softmax.items()}
+        for name, old_array in self.params["softmax"].items():
+            rows[name][is_known] = old_array[old_rows]
+        return {**bilm, "softmax": rows}
+
+
+def open_starting_model(source: StartFrom) -> StartingModel:
+    """Open a model to fine-tune, with the words of its softmax if it has one.
+
+    Raises ElmoError if there is no such model, or its softmax has no vocabulary or another one.
+    """
+    if isinstance(source, tuple):
+        if len(source) not in (2, 3):
+            raise ElmoError(
+                "Expected start_from as (config, params) or (config, params, vocabulary), got "
+                f"{len(source)} items."
+            )
+        config, params, vocabulary = (*source, None)[:3]
+        check_params(config, params)
+        if vocabulary is not None:
+            check_vocabulary(params, vocabulary)
+    else:
+        folder = model_folder(source)
+        config, params = open_model(folder)
+        vocabulary = open_vocabulary(folder, params)
+    if "softmax" in params and vocabulary is None:
+        raise ElmoError(
+            f"The model to start from has a softmax over {softmax_size(params)} words, and nothing "
+            f"says which. Put its {VOCABULARY_FILE} into its folder; in Python, start_from is "
+            "(config, params, vocabulary), or params without the softmax to begin a new one."
+        )
+    return StartingModel(config, dict(params), vocabulary)
+
+
+# New parameters
 
 
 def init_language_model(config: ElmoConfig, n_words: int, seed: int = 0) -> dict[str, Any]:
@@ -28,23 +151,20 @@ def init_softmax(config: ElmoConfig, n_words: int, key: jax.Array) -> dict[str, 
     return {"kernel": kernel, "bias": jnp.zeros(n_words)}
 
 
+# A window of text
+
+
 def initial_rows(config: ElmoConfig, n_rows: int, dtype: Any = jnp.float32) -> BiLMState:
     """The state of N rows before any text: zeros, [N, H] and [N, P] per layer."""
     return jax.tree.map(lambda leaf: jnp.zeros((n_rows, *leaf.shape), dtype), zero_state(config))
 
 
 class Reading(NamedTuple):
-    """How the text of a window is read.
+    """How the text of a window is read."""
 
-    Attributes:
-        dropout: the share of each LSTM layer's input, and of the output, that is dropped.
-        reset_state: whether each sentence starts from zeros, not from the state before it.
-        precision: of the matrix products.
-    """
-
-    dropout: float = 0.0
-    reset_state: bool = False
-    precision: str = "float32"
+    dropout: float = 0.0  # share of each LSTM layer's input, and of the output, that is dropped
+    reset_state: bool = False  # whether each sentence starts from zeros, not from the state before
+    precision: str = "float32"  # of the matrix products
 
 
 def read_window(
@@ -56,18 +176,9 @@ def read_window(
     reading: Reading,
     key: jax.Array | None = None,
 ) -> tuple[jax.Array, BiLMState]:
-    """The outputs of the top layer of both directions.
+    """The outputs of the top layer, float32 [2, N, T, P], and the state of the rows after them.
 
-    Args:
-        params: the biLM.
-        state: of the rows, as the window before left it.
-        window: of N rows and T steps.
-        config: the architecture.
-        reading: how the text is read.
-        key: for dropout, if there is any.
-
-    Returns:
-        float32 [2, N, T, P], and the state after the window.
+    ``state`` is what the window before left. Only dropout needs a ``key``.
     """
     bilm = BiLM(config, reading.precision)
     words_UP: Any = bilm.apply({"params": params}, window, method=_encode)
@@ -79,13 +190,9 @@ def read_window(
     outputs, states = [], []
     for number, name in enumerate(DIRECTIONS):
         read_row = functools.partial(_read_row, bilm, params, name, words_UP, reading.dropout)
-        row_axes = (0, 0, 0, None if keys is None else 0)
-        output, after = jax.vmap(read_row, row_axes)(
-            window.slots[number],
-            fresh[number],
-            state[number],
-            None if keys is None else keys[number],
-        )
+        keys_N = None if keys is None else keys[number]
+        rows = (window.slots[number], fresh[number], state[number], keys_N)
+        output, after = jax.vmap(read_row, (0, 0, 0, None if keys is None else 0))(*rows)
         outputs.append(output)
         states.append(after)
     return jnp.stack(outputs), BiLMState(*states)

@@ -19,19 +19,12 @@ _LEAST_ROOM = 1 << 12
 
 
 class Entries(NamedTuple):
-    """What a lexicon has for each word, by number; with room for more words at the end.
+    """What a lexicon has for each word, by number; with room for more words at the end."""
 
-    Attributes:
-        ids_UC: int16 [U, C], character ids.
-        lengths_U: int32 [U], how many ids come before the padding.
-        is_cut_U: bool [U], whether the word is longer than C allows.
-        targets_U: int32 [U], the id of the vocabulary.
-    """
-
-    ids_UC: np.ndarray
-    lengths_U: np.ndarray
-    is_cut_U: np.ndarray
-    targets_U: np.ndarray
+    ids_UC: np.ndarray  # int16, character ids
+    lengths_U: np.ndarray  # int32, how many ids come before the padding
+    is_cut_U: np.ndarray  # bool, whether the word is longer than C allows
+    targets_U: np.ndarray  # int32, ids of the vocabulary
 
 
 class Lexicon:
@@ -50,7 +43,7 @@ class Lexicon:
         return self._numbers.next_number
 
     def numbers(self, words: Sequence[str]) -> np.ndarray:
-        """The numbers of words of the text, int32. New words get one."""
+        """The numbers of words of the text, int32. A new word gets the next one."""
         return self._numbers.look_up(words)
 
     @property
@@ -65,11 +58,7 @@ class Lexicon:
         return list(map(self._words.__getitem__, numbers.tolist()))
 
     def keep(self, numbers: np.ndarray) -> np.ndarray:
-        """Forget all words but these, and number them anew.
-
-        Returns:
-            int32, the new number of each old one; -1 for a forgotten word.
-        """
+        """Forget all other words; return the new number of each old one, -1 if forgotten."""
         old_numbers = np.union1d(numbers, [BEGIN, END])
         new_numbers = np.full(len(self), -1, np.int32)
         new_numbers[old_numbers] = np.arange(len(old_numbers))

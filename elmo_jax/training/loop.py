@@ -18,12 +18,11 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
-from .candidates import Candidates, sample_both
-from .checkpoints import Checkpoints
 from .evaluation import EvaluationSettings, Perplexity, measure, warn_of_unknown_words
 from .language_model import Reading
+from .losses import Candidates, candidates_of_step
 from .reporting import Reporter
-from .run_folder import RunFolder
+from .run_folder import Checkpoints, RunFolder
 from .settings import TrainingSettings
 from .streams import TrainingStreams
 from .text_files import Corpus, CorpusStatistics
@@ -95,18 +94,14 @@ class TrainingLoop:
     devices: Devices
     checkpoints: Checkpoints
     reporter: Reporter
-
-    def __post_init__(self) -> None:
-        self._pending: collections.deque[tuple[int, StepMetrics]] = collections.deque()
+    in_flight: collections.deque[tuple[int, StepMetrics]] = dataclasses.field(
+        default_factory=collections.deque
+    )
 
     def train(self, state: TrainState) -> tuple[TrainState, str | None]:
-        """Train to the end, or until SIGINT or SIGTERM.
+        """Train to the end, or until SIGINT or SIGTERM; TrainingDiverged if a loss is not finite.
 
-        Returns:
-            The last state, which is saved, and the name of the signal if the run was stopped.
-
-        Raises:
-            TrainingDiverged: naming the step and the last good checkpoint.
+        Returns the last state, which is saved, and the name of the signal if it stopped the run.
         """
         settings, n_steps = self.run.settings, self.run.n_steps
         train_step = make_train_step(
@@ -123,7 +118,7 @@ class TrainingLoop:
                 window, candidates = self._next_window(step)
                 state, metrics = train_step(state, window, candidates, key)
                 step += 1
-                self._pending.append((step, metrics))
+                self.in_flight.append((step, metrics))
                 self._wait_for_steps(_MAX_STEPS_IN_FLIGHT)
                 # Validate before saving, so that a run killed between the two validates again.
                 if step % eval_every == 0:
@@ -137,18 +132,16 @@ class TrainingLoop:
 
     def _next_window(self, step: int) -> tuple[Window, Candidates | None]:
         window = assemble(self.streams.take(), self.streams.lexicon, self.devices.count)
-        candidates = None
+        candidates, n_words = None, len(self.run.vocabulary)
         if n_samples := self.run.n_samples:
-            # From the seed and the step alone, so that a resumed run draws the same samples.
-            n_words = len(self.run.vocabulary)
-            candidates = sample_both(self.run.settings.seed, step, n_samples, n_words)
-        candidates = jax.device_put(candidates, self.devices.everywhere)
+            candidates = candidates_of_step(self.run.settings.seed, step, n_samples, n_words)
+            candidates = jax.device_put(candidates, self.devices.everywhere)
         return place_window(window, self.devices), candidates
 
     def _wait_for_steps(self, n_in_flight: int) -> None:
         """Wait until at most ``n_in_flight`` steps are under way; check and report the others."""
-        while len(self._pending) > n_in_flight:
-            step, metrics = self._pending.popleft()
+        while len(self.in_flight) > n_in_flight:
+            step, metrics = self.in_flight.popleft()
             loss, norm = float(metrics.loss), float(metrics.gradient_norm)
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise self._diverged(step, f"the loss is {loss} and the gradient's norm {norm}")
@@ -170,8 +163,7 @@ class TrainingLoop:
                 self.reporter.report_validation(step, result)
 
     def _diverged(self, step: int, problem: str) -> TrainingDiverged:
-        latest = self.checkpoints.latest()
-        checkpoint = "no checkpoint was written before"
+        latest, checkpoint = self.checkpoints.latest(), "no checkpoint was written before"
         if latest is not None:
             folder = self.checkpoints.folder / str(latest)
             checkpoint = f"the last good checkpoint is that of step {latest}, in {folder}"
@@ -184,20 +176,17 @@ class TrainingLoop:
 
 
 class StopSignal:
-    """Whether a signal asked to stop: ``by`` is its name, such as "SIGTERM", or None."""
+    """Whether a signal asked the run to stop."""
 
-    by: str | None = None
+    by: str | None = None  # its name, such as "SIGTERM"
 
 
 @contextlib.contextmanager
 def stop_signal() -> Iterator[StopSignal]:
-    """Note the first SIGINT or SIGTERM instead of ending; a second one acts as usual.
-
-    Only the main thread can catch signals. In other threads none is caught.
-    """
+    """Note the first SIGINT or SIGTERM instead of ending; a second one acts as usual."""
     stop = StopSignal()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield stop  # only the main thread can catch signals
         return
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

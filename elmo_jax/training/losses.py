@@ -1,10 +1,15 @@
-"""The softmax over the vocabulary: in full, in full by chunks, and sampled.
+"""The loss of the softmax over the vocabulary: in full, in full by chunks, and sampled.
 
 ``head`` is {"kernel": [V, P], "bias": [V]} everywhere. Losses are negative log-probabilities in
-nats, float32, one per token.
+nats, float32, one per token. Negative samples follow TensorFlow's
+``log_uniform_candidate_sampler`` with ``unique=True`` over a vocabulary sorted by frequency:
+P(class) = (log(class + 2) - log(class + 1)) / log(V + 1). Classes are drawn until K are distinct,
+and the number of draws says how often each class was to be expected.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +18,16 @@ from jax import lax
 
 from ..model.parameters import Params
 from ..model.precision import linear
-from .candidates import Candidates, log_expected_count
 
 _CHUNK_LOGITS = 2**25
 """Logits that evaluation holds at a time: 128 MiB of float32."""
+
+
+class Candidates(NamedTuple):
+    """The negative samples of a step."""
+
+    classes: np.ndarray | jax.Array  # int32 [..., K], all different
+    n_tries: np.ndarray | jax.Array  # float32 [...], the number of draws
 
 
 def full_losses(
@@ -65,14 +76,8 @@ def sampled_losses(
     """Sampled softmax, as TensorFlow's ``sampled_softmax_loss``: [M, P], [M] -> [M].
 
     The log of its expected count is subtracted from each logit, and a sample that is the target
-    itself is left out. The loss is lower than the full one, so it is no measure of perplexity.
-
-    Args:
-        head: the softmax.
-        outputs_MP: the outputs of the top layer.
-        targets_M: int32, vocabulary ids.
-        candidates: K negative samples, the same for all tokens.
-        precision: of the products.
+    itself is left out. All tokens have the same candidates. The loss is lower than the full one,
+    so it does not measure perplexity.
     """
     n_words = head["bias"].shape[0]
     classes_K = jnp.asarray(candidates.classes)
@@ -96,3 +101,48 @@ def _true_logits(
     if precision == "bfloat16":
         operands = [operand.astype(jnp.bfloat16).astype(np.float32) for operand in operands]
     return (operands[0] * operands[1]).sum(axis=1) + head["bias"][targets_M]
+
+
+# Negative samples
+
+
+def draw_candidates(rng: np.random.Generator, n_samples: int, n_classes: int) -> Candidates:
+    """Draw K = ``n_samples`` distinct classes of V = ``n_classes``."""
+    drawn = np.empty(0, np.int64)
+    while True:
+        uniform = rng.random(max(1024, 2 * n_samples, len(drawn)))
+        new = np.exp(uniform * np.log(n_classes + 1)).astype(np.int64) - 1
+        # Rounding may give V itself, which is not a class.
+        drawn = np.concatenate([drawn, np.minimum(new, n_classes - 1)])
+        first = _first_draws(drawn, n_classes)[:n_samples]
+        if len(first) == n_samples:
+            return Candidates(drawn[first].astype(np.int32), np.array(first[-1] + 1, np.float32))
+
+
+def _first_draws(drawn: np.ndarray, n_classes: int) -> np.ndarray:
+    """The index of the first draw of each class that was drawn, rising; without sorting."""
+    index = np.arange(len(drawn))
+    first_draw = np.full(n_classes, len(drawn))
+    # Where a class is written several times, the last write stays: that of its first draw.
+    first_draw[drawn[::-1]] = index[::-1]
+    return np.flatnonzero(first_draw[drawn] == index)
+
+
+def candidates_of_step(seed: int, step: int, n_samples: int, n_classes: int) -> Candidates:
+    """The samples of both directions at one step: classes [2, K], tries [2].
+
+    They depend on the arguments alone, so that a resumed run draws the same ones.
+    """
+    rng = np.random.default_rng([seed, step])
+    drawn = [draw_candidates(rng, n_samples, n_classes) for _ in range(2)]
+    return Candidates(*(np.stack(parts) for parts in zip(*drawn, strict=True)))
+
+
+def log_expected_count(
+    classes: jax.Array, n_tries: jax.Array | np.ndarray, n_classes: int
+) -> jax.Array:
+    """The log of the probability that a class is among the samples of ``n_tries`` draws."""
+    probability = jnp.log1p(1 / (classes.astype(jnp.result_type(float)) + 1)) / np.log(
+        n_classes + 1
+    )
+    return jnp.log(-jnp.expm1(n_tries * jnp.log1p(-probability)))

@@ -22,20 +22,12 @@ _logger = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Writes ``metrics.jsonl``, and a progress bar to stderr.
+    """Writes a metrics file, and a progress bar to stderr.
 
-    The name of the training loss says whether the softmax is "sampled" or "full". A sampled loss
-    must not be compared with the validation perplexity, which is always that of the full softmax.
-
-    Args:
-        path: the metrics file. Lines of steps after ``first_step`` are removed from it.
-        settings: of the run.
-        n_steps: of the whole run.
-        first_step: steps taken before.
-        loss_kind: "sampled" or "full".
-        progress: show the bar.
-        valid_text: hash of the validation text, None if there is none. A validation in the file
-            counts only if it is of this text.
+    Lines of steps after ``first_step`` are removed from the file, and a validation in it counts
+    only if it is of ``valid_text``, the hash of a text. ``loss_kind`` is "sampled" or "full": a
+    sampled loss must not be compared with the validation perplexity, which is that of the full
+    softmax.
     """
 
     def __init__(
@@ -73,7 +65,7 @@ class Reporter:
         self._interval_seconds, self._last_tick = 0.0, time.perf_counter()
 
     def report_step(self, step: int, loss: float, gradient_norm: float) -> None:
-        """Report a step that is done."""
+        """Add a step to the mean loss; write a line every ``log_every`` steps."""
         self._tick()
         self.n_steps += 1
         self._losses.append(loss)
@@ -82,21 +74,20 @@ class Reporter:
         if step % self._log_every:
             return
         n_tokens = len(self._losses) * self._tokens_per_step
-        self._write(
-            {
-                "step": step,
-                self.loss_name: self._mean_loss,
-                "gradient_norm": gradient_norm,
-                "learning_rate": float(self._learning_rate(step - 1)),
-                "tokens": step * self._tokens_per_step,
-                "tokens_per_second": n_tokens / self._interval_seconds,
-            }
-        )
+        line = {
+            "step": step,
+            self.loss_name: self._mean_loss,
+            "gradient_norm": gradient_norm,
+            "learning_rate": float(self._learning_rate(step - 1)),
+            "tokens": step * self._tokens_per_step,
+            "tokens_per_second": n_tokens / self._interval_seconds,
+        }
+        self._write(line)
         self._show(self.loss_name.removeprefix("train_"), f"{self._mean_loss:.3f}")
         self._logged_loss, self._losses, self._interval_seconds = self._mean_loss, [], 0.0
 
     def report_validation(self, step: int, result: Perplexity) -> None:
-        """Report a validation."""
+        """Write the line of a validation."""
         self._validation = {"step": step, **validation_fields(result, self._valid_text)}
         self._write(self._validation)
         self._show("valid_ppl", f"{result.perplexity:.2f} ({result.oov_rate:.0%} unknown)")

@@ -13,19 +13,24 @@ summary.json    the summary of a finished run
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+import jax
+import numpy as np
 
 from ..checkpoint import FILES, FORMATS, save
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
 from ..files import atomic_file, refuse_input, to_json
 from ..model.config import ElmoConfig
+from .language_model import StartingModel
 from .settings import TrainingSettings
-from .starting_model import StartingModel
+from .streams import StreamPosition
+from .text_files import file_digests
+from .train_step import TrainState
 
 # These may change when a run is resumed: they move its end, with the learning rate schedule, its
 # validations and its checkpoints.
@@ -36,11 +41,9 @@ _MAY_CHANGE = {
 # Fields of a summary that belong to one call of train(), not to the run.
 _CALL_FIELDS = ("tokens", "total_tokens", "seconds", "tokens_per_second")
 
-_HASH_BLOCK, _N_HASH_BLOCKS = 1 << 16, 64
-
 
 class RunFolder:
-    """The files that the module lists."""
+    """The files listed at the top of this module."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,11 +61,7 @@ class RunFolder:
     @property
     def model_formats(self) -> list[str]:
         """The formats in which the result is there."""
-        return [
-            format
-            for format in FORMATS
-            if all((self.model(format) / name).is_file() for name in FILES[format])
-        ]
+        return [f for f in FORMATS if all((self.model(f) / name).is_file() for name in FILES[f])]
 
     def refuse_inputs(self, files: Iterable[Path]) -> None:
         """Raise ElmoError for a text that the run would overwrite."""
@@ -86,11 +85,7 @@ class RunFolder:
         _write_json(self._record, record)  # last, because its presence says that the run has begun
 
     def read_record(self) -> dict[str, Any] | None:
-        """What run.json says; None if no run was started here.
-
-        Raises:
-            ElmoError: if there are other files, but no run.json.
-        """
+        """What run.json says; None if nothing is there, ElmoError for other files without it."""
         record = _read_json(self._record)
         if record is None and self.path.is_dir() and any(self.path.iterdir()):
             raise ElmoError(
@@ -111,22 +106,12 @@ class RunFolder:
         # Without the fields of this call: a resumed run writes the same bytes as an unbroken one.
         training = {name: value for name, value in summary.items() if name not in _CALL_FIELDS}
         metadata = {"training": {**training, "tokens": summary["total_tokens"]}}
+        words: dict[str, Any] = {"vocabulary": vocabulary, "metadata": metadata}
         for format in formats:
-            save(
-                self.model(format),
-                config,
-                params,
-                format,
-                vocabulary=vocabulary,
-                metadata=metadata,
-                overwrite=True,
-            )
+            save(self.model(format), config, params, format, **words, overwrite=True)
 
     def write_summary(self, summary: dict[str, Any], earlier: dict[str, Any] | None) -> None:
-        """Record that the run has finished.
-
-        If this call took no step, the fields of a call are those of the ``earlier`` summary.
-        """
+        """Record that the run has finished; a call without a step keeps the ``earlier`` speed."""
         if earlier is not None and not summary["tokens"]:
             summary = {**summary, **{name: earlier[name] for name in _CALL_FIELDS}}
         _write_json(self._summary, summary)
@@ -134,9 +119,8 @@ class RunFolder:
     def finished_summary(self, n_steps: int) -> dict[str, Any] | None:
         """The summary of the run if it finished after ``n_steps``; None if steps are missing.
 
-        Raises:
-            ElmoError: if it has taken more steps already, or has finished after fewer and has no
-                checkpoint left to resume from.
+        Raises ElmoError if it has taken more steps already, or has finished after fewer and has no
+        checkpoint left to resume from.
         """
         summary, checkpoint = _read_json(self._summary), self._latest_checkpoint()
         n_taken = max(checkpoint or 0, summary["step"] if summary else 0)
@@ -159,6 +143,69 @@ class RunFolder:
     def _latest_checkpoint(self) -> int | None:
         names = [path.name for path in self.checkpoints.glob("*")]
         return max((int(name) for name in names if name.isdecimal()), default=None)
+
+
+class Checkpoints:
+    """The latest checkpoints of a run: the state on the devices, and the position in the text.
+
+    Each checkpoint is either complete or not there at all.
+    """
+
+    def __init__(self, folder: Path, n_latest: int) -> None:
+        # Importing Orbax takes a second, which only training should cost.
+        import orbax.checkpoint as ocp
+
+        self._ocp, self.folder = ocp, folder
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=n_latest, create=True, enable_async_checkpointing=False
+        )
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+
+    def latest(self) -> int | None:
+        """The step of the latest checkpoint; None if there is none."""
+        step: int | None = self._manager.latest_step()
+        return step
+
+    def save(self, step: int, state: TrainState, position: StreamPosition) -> None:
+        """Write a checkpoint, unless the latest one is of the same step."""
+        if step == self.latest():
+            return
+        args = self._ocp.args
+        parts = {
+            "state": args.StandardSave(_on_host(state)),
+            "position": args.JsonSave(position.to_json()),
+        }
+        self._manager.save(step, args=args.Composite(**parts))
+
+    def restore(self, step: int, like: TrainState) -> tuple[TrainState, StreamPosition]:
+        """Read the checkpoint of a step, as NumPy arrays of the shapes of ``like``.
+
+        Raises ElmoError if it cannot be read, or belongs to another model.
+        """
+        args = self._ocp.args
+        parts = {"state": args.StandardRestore(_on_host(like)), "position": args.JsonRestore()}
+        try:
+            restored = self._manager.restore(step, args=args.Composite(**parts))
+        except Exception as error:  # Orbax passes on whatever its storage raises
+            raise ElmoError(
+                f"Cannot read the checkpoint of step {step} in {self.folder}: {error}. Remove "
+                f"{self.folder / str(step)} to resume from the one before."
+            ) from error
+        try:
+            position = StreamPosition.from_json(restored["position"])
+        except ElmoError as error:
+            what = f"Cannot resume from the checkpoints in {self.folder}"
+            raise ElmoError(f"{what}: {error}") from None
+        return restored["state"], position
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._manager.close()
+
+
+def _on_host(state: TrainState) -> Any:
+    # NumPy arrays: a checkpoint must not depend on the devices, nor on their number.
+    return jax.tree.map(np.asarray, state)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
@@ -202,13 +249,14 @@ def describe_run(
     settings: TrainingSettings,
     start: StartingModel,
     files: Sequence[Path],
-    limits: VocabularyLimits | None,
+    words: Vocabulary | VocabularyLimits,
 ) -> dict[str, Any]:
-    """What decides a run, ready for JSON; ``limits`` is None if the words are not from the text."""
+    """What decides a run, ready for JSON."""
+    limits = dataclasses.asdict(words) if isinstance(words, VocabularyLimits) else {}
     description = {
         "settings": dataclasses.asdict(settings),
         "config": dataclasses.asdict(start.config),
-        "vocabulary_choice": {} if limits is None else dataclasses.asdict(limits),
+        "vocabulary_choice": limits,
         "files": file_digests(files),
         "start": start.digest,
     }
@@ -217,23 +265,19 @@ def describe_run(
 
 def check_same_run(record: dict[str, Any], description: dict[str, Any], folder: Path) -> None:
     """Raise ElmoError, with every difference, unless ``description`` is that of the same run."""
-    differences = []
-    for part in ("settings", "config"):
-        for name, value in description[part].items():
-            before = record[part].get(name)
-            if before != value and not (part == "settings" and name in _MAY_CHANGE):
-                differences.append(f"{name} was {before!r}, is {value!r}")
-    limits_before = record.get("vocabulary_choice") or dataclasses.asdict(VocabularyLimits())
-    for name, value in description["vocabulary_choice"].items():
-        if limits_before[name] != value:
-            differences.append(f"{name} was {limits_before[name]!r}, is {value!r}")
+    default_limits = dataclasses.asdict(VocabularyLimits())
+    record = {**record, "vocabulary_choice": record.get("vocabulary_choice") or default_limits}
+    differences = [
+        f"{name} was {record[part].get(name)!r}, is {value!r}"
+        for part in ("settings", "config", "vocabulary_choice")
+        for name, value in description[part].items()
+        if record[part].get(name) != value and not (part == "settings" and name in _MAY_CHANGE)
+    ]
     if record["files"] != description["files"]:
         differences.append("the text files have other names, sizes or contents")
     if record.get("start") != description["start"]:
-        differences.append(
-            f"it started from {_start_name(record.get('start'))}, and now should start from "
-            f"{_start_name(description['start'])}"
-        )
+        before, now = _start_name(record.get("start")), _start_name(description["start"])
+        differences.append(f"it started from {before}, and now should start from {now}")
     if differences:
         raise ElmoError(
             f"The run in {folder} was started differently: {'; '.join(differences)}. Resume it "
@@ -243,44 +287,3 @@ def check_same_run(record: dict[str, Any], description: dict[str, Any], folder: 
 
 def _start_name(digest: str | None) -> str:
     return "a new model" if digest is None else f"the model with the hash {digest[:12]}…"
-
-
-# Hashes, by which a text is recognised whatever its files are called
-
-
-def file_digests(files: Sequence[Path]) -> list[list[Any]]:
-    """Name, size and content hash of each file, ready for JSON."""
-    return [[path.name, *_size_and_hash(path)] for path in files]
-
-
-def text_digest(files: Sequence[Path], max_tokens: int | None) -> str:
-    """One hash for the text in these files, up to ``max_tokens``."""
-    contents = [digest[1:] for digest in file_digests(files)]
-    return hashlib.sha256(repr((contents, max_tokens)).encode()).hexdigest()
-
-
-def _size_and_hash(path: Path) -> tuple[int, str]:
-    """The size of a file, and a SHA-256 of its contents up to 4 MiB.
-
-    Of a larger file it hashes 64 evenly spaced blocks of 64 KiB, the first and the last included,
-    so that a run on a large corpus starts at once. A change between the blocks that keeps the size
-    goes unnoticed.
-    """
-    digest = hashlib.sha256()
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            for start in _block_starts(size):
-                file.seek(start)
-                digest.update(file.read(_HASH_BLOCK))
-    except OSError as error:
-        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
-    return size, digest.hexdigest()
-
-
-def _block_starts(size: int) -> Iterator[int]:
-    if size <= _N_HASH_BLOCKS * _HASH_BLOCK:
-        yield from range(0, size, _HASH_BLOCK)
-        return
-    for number in range(_N_HASH_BLOCKS):
-        yield number * (size - _HASH_BLOCK) // (_N_HASH_BLOCKS - 1)

@@ -41,8 +41,8 @@ class SentenceScores(NamedTuple):
         forward_end: log p(EOS | BOS and all words).
         backward_end: log p(BOS | all words and EOS).
         known: bool [n], whether the word is in the vocabulary. If not, its numbers are those of
-            ``<UNK>``, which stands for any unknown word: they are often high, so that nonsense may
-            score better than words. With ``unknown="skip"`` they are 0, which adds nothing to sums.
+            ``<UNK>``, any unknown word: often high, so that nonsense may score better than words.
+            With ``unknown="skip"`` they are 0.
         unknown: "as_unk" or "skip", the argument of ``score``.
     """
 
@@ -81,16 +81,13 @@ def score(
 ) -> list[SentenceScores]:
     """Score each sentence by itself, in both directions: from a zero state, with the full softmax.
 
-    Args:
-        config: the architecture.
-        params: with the softmax.
-        vocabulary: of the softmax.
-        sentences: lists of words. Sentences of about the same length are computed together, about
-            4,096 words at a time. The results have the order of the sentences.
-        unknown: what a word counts as that is not in the vocabulary. "as_unk": as ``<UNK>``, any
-            unknown word, which is often likely. "skip": it is read, but left out of sums and
-            perplexity. Either way, only sentences with the same unknown words compare well.
-        precision: of the matrix products.
+    The model is as ``load_language_model`` opens it, and a sentence is a list of words. Sentences
+    of about the same length are computed together, about 4,096 words at a time; the results have
+    the order of the sentences.
+
+    ``unknown`` is what a word outside the vocabulary counts as. "as_unk": as ``<UNK>``, any unknown
+    word, which is often likely. "skip": it is read, but left out of sums and perplexity. Either
+    way, only sentences with the same unknown words compare well.
 
     Raises:
         ElmoError: for a model without a softmax, a softmax of another vocabulary, another
@@ -113,7 +110,7 @@ def score(
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)
     _warn_of_cut_words(config, sentences)
-    results: list[SentenceScores | None] = [None] * len(sentences)
+    results: dict[int, SentenceScores] = {}
     for batch in _batches(sentences):
         window = _one_sentence_per_row([sentences[i] for i in batch], lexicon)
         losses = np.asarray(_losses(params, window, config, Reading(precision=precision)))
@@ -131,7 +128,7 @@ def score(
                 known,
                 unknown,
             )
-    return [result for result in results if result is not None]
+    return [results[index] for index in range(len(sentences))]
 
 
 @explain_out_of_memory("Split the longest sentence, or take a device with more of it.")
@@ -146,18 +143,11 @@ def substitutes(
     direction: str = "both",
     precision: str = "float32",
 ) -> list[tuple[str, float]]:
-    """The likeliest words at a position of a sentence, whatever word stands there now.
+    """The ``n`` likeliest words at a position of a sentence, whatever word stands there now.
 
-    Args:
-        config: the architecture.
-        params: with the softmax.
-        vocabulary: of the softmax.
-        sentence: a list of words.
-        position: index of the word; a negative one counts from the end.
-        n: how many words.
-        direction: "forward" (from the words before it), "backward" (from the words after it), or
-            "both": the product of the two distributions, scaled to a sum of 1.
-        precision: of the matrix products.
+    A negative position counts from the end. The direction is "forward" (from the words before it),
+    "backward" (from the words after it), or "both": the product of the two distributions, scaled to
+    a sum of 1.
 
     Returns:
         Words of the vocabulary with their log-probabilities in nats, the likeliest first. The
@@ -165,7 +155,7 @@ def substitutes(
         the probabilities of all other words sum to less than 1.
 
     Raises:
-        ElmoError: for an unknown direction or position, or as ``score``.
+        ElmoError: as ``score``, and for an unknown direction or position.
 
     Warns:
         WordsCutWarning: as ``score``.
@@ -195,10 +185,8 @@ def substitutes(
     log_V = _distribution(params, window, steps, config, Reading(precision=precision), direction)
     log_V = log_V.at[vocabulary.non_word_ids].set(-jnp.inf)
     values, indices = jax.lax.top_k(log_V, min(n, len(vocabulary) - len(vocabulary.non_word_ids)))
-    return [
-        (vocabulary.words[index], float(value))
-        for value, index in zip(np.asarray(values), np.asarray(indices), strict=True)
-    ]
+    words = [vocabulary.words[index] for index in np.asarray(indices)]
+    return list(zip(words, np.asarray(values).tolist(), strict=True))
 
 
 def _warn_of_cut_words(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> None:

@@ -57,25 +57,24 @@ class TrainingSettings:
         unroll_steps: T, steps of a window: how far back gradients reach.
         epochs: passes over the corpus.
         n_steps: windows to train on, instead of ``epochs``.
-        n_negative_samples: K of the sampled softmax. The full softmax is used if K is 0 or the
-            vocabulary has at most K words.
+        n_negative_samples: K of the sampled softmax. If K is 0 or the vocabulary has at most K
+            words, the full softmax is used.
         learning_rate: None for the recipe's: 0.004 (modern) or 0.2 (original).
-        clip_norm: bound on the global norm of the gradient. None for the recipe's: 1 (modern)
-            or 10 (original, where the gradient is that of the loss times ``unroll_steps``).
+        clip_norm: bound on the global norm of the gradient; None for the recipe's: 1 or 10.
         warmup_share: share of the steps in which the learning rate rises ("modern" only).
         weight_decay: of AdamW ("modern" only).
         dropout: share of each LSTM layer's input, and of the output, that is dropped.
         reset_state: start every sentence from zeros, as a stateless embedder does, instead of
             from the state after the sentence before. None for the recipe's way: "modern"
-            resets, "original" carries the state on, as bilm-tf does. A model trained without
-            resets may do badly from zeros, above all after a short training.
+            resets, "original" does not, like bilm-tf. A model trained without resets may do badly
+            from zeros, above all after a short training.
         tokenizer: name of the tokenizer that splits lines, see ``elmo_jax.tokenizer_named``.
         precision: of the matrix products, see ``elmo_jax.model.precision``.
         seed: decides the first weights, the order of the text, the dropout and the samples.
         shuffle_buffer: sentences that each direction holds in memory to shuffle them.
         eval_every: steps between validations; None for ten validations in a run.
         checkpoint_every: steps between checkpoints; None for twenty in a run, but at most
-            1,000 steps.
+            1,000 steps apart.
         keep_checkpoints: how many of the latest checkpoints to keep.
         log_every: steps between lines of the metrics file.
 
@@ -117,20 +116,15 @@ class TrainingSettings:
     def from_options(
         cls, options: Mapping[str, Any], source: str = "options", **choices: Any
     ) -> TrainingSettings:
-        """The settings in a parsed ``options.json`` of bilm-tf.
+        """The settings in a parsed ``options.json`` of bilm-tf, overridden by ``choices``.
 
         It uses ``dropout``, ``batch_size``, ``unroll_steps``, ``n_epochs`` (here ``epochs``) and
         ``n_negative_samples_batch`` (here ``n_negative_samples``; 0 if ``sample_softmax`` is
         false). ``learning_rate`` and ``all_clip_norm_val`` (here ``clip_norm``) are for Adagrad: if
         either is there, the recipe is "original". With ``recipe="modern"`` they are ignored.
-
         In bilm-tf, ``batch_size`` is for one GPU; here it is for all devices together.
-        ``n_train_tokens`` and ``n_tokens_vocab`` are not needed: both are counted.
 
-        Args:
-            options: the parsed JSON object.
-            source: what to call the object in errors.
-            **choices: settings that override those of the options.
+        ``source`` is the name of the object in errors.
 
         Warns:
             UnusedOptionsWarning: naming the keys that change nothing.

@@ -15,35 +15,25 @@ import numpy as np
 
 from ..errors import ElmoError
 from .lexicon import Lexicon
+from .settings import TrainingSettings
 from .text_files import Corpus
 from .windows import LanePair, Pending, WordWindow
 
 
 class StreamOffset(NamedTuple):
-    """Where a stream is: the start of the current block, and how far it is into the block.
+    """Where a stream is: the start of the current block, and how far it is into the block."""
 
-    Attributes:
-        epoch: passes over the corpus that are complete.
-        file: files of this pass that are complete, in the order of the pass.
-        line: lines of the current file before the block.
-        sentence: sentences of the block that were given.
-    """
-
-    epoch: int = 0
-    file: int = 0
-    line: int = 0
-    sentence: int = 0
+    epoch: int = 0  # complete passes over the corpus
+    file: int = 0  # complete files of this pass, in the order of the pass
+    line: int = 0  # lines of the current file before the block
+    sentence: int = 0  # sentences of the block that were handed out
 
 
 class ShuffledSentences:
     """The sentences of a corpus over and over, in another order each time.
 
-    The order follows from ``seed`` and the epoch alone. Iterating gives lists of words.
-
-    Args:
-        seed: integers, for instance the run's seed and the stream's number.
-        buffer_size: sentences of a block: the most that are in memory.
-        offset: where to start; ``offset`` of an earlier stream of the same seed and corpus.
+    The order follows from ``seed`` and the epoch alone. At most ``buffer_size`` sentences, a block,
+    are in memory. ``offset`` is that of an earlier stream of the same seed and corpus.
     """
 
     def __init__(
@@ -53,8 +43,8 @@ class ShuffledSentences:
         buffer_size: int = 200_000,
         offset: StreamOffset | None = None,
     ) -> None:
-        self._corpus, self._seed, self._buffer_size = corpus, list(seed), buffer_size
-        self._split = corpus.split
+        self._corpus, self._split = corpus, corpus.split
+        self._seed, self._buffer_size = seed, buffer_size
         offset = offset or StreamOffset()
         # Where the current block starts, and where the next one does.
         self._start = self._next = offset._replace(sentence=0)
@@ -114,16 +104,12 @@ class StreamPosition(NamedTuple):
     pending: Sequence[Pending]
 
     def to_json(self) -> dict[str, Any]:
-        """Lists, words and numbers only."""
+        """Lists, words and numbers, under the keys that earlier checkpoints have."""
         return {"places": [list(offset) for offset in self.offsets], "rows": list(self.pending)}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> StreamPosition:
-        """The inverse of ``to_json``.
-
-        Raises:
-            ElmoError: for what an earlier version wrote.
-        """
+        """The inverse of ``to_json``; ElmoError for a form that earlier versions wrote."""
         if "rows" not in content:
             raise ElmoError(
                 "It was written by an earlier version of elmo-jax, which stored the position in "
@@ -134,32 +120,26 @@ class StreamPosition(NamedTuple):
 
 
 class TrainingStreams:
-    """The windows of a training run. Each direction shuffles the text in its own way.
+    """The windows of a training run, from the start or from the ``position`` of earlier streams.
 
-    Args:
-        buffer_size: see ``ShuffledSentences``; each direction has its own buffer.
-        position: of an earlier object, to continue from there.
+    Each direction shuffles the text in its own way, in a buffer of its own.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         lexicon: Lexicon,
-        n_rows: int,
-        n_steps: int,
-        seed: int,
-        buffer_size: int = 200_000,
+        settings: TrainingSettings,
         position: StreamPosition | None = None,
     ) -> None:
-        self.lexicon, self._n_steps = lexicon, n_steps
+        self.lexicon, self._n_steps = lexicon, settings.unroll_steps
         offsets = position.offsets if position else (None, None)
-        forward, backward = (
-            ShuffledSentences(corpus, (seed, number), buffer_size, offset)
+        forward, backward = self._sentences = tuple(
+            ShuffledSentences(corpus, (settings.seed, number), settings.shuffle_buffer, offset)
             for number, offset in enumerate(offsets)
         )
-        self._sentences = forward, backward
         pending = position.pending if position else None
-        self._lanes = LanePair(self._sentences, n_rows, lexicon, pending)
+        self._lanes = LanePair((forward, backward), settings.batch_size, lexicon, pending)
 
     def take(self) -> tuple[WordWindow, WordWindow]:
         """The next window of both directions."""

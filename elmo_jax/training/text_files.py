@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
@@ -22,6 +24,8 @@ from ..text.readers.lines import TO_CONVERT, utf8_lines
 from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
 
 _MAX_REPORTS_PER_FILE = 5
+
+_HASH_BLOCK, _N_HASH_BLOCKS = 1 << 16, 64
 
 _AS_TEXT = "--input-format text reads it as it is"
 
@@ -37,7 +41,7 @@ class Corpus:
         strict: raise ElmoError for what is otherwise reported and passed over: bytes that are not
             UTF-8 (they become U+FFFD), a compressed file that breaks off, an empty file.
         quiet: report nothing, because an earlier pass over the files did.
-        tokenizer: name of the tokenizer that splits lines, see ``elmo_jax.tokenizer_named``.
+        tokenizer: name of the tokenizer that splits lines.
         format: "text" to read every file as plain text. None refuses files that have, or look
             like, another format.
     """
@@ -82,11 +86,7 @@ class Corpus:
 
     @property
     def split(self) -> Tokenizer:
-        """The function that splits a line into words.
-
-        Raises:
-            ElmoError: for an unknown tokenizer, or a function, which has no name to record.
-        """
+        """The function that splits a line into words; ElmoError for an unknown tokenizer."""
         if not isinstance(self.tokenizer, str):
             raise ElmoError(
                 "Expected the name of a tokenizer, so that a run can record it, got "
@@ -106,11 +106,7 @@ class Corpus:
                 yield list(split(line))
 
     def lines(self, path: Path, skip: int = 0) -> Iterator[tuple[int, str]]:
-        """The lines of one file that are not blank, each with its number, from 1.
-
-        Args:
-            path: the file.
-            skip: number of lines to leave out at the start.
+        """The lines after the first ``skip`` that are not blank, each with its number, from 1.
 
         Raises:
             ElmoError: if the file is not text, or has another encoding or format.
@@ -119,11 +115,15 @@ class Corpus:
         warned = self.quiet or self.tokenizer != "whitespace"
         try:
             with open_file(path) as file:
-                self._check_contents(head_of(file), path)
+                head = head_of(file)
+                check_is_text(head, name)
+                if self.format is None:
+                    check_is_plain(head, name, _AS_TEXT)
                 for number, raw, line, bad_byte in utf8_lines(file, skip):
                     faults.n_lines = number
                     if bad_byte >= 0:
-                        faults.add_bad_line(line)
+                        faults.n_bad_lines += 1
+                        faults.n_bad_characters += line.count("\ufffd")
                         self._report_bad_byte(f"{name}, line {number}", raw, bad_byte, faults)
                     elif not raw.isascii():
                         faults.n_beyond_ascii += 1
@@ -132,20 +132,14 @@ class Corpus:
                         n_sentences += 1
                         yield number, line
         except READ_ERRORS as error:
-            self._report(
-                f"{path} breaks off after line {faults.n_lines}: {error}. Its rest is left out."
-            )
+            where = f"after line {faults.n_lines}"
+            self._report(f"{path} breaks off {where}: {error}. Its rest is left out.")
         if not n_sentences and not skip:
             n_lines = counted(faults.n_lines, "line")
             self._report(f"{path} is empty: it has no sentence in {n_lines}.")
         # A quiet pass may see only a part of the file, which says less about its encoding.
         if faults.are_systematic and not self.quiet:
             raise ElmoError(f"{path} is not UTF-8: {faults}. {TO_CONVERT}")
-
-    def _check_contents(self, head: bytes, path: Path) -> None:
-        check_is_text(head, str(path))
-        if self.format is None:
-            check_is_plain(head, str(path), _AS_TEXT)
 
     def _report_bad_byte(self, where: str, raw: bytes, position: int, faults: _Faults) -> None:
         if faults.n_bad_lines <= _MAX_REPORTS_PER_FILE:
@@ -183,10 +177,6 @@ class _Faults:
     n_bad_lines: int = 0
     n_bad_characters: int = 0
     n_beyond_ascii: int = 0
-
-    def add_bad_line(self, line: str) -> None:
-        self.n_bad_lines += 1
-        self.n_bad_characters += line.count("\ufffd")
 
     @property
     def are_systematic(self) -> bool:
@@ -253,3 +243,43 @@ def survey(corpus: Corpus) -> CorpusStatistics:
             f"No sentence in {counted(len(corpus.files), 'file')}; the first: {corpus.files[0]}."
         )
     return CorpusStatistics(n_sentences, counts.total(), counts)
+
+
+# Hashes, by which a run recognises its text whatever its files are called
+
+
+def file_digests(files: Sequence[Path]) -> list[list[Any]]:
+    """Name, size and content hash of each file, ready for JSON."""
+    return [[path.name, *_size_and_hash(path)] for path in files]
+
+
+def text_digest(files: Sequence[Path], max_tokens: int | None) -> str:
+    """One hash for the text in these files, up to ``max_tokens``."""
+    contents = [digest[1:] for digest in file_digests(files)]
+    return hashlib.sha256(repr((contents, max_tokens)).encode()).hexdigest()
+
+
+def _size_and_hash(path: Path) -> tuple[int, str]:
+    """The size of a file, and a SHA-256 of its contents up to 4 MiB.
+
+    Of a larger file it hashes 64 evenly spaced blocks of 64 KiB, the first and the last included,
+    so that a run on a large corpus starts at once. A change between the blocks that keeps the size
+    goes unnoticed.
+    """
+    digest = hashlib.sha256()
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            for start in _block_starts(size):
+                file.seek(start)
+                digest.update(file.read(_HASH_BLOCK))
+    except OSError as error:
+        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
+    return size, digest.hexdigest()
+
+
+def _block_starts(size: int) -> Sequence[int]:
+    if size <= _N_HASH_BLOCKS * _HASH_BLOCK:
+        return range(0, size, _HASH_BLOCK)
+    last = size - _HASH_BLOCK
+    return [number * last // (_N_HASH_BLOCKS - 1) for number in range(_N_HASH_BLOCKS)]

@@ -15,9 +15,8 @@ from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
-from .candidates import Candidates
 from .language_model import Reading, initial_rows, read_window
-from .losses import full_losses, sampled_losses
+from .losses import Candidates, full_losses, sampled_losses
 from .settings import TrainingSettings
 from .windows import Window
 
@@ -64,30 +63,18 @@ def window_loss(
 ) -> tuple[jax.Array, BiLMState]:
     """½ (forward + backward) mean loss of a window without padding, and the rows' state after it.
 
-    Args:
-        params: the biLM with its softmax.
-        rows: the state before the window.
-        window: N rows, T steps.
-        candidates: negative samples, [2, K]; None for the full softmax.
-        key: for dropout.
-        config: the architecture.
-        reading: dropout, resets and precision.
+    Without candidates it is the loss of the full softmax.
     """
     outputs, new_rows = read_window(params, rows, window, config=config, reading=reading, key=key)
-    losses = []
+    head, losses = params["softmax"], []
     for direction in range(2):
         outputs_MP = outputs[direction].reshape(-1, outputs.shape[-1])
         targets_M = window.targets[direction].reshape(-1)
         if candidates is None:
-            losses_M = full_losses(params["softmax"], outputs_MP, targets_M, reading.precision)
+            losses_M = full_losses(head, outputs_MP, targets_M, reading.precision)
         else:
-            losses_M = sampled_losses(
-                params["softmax"],
-                outputs_MP,
-                targets_M,
-                Candidates(candidates.classes[direction], candidates.n_tries[direction]),
-                reading.precision,
-            )
+            own = Candidates(candidates.classes[direction], candidates.n_tries[direction])
+            losses_M = sampled_losses(head, outputs_MP, targets_M, own, reading.precision)
         losses.append(losses_M.mean())
     return (losses[0] + losses[1]) / 2, new_rows
 
@@ -101,13 +88,8 @@ def make_train_step(
     """A compiled step ``(state, window, candidates, key) -> state, metrics``.
 
     The state is donated: the new one takes its memory. ``key`` is the same for every step; the
-    dropout of a step follows from it and the number of the step.
-
-    Args:
-        config: the architecture.
-        reading: dropout, resets and precision.
-        optimizer: of optax.
-        shardings: of the new state, see ``state_shardings``; left to the compiler if None.
+    dropout of a step follows from it and the number of the step. The compiler chooses the sharding
+    of the new state if ``shardings``, see ``state_shardings``, are None.
     """
     out = None if shardings is None else (shardings, shardings.step)
 
@@ -159,14 +141,10 @@ def make_optimizer(settings: TrainingSettings, n_steps: int) -> optax.GradientTr
             optax.clip_by_global_norm(settings.clip),
             optax.adagrad(settings.rate, initial_accumulator_value=1.0, eps=0.0),
         )
+    rate = learning_rate(settings, n_steps)
     return optax.chain(
         optax.clip_by_global_norm(settings.clip),
-        optax.adamw(
-            learning_rate(settings, n_steps),
-            b1=0.9,
-            b2=0.99,
-            weight_decay=settings.weight_decay,
-        ),
+        optax.adamw(rate, b1=0.9, b2=0.99, weight_decay=settings.weight_decay),
     )
 
 
@@ -188,11 +166,7 @@ def learning_rate(settings: TrainingSettings, n_steps: int) -> optax.Schedule:
 
 
 def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -> Devices:
-    """The devices over which N rows are divided, all local ones if None.
-
-    Raises:
-        ElmoError: if the rows cannot be divided evenly.
-    """
+    """The devices, all local ones if None; ElmoError if they cannot share N rows evenly."""
     together = Devices(devices or jax.local_devices())
     if n_rows % together.count:
         raise ElmoError(

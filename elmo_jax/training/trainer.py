@@ -21,16 +21,15 @@ from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..text.readers import Files
-from .checkpoints import Checkpoints
 from .evaluation import EvaluationSettings, warn_of_unknown_words
+from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
 from .loop import Run, TrainingLoop, Validation
 from .reporting import Reporter, plot_metrics, validation_fields
-from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run, text_digest
+from .run_folder import Checkpoints, RunFolder, VocabularyLimits, check_same_run, describe_run
 from .settings import TrainingSettings
-from .starting_model import StartFrom, StartingModel, open_starting_model
-from .streams import StreamPosition, TrainingStreams
-from .text_files import Corpus, survey
+from .streams import TrainingStreams
+from .text_files import Corpus, survey, text_digest
 from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
 
 _logger = logging.getLogger(__name__)
@@ -76,8 +75,7 @@ def train(
         vocabulary_size: size of a vocabulary made from ``files``.
         min_count: least count of a word in a vocabulary made from ``files``.
         valid_files: text to measure the perplexity on, with the full softmax.
-        max_valid_tokens: how much of it to measure, see ``max_tokens`` of ``evaluate``; all if
-            None.
+        max_valid_tokens: how much of it to measure, see ``evaluate``.
         settings: everything else; ``TrainingSettings()`` if None.
         formats: of the result: "native", "hdf5" or both.
         strict: raise for faults of the text that are otherwise reported and passed over.
@@ -100,10 +98,9 @@ def train(
         * ``model``: the folder of the result in each format.
 
     Warns:
-        UnknownWordsWarning: if more than a fifth of the words of a text are not in the
-            vocabulary.
-        WordsCutWarning: if a new run's text or a validation text has words that are longer than
-            the model reads.
+        UnknownWordsWarning: if the vocabulary lacks more than a fifth of the words of a text.
+        WordsCutWarning: if a new run's text or a validation text has words longer than the model
+            reads.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used.
@@ -169,9 +166,8 @@ def _starting_model(config: ElmoConfig | None, start_from: StartFrom | None) -> 
         return StartingModel(config)
     if config is None and start_from is not None:
         return open_starting_model(start_from)
-    raise ElmoError(
-        "Expected one of config (for a new model) and start_from (the model to fine-tune)."
-    )
+    choices = "config (for a new model) and start_from (the model to fine-tune)"
+    raise ElmoError(f"Expected one of {choices}.")
 
 
 def _words_or_limits(
@@ -205,8 +201,7 @@ def _open_run(
     validation: Validation | None,
 ) -> Run:
     """The run in the folder, or a new one."""
-    limits = words if isinstance(words, VocabularyLimits) else None
-    description = describe_run(settings, start, corpus.files, limits)
+    description = describe_run(settings, start, corpus.files, words)
     record = folder.read_record()
     if record is None:
         record, vocabulary = _begin_run(folder, description, settings, start, corpus, words)
@@ -273,9 +268,8 @@ def _train(
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
     state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
-    with contextlib.closing(
-        Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
-    ) as checkpoints:
+    checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
+    with contextlib.closing(checkpoints):
         position, first_step = None, checkpoints.latest() or 0
         if first_step:
             restored, position = checkpoints.restore(first_step, state)
@@ -290,24 +284,12 @@ def _train(
             progress=progress,
             valid_text=run.validation.digest if run.validation else None,
         )
-        streams = _open_streams(run, corpus, position)
+        lexicon = Lexicon(run.vocabulary, run.config)
+        streams = TrainingStreams(corpus.without_reports(), lexicon, settings, position)
         loop = TrainingLoop(run, streams, devices, checkpoints, reporter)
         with contextlib.closing(reporter):
             state, stopped_by = loop.train(state)
     return state, stopped_by, reporter
-
-
-def _open_streams(run: Run, corpus: Corpus, position: StreamPosition | None) -> TrainingStreams:
-    settings = run.settings
-    return TrainingStreams(
-        corpus.without_reports(),
-        Lexicon(run.vocabulary, run.config),
-        settings.batch_size,
-        settings.unroll_steps,
-        settings.seed,
-        settings.shuffle_buffer,
-        position,
-    )
 
 
 # After the last step

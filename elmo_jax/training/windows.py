@@ -30,17 +30,11 @@ Pending = Sequence[Sequence[str | None]]
 
 
 class WordWindow(NamedTuple):
-    """One window of every row of a direction, in reading order.
+    """One window of every row of a direction, in reading order, as numbers of the lexicon."""
 
-    Attributes:
-        inputs: int32 [N, T], what is read, as numbers of the lexicon.
-        targets: int32 [N, T], the word that follows each of them in reading order.
-        n_real: int64 [N], how many of the T words of each row are real; the others are padding.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    n_real: np.ndarray
+    inputs: np.ndarray  # int32 [N, T], what is read
+    targets: np.ndarray  # int32 [N, T], the word that follows each of them
+    n_real: np.ndarray  # int64 [N], how many of the T words are not padding
 
 
 class DirectionLanes:
@@ -48,11 +42,8 @@ class DirectionLanes:
 
     As in bilm-tf, a sentence of n words makes n + 1 steps: forward it reads
     ``<S> w1 … wn`` and predicts ``w1 … wn </S>``; backward it reads ``</S> wn … w1`` and
-    predicts ``wn … w1 <S>``. A row takes the next sentence of the stream when it runs out.
-
-    Args:
-        sentences: the stream that all rows take from. When it ends, rows are padded.
-        pending: of an earlier object, to continue from there.
+    predicts ``wn … w1 <S>``. A row that runs out takes the next sentence of the stream, which all
+    rows share; when the stream ends, rows are padded. ``pending`` continues an earlier object.
     """
 
     def __init__(
@@ -74,7 +65,7 @@ class DirectionLanes:
 
     @property
     def pending(self) -> Pending:
-        """What each row will read before it takes a sentence, ready for JSON."""
+        """What each row will read before it takes a sentence."""
         rows = zip(self._buffer.values_WN.T, self._ends_N.tolist(), strict=True)
         return [self._words(row[:end]) for row, end in rows]
 
@@ -132,13 +123,7 @@ class DirectionLanes:
 
 
 class LanePair:
-    """The forward and the backward rows of a text.
-
-    Args:
-        sentences: the streams of the two directions.
-        lexicon: numbers the words. A number holds from one ``take`` to the next.
-        pending: of an earlier pair, to continue from there.
-    """
+    """The rows of both directions. A number of the lexicon holds from one ``take`` to the next."""
 
     def __init__(
         self,
@@ -155,7 +140,7 @@ class LanePair:
 
     @property
     def pending(self) -> list[Pending]:
-        """What both directions have before them, ready for JSON."""
+        """What both directions have before them."""
         return [lanes.pending for lanes in self._directions]
 
     def take(self, n_steps: int) -> tuple[WordWindow, WordWindow] | None:
@@ -173,32 +158,19 @@ class Window(NamedTuple):
     """One window of both directions. Axis 0 of the arrays [2, N, T] is the direction.
 
     Within a row, T has the order of the text: the backward stack reads from the end of the row.
-
-    Attributes:
-        short_UC: int32 [U, C'], the distinct words that fit C' characters.
-        long_UC: int32 [U', C], the others, at full width. Both are padded with rows of zeros.
-        slots: int32 [2, N, T], what is read, as an index into the rows of both.
-        targets: int32 [2, N, T], what is predicted, as vocabulary ids.
-        fresh: bool [2, N, T], where a sentence begins in reading order.
-        real: bool [2, N, T], False at padding.
+    Both tables of words are padded with rows of zeros.
     """
 
-    short_UC: np.ndarray
-    long_UC: np.ndarray
-    slots: np.ndarray
-    targets: np.ndarray
-    fresh: np.ndarray
-    real: np.ndarray
+    short_UC: np.ndarray  # int32 [U, C'], the distinct words that fit C' characters
+    long_UC: np.ndarray  # int32 [U', C], the others, at full width
+    slots: np.ndarray  # int32, what is read, as an index into the rows of both tables
+    targets: np.ndarray  # int32, what is predicted, as vocabulary ids
+    fresh: np.ndarray  # bool, where a sentence begins in reading order
+    real: np.ndarray  # bool, False at padding
 
 
 def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: int = 1) -> Window:
-    """Make the arrays of a window.
-
-    Args:
-        pair: the words of the forward and of the backward direction.
-        lexicon: the one that numbered them.
-        multiple: U and U' are multiples of it.
-    """
+    """Make the arrays of a window; U and U' are multiples of ``multiple``."""
     inputs = np.stack([window.inputs for window in pair])
     numbers_U = _in_order_of_appearance(inputs.ravel(), len(lexicon))
     short_UC, long_UC, slots_U = _spell_in_two_widths(numbers_U, lexicon, multiple)
@@ -234,16 +206,14 @@ def _spell_in_two_widths(
     (short, short_width), (long, full_width) = split_by_width(
         lengths_U[numbers_U], _SHORT_WORD, lexicon.config
     )
-    short_UC = _padded(
-        ids_UC[numbers_U[short], :short_width], bucket(len(short), multiple=multiple)
-    )
     # Doubling sizes for the few long words: two fine ladders would multiply the shapes.
-    long_UC = _padded(
-        ids_UC[numbers_U[long], :full_width], bucket(len(long), steps=1, multiple=multiple)
-    )
+    n_short = bucket(len(short), multiple=multiple)
+    n_long = bucket(len(long), steps=1, multiple=multiple)
+    short_UC = _padded(ids_UC[numbers_U[short], :short_width], n_short)
+    long_UC = _padded(ids_UC[numbers_U[long], :full_width], n_long)
     slots_U = np.empty(len(numbers_U), np.int32)
     slots_U[short] = np.arange(len(short))
-    slots_U[long] = len(short_UC) + np.arange(len(long))
+    slots_U[long] = n_short + np.arange(len(long))
     return short_UC, long_UC, slots_U
 
 
