@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, run, word_table
+from elmo_jax.engine import engine, plan, run, word_rows, word_table
 from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import init_params
 
@@ -115,7 +115,7 @@ def raises(error):
 PLACES = {
     "a word's number": (distinct_words.WordNumbers, "__missing__"),
     "new words": (distinct_words.WordNumbers, "take_new_words"),
-    "room for words": (word_table.WordRows, "_make_room"),
+    "room for words": (word_rows.WordRows, "_make_room"),
     "spelling": (distinct_words, "encode_words"),
     "token vectors": (word_table, "_write_words"),
     "the step": (run, "read_lanes"),
