@@ -123,7 +123,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_signal_handler_that_embeds_gets_an_error_and_the_call_goes_on(
+def test_a_signal_handler_that_embeds_gets_an_error_and_the_call_continues(
     elmo, expected, monkeypatch, place
 ):
     elmo.forget_words()

@@ -62,8 +62,8 @@ class Shortage:
     """What a device had no memory for."""
 
     reason: str  # what the device said
-    n_lanes: int  # that the run had
-    table: tuple[int, int] | None  # rows and bytes of each, if it was the word table
+    n_lanes: int  # of the run
+    table: tuple[int, int] | None  # rows of the word table and bytes of each, if it was that
 
     @classmethod
     def from_error(cls, error: Exception, n_lanes: int) -> Shortage:

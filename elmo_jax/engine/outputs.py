@@ -24,7 +24,7 @@ from .timeline import Chunk, Parts
 from .word_table import Words
 
 Results = dict[int, Any]
-"""What ``finish`` makes the results from that the user does not have yet, by sentence number."""
+"""By sentence number, what ``finish`` takes, until the user has the result."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +66,7 @@ class PendingTokens(NamedTuple):
         halves = np.asarray(self.forward), np.asarray(self.backward)
         for number, *position in zip(*(column.tolist() for column in self.parts[:5]), strict=True):
             piece = TokenPiece(*halves, *position)
-            if piece.tokens_before == 0:  # drops what a run that was restarted had read
+            if piece.tokens_before == 0:  # anew: before a restart, the run may have read some
                 results[number] = []
             results[number].append(piece)
 
@@ -179,7 +179,7 @@ class PooledOutputs:
 def _ends_by_shard(
     parts: Parts, n_steps: int, n_lanes: int, n_shards: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]:
-    """Where sentences end, by their last parts, for each of the K devices that share the lanes.
+    """Where sentences end, from their last parts, for each of the K devices that share the lanes.
 
     Returns the row and column of each sentence in arrays [K, S]; and these arrays, int32: the steps
     at which sentences end, their lanes, and their lengths, as ``pool_lanes`` takes them.

@@ -53,7 +53,7 @@ class Plan:
     # sentence that needs it, or for several streams that run at once; the next run after them gets
     # a new table. While a table grows, its old arrays take memory too.
     word_bytes: int
-    n_devices: int = 1  # that the lanes of a large shape are divided among
+    n_devices: int = 1  # that share the lanes of a large shape
 
     @property
     def max_lanes(self) -> int:
