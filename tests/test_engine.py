@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, run, timeline, word_table
+from elmo_jax.engine import engine, plan, run, timeline, word_rows, word_table
 from elmo_jax.functional import layer_outputs
 from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import BiLM, init_params
@@ -166,7 +166,7 @@ def test_the_word_table_holds_token_vectors(tiny):
     np.testing.assert_allclose(
         table_vectors(table, words), encoded(config, params, words), atol=SAME_WORD_TOLERANCE
     )
-    assert not np.asarray(table.words.vectors)[word_table.PADDING_ROW].any()
+    assert not np.asarray(table.words.vectors)[word_rows.PADDING_ROW].any()
 
 
 def test_the_word_table_holds_the_gates_of_the_first_layers(tiny):
@@ -212,7 +212,7 @@ def test_a_full_word_table_lets_the_longest_unused_go(little_table, tiny):
 
 
 def test_reserved_words_stay_and_a_table_of_them_grows(little_table, tiny):
-    me, you = word_table.Reservation(), word_table.Reservation()
+    me, you = word_rows.Reservation(), word_rows.Reservation()
     mine, _ = little_table(["a", "b", "c"], me)
     yours, _ = little_table(["d", "e"], you)
     words = list("fghijk")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.engine import engine, plan, run, word_table
+from elmo_jax.engine import engine, plan, run, word_rows, word_table
 from elmo_jax.lanes import distinct_words
 from elmo_jax.model.bilm import init_params
 
@@ -115,7 +115,7 @@ def raises(error):
 PLACES = {
     "a word's number": (distinct_words.WordNumbers, "__missing__"),
     "new words": (distinct_words.WordNumbers, "take_new_words"),
-    "room for words": (word_table.WordRows, "_make_room"),
+    "room for words": (word_rows.WordRows, "_make_room"),
     "spelling": (distinct_words, "encode_words"),
     "token vectors": (word_table, "_write_words"),
     "the step": (run, "read_lanes"),
@@ -123,7 +123,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_signal_handler_that_embeds_gets_an_error_and_the_call_goes_on(
+def test_a_signal_handler_that_embeds_gets_an_error_and_the_call_continues(
     elmo, expected, monkeypatch, place
 ):
     elmo.forget_words()

@@ -19,7 +19,7 @@ ORDER = """
     errors files forking
     text.tokenizers text.splitting text.sentences text.cut_words text.contents text.readers text
     model.options model.config model.characters
-    model.initializers model.precision model.token_layer model.lstm model.bilm model.scalar_mix
+    model.precision model.token_layer model.lstm model.bilm model.scalar_mix
     model.layers model.parameters model.arguments model
     pretrained.registry pretrained.download pretrained
     checkpoint.formats checkpoint.vocabulary checkpoint.native checkpoint.hdf5_weights

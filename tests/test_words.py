@@ -127,7 +127,7 @@ def test_a_model_without_a_softmax_is_no_language_model(make_model):
     assert open_starting_model(folder)[2] is None
 
 
-def test_a_damaged_record_is_told(saved):
+def test_a_damaged_record_is_reported(saved):
     path = saved() / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "vocabulary": [6]}))
     assert f"{path}: expected 'vocabulary' with size and sha256, got [6]" in message_of(
@@ -232,7 +232,7 @@ def test_words_at_the_top_of_a_zip_are_converted(saved, tmp_path):
     assert (tmp_path / "out" / "vocab.txt").read_bytes() == Vocabulary(WORDS).to_bytes()
 
 
-def test_a_softmax_that_goes_on_without_words_is_told_and_keeps_their_hash(saved, tmp_path, capsys):
+def test_a_softmax_without_its_words_is_reported_and_keeps_their_hash(saved, tmp_path, capsys):
     folder = saved()
     (folder / "vocab.txt").unlink()
     convert(folder, "-o", tmp_path / "out", "--format", "native")

@@ -34,13 +34,8 @@ _LONG = 64
 class Engine:
     """Runs one model over sentences. Threads may share it; they take turns.
 
-    Args:
-        devices: that share the lanes; None for all local ones.
-        plan: of one device; None for that of its platform.
-
-    Attributes:
-        plan: of all devices together. When a device runs out of memory, a run turns to a smaller
-            plan, see ``Fallback``.
+    The plan it takes is that of one device; the attribute ``plan`` is that of all together. When a
+    device runs out of memory, a run turns to a smaller plan, see ``Fallback``.
     """
 
     def __init__(
@@ -66,19 +61,13 @@ class Engine:
     def run(
         self, sentences: Iterable[Sentence], request: Request, cut: CutWords | None = None
     ) -> Generator[np.ndarray, None, None]:
-        """Results in the order of the sentences.
+        """Yield a new array for each sentence, in order: [T, D] or [L, T, D], pooled [D] or [L, D].
 
-        Args:
-            sentences: lists of words that were checked. They are read a window at a time, when
-                the lanes need them: up to two windows beyond those that the lanes hold. What
-                the iterable raises is raised after the results of all sentences before it.
-            request: what is wanted of each.
-            cut: counts the words that are cut, as sentences are read.
-
-        Yields:
-            A new array for each sentence: [T, D] or [L, T, D], pooled [D] or [L, D].
+        The sentences, lists of checked words, are read a window at a time when the lanes need them:
+        up to two windows beyond those that the lanes hold. What the iterable raises is raised after
+        the results of all sentences before it. ``cut`` counts the words that are cut.
         """
-        # The lock is not held while the user's iterable or the user's own code runs.
+        # The lock is free while the user's iterable and the user's own code run.
         read_ahead = ReadAhead(sentences, self.plan.window_tokens)
         windows = iter(read_ahead)
         run = self._in_turn(self._new_run, request, cut)
@@ -104,15 +93,9 @@ class Engine:
         results: MutableSequence | np.ndarray,
         cut: CutWords | None = None,
     ) -> None:
-        """``run`` for sentences that are all in memory. The long ones are read first.
+        """``run`` for sentences in memory; each result is put at the index of its sentence.
 
-        If they came late in the text, they would be the last to end, with most lanes idle.
-
-        Args:
-            sentences: lists of words that were checked.
-            request: what is wanted of each.
-            results: as long as ``sentences``; each result is put at the index of its sentence.
-            cut: counts the words that are cut.
+        Long sentences are read first: late ones would be the last to end, with most lanes idle.
         """
         lengths = np.fromiter(map(len, sentences), np.int64, len(sentences))
         order = np.argsort(lengths <= _LONG, kind="stable").tolist()
@@ -145,9 +128,8 @@ class Engine:
         n_layers = request.selection.n_computed - 1
         plan = self._fallback.plan_for_a_run()
         table, start = self._table(n_layers > 0, plan), self._start(n_layers)
-        request = dataclasses.replace(
-            request, layer_weights_L=self._devices.copy(request.layer_weights_L)
-        )
+        weights_L = self._devices.copy(request.layer_weights_L)
+        request = dataclasses.replace(request, layer_weights_L=weights_L)
         arguments = (self._config, self._params, self._precision, table, start, request)
         cut = cut or CutWords(self._config.max_characters_per_token)
         return StreamRun(*arguments, self._devices, plan, cut)
@@ -155,17 +137,16 @@ class Engine:
     def _step(
         self, run: StreamRun, window: tuple[list[Sentence], bool] | None, shortages: ShortageLog
     ) -> bool:
-        """Place a window, or advance; with a smaller plan if the device has no room.
+        """Place the window if the run wants one, else advance; retry if the device has no room.
 
-        Returns:
-            Whether it placed ``window``.
+        Returns whether it placed the window.
         """
         is_placed = False
         try:
             if run.table.is_broken:  # by another run
                 self._restart(run, run.plan)
-            is_placed = window is not None and run.wants_more
-            if is_placed and window is not None:
+            if window is not None and run.wants_more:
+                is_placed = True
                 run.place(*window)
             else:
                 run.advance()
@@ -207,7 +188,7 @@ class Engine:
         run.restart(table, plan)
 
     def _table(self, with_gates: bool, plan: Plan) -> WordTable:
-        """The current word table. Requests for the token layer alone need none with gates."""
+        """The current word table. Requests for the token layer alone need no gates."""
         table = self._tables.get(with_gates)
         if table is None or not table.serves(plan):
             arguments = (self._config, self._params, self._precision, plan, with_gates)

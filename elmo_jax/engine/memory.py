@@ -28,10 +28,8 @@ class NoRoomForWords(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device has no memory left.
-
-    JAX raises one class for all that a device reports. Only the message has the status.
-    """
+    """Whether a device has no memory left."""
+    # JAX raises one class for all that a device reports. Only the message has the status.
     text = str(error).upper()
     signs = ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY")
     return isinstance(error, jax.errors.JaxRuntimeError) and any(sign in text for sign in signs)
@@ -61,21 +59,15 @@ def explain_out_of_memory(advice: str) -> Callable[[Callable[P, R]], Callable[P,
 
 @dataclasses.dataclass(frozen=True)
 class Shortage:
-    """What a device had no memory for.
+    """What a device had no memory for."""
 
-    Attributes:
-        reason: what the device said.
-        n_lanes: that the run had.
-        table: rows of the word table and bytes of each, if there was no memory for it.
-    """
-
-    reason: str
-    n_lanes: int
-    table: tuple[int, int] | None
+    reason: str  # what the device said
+    n_lanes: int  # of the run
+    table: tuple[int, int] | None  # rows of the word table and bytes of each, if it was that
 
     @classmethod
     def from_error(cls, error: Exception, n_lanes: int) -> Shortage:
-        """What a device had no memory for, by what it said; any other error is raised again."""
+        """The shortage that an error reports; any other error is raised again."""
         if isinstance(error, NoRoomForWords):
             return cls(str(error), n_lanes, (error.n_rows, error.row_bytes))
         if not is_out_of_memory(error):
@@ -90,11 +82,7 @@ class Shortage:
         return n_rows >= plan.rows_of_words(row_bytes)[1]
 
     def smaller(self, plan: Plan, former: Shortage | None) -> Plan:
-        """The plan to try next.
-
-        Args:
-            plan: the one that was too large.
-            former: the shortage that led to it.
+        """The plan to try after ``plan``, which the shortage ``former`` had led to.
 
         Raises:
             ElmoError: if nothing can be made smaller.
@@ -102,42 +90,35 @@ class Shortage:
         if self.table is None:
             fewer_lanes = plan.halved(self.n_lanes)
             if fewer_lanes is None:
-                raise self._too_many_lanes()
+                lanes = counted(self.n_lanes, "lane")
+                raise self._error(
+                    f"with the smallest batch, {lanes}, so there is nothing left to halve",
+                    "ask for fewer layers or a pooling",
+                )
             return fewer_lanes
-        n_rows, _ = self.table
+        n_rows, row_bytes = self.table
         if former is not None and former.table is not None and n_rows >= former.table[0]:
-            raise self._too_many_words()
+            raise self._error(
+                f"for the word table: {counted(n_rows, 'row')} of {row_bytes:,} bytes, which a "
+                "single sentence needs for its distinct words",
+                "split that sentence",
+            )
         return plan.with_fewer_words(n_rows)
 
-    def _too_many_lanes(self) -> ElmoError:
+    def _error(self, what: str, remedy: str) -> ElmoError:
         return ElmoError(
-            "The device ran out of memory with the smallest batch, "
-            f"{counted(self.n_lanes, 'lane')}, so there is nothing left to halve. Free memory that "
-            "other programs or arrays hold on it, ask for fewer layers or a pooling, take a "
-            "smaller model, or use another device (devices=...). The device said: "
-            f"{self.reason}"
-        )
-
-    def _too_many_words(self) -> ElmoError:
-        n_rows, row_bytes = self.table or (0, 0)
-        return ElmoError(
-            f"The device ran out of memory for the word table: {counted(n_rows, 'row')} of "
-            f"{row_bytes:,} bytes, which a single sentence needs for its distinct words. Free "
-            "memory that other programs or arrays hold on it, split that sentence, take a smaller "
-            f"model, or use another device (devices=...). The device said: {self.reason}"
+            f"The device ran out of memory {what}. Free memory that other programs or arrays hold "
+            f"on it, {remedy}, take a smaller model, or use another device (devices=...). The "
+            f"device said: {self.reason}"
         )
 
 
 class ShortageLog:
-    """The shortages that one run survived.
-
-    Attributes:
-        first_plan: the plan that the run started with.
-        was_full_size: whether the device had no room for all that this plan allows.
-    """
+    """The shortages that one run survived."""
 
     def __init__(self, first_plan: Plan) -> None:
-        self.first_plan, self.was_full_size = first_plan, False
+        self.first_plan = first_plan
+        self.was_full_size = False  # whether there was no room for all that this plan allows
         self._warned: set[str] = set()
 
     def add(self, shortage: Shortage) -> None:
@@ -161,9 +142,6 @@ class Fallback:
 
     Other programs may free their memory at any time, so the full plan is tried again. The more
     often it fails in a row, the more runs start with the smaller plan before the next try.
-
-    Args:
-        full: the plan of a device that has enough memory.
     """
 
     def __init__(self, full: Plan) -> None:
@@ -183,7 +161,7 @@ class Fallback:
         return self._smaller
 
     def learn(self, shortages: ShortageLog, last_plan: Plan) -> None:
-        """Learn from a run that came to its end with ``last_plan``.
+        """Learn from a run that ended with ``last_plan``.
 
         Only a run that started with the full plan shows whether there is room for it. A small run
         that found no room for its few lanes or words does not hold larger runs back.

@@ -24,25 +24,17 @@ from .timeline import Chunk, Parts
 from .word_table import Words
 
 Results = dict[int, Any]
-"""Results that the user has not been given yet, by the number of the sentence. Each is what
-``finish`` takes."""
+"""By sentence number, what ``finish`` takes, until the user has the result."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What the user wants of each sentence.
-
-    Attributes:
-        selection: the layers.
-        layer_weights_L: see ``LayerSelection.apply``.
-        pooling: "mean", "max", or None for one vector per token.
-        dtype: of the results, "float32" or "float16".
-    """
+    """What the user wants of each sentence."""
 
     selection: LayerSelection
-    layer_weights_L: jax.Array
-    pooling: str | None
-    dtype: str
+    layer_weights_L: jax.Array  # see ``LayerSelection.apply``
+    pooling: str | None  # "mean", "max", or None for one vector per token
+    dtype: str  # "float32" or "float16"
 
     def shape(self, config: ElmoConfig, n_tokens: int) -> tuple[int, ...]:
         """The shape of the result for a sentence of ``n_tokens``."""
@@ -52,22 +44,13 @@ class Request:
 
 
 class TokenPiece(NamedTuple):
-    """Where some tokens of a sentence are: in the outputs of one call, on the host.
+    """Where some tokens of a sentence are: in the outputs of one call, on the host."""
 
-    Attributes:
-        forward: [..., T, N, P].
-        backward: [..., T, N, P].
-        lane: of the sentence.
-        step: at which its first token was read in this call.
-        tokens_before: tokens of the sentence that earlier calls read, in reading order.
-        n_tokens: tokens that this call read.
-    """
-
-    forward: np.ndarray
-    backward: np.ndarray
+    forward: np.ndarray  # [..., T, N, P]
+    backward: np.ndarray  # [..., T, N, P]
     lane: int
-    step: int
-    tokens_before: int
+    step: int  # at which the first of them was read
+    tokens_before: int  # that earlier calls read
     n_tokens: int
 
 
@@ -83,7 +66,7 @@ class PendingTokens(NamedTuple):
         halves = np.asarray(self.forward), np.asarray(self.backward)
         for number, *position in zip(*(column.tolist() for column in self.parts[:5]), strict=True):
             piece = TokenPiece(*halves, *position)
-            if piece.tokens_before == 0:
+            if piece.tokens_before == 0:  # anew: before a restart, the run may have read some
                 results[number] = []
             results[number].append(piece)
 
@@ -91,8 +74,8 @@ class PendingTokens(NamedTuple):
 class TokenOutputs:
     """Results of one vector per token.
 
-    A result is put together only when the user is given it. The memory of one that the user drops
-    then serves the next. If all results of a call were made at once, they would take new memory
+    A result is put together only when the user gets it, so that the memory of one that the user
+    drops serves the next. If all results of a call were made at once, they would take new memory
     each time, which costs more than the copying.
     """
 
@@ -109,11 +92,11 @@ class TokenOutputs:
 
     def send(self, words: Words, chunk: Chunk, outputs: tuple[Outputs, Outputs]) -> PendingTokens:
         """Reduce a call's outputs on the device, and start the copy to the host."""
-        request, rows = self._request, (chunk.forward_TN, chunk.backward_TN)
+        request = self._request
+        wanted = request.layer_weights_L, request.selection, request.dtype
+        rows = chunk.forward_TN, chunk.backward_TN
         halves = [
-            token_halves(
-                words, rows_TN, layers, request.layer_weights_L, request.selection, request.dtype
-            )
+            token_halves(words, rows_TN, layers, *wanted)
             for rows_TN, layers in zip(rows, outputs, strict=True)
         ]
         for half in halves:
@@ -134,17 +117,11 @@ class TokenOutputs:
 
 
 class PendingSentences(NamedTuple):
-    """The vectors of the sentences that ended in one call, on their way to the host.
+    """The vectors of the sentences that ended in one call, on their way to the host."""
 
-    Attributes:
-        numbers: of the sentences.
-        positions: of each in axes 0 and 1 of ``vectors``.
-        vectors: [K, S, D] or [K, S, L, D], see ``pool_lanes``.
-    """
-
-    numbers: np.ndarray
-    positions: tuple[np.ndarray, np.ndarray]
-    vectors: jax.Array
+    numbers: np.ndarray  # of the sentences
+    positions: tuple[np.ndarray, np.ndarray]  # of each, in axes 0 and 1 of ``vectors``
+    vectors: jax.Array  # [K, S, D] or [K, S, L, D], see ``pool_lanes``
 
     def put_into(self, results: Results) -> None:
         """Wait for the vectors, and give them to their sentences."""
@@ -202,17 +179,10 @@ class PooledOutputs:
 def _ends_by_shard(
     parts: Parts, n_steps: int, n_lanes: int, n_shards: int
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, ...]]:
-    """Where sentences end, for each of the K devices that lanes are divided among.
+    """Where sentences end, from their last parts, for each of the K devices that share the lanes.
 
-    Args:
-        parts: the last parts of sentences.
-        n_steps: T.
-        n_lanes: N.
-        n_shards: K.
-
-    Returns:
-        The row and column of each sentence in arrays [K, S]; and these arrays, int32: the steps
-        at which sentences end, their lanes, and their lengths, as ``pool_lanes`` takes them.
+    Returns the row and column of each sentence in arrays [K, S]; and these arrays, int32: the steps
+    at which sentences end, their lanes, and their lengths, as ``pool_lanes`` takes them.
     """
     shards, lanes = np.divmod(parts.lanes, n_lanes // n_shards)
     counts = np.bincount(shards, minlength=n_shards)
@@ -261,25 +231,13 @@ def pool_lanes(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean (or maximum) of the wanted layers over each sentence.
 
-    Args:
-        pooled: float32 [N, D] or [N, L, D], the sum (or maximum) so far of the sentence that each
-            lane is in the middle of.
-        words: the word table.
-        rows_TN: int32 [T, N], what each direction reads.
-        fresh_TN: bool [T, N], where a sentence begins.
-        outputs: of ``read_lanes``.
-        steps_KS: int32 [K, S], the steps at which sentences end in each Kth of the lanes. If the
-            lanes are divided among K devices, each device needs only its own outputs.
-        lanes_KS: int32 [K, S], the lanes in which they end, counted from 0 in each Kth.
-        lengths_KS: int32 [K, S], their tokens.
-        layer_weights_L: see ``LayerSelection.apply``.
-        selection: the wanted layers.
-        pooling: "mean" or "max".
-        dtype: of the result.
+    ``pooled`` is float32 [N, D] or [N, L, D], the sum (or maximum) so far of the sentence that each
+    lane is in the middle of. Sentences that end here are listed for each Kth of the lanes, so that
+    each of K devices needs only its own outputs: int32, the steps at which they end, their lanes
+    counted from 0 in each Kth, and their tokens.
 
-    Returns:
-        ``pooled`` for the next call; and ``dtype`` [K, S, D] or [K, S, L, D], the sentences that
-        ended.
+    Returns ``pooled`` for the next call; and ``dtype`` [K, S, D] or [K, S, L, D], the sentences
+    that ended.
     """
     halves = [
         selection.apply((words.vectors[rows], *layers), layer_weights_L, axis=2)
@@ -295,13 +253,12 @@ def pool_lanes(
         return total, total
 
     last, totals = lax.scan(add, pooled, (vectors, fresh_TN))
-    n_steps, n_lanes = fresh_TN.shape
-    n_parts = len(steps_KS)
-    parts = totals.reshape(n_steps, n_parts, n_lanes // n_parts, *totals.shape[2:])
+    (n_steps, n_lanes), n_shards = fresh_TN.shape, len(steps_KS)
+    shards = totals.reshape(n_steps, n_shards, n_lanes // n_shards, *totals.shape[2:])
     take_ends: Callable[..., jax.Array] = jax.vmap(
-        lambda part, steps, lanes: part[steps, lanes], (1, 0, 0)
+        lambda shard, steps, lanes: shard[steps, lanes], (1, 0, 0)
     )
-    results = take_ends(parts, steps_KS, lanes_KS)
+    results = take_ends(shards, steps_KS, lanes_KS)
     if pooling == "mean":
         sizes = lengths_KS.astype(results.dtype)
         results = results / sizes.reshape(*sizes.shape, *[1] * (results.ndim - 2))

@@ -15,76 +15,59 @@ _EVEN_LANES_FROM = 16
 
 
 class Layout(NamedTuple):
-    """What a compiled step is made for, besides its shapes.
+    """What a compiled step is made for, besides its shapes."""
 
-    Attributes:
-        lanes_first: whether axis 0 of the step's arrays is the lane. Its products are then
-            [N, in] @ [in, out], else [out, in] @ [in, N].
-        static_steps: whether all steps of a chunk run, so that their number is a constant.
-        fused_products: whether products that can be one are one: those of both directions, and,
-            above the first layer, those of input and state. Only with the lanes first.
-    """
-
+    # Whether axis 0 of the step's arrays is the lane: products are [N, in] @ [in, out] then, else
+    # [out, in] @ [in, N].
     lanes_first: bool
+    # Whether all steps of a chunk run, so that their number is a constant.
     static_steps: bool
+    # Whether products that can be one are one: those of both directions, and, above the first
+    # layer, those of input and state. Only with the lanes first.
     fused_products: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The sizes that the engine works with, for one device or for several as one.
+    """The sizes that the engine works with, for one device or for several as one."""
 
-    Attributes:
-        lane_shapes: the numbers of lanes that a call may have, rising; no others are compiled.
-        chunk_steps: tokens of each lane that one call reads.
-        window_tokens: tokens that are packed at a time; twice as many at the end of the text. The
-            more there are, the more evenly the lanes end, and the more results wait for their
-            turn.
-        longest_lead: no text is packed while a lane still has more steps than this to go. This
-            bounds the results that wait for a long sentence.
-        lanes_first_from: lanes of one device from which on ``Layout.lanes_first`` holds.
-        static_steps: see ``Layout``.
-        fused_products: see ``Layout``; for layouts with the lanes first.
-        step_cost_in_lanes: a step reads all weights once, however many lanes there are. To choose
-            a shape, that cost counts as the arithmetic of this many lanes.
-        worth_compiling: steps of a lane that a smaller shape must save before lanes are moved.
-        word_batches: words that are spelled at a time: the two compiled sizes.
-        word_rows: rows of a new word table, and the most it grows to before it drops words.
-        word_bytes: the most bytes that a stream's words may take on each device; it lowers both
-            numbers of ``word_rows``. Sentences whose distinct words do not fit wait for their
-            turn. A table takes more only for a single sentence with more distinct words than
-            fit, or if several streams that run at once need more; the next run after them gets a
-            new table. While a table grows, its old arrays take memory too.
-        n_devices: how many devices the lanes of a large shape are divided among.
-    """
-
-    lane_shapes: tuple[int, ...]
-    chunk_steps: int
+    lane_shapes: tuple[int, ...]  # lanes that a call may have, rising; no others are compiled
+    chunk_steps: int  # tokens of each lane that one call reads
+    # Tokens that are packed at a time; twice as many at the end of the text. The more there are,
+    # the more evenly the lanes end, and the more results wait for their turn.
     window_tokens: int
+    # No text is packed while a lane still has more steps than this to go. This bounds the results
+    # that wait for a long sentence.
     longest_lead: int
-    lanes_first_from: int
-    static_steps: bool
-    fused_products: bool
+    lanes_first_from: int  # lanes of one device from which on ``Layout.lanes_first`` holds
+    static_steps: bool  # see ``Layout``
+    fused_products: bool  # see ``Layout``
+    # A step reads all weights once, however many lanes there are. To choose a shape, that cost
+    # counts as the arithmetic of this many lanes.
     step_cost_in_lanes: int
-    worth_compiling: int
-    word_batches: tuple[int, int]
-    word_rows: tuple[int, int]
+    worth_compiling: int  # steps of a lane that a smaller shape must save before lanes are moved
+    word_batches: tuple[int, int]  # words that are spelled at a time: the two compiled sizes
+    word_rows: tuple[int, int]  # of a new word table, and the most before it drops words
+    # The most bytes that a stream's words may take on each device; it lowers both ``word_rows``.
+    # Sentences with more distinct words wait for their turn. A table takes more only for a single
+    # sentence that needs it, or for several streams that run at once; the next run after them gets
+    # a new table. While a table grows, its old arrays take memory too.
     word_bytes: int
-    n_devices: int = 1
+    n_devices: int = 1  # that share the lanes of a large shape
 
     @property
     def max_lanes(self) -> int:
-        """The lanes of a full call."""
+        """Lanes of a full call."""
         return self.lane_shapes[-1]
 
     def layout(self, n_lanes: int) -> Layout:
-        """Layout of a call with this many lanes."""
+        """The layout of a call with this many lanes."""
         lanes_per_device = n_lanes // n_shards(n_lanes, self.n_devices)
         lanes_first = lanes_per_device >= self.lanes_first_from
         return Layout(lanes_first, self.static_steps, self.fused_products and lanes_first)
 
     def over(self, n_devices: int) -> Plan:
-        """The plan of several devices, from that of one: each gets the shapes it has alone."""
+        """The plan of several devices from that of one: each gets the shapes it has alone."""
         undivided = tuple(shape for shape in self.lane_shapes if shape < n_devices)
         return dataclasses.replace(
             self,
@@ -132,7 +115,7 @@ class Plan:
         return min(self.lane_shapes, key=cost)
 
     def smaller_shape(self, ends_N: np.ndarray) -> int:
-        """The shape to go on with when some lanes have ended: a smaller one, if that pays."""
+        """The shape to continue with when some lanes have ended: a smaller one, if that pays."""
         n_lanes, n_active = len(ends_N), int((ends_N > 0).sum())
         fitting = next((shape for shape in self.lane_shapes if shape >= n_active), n_lanes)
         saved = (n_lanes - fitting) * int(ends_N.max(initial=0))
@@ -145,9 +128,8 @@ CPU = Plan(
     chunk_steps=8,
     window_tokens=128 * 64,
     longest_lead=512,
-    # On two cores, a layer of the largest published model reached 98% of the rate of large
-    # products with 128 lanes first, and 92% with 64 lanes last. With 16 lanes it reached 69% with
-    # the lanes last, and 55% with them first.
+    # On two cores, a layer of the largest published model reached 98% of the rate of large products
+    # with 128 lanes first, 92% with 64 lanes last; with 16 lanes 69% last, and 55% first.
     lanes_first_from=96,
     static_steps=False,
     fused_products=False,
@@ -173,10 +155,10 @@ ACCELERATOR = Plan(
     word_rows=(1 << 13, 1 << 17),
     word_bytes=1 << 32,
 )
-"""For a GPU or a TPU: reasoned, not measured. Until there are hundreds of lanes, a step there takes
-as long as reading the weights, and a call costs the host the same however much it holds. So there
-are more lanes and longer chunks. The number of steps is a constant, which lets the compiler overlap
-one step with the next."""
+"""For a GPU or a TPU: reasoned, not measured. Until there are hundreds of lanes, a step takes as
+long as reading the weights, and a call costs the host the same however much it holds: so there are
+more lanes and longer chunks. With a constant number of steps the compiler can overlap one with the
+next."""
 
 
 def plan_for(platform: str) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,18 +16,12 @@ from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..text.cut_words import CutWords
-from .outputs import (
-    PendingSentences,
-    PendingTokens,
-    PooledOutputs,
-    Request,
-    Results,
-    TokenOutputs,
-)
+from .outputs import PendingSentences, PendingTokens, PooledOutputs, Request, Results, TokenOutputs
 from .plan import Plan
-from .step import Outputs, read_lanes
+from .step import read_lanes
 from .timeline import Chunk, Timeline
-from .word_table import Reservation, WordTable
+from .word_rows import Reservation
+from .word_table import WordTable
 
 Sentence = Sequence[str]
 
@@ -37,17 +32,15 @@ _CALLS_IN_FLIGHT = 2
 class ReadAhead:
     """Iterates the user's sentences in windows of about ``window_tokens`` tokens.
 
-    Gives each window, and whether it is the last. The last one may be twice as long: the more
-    sentences are packed at a time, the more evenly the lanes end. So one window more than was
-    given is always in memory, and the sentence after it.
-
-    Attributes:
-        failure: what the iterable raised. It ends the windows. The caller raises it when all
-            results before it have been given, so that none is lost.
+    Yields each window, and whether it is the last. The last one may be twice as long: the more
+    sentences are packed at a time, the more evenly the lanes end. So the window after the one that
+    is yielded is always in memory, and a sentence after it.
     """
 
     def __init__(self, sentences: Iterable[Sentence], window_tokens: int) -> None:
         self._sentences, self._window_tokens = sentences, window_tokens
+        # What the iterable raised, which ends the windows. The caller raises it after all results
+        # before it, so that none is lost.
         self.failure: Exception | None = None
 
     def __iter__(self) -> Iterator[tuple[list[Sentence], bool]]:
@@ -80,11 +73,7 @@ class ReadAhead:
 class StreamRun:
     """Packs sentences into lanes, reads the lanes call by call, and gives results in order.
 
-    Args:
-        table: the words. Other runs share it; it is only touched in ``place``, ``advance`` and
-            ``restart``.
-        start: the state in which a sentence starts, for the layers that will run.
-        cut: counts the words that are cut.
+    Other runs share the word table: only ``place``, ``advance`` and ``restart`` touch it.
     """
 
     def __init__(
@@ -114,11 +103,11 @@ class StreamRun:
     def _clear(self) -> None:
         """Start with no lanes, and nothing on its way to or from the device."""
         self._reservation = Reservation()
-        self._outputs: TokenOutputs | PooledOutputs
-        if self._request.pooling is None:
-            self._outputs = TokenOutputs(self._request, self._config)
-        else:
-            self._outputs = PooledOutputs(self._request, self._config, self._devices)
+        self._outputs: TokenOutputs | PooledOutputs = (
+            TokenOutputs(self._request, self._config)
+            if self._request.pooling is None
+            else PooledOutputs(self._request, self._config, self._devices)
+        )
         self._timeline = Timeline(self.plan.chunk_steps)
         self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
         self._in_flight: collections.deque[tuple[np.ndarray, PendingTokens | PendingSentences]]
@@ -148,12 +137,7 @@ class StreamRun:
         return self._n_yielded < self._n_placed
 
     def place(self, window: list[Sentence], is_last: bool) -> None:
-        """Take sentences, and put them into the lanes as far as there is room for their words.
-
-        Args:
-            window: the sentences.
-            is_last: whether none will follow.
-        """
+        """Take sentences, and put them into the lanes as far as there is room for their words."""
         lengths = np.fromiter(map(len, window), np.int64, len(window))
         numbers = self._n_placed + np.arange(len(window))
         self._n_placed += len(window)
@@ -232,23 +216,12 @@ class StreamRun:
     def _send(self, chunk: Chunk) -> None:
         """Send a chunk to the device, and start the reduction of its outputs."""
         words = self.table.words
-        forward_TN, backward_TN, fresh_TN = self._devices.divide(chunk[:3], axis=1)
-        chunk = Chunk(forward_TN, backward_TN, fresh_TN, chunk.parts)
-        outputs: tuple[Outputs, Outputs]
+        rows_and_flags: tuple[Any, Any, Any] = self._devices.divide(chunk[:3], axis=1)
+        static = self._config, self._precision, self.plan.layout(self.n_lanes)
         outputs, self._state = read_lanes(
-            self._params,
-            words,
-            self._start,
-            self._state,
-            forward_TN,
-            backward_TN,
-            fresh_TN,
-            chunk.n_steps,
-            self._config,
-            self._precision,
-            self.plan.layout(self.n_lanes),
+            self._params, words, self._start, self._state, *rows_and_flags, chunk.n_steps, *static
         )
-        pending = self._outputs.send(words, chunk, outputs)
+        pending = self._outputs.send(words, Chunk(*rows_and_flags, chunk.parts), outputs)
         finished = chunk.parts.numbers[chunk.parts.finished]
         self._in_flight.append((finished, pending))
 

@@ -23,7 +23,7 @@ Outputs = tuple[jax.Array, ...]
 
 @functools.partial(jax.jit, static_argnames=("config", "n_layers", "precision"))
 def start_state(params: Params, config: ElmoConfig, n_layers: int, precision: str) -> BiLMState:
-    """The state in which each sentence starts, for the first ``n_layers`` LSTM layers."""
+    """The state in which each sentence starts, see ``BiLM.start_state``."""
     model = BiLM(config, precision)
     state: Any = model.apply({"params": params}, n_layers, method="start_state")
     return state
@@ -45,22 +45,12 @@ def read_lanes(
 ) -> tuple[tuple[Outputs, Outputs], BiLMState]:
     """Read up to T tokens of every lane in each direction, both from left to right.
 
-    Args:
-        params: the parameter tree.
-        words: the word table, with gates.
-        start: the state in which a sentence begins, of as many layers as are to run.
-        state: of each lane; axis 0 is the lane.
-        forward_TN: int32 [T, N], the rows of the word table that the forward stack reads.
-        backward_TN: int32 [T, N], those that the backward stack reads.
-        fresh_TN: bool [T, N], where a sentence begins.
-        n_steps: int, how many of the T steps to run; the outputs of the others are zeros. Not
-            looked at if ``layout.static_steps``.
-        config: the architecture.
-        precision: of the products.
-        layout: of the lanes.
+    ``start`` is the state in which a sentence begins, for as many layers as are to run; ``state``
+    is that of each lane, with the lane as axis 0. ``forward_TN`` and ``backward_TN`` are int32,
+    rows of the word table; ``fresh_TN`` is bool, where a sentence begins. ``n_steps`` steps run,
+    and the outputs of the others are zeros; if ``layout.static_steps``, all T run.
 
-    Returns:
-        The outputs of both directions, and the state for the next call.
+    Returns the outputs of both directions, and the state for the next call.
     """
     cell = ProjectedLSTMCell(
         config, precision, not layout.lanes_first, bfloat16_result=layout.fused_products
@@ -133,16 +123,16 @@ def _loop(
 
     So the end of a text costs only the steps that are left, and no compiled shape of its own.
     """
-    n_most = len(jax.tree.leaves(inputs)[0])
-    hidden = jnp.zeros((n_most, *before.hidden_P.shape), before.hidden_P.dtype)
+    most_steps = len(jax.tree.leaves(inputs)[0])
+    hidden = jnp.zeros((most_steps, *before.hidden_P.shape), before.hidden_P.dtype)
 
     def body(number: jax.Array, carry: tuple[LSTMState, jax.Array]) -> Any:
         state, hidden = carry
         new = step(state, jax.tree.map(lambda x: x[number], inputs))
         return new, hidden.at[number].set(new.hidden_P)
 
-    last, hidden = lax.fori_loop(0, n_steps, body, (before, hidden))
-    return last, hidden
+    result: tuple[LSTMState, jax.Array] = lax.fori_loop(0, n_steps, body, (before, hidden))
+    return result
 
 
 def _unchanged(inputs: Any) -> Any:
@@ -150,17 +140,11 @@ def _unchanged(inputs: Any) -> Any:
 
 
 class _LayerInput(NamedTuple):
-    """How a layer takes its inputs: where they are multiplied to become its part of the gates.
-
-    Attributes:
-        cell: reads one token of one lane.
-        in_step: in each step, makes what the cells read from the inputs of all lanes.
-        before_loop: makes the inputs of all steps from those of the layer.
-    """
+    """How a layer takes its inputs: where they are multiplied to become its part of the gates."""
 
     cell: Cell
-    in_step: Callable[[Any], Any] = _unchanged
-    before_loop: Callable[[Any], Any] = _unchanged
+    in_step: Callable[[Any], Any] = _unchanged  # from one step's inputs to what the cells read
+    before_loop: Callable[[Any], Any] = _unchanged  # from the layer's inputs to those of the steps
 
 
 def _first_layer(apply: Callable[..., Any], table: jax.Array, layout: Layout) -> _LayerInput:

@@ -13,27 +13,18 @@ import numpy as np
 
 from ..lanes.buffer import LaneBuffer
 from ..lanes.packing import pack_longest_first
-from .word_table import PADDING_ROW
+from .word_rows import PADDING_ROW
 
 
 class Parts(NamedTuple):
-    """The sentences, or parts of sentences, in a chunk: one entry for each.
+    """The sentences, or parts of sentences, in a chunk; int64, one entry for each."""
 
-    Attributes:
-        numbers: int64, the number of the sentence.
-        lanes: int64, its lane.
-        steps: int64, the step of the chunk at which the part begins.
-        tokens_before: int64, tokens of the sentence that earlier chunks have read.
-        counts: int64, tokens in the part.
-        lengths: int64, tokens in the whole sentence.
-    """
-
-    numbers: np.ndarray
+    numbers: np.ndarray  # of the sentences
     lanes: np.ndarray
-    steps: np.ndarray
-    tokens_before: np.ndarray
-    counts: np.ndarray
-    lengths: np.ndarray
+    steps: np.ndarray  # at which the parts begin
+    tokens_before: np.ndarray  # that earlier chunks have read
+    counts: np.ndarray  # tokens in the parts
+    lengths: np.ndarray  # tokens in the whole sentences
 
     @property
     def finished(self) -> np.ndarray:
@@ -42,18 +33,11 @@ class Parts(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """What one call reads: T steps of N lanes.
+    """What one call reads: T steps of N lanes."""
 
-    Attributes:
-        forward_TN: int32 [T, N], rows of the word table.
-        backward_TN: int32 [T, N], the same for the backward stack.
-        fresh_TN: bool [T, N], where a sentence begins.
-        parts: the sentences in it.
-    """
-
-    forward_TN: np.ndarray
-    backward_TN: np.ndarray
-    fresh_TN: np.ndarray
+    forward_TN: np.ndarray  # int32, rows of the word table
+    backward_TN: np.ndarray  # int32, the same for the backward stack
+    fresh_TN: np.ndarray  # bool, where a sentence begins
     parts: Parts
 
     @property
@@ -63,7 +47,7 @@ class Chunk(NamedTuple):
 
 
 class _Sentences(NamedTuple):
-    """Sentences that are not read to their end; int64, one entry for each."""
+    """Sentences not yet read to their end; int64, one entry for each."""
 
     numbers: np.ndarray
     lanes: np.ndarray
@@ -72,24 +56,17 @@ class _Sentences(NamedTuple):
 
 
 class Timeline:
-    """What the lanes still have to read. Positions count from the next step to be read.
-
-    Args:
-        chunk_steps: T of each chunk.
-
-    Attributes:
-        ends_N: int64 [N], where the last sentence of each lane ends.
-    """
+    """What the lanes still have to read. Positions count from the next step to be read."""
 
     def __init__(self, chunk_steps: int) -> None:
         self._chunk_steps = chunk_steps
-        self.ends_N = np.zeros(0, np.int64)
+        self.ends_N = np.zeros(0, np.int64)  # where the last sentence of each lane ends
         self._forward, self._backward = LaneBuffer(0, PADDING_ROW), LaneBuffer(0, PADDING_ROW)
         self._sentences = _Sentences(*np.zeros((4, 0), np.int64))
 
     @property
     def first_unfinished(self) -> int | None:
-        """The lowest number of a sentence that is not read to its end; None if there is none."""
+        """The lowest number of a sentence not yet read to its end; None if there is none."""
         numbers = self._sentences.numbers
         return int(numbers.min()) if len(numbers) else None
 
@@ -101,8 +78,7 @@ class Timeline:
     def resize(self, n_lanes: int) -> np.ndarray:
         """Change the number of lanes. Lanes that have something to read stay, and come first.
 
-        Returns:
-            int64 [n_lanes], which lane each was before; a new one has the former number of lanes.
+        Returns int64 [n_lanes], which lane each was; a new one has the former number of lanes.
         """
         n_before = len(self.ends_N)
         former_N = np.argsort(self.ends_N == 0, kind="stable")[:n_lanes]
@@ -116,12 +92,9 @@ class Timeline:
         return former_N
 
     def place(self, numbers_S: np.ndarray, lengths_S: np.ndarray, rows: np.ndarray) -> None:
-        """Write sentences at the ends of the lanes.
+        """Write sentences, none of length 0, at the ends of the lanes.
 
-        Args:
-            numbers_S: int64 [S], their numbers.
-            lengths_S: int64 [S], tokens of each, none 0.
-            rows: int32, rows of the word table for all their tokens, in order.
+        ``rows`` are int32, rows of the word table for all their tokens, in order.
         """
         lanes_S, starts_S, self.ends_N = pack_longest_first(lengths_S, self.ends_N)
         self._forward.write(lanes_S, starts_S, lengths_S, rows)

@@ -1,4 +1,4 @@
-"""LaneBuffer: what the lanes hold and nobody has read yet."""
+"""LaneBuffer: what the lanes hold that is not yet read."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ import numpy as np
 
 
 class LaneBuffer:
-    """One number per step of each lane. Positions count from the next step to be read.
-
-    Args:
-        n_lanes: N.
-        filler: what a lane holds where no sentence was written.
-
-    Attributes:
-        values_WN: int32 [W, N]. W grows when sentences are written.
-    """
+    """One number per step of each lane. Positions count from the next step to be read."""
 
     def __init__(self, n_lanes: int, filler: int) -> None:
-        self._filler = filler
-        self.values_WN = np.zeros((0, n_lanes), np.int32)
+        self._filler = filler  # what a lane holds where no sentence was written
+        self.values_WN = np.zeros((0, n_lanes), np.int32)  # W grows when sentences are written
 
     def write(
         self,
@@ -29,14 +21,9 @@ class LaneBuffer:
         *,
         backward: bool = False,
     ) -> None:
-        """Write the tokens of sentences.
+        """Write the tokens of sentences, none of them empty; ``values`` has them end to end.
 
-        Args:
-            lanes_S: int64 [S], the lane of each sentence.
-            starts_S: int64 [S], its first position.
-            lengths_S: int64 [S], how many tokens it has, at least 1.
-            values: int, the tokens of all sentences, one sentence after the other.
-            backward: write each sentence from its last position to its first.
+        If ``backward``, each sentence is written from its last position to its first.
         """
         self.lengthen(int((starts_S + lengths_S).max(initial=0)))
         step = self.values_WN.shape[1]  # from one position of a lane to its next, in memory
@@ -52,11 +39,7 @@ class LaneBuffer:
         return taken_TN
 
     def resize(self, former_N: np.ndarray) -> None:
-        """Change the lanes.
-
-        Args:
-            former_N: int64 [N], which lane each was before; a new one has the former N.
-        """
+        """Rearrange the lanes: ``former_N`` says which each was; a new one has the former N."""
         values_WN = np.pad(self.values_WN, ((0, 0), (0, 1)), constant_values=self._filler)
         self.values_WN = np.ascontiguousarray(values_WN[:, former_N])  # np.put needs it
 
@@ -72,10 +55,7 @@ class LaneBuffer:
 def flat_positions(firsts_S: np.ndarray, lengths_S: np.ndarray, step: int) -> np.ndarray:
     """Where the tokens of sentences lie in a flat array, sentence by sentence; int64.
 
-    Args:
-        firsts_S: int64 [S], where the first token of each sentence lies.
-        lengths_S: int64 [S], tokens of each.
-        step: from one token to the next; negative for sentences written backwards.
+    ``step`` leads from one token to the next; it is negative for sentences written backwards.
     """
     # The k-th token of all is the (k - n_before)-th of its sentence.
     n_before_S = np.cumsum(lengths_S) - lengths_S

@@ -25,13 +25,7 @@ class Devices:
     The compiled functions are those of one device. The compiler divides them along the lanes,
     which do not depend on each other, so that no step waits for another device.
 
-    Args:
-        devices: at least one. None takes the usual ones; if that is a single device, arrays stay
-            where JAX puts them.
-
-    Attributes:
-        count: how many there are.
-        platform: what they are: "cpu", "gpu" or "tpu".
+    None takes the usual devices; if that is a single one, arrays stay where JAX puts them.
     """
 
     def __init__(self, devices: Sequence[jax.Device] | None) -> None:
@@ -88,12 +82,9 @@ class Devices:
         return jax.tree.map(put, tree)
 
     def take_lanes(self, tree: Any, former_N: np.ndarray) -> Any:
-        """Rearrange a tree of arrays [lanes, ...].
+        """Rearrange the lanes in a tree of arrays [lanes, ...].
 
-        Args:
-            tree: the arrays.
-            former_N: int [N], which lane each was before; a new one, which has zeros, has the
-                former number of lanes.
+        ``former_N`` says which lane each was; a new one, of zeros, has the former number of lanes.
         """
         if not self._is_default:  # a lane may move to another device, so all see all of them first
             tree = jax.device_put(tree, self.everywhere)
@@ -115,12 +106,9 @@ def _take_lanes(tree: Any, former_N: jax.Array) -> Any:
 
 def _usual_devices() -> list[jax.Device]:
     """All local devices; or only the one that the user made JAX's default."""
-    local = jax.local_devices()
-    devices = jnp.zeros(()).devices()
-    if len(devices) > 1:  # those of a mesh that the user has set
-        return local
-    (default,) = devices
-    return local if default == local[0] else [default]
+    local, defaults = jax.local_devices(), jnp.zeros(()).devices()
+    # Several are those of a mesh that the user has set.
+    return local if len(defaults) > 1 or local[0] in defaults else list(defaults)
 
 
 def check_devices(devices: Sequence[jax.Device] | None) -> None:
@@ -141,11 +129,8 @@ def over_rows(n_arrays: int) -> Callable[[Function], Function]:
 
     Where those axes are explicit, JAX would refuse the function's own operations. Inside the
     decorated function the compiler divides the work, as it does for all other arrays; the result
-    is divided along its rows as the batch was.
-
-    Args:
-        n_arrays: how many of the first arguments are arrays, or trees of them: the parameters,
-            the batch (axis 0 the row), and others.
+    is divided along its rows as the batch was. The first ``n_arrays`` arguments are arrays, or
+    trees of them: the parameters, the batch (axis 0 the row), and others.
     """
 
     def decorate(function: Any) -> Any:

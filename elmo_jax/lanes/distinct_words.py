@@ -15,10 +15,7 @@ from ..text.cut_words import are_cut
 class WordNumbers(dict[str, int]):
     """The number of each word. A word that has none gets the next one when it is looked up.
 
-    So one look per word is enough, for words that have a number and for new ones.
-
-    Args:
-        next_number: what the first new word gets.
+    So each word is looked up only once, whether it has a number or is new.
     """
 
     def __init__(self, next_number: int) -> None:
@@ -43,17 +40,11 @@ class WordNumbers(dict[str, int]):
 
 
 class Spelling(NamedTuple):
-    """U words as the model reads them.
+    """U words as the model reads them."""
 
-    Attributes:
-        ids_UC: int32 [U, C], character ids.
-        lengths_U: int64 [U], how many ids of each word come before its padding.
-        is_cut_U: bool [U], whether the word is longer than C allows.
-    """
-
-    ids_UC: np.ndarray
-    lengths_U: np.ndarray
-    is_cut_U: np.ndarray
+    ids_UC: np.ndarray  # int32, character ids
+    lengths_U: np.ndarray  # int64, how many ids of each word come before its padding
+    is_cut_U: np.ndarray  # bool, whether the word is longer than C allows
 
 
 def spell(words: Sequence[str], config: ElmoConfig) -> Spelling:
@@ -68,13 +59,8 @@ def split_by_width(
 ) -> tuple[tuple[np.ndarray, int], tuple[np.ndarray, int]]:
     """Divide words into short and long ones. A word costs as much as its row of ids is wide.
 
-    Args:
-        lengths_U: int [U], see ``Spelling``.
-        n_bytes: UTF-8 bytes of the longest short word.
-        config: decides the full width and the widest filter.
-
-    Returns:
-        The indices of the short words and their width; the indices of the others and theirs.
+    ``lengths_U`` is that of ``Spelling``; the longest short word has ``n_bytes`` bytes of UTF-8.
+    Returns the indices of the short words and their width, and those of the others and theirs.
     """
     full_width = config.max_characters_per_token
     # The widest filter must see one window of padding after each word. More changes nothing.

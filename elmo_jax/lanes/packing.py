@@ -11,26 +11,18 @@ import numpy as np
 
 
 class Packing(NamedTuple):
-    """Where each of S sentences lies.
+    """Where each of S sentences lies; int64."""
 
-    Attributes:
-        lanes_S: int64 [S], the lane of each sentence.
-        starts_S: int64 [S], the position of its first token in the lane.
-        ends_N: int64 [N], where each lane ends.
-    """
-
-    lanes_S: np.ndarray
-    starts_S: np.ndarray
-    ends_N: np.ndarray
+    lanes_S: np.ndarray  # the lane of each sentence
+    starts_S: np.ndarray  # the position of its first token in the lane
+    ends_N: np.ndarray  # where each lane ends
 
 
 def pack_in_order(lengths: Iterable[int], ends_N: np.ndarray, until: int | None = None) -> Packing:
     """Put one sentence after the other into the lane that ends first.
 
-    Args:
-        lengths: tokens of each sentence. No length is read beyond those that are packed.
-        ends_N: int [N], where the lanes end now.
-        until: stop when every lane reaches this position; None to pack all sentences.
+    ``lengths`` are the tokens of each sentence, and ``ends_N`` is where the lanes end now. Packing
+    stops when every lane reaches ``until``, and reads no length after that; None packs all.
     """
     n_lanes = len(ends_N)
     # The end of a lane and its number as one integer, which compares faster than a pair.
@@ -53,10 +45,6 @@ def pack_longest_first(lengths_S: np.ndarray, ends_N: np.ndarray) -> Packing:
 
     This is scheduling by longest processing time (Graham 1969): the short sentences come last and
     fill the lanes up, so that they end together. Empty sentences take no room.
-
-    Args:
-        lengths_S: int [S], tokens of each sentence.
-        ends_N: int [N], where the lanes end now.
     """
     order_S = np.argsort(-lengths_S, kind="stable")
     packing = pack_in_order(lengths_S[order_S].tolist(), ends_N)

@@ -30,13 +30,7 @@ def zero_state(config: ElmoConfig, dtype: jnp.dtype = jnp.float32) -> BiLMState:
 
 
 def init_params(config: ElmoConfig, seed: int) -> dict[str, Any]:
-    """New random parameters, from the distributions that bilm-tf starts training with.
-
-    The same seed gives the same parameters.
-
-    Raises:
-        ElmoError: if the seed is not from 0 to 4,294,967,295.
-    """
+    """Random parameters, from the distributions that bilm-tf starts training with."""
     check_seed(seed)
     word_TC = np.ones((1, config.max_characters_per_token), np.int32)
     variables: Any = jax.jit(BiLM(config).init)(jax.random.key(seed), word_TC)
@@ -59,9 +53,7 @@ class BiLM(nn.Module):
                 layers_BLTD = batched(self.config, name="bilm")(char_ids_BTC, lengths_B)
                 ...
 
-    Attributes:
-        config: the architecture.
-        precision: of the matrix products, see ``elmo_jax.model.precision``.
+    ``elmo_jax.model.precision`` lists the precisions.
     """
 
     config: ElmoConfig
@@ -96,12 +88,10 @@ class BiLM(nn.Module):
         n_lstm_layers = (n_output_layers or self.config.n_output_layers) - 1
 
         tokens_TP = self.encode_words(char_ids_TC)
-        start = self.start_state(n_lstm_layers)
-        forward, _ = self.forward(tokens_TP, start.forward, start.forward, position_T == 0)
+        after_bos, after_eos = self.start_state(n_lstm_layers)
+        forward, _ = self.forward(tokens_TP, after_bos, after_bos, position_T == 0)
         # The backward stack reads the padding first, and starts anew at the last word.
-        backward, _ = self.backward(
-            tokens_TP, start.backward, start.backward, position_T == length - 1
-        )
+        backward, _ = self.backward(tokens_TP, after_eos, after_eos, position_T == length - 1)
         return _side_by_side(tokens_TP, forward, backward, position_T < length)
 
     def with_state(
@@ -109,15 +99,9 @@ class BiLM(nn.Module):
     ) -> tuple[jax.Array, BiLMState]:
         """All layers of one sentence and its markers, read from the state of an earlier one.
 
-        Args:
-            char_ids_TC: int32 [T, C], the words without sentence markers, 0 for padding.
-            length: the number of real words.
-            state: of each direction, before the sentence.
-
-        Returns:
-            float32 [L, T + 2, D] with BOS first and EOS after the last real word, zeros after
-            that; and the state of each direction at its own end of the sentence: forward after
-            EOS, backward after BOS, never after padding.
+        Takes the arrays that ``__call__`` takes. Returns float32 [L, T + 2, D] with BOS first, EOS
+        after the last real word, and zeros after that; and the state of each direction at its own
+        end of the sentence: forward after EOS, backward after BOS, never after padding.
         """
         tokens_TP = self.encode_words(char_ids_TC)
         bos_P, eos_P = self.encode_words(boundary_ids(self.config))
@@ -132,25 +116,21 @@ class BiLM(nn.Module):
         return layers_LTD, BiLMState(after, before)
 
     def encode_words(self, char_ids_UC: jax.Array | np.ndarray) -> jax.Array:
-        """Token vectors of any words, int32 [U, C] -> float32 [U, P]."""
+        """Token vectors of words, int32 [U, C] -> float32 [U, P]."""
         return self.char_encoder(char_ids_UC)
 
     def start_state(self, n_lstm_layers: int | None = None) -> BiLMState:
         """The state before the first word of every sentence: a constant of the model.
 
-        Forward it is the state after BOS, backward the one after EOS, both from zeros.
-
-        Args:
-            n_lstm_layers: how many LSTM layers, from the first; all if None.
+        Forward it is the state after BOS, backward the one after EOS, both from zeros. It has the
+        first ``n_lstm_layers`` layers, or all.
         """
         bos_TP, eos_TP = jnp.split(self.encode_words(boundary_ids(self.config)), 2)
-        whole = zero_state(self.config, bos_TP.dtype)
-        zero = BiLMState(*(layers[:n_lstm_layers] for layers in whole))
+        zero = zero_state(self.config, bos_TP.dtype).forward[:n_lstm_layers]
         never_T = np.zeros(1, bool)
-        return BiLMState(
-            self.forward(bos_TP, zero.forward, zero.forward, never_T)[1],
-            self.backward(eos_TP, zero.backward, zero.backward, never_T)[1],
-        )
+        _, after_bos = self.forward(bos_TP, zero, zero, never_T)
+        _, after_eos = self.backward(eos_TP, zero, zero, never_T)
+        return BiLMState(after_bos, after_eos)
 
 
 def _side_by_side(

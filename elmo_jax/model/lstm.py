@@ -1,9 +1,9 @@
 """The LSTM with projection and clips, and the stack of such layers that is one direction of a biLM.
 
-There is one definition for all uses: ``ProjectedLSTMCell`` is one layer at one token, ``lane_step``
-is one token of a lane, and ``read_layers`` puts the layers on top of each other. Only the loop over
-the tokens differs. ``LanguageModelStack`` scans one lane and can be differentiated;
-``elmo_jax.engine.step`` loops over many lanes, for a number of steps that need not be static.
+``ProjectedLSTMCell`` is one layer at one token, ``lane_step`` one token of a lane, and
+``read_layers`` the layers on top of each other. All uses share them; only the loop over the tokens
+differs. ``LanguageModelStack`` scans one lane and can be differentiated; ``elmo_jax.engine.step``
+loops over many lanes, for a number of steps that need not be static.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.nn.initializers import Initializer
 
 from .config import ElmoConfig
-from .initializers import glorot_uniform
 from .precision import gate_dtype, linear
 
 GATES = ("input", "candidate", "forget", "output")
@@ -34,7 +34,7 @@ class LSTMState(NamedTuple):
 
     Attributes:
         cell_H: c, float32 [H].
-        hidden_P: h, float32 [P], without the sum of a skip connection.
+        hidden_P: h, float32 [P], before a skip connection adds to it.
     """
 
     cell_H: jax.Array
@@ -47,31 +47,26 @@ class ProjectedLSTMCell(nn.Module):
     i, j, f, o = W_x x + W_h h + b;  c' = clip(σ(f + 1) c + σ(i) tanh(j));
     h' = clip(W_p (σ(o) tanh(c'))).  Equations of TensorFlow 1's ``LSTMCell`` (Sak et al. 2014).
 
-    Attributes:
-        config: the architecture.
-        precision: of the matrix products, see ``elmo_jax.model.precision``.
-        kernel_first: the order of their operands, see ``linear``.
-        bfloat16_result: whether the products that give gates may round them, see ``linear``.
+    ``precision.linear`` explains the last three fields.
     """
 
     config: ElmoConfig
     precision: str = "float32"
     kernel_first: bool = True
-    bfloat16_result: bool = False
+    bfloat16_result: bool = False  # only of the products that give gates
 
     def setup(self) -> None:
         """Make the parameters; each kernel is [out, in]."""
         n_in = n_out = self.config.projection_dim
         n_cell = self.config.cell_dim
         n_gates = len(GATES) * n_cell
-        init = glorot_uniform(n_in + n_out, n_gates)
+        init = _glorot_uniform(n_in + n_out, n_gates)
         self.input_kernel = self.param("input_kernel", init, (n_gates, n_in))
         self.recurrent_kernel = self.param("recurrent_kernel", init, (n_gates, n_out))
         self.bias = self.param("bias", nn.initializers.zeros, (n_gates,))
         if self.config.has_lstm_projection:
-            self.projection_kernel = self.param(
-                "projection_kernel", glorot_uniform(n_cell, n_out), (n_out, n_cell)
-            )
+            init = _glorot_uniform(n_cell, n_out)
+            self.projection_kernel = self.param("projection_kernel", init, (n_out, n_cell))
 
     def input_gates(self, x: jax.Array) -> jax.Array:
         """The part of the gates that needs no state, W_x x + b: [..., P] -> [..., G]."""
@@ -79,7 +74,7 @@ class ProjectedLSTMCell(nn.Module):
         return gates.astype(gate_dtype(self.precision, gates.dtype))
 
     def __call__(self, state: LSTMState, input_gates_G: jax.Array) -> LSTMState:
-        """Read one token, given its ``input_gates``. The output is the new ``hidden_P``."""
+        """Read one token by its ``input_gates``. The output is the new ``hidden_P``."""
         gates_G = self._gates(self.recurrent_kernel, state.hidden_P)
         return self._next_state(state, input_gates_G.astype(gates_G.dtype) + gates_G)
 
@@ -88,7 +83,7 @@ class ProjectedLSTMCell(nn.Module):
         return jnp.concatenate([self.input_kernel, self.recurrent_kernel], axis=1)
 
     def fused_step(self, state: LSTMState, x_P: jax.Array, fused_kernel: jax.Array) -> LSTMState:
-        """Read one token, given its vector: W_x x + W_h h is one product."""
+        """Read one token by its vector: W_x x + W_h h is one product."""
         gates_G = self._gates(fused_kernel, jnp.concatenate([x_P, state.hidden_P]))
         return self._next_state(state, gates_G + self.bias)
 
@@ -116,25 +111,25 @@ def _clip(x: jax.Array, bound: float | None) -> jax.Array:
     return x if bound is None else jnp.clip(x, -bound, bound)
 
 
+def _glorot_uniform(fan_in: int, fan_out: int) -> Initializer:
+    """For a matrix stored in parts: the fans are those of the whole, as in bilm-tf."""
+    limit = (6 / (fan_in + fan_out)) ** 0.5
+    return functools.partial(jax.random.uniform, dtype=jnp.float32, minval=-limit, maxval=limit)
+
+
 Cell = Callable[[LSTMState, Any], LSTMState]
 """A cell with its parameters: from the state and a token's input to the next state."""
 
 Layer = Callable[[Any, LSTMState], tuple[LSTMState, jax.Array]]
-"""A layer over all tokens: from its inputs and the state before them to the last state and the
-hidden states."""
+"""A layer over all tokens: from its inputs and first state to its last state and hidden states."""
 
 
 def lane_step(cell: Cell, start: LSTMState) -> Callable[[LSTMState, Any], LSTMState]:
     """One token of a lane, which may hold several sentences end to end.
 
-    Args:
-        cell: reads the token.
-        start: the state in which a sentence begins.
-
-    Returns:
-        A function of the state before the token and of ``(input, is_first)`` or
-        ``(input, is_first, is_real)``. If ``is_first``, the token begins a sentence and is read
-        from ``start``. If not ``is_real``, it is padding and leaves the state as it is.
+    The result is a function of the state before the token and of ``(input, is_first)`` or
+    ``(input, is_first, is_real)``. A token that ``is_first`` in its sentence is read from the state
+    ``start``. One that is not ``is_real`` is padding and leaves the state as it is.
     """
 
     def step(state: LSTMState, token: Any) -> LSTMState:
@@ -155,15 +150,9 @@ def read_layers(
 ) -> tuple[tuple[jax.Array, ...], tuple[LSTMState, ...]]:
     """The stack: each layer reads the outputs of the one below.
 
-    Args:
-        layers: the layers to run, the lowest first.
-        inputs: of the first layer: token vectors, or whatever else it takes.
-        state: of each layer, before the first token.
-        use_skip_connections: whether layers above the first add their input to their output.
-        drop: dropout, for the input of each layer.
-
-    Returns:
-        The outputs of each layer, and its last state.
+    Takes the inputs of the lowest layer (token vectors, or whatever else it takes), and the state
+    of each layer before the first token. Returns the outputs of each layer, and its last state.
+    ``drop`` is the dropout for the input of each layer.
     """
     outputs, states = [], []
     for depth, (layer, before) in enumerate(zip(layers, state, strict=True)):
@@ -177,23 +166,16 @@ def read_layers(
 
 
 class LanguageModelStack(nn.Module):
-    """The LSTM layers of one direction over one lane.
-
-    Attributes:
-        config: the architecture.
-        reverse: whether the lane is read from its last token to its first.
-        precision: of the matrix products.
-    """
+    """The LSTM layers of one direction over one lane."""
 
     config: ElmoConfig
-    reverse: bool = False
+    reverse: bool = False  # whether to read the lane from its last token to its first
     precision: str = "float32"
 
     def setup(self) -> None:
         """Make the cells."""
-        self.layers = [
-            ProjectedLSTMCell(self.config, self.precision) for _ in range(self.config.n_layers)
-        ]
+        n_layers = self.config.n_layers
+        self.layers = [ProjectedLSTMCell(self.config, self.precision) for _ in range(n_layers)]
 
     def __call__(
         self,
@@ -208,17 +190,15 @@ class LanguageModelStack(nn.Module):
 
         Args:
             tokens_TP: float32 [T, P].
-            state: the state of each layer before the token that is read first. Its length says
-                how many of the ``n_layers`` layers run: none is computed that nobody asked for.
-            start: the state of each layer in which a sentence begins.
+            state: of each layer, before the token that is read first. Layers beyond its length do
+                not run: none is computed that nobody asked for.
+            start: of each layer, the state in which a sentence begins.
             fresh_T: bool [T], the tokens that begin a sentence, in reading order.
             real_T: bool [T] or None; tokens where it is False leave the state as it is.
-            dropout_rate: the share of each layer's input to drop, in training; needs an rng
-                "dropout".
+            dropout_rate: the share of each layer's input to drop; needs an rng "dropout".
 
         Returns:
-            The outputs of the layers, each float32 [T, P], and the state of each layer after the
-            token that is read last.
+            The outputs of the layers, each float32 [T, P], and their states after the last token.
         """
         flags = (fresh_T,) if real_T is None else (fresh_T, real_T)
         layers = [
@@ -229,7 +209,7 @@ class LanguageModelStack(nn.Module):
         return read_layers(layers, tokens_TP, state, self.config.use_skip_connections, drop)
 
     def drop(self, x: jax.Array, rate: float) -> jax.Array:
-        """Zeros for a share of the numbers, the others scaled up, by the rng "dropout"."""
+        """Set a share of the numbers to zero and scale up the others, by the rng "dropout"."""
         if not rate:
             return x
         stays = jax.random.bernoulli(self.make_rng("dropout"), 1 - rate, x.shape)
@@ -249,8 +229,8 @@ class LanguageModelStack(nn.Module):
         apply: Cell = functools.partial(unbound.apply, variables)  # type: ignore[assignment]
         step = lane_step(apply, start)
 
-        # For the gradient, only the products of each step are kept and the rest is computed again:
-        # that takes less memory, and moves less through it.
+        # For the gradient, keep only the products of each step and compute the rest again: that
+        # takes less memory, and moves less through it.
         @functools.partial(
             jax.checkpoint, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable
         )
@@ -262,5 +242,4 @@ class LanguageModelStack(nn.Module):
 
 
 def _select(condition: jax.Array, yes: LSTMState, no: LSTMState) -> LSTMState:
-    """One of two whole states: ``condition`` is a scalar bool."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

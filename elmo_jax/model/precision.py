@@ -27,9 +27,8 @@ from .config import PRECISIONS
 def check_precision(precision: str) -> None:
     """Raise ElmoError unless ``precision`` is one of PRECISIONS."""
     if precision not in PRECISIONS:
-        raise ElmoError(
-            f"Unknown precision {precision!r}: expected one of {', '.join(PRECISIONS)}."
-        )
+        expected = ", ".join(PRECISIONS)
+        raise ElmoError(f"Unknown precision {precision!r}: expected one of {expected}.")
 
 
 def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:
@@ -38,7 +37,7 @@ def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:
 
 
 def round_kernels(params: Any, precision: str) -> Any:
-    """A parameter tree with kernels that are rounded once, not again by each product.
+    """Round the kernels of a parameter tree once, not again in each product.
 
     With "bfloat16" they take half the memory; the products are the same.
     """
@@ -60,17 +59,12 @@ def linear(
 ) -> jax.Array:
     """Kernel [out, in] times every vector of inputs [..., in], giving [..., out].
 
-    The order of the operands does not change the result. It decides the layout under ``jax.vmap``,
-    and so the speed on a CPU: [out, in] @ [in, lanes] with the kernel first is faster with few
-    lanes, [lanes, in] @ [in, out] is faster with 128.
+    ``kernel_first``, the order of the operands, does not change the result. It decides the layout
+    under ``jax.vmap``, and so the speed on a CPU: [out, in] @ [in, lanes] with the kernel first is
+    faster with few lanes, [lanes, in] @ [in, out] with 128.
 
-    Args:
-        kernel: [out, in].
-        inputs: [..., in].
-        precision: one of PRECISIONS.
-        kernel_first: the order of the operands.
-        bfloat16_result: with "bfloat16", round the result too. Half as many bytes then go through
-            an accelerator's memory; a CPU has no fast product of that kind.
+    With "bfloat16", ``bfloat16_result`` rounds the result too. Half as many bytes then go through
+    an accelerator's memory; a CPU has no fast product of that kind.
     """
     if kernel_first:
         return _product("oi,...i->...o", kernel, inputs, precision, bfloat16_result)
@@ -82,9 +76,8 @@ def convolve(kernel: jax.Array, inputs_TCE: jax.Array, precision: str) -> jax.Ar
     if precision == "bfloat16":
         # As one product, because tensor cores compute those, and because JAX (up to 0.7 at least)
         # cannot differentiate a convolution whose result is wider than its operands.
-        width = len(kernel)
-        n_windows = inputs_TCE.shape[1] - width + 1
-        columns = [inputs_TCE[:, first : first + n_windows] for first in range(width)]
+        n_windows = inputs_TCE.shape[1] - len(kernel) + 1
+        columns = [inputs_TCE[:, first : first + n_windows] for first in range(len(kernel))]
         windows = jnp.concatenate(columns, axis=-1)
         kernel = kernel.reshape(-1, kernel.shape[-1])
         return _product("tci,io->tco", windows, kernel, precision)

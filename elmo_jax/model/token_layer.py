@@ -6,13 +6,15 @@ of a lane, one row per word, and gives float32 [T, P]. ``BiLM.setup`` chooses it
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.nn.initializers import Initializer
 
 from .config import ElmoConfig
-from .initializers import uniform
 from .options import N_CHARACTERS
 from .precision import convolve, linear
 
@@ -25,20 +27,14 @@ class CharEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, char_ids_TC: jax.Array | np.ndarray) -> jax.Array:
-        """Encode each word of a lane, by its spelling alone.
+        """Encode each word of a lane by its spelling alone: int [T, C] -> float32 [T, P].
 
-        Args:
-            char_ids_TC: int [T, C], ids 1..261, or only 0 in a padded word. C is
-                ``max_characters_per_token``. It may be less, with the same result, if at least
-                ``max_filter_width`` padding characters follow every word.
-
-        Returns:
-            float32 [T, P].
+        Ids are 1..261, or only 0 in a padded word. C is ``max_characters_per_token``. It may be
+        less, with the same result, if ``max_filter_width`` padding characters follow every word.
         """
         config = self.config
-        embedding = self.param(
-            "char_embedding", uniform(1.0), (N_CHARACTERS, config.char_embedding_dim)
-        )
+        shape = (N_CHARACTERS, config.char_embedding_dim)
+        embedding = self.param("char_embedding", _uniform(1.0), shape)
         # Id 0 marks a padded word. Its vector is zero and never trained, so not a parameter.
         table = jnp.concatenate([jnp.zeros_like(embedding[:1]), embedding])
         characters_TCE = table[char_ids_TC]
@@ -66,7 +62,7 @@ class _Convolution(nn.Module):
     @nn.compact
     def __call__(self, characters_TCE: jax.Array) -> jax.Array:
         shape = (self.width, characters_TCE.shape[-1], self.number)
-        kernel = self.param("kernel", uniform(0.05), shape)
+        kernel = self.param("kernel", _uniform(0.05), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.number,))
         return convolve(kernel, characters_TCE, self.precision) + bias[None, None]
 
@@ -85,14 +81,10 @@ class _Highway(nn.Module):
         carry_bias = self.param("carry_bias", nn.initializers.constant(-2.0), (size,))
         transform_kernel = self.param("transform_kernel", normal, (size, size))
         transform_bias = self.param("transform_bias", zeros, (size,))
-        gate = nn.sigmoid(
-            linear(carry_kernel, x_TF, self.precision, kernel_first=False) + carry_bias[None]
-        )
+        times = functools.partial(linear, inputs=x_TF, precision=self.precision, kernel_first=False)
+        gate = nn.sigmoid(times(carry_kernel) + carry_bias[None])
         # relu here, whatever the activation of the convolutions [bilm-tf].
-        new = nn.relu(
-            linear(transform_kernel, x_TF, self.precision, kernel_first=False)
-            + transform_bias[None]
-        )
+        new = nn.relu(times(transform_kernel) + transform_bias[None])
         return gate * new + (1 - gate) * x_TF
 
 
@@ -106,3 +98,7 @@ class _Projection(nn.Module):
         kernel = self.param("kernel", nn.initializers.normal(n_in**-0.5), (self.size, n_in))
         bias = self.param("bias", nn.initializers.zeros, (self.size,))
         return linear(kernel, x_TF, self.precision, kernel_first=False) + bias[None]
+
+
+def _uniform(limit: float) -> Initializer:
+    return functools.partial(jax.random.uniform, dtype=jnp.float32, minval=-limit, maxval=limit)
