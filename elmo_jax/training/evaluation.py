@@ -90,16 +90,25 @@ def evaluate(
     precision: str = "float32",
     progress: bool = False,
 ) -> Perplexity:
-    """The perplexity of a model, as ``load_language_model`` opens it, on text files.
+    """The perplexity of a model on text files.
 
     The text fills ``batch_size`` rows in the order of the files, and the state is carried from
     sentence to sentence, as in training. Which sentences follow each other in a row depends on
-    ``batch_size``, so the result depends on it slightly. With ``reset_state`` it does not: each
-    sentence starts from zeros, as in training with the "modern" recipe.
+    ``batch_size``, so the result depends on it slightly, but not with ``reset_state``.
 
-    With ``max_tokens``, whole sentences are measured from the start until they have that many
-    tokens to predict. ``unroll_steps`` are computed at once and do not change the result.
-    ``progress`` shows a bar on stderr if that is a terminal.
+    Args:
+        config: the architecture.
+        params: with the softmax, ``params["softmax"]``.
+        vocabulary: of the softmax.
+        files: paths or patterns, or a Corpus.
+        batch_size: number of rows.
+        unroll_steps: steps computed at once; they do not change the result.
+        max_tokens: measure whole sentences from the start until they have this many tokens to
+            predict; all sentences if None.
+        reset_state: start each sentence from zeros, as a model of the "modern" recipe was
+            trained, instead of carrying the state on, as bilm-tf does.
+        precision: of the matrix products.
+        progress: show a progress bar on stderr, if that is a terminal.
 
     Raises:
         ElmoError: for numbers out of range, a model without a softmax or with another

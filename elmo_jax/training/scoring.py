@@ -81,13 +81,16 @@ def score(
 ) -> list[SentenceScores]:
     """Score each sentence by itself, in both directions: from a zero state, with the full softmax.
 
-    The model is as ``load_language_model`` opens it, and a sentence is a list of words. Sentences
-    of about the same length are computed together, about 4,096 words at a time; the results have
-    the order of the sentences.
-
-    ``unknown`` is what a word outside the vocabulary counts as. "as_unk": as ``<UNK>``, any unknown
-    word, which is often likely. "skip": it is read, but left out of sums and perplexity. Either
-    way, only sentences with the same unknown words compare well.
+    Args:
+        config: the architecture.
+        params: with the softmax.
+        vocabulary: of the softmax.
+        sentences: lists of words. Sentences of about the same length are computed together, about
+            4,096 words at a time. The results have the order of the sentences.
+        unknown: what a word counts as that is not in the vocabulary. "as_unk": as ``<UNK>``, any
+            unknown word, which is often likely. "skip": it is read, but left out of sums and
+            perplexity. Either way, only sentences with the same unknown words compare well.
+        precision: of the matrix products.
 
     Raises:
         ElmoError: for a model without a softmax, a softmax of another vocabulary, another
@@ -143,11 +146,18 @@ def substitutes(
     direction: str = "both",
     precision: str = "float32",
 ) -> list[tuple[str, float]]:
-    """The ``n`` likeliest words at a position of a sentence, whatever word stands there now.
+    """The likeliest words at a position of a sentence, whatever word stands there now.
 
-    A negative position counts from the end. The direction is "forward" (from the words before it),
-    "backward" (from the words after it), or "both": the product of the two distributions, scaled to
-    a sum of 1.
+    Args:
+        config: the architecture.
+        params: with the softmax.
+        vocabulary: of the softmax.
+        sentence: a list of words.
+        position: index of the word; a negative one counts from the end.
+        n: how many words.
+        direction: "forward" (from the words before it), "backward" (from the words after it), or
+            "both": the product of the two distributions, scaled to a sum of 1.
+        precision: of the matrix products.
 
     Returns:
         Words of the vocabulary with their log-probabilities in nats, the likeliest first. The
@@ -155,7 +165,7 @@ def substitutes(
         the probabilities of all other words sum to less than 1.
 
     Raises:
-        ElmoError: as ``score``, and for an unknown direction or position.
+        ElmoError: for an unknown direction or position, or as ``score``.
 
     Warns:
         WordsCutWarning: as ``score``.
