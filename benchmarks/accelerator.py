@@ -30,7 +30,7 @@ from elmo_jax.model.config import PRECISIONS
 
 from .compiled import planned, step_call
 from .limit import bandwidth, matmul_rate, precisions
-from .measure import Spread, assert_equal, interleave, ratios, timed
+from .measure import Spread, assert_equal, compare_rates, interleave, timed
 from .peers import open_peer
 from .precision import BOUNDS, compare_layers, largest_error
 from .question import Setting, setting
@@ -202,16 +202,15 @@ def _compare(
         for call in calls.values():
             call()  # compiles, and lets the peer choose its kernels
         seconds = interleave(calls, job.args.rounds)
-    own_rates = [count_tokens(own) / sample for sample in seconds["own"]]
-    peer_rates = [count_tokens(part) / sample for sample in seconds["peer"]]
+    n_tokens = {"own": count_tokens(own), "peer": count_tokens(part)}
+    rates = compare_rates(seconds, n_tokens)
     return {
         "peer": system.label,
         "output": output,
-        "tokens": count_tokens(part),
-        "elmo_jax_tokens": count_tokens(own),
-        "tokens_per_second": Spread.of(peer_rates).json(),
-        "elmo_jax_tokens_per_second": Spread.of(own_rates).json(),
-        "elmo_jax_times_faster": ratios(own_rates, peer_rates).json(),
+        "tokens": n_tokens["peer"],
+        "elmo_jax_tokens": n_tokens["own"],
+        "elmo_jax_tokens_per_second": rates["own"]["tokens_per_second"],
+        **rates["peer"],
     }
 
 

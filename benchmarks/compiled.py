@@ -68,7 +68,7 @@ GPUS = {
     "h100": {"name": "NVIDIA H100 80GB HBM3", "memory": 80 * 10**9, "bandwidth": 3350 * 10**9},
     "h200": {"name": "NVIDIA H200", "memory": 141 * 10**9, "bandwidth": 4800 * 10**9},
 }
-"""What the vendor says of the SXM parts, as XLA wants to be told."""
+"""The vendor's figures for the SXM parts, in the words of ``_HOPPER``."""
 
 
 @dataclasses.dataclass

@@ -98,6 +98,21 @@ def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread
     return Spread.of([a / b for a, b in zip(numerators, denominators, strict=True)])
 
 
+def compare_rates(
+    seconds: Mapping[str, Sequence[float]], n_tokens: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """Each system's tokens a second, and how many times faster the first one, elmo-jax, is."""
+    rates = {name: [n_tokens[name] / s for s in samples] for name, samples in seconds.items()}
+    own = next(iter(rates.values()))
+    return {
+        name: {
+            "tokens_per_second": Spread.of(samples).json(),
+            "elmo_jax_times_faster": ratios(own, samples).json(),
+        }
+        for name, samples in rates.items()
+    }
+
+
 def timed(function: Callable[[], Any]) -> float:
     """Seconds until the result of ``function`` is there, on the device too."""
     import jax

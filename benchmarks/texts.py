@@ -83,16 +83,16 @@ def even_batches(
     sizes = [sum(len(sentences[i]) for i in batch) for batch in batches]
     if sum(sizes) < n_tokens:
         return list(sentences)
-    n_chosen = max(1, len(batches) * n_tokens // sum(sizes))
-    while sum(sizes[i] for i in _evenly(len(batches), n_chosen)) < n_tokens:
-        n_chosen += 1
-    chosen = _evenly(len(batches), n_chosen)
-    return [sentences[i] for i in sorted(i for number in chosen for i in batches[number])]
+    n_batches = max(1, len(batches) * n_tokens // sum(sizes))
+    while sum(sizes[i] for i in _evenly(len(batches), n_batches)) < n_tokens:
+        n_batches += 1
+    numbers = _evenly(len(batches), n_batches)
+    return [sentences[i] for i in sorted(i for number in numbers for i in batches[number])]
 
 
-def _evenly(n: int, n_chosen: int) -> list[int]:
-    """``n_chosen`` of ``n`` numbers, each in the middle of its share."""
-    return [(2 * i + 1) * n // (2 * n_chosen) for i in range(n_chosen)]
+def _evenly(n: int, n_batches: int) -> list[int]:
+    """``n_batches`` of ``n`` numbers, each in the middle of its share."""
+    return [(2 * i + 1) * n // (2 * n_batches) for i in range(n_batches)]
 
 
 def recut(sentences: Sequence[Sentence], length: int, n_tokens: int) -> list[Sentence]:

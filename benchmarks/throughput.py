@@ -18,7 +18,7 @@ from typing import Any
 
 from . import systems
 from .limit import matmul_rate
-from .measure import Spread, interleave, ratios
+from .measure import Spread, compare_rates, interleave
 from .question import Setting, setting
 from .systems import ELMO_JAX, MINILM, SYSTEMS, TOLERANCES, System
 from .tables import markdown, number
@@ -87,19 +87,10 @@ def _compare(
             embed(warm_up)
             calls[system.label] = functools.partial(embed, text)
         seconds = interleave(calls, rounds)
-    rates = {
-        label: [counts[label]["tokens"] / sample for sample in samples]
-        for label, samples in seconds.items()
-    }
+    rates = compare_rates(seconds, {label: count["tokens"] for label, count in counts.items()})
     return [
-        {
-            "system": label,
-            **counts[label],
-            "seconds": Spread.of(seconds[label]).json(),
-            "tokens_per_second": Spread.of(rates[label]).json(),
-            "elmo_jax_times_faster": ratios(rates[ways[0].label], rates[label]).json(),
-        }
-        for label in rates
+        {"system": label, **counts[label], "seconds": Spread.of(seconds[label]).json(), **row}
+        for label, row in rates.items()
     ]
 
 

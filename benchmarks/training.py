@@ -27,7 +27,7 @@ from elmo_jax.model.config import PRECISIONS
 from elmo_jax.training import Corpus, TrainingSettings, Vocabulary, survey, train
 
 from .compiled import TRAIN_STEP, replaced
-from .measure import PAUSE, Spread, ratios
+from .measure import PAUSE, compare_rates
 from .models import open_model
 from .peers import open_peer
 from .peers.environments import TORCH_TRAINING
@@ -169,20 +169,20 @@ def _batch(turns: Turns, settings: TrainingSettings) -> dict[str, Any]:
     for name, losses in turns.losses.items():
         _check_falls(name, losses)
     n_tokens = turns.n_steps * settings.tokens_per_step
-    rates = {name: [n_tokens / s for s in seconds[1:]] for name, seconds in turns.seconds.items()}
+    seconds = {name: samples[1:] for name, samples in turns.seconds.items()}
+    rates = compare_rates(seconds, dict.fromkeys(seconds, n_tokens))
     return {
         "rows": settings.batch_size,
         "tokens_per_step": settings.tokens_per_step,
-        "host_per_cent": round(100 * sum(turns.host_seconds[1:]) / sum(turns.seconds[OWN][1:]), 1),
+        "host_per_cent": round(100 * sum(turns.host_seconds[1:]) / sum(seconds[OWN]), 1),
         "systems": [
             {
                 "system": name,
                 "first_steps_seconds": round(turns.seconds[name][0], 3),
-                "tokens_per_second": Spread.of(rates[name]).json(),
-                "elmo_jax_times_faster": ratios(rates[OWN], rates[name]).json(),
+                **row,
                 "losses": _ends(turns.losses[name]),
             }
-            for name in rates
+            for name, row in rates.items()
         ],
     }
 

@@ -74,8 +74,14 @@ class FakePeer:
         return {"peak_bytes": 10**8 if self.name == "elmo-jax" else 3 * 10**8}
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """The model is made once for all questions."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def ask(tmp_path, monkeypatch):
+def ask(tmp_path, monkeypatch, cache):
     """Asks a question with fake peers, and gives the exit code and the summary."""
     for module in (accelerator, memory, startup, systems, training):
         monkeypatch.setattr(module, "open_peer", FakePeer)
@@ -83,7 +89,7 @@ def ask(tmp_path, monkeypatch):
     monkeypatch.setattr(FakePeer, "error", {})
     monkeypatch.setattr(question, "RESULTS", tmp_path)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(cache))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     text, output = tmp_path / "text.txt", tmp_path / "out.json"
     lines = [" ".join(f"word{i % 7}" for i in range(1 + n % 9)) for n in range(300)]
@@ -108,23 +114,21 @@ QUICKLY = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-        for name in question.QUESTIONS
-        if name != "corpus"  # below: it takes other arguments
-    ],
-)
+ASKED = [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+    for name in question.QUESTIONS
+    if name != "corpus"  # below: it takes other arguments
+]
+
+
+@pytest.mark.parametrize("name", ASKED)
 def test_every_question_is_answered_quickly(ask, name, capsys):
     code, result = ask(name, *QUICKLY.get(name, ()))
     assert code == 0 and result["question"] == name
     *shown, last = capsys.readouterr().out.strip().splitlines()
     assert json.loads(last) == result, "the last line is the result"
     assert any(line.startswith("|---") for line in shown)
-    check = globals().get(f"check_{name}")
-    if check is not None:
-        check(result)
+    globals().get(f"check_{name}", lambda _: None)(result)
 
 
 def check_throughput(result):

@@ -27,7 +27,7 @@ def open_peer(name: str, *, here: bool = False, worker: Path | None = None) -> P
     """
     peer = implementation(name)
     python = sys.executable if here else interpreter(peer)
-    # Its own packages are to be found, and no others.
+    # It must find its own packages, and no others.
     environment = {**os.environ, "PYTHONNOUSERSITE": "1"}
     others = environment.pop("PYTHONPATH", "")
     if not peer.environment:  # it runs in this Python, from this checkout

@@ -175,7 +175,7 @@ def peak_bytes(process: int | None = None) -> int:
         for line in status.read_text("utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    # Not where the above works: there ru_maxrss starts at the parent's peak.
+    # Only without Linux, where ru_maxrss starts at the peak of the parent.
     unit = 1 if sys.platform == "darwin" else 1024
     return 0 if process else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
