@@ -11,30 +11,38 @@ from typing import TYPE_CHECKING, Any
 
 from . import forking as _forking  # noqa: F401  (watches for forks from now on)
 
-if TYPE_CHECKING:
-    from . import corpus, explore, pretrained, text, training
-    from .checkpoint import load, save
-    from .embedder import Elmo
-    from .errors import (
-        DeviceMemoryWarning,
-        DuplicateKeysWarning,
-        ElmoError,
-        ElmoWarning,
-        MissingFontWarning,
-        UnknownWordsWarning,
-        UnusedOptionsWarning,
-        WhitespaceWarning,
-        WordsCutWarning,
-    )
-    from .export import export_function
-    from .functional import initial_state, layer_outputs, layer_outputs_with_state, pooled_sentences
-    from .model.bilm import BiLM, BiLMState
-    from .model.characters import encode_batch
-    from .model.config import ElmoConfig
-    from .model.lstm import LSTMState
-    from .model.scalar_mix import ScalarMix, scalar_mix
-    from .text.splitting import split_sentences
-    from .text.tokenizers import tokenizer_named
+if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
+    from . import corpus as corpus
+    from . import explore as explore
+    from . import pretrained as pretrained
+    from . import text as text
+    from . import training as training
+    from .checkpoint import load as load
+    from .checkpoint import save as save
+    from .embedder import Elmo as Elmo
+    from .errors import DeviceMemoryWarning as DeviceMemoryWarning
+    from .errors import DuplicateKeysWarning as DuplicateKeysWarning
+    from .errors import ElmoError as ElmoError
+    from .errors import ElmoWarning as ElmoWarning
+    from .errors import MissingFontWarning as MissingFontWarning
+    from .errors import UnknownWordsWarning as UnknownWordsWarning
+    from .errors import UnusedOptionsWarning as UnusedOptionsWarning
+    from .errors import WhitespaceWarning as WhitespaceWarning
+    from .errors import WordsCutWarning as WordsCutWarning
+    from .export import export_function as export_function
+    from .functional import initial_state as initial_state
+    from .functional import layer_outputs as layer_outputs
+    from .functional import layer_outputs_with_state as layer_outputs_with_state
+    from .functional import pooled_sentences as pooled_sentences
+    from .model.bilm import BiLM as BiLM
+    from .model.bilm import BiLMState as BiLMState
+    from .model.characters import encode_batch as encode_batch
+    from .model.config import ElmoConfig as ElmoConfig
+    from .model.lstm import LSTMState as LSTMState
+    from .model.scalar_mix import ScalarMix as ScalarMix
+    from .model.scalar_mix import scalar_mix as scalar_mix
+    from .text.splitting import split_sentences as split_sentences
+    from .text.tokenizers import tokenizer_named as tokenizer_named
 
 __version__ = "0.1.0"
 
@@ -71,39 +79,8 @@ _HOMES = {
 _SUBPACKAGES = ("corpus", "explore", "pretrained", "text", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "BiLM",
-    "BiLMState",
-    "DeviceMemoryWarning",
-    "DuplicateKeysWarning",
-    "Elmo",
-    "ElmoConfig",
-    "ElmoError",
-    "ElmoWarning",
-    "LSTMState",
-    "MissingFontWarning",
-    "ScalarMix",
-    "UnknownWordsWarning",
-    "UnusedOptionsWarning",
-    "WhitespaceWarning",
-    "WordsCutWarning",
-    "corpus",
-    "encode_batch",
-    "explore",
-    "export_function",
-    "initial_state",
-    "layer_outputs",
-    "layer_outputs_with_state",
-    "load",
-    "pooled_sentences",
-    "pretrained",
-    "save",
-    "scalar_mix",
-    "split_sentences",
-    "text",
-    "tokenizer_named",
-    "training",
-]
+
+__all__ = sorted([*_HOME_OF, *_SUBPACKAGES])
 
 
 def __getattr__(name: str) -> Any:

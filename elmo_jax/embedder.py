@@ -22,13 +22,7 @@ from .model.layers import Layers, check_pooling, select_layers
 from .model.parameters import Params, check_params, model_digest
 from .model.precision import check_precision
 from .text.cut_words import CutWords
-from .text.sentences import (
-    check_collection,
-    check_sentences,
-    check_strings,
-    checked_sentences,
-    tokenize,
-)
+from .text.sentences import check_collection, check_strings, checked_sentences, tokenize
 from .text.tokenizers import Tokenizer
 
 PathLike = str | os.PathLike[str]
@@ -56,10 +50,7 @@ class Elmo:
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         devices: JAX devices that share the work; None for all local ones.
 
-    Attributes:
-        config: the architecture.
-        params: the parameters on the device, for the functions.
-        precision: of the matrix products.
+    Its ``config`` and ``params``, which are on the device, are what the functions take.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems.
@@ -101,11 +92,7 @@ class Elmo:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> Elmo:
-        """An Elmo with parameters that are in memory already.
-
-        Raises:
-            ElmoError: if ``params`` does not fit ``config``.
-        """
+        """An Elmo with parameters in memory. Raises ElmoError if they do not fit ``config``."""
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)
@@ -152,8 +139,7 @@ class Elmo:
             mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them.
             mix_gamma: for "mix", the scale.
             dtype: of the results: "float32" or "float16".
-            cut_words: counts the words that are longer than the model reads, for callers that
-                warn in their own way; there is no warning then.
+            cut_words: counts words that are longer than the model reads, instead of the warning.
 
         Yields:
             For each sentence, in order: [T, D], or [L, T, D] for all layers; pooled [D] or [L, D].
@@ -181,10 +167,7 @@ class Elmo:
         mix_gamma: Any = 1.0,
         dtype: str = "float32",
     ) -> list[np.ndarray]:
-        """Embed sentences, with one vector per token.
-
-        ``sentences`` are lists of words, none of them empty; for the other arguments see
-        ``stream``.
+        """Embed sentences, lists of words, with one vector per token. Arguments as in ``stream``.
 
         Returns:
             For each sentence, in order: [L, T, D], or [T, D] unless ``layers="all"``.
@@ -217,12 +200,11 @@ class Elmo:
         mix_gamma: Any = 1.0,
         dtype: str = "float32",
     ) -> np.ndarray:
-        """Embed texts, with one vector per text, pooled over its tokens.
+        """Embed texts, with one vector per text, pooled over its tokens ("mean" or "max").
 
-        ``texts`` are strings, which ``tokenizer`` splits into words, or lists of words. The
-        tokenizer is a function, a name ("words", "nltk", "spacy", see ``tokenizer_named``), or
-        None to split at whitespace. ``pooling`` is "mean" or "max"; for the other arguments see
-        ``stream``.
+        ``texts`` are lists of words, or strings, which ``tokenizer`` splits: a function, a name
+        ("words", "nltk", "spacy", see ``tokenizer_named``), or None to split at whitespace. For the
+        other arguments see ``stream``.
 
         Returns:
             [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty text.
@@ -247,9 +229,8 @@ class Elmo:
     def get_word_embeddings(self, items: Sequence[str]) -> np.ndarray | list[np.ndarray]:
         """Vectors for the words of one sentence, or for several sentences as strings.
 
-        Args:
-            items: strings. If none has whitespace, they are the words of one sentence; otherwise
-                each is a sentence, which is split at whitespace.
+        If no item has whitespace, they are the words of one sentence; otherwise each is a sentence,
+        which is split at whitespace.
 
         Returns:
             For words float32 [T, L, D], so that ``[i][1]`` is word i in the first biLM layer;
@@ -270,11 +251,10 @@ class Elmo:
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
 
     def forget_words(self) -> None:
-        """Drop the remembered token vectors.
+        """Drop the remembered token vectors; streams in progress keep theirs.
 
         The next results are then the same to the last bit, whatever was computed before: new
-        words are spelled out in batches, and the size of a batch may change a last bit. Streams
-        in progress keep their words.
+        words are spelled out in batches, and the size of a batch may change a last bit.
         """
         self._engine.forget_words()
 
@@ -304,15 +284,12 @@ class Elmo:
     # Copies and pickles
 
     def __copy__(self) -> Elmo:
-        """Itself: an Elmo never changes."""
         return self
 
     def __deepcopy__(self, memo: Any) -> Elmo:
-        """Itself: an Elmo never changes."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The files and a digest of the model, or its parameters if they came from memory."""
         if self._files is None:
             model: Any = self.config, jax.tree.map(np.asarray, self.params)
         else:
@@ -325,11 +302,8 @@ class Elmo:
         return model_digest(self.config, self.params)
 
     def __getattr__(self, name: str) -> Any:
-        """If this Elmo could not be unpickled, raise the reason at its first use.
-
-        Raised while unpickling, it would be lost in a ``multiprocessing.Pool``, which waits for
-        ever then.
-        """
+        # If this Elmo could not be unpickled, its first use raises why. Raised while unpickling,
+        # the error would be lost in a multiprocessing.Pool, which would then wait for ever.
         failure = self.__dict__.get("_failure")
         if failure is None or name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -379,12 +353,11 @@ def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | Non
 
 
 def _absolute(path: PathLike | None) -> PathLike | None:
-    """A path that is the same from any working folder; a model's name stays as it is."""
+    # Paths become the same from any working folder; a model's name stays as it is.
     return Path(path).absolute() if path is not None and Path(path).exists() else path
 
 
 def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Iterator[np.ndarray]:
-    """The results, with a warning at the first words that are cut."""
     with contextlib.closing(results):  # so that an interrupt while it closes is not lost
         for result in results:
             if cut.n_cut:
@@ -397,6 +370,4 @@ def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Ite
 
 def _checked_list(sentences: Iterable[Sequence[str]]) -> list[Sequence[str]]:
     check_collection(sentences)
-    listed = list(sentences)
-    check_sentences(listed)
-    return listed
+    return list(checked_sentences(sentences))

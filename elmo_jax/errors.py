@@ -10,19 +10,14 @@ import math
 import numbers
 import sys
 import warnings
-from types import FrameType
 from typing import Any
 
-_PACKAGE = __name__.partition(".")[0]
-_CALLERS = ("sklearn", "joblib", "ray")
-"""Packages that call this one on behalf of the user."""
+# This package, and packages that call it on behalf of the user.
+_NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray")
 
 
 class ElmoError(ValueError):
-    """Base of every error that this library raises on purpose.
-
-    It is a ``ValueError``, so that code which catches bad input in general also catches it.
-    """
+    """Base of every error that this library raises on purpose; a kind of ``ValueError``."""
 
 
 class ElmoWarning(UserWarning):
@@ -60,15 +55,10 @@ class DuplicateKeysWarning(ElmoWarning):
 def warn(message: str, category: type[ElmoWarning]) -> None:
     """Warn at the line that called this library, however deep inside it the warning arises."""
     # Python 3.12 has skip_file_prefixes for this.
-    level = 1
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and not _is_users(frame.f_globals.get("__name__", "")):
+    level, frame = 2, sys._getframe().f_back
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in _NOT_USERS:
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
-
-
-def _is_users(module: str) -> bool:
-    return module.partition(".")[0] not in (_PACKAGE, *_CALLERS)
 
 
 def counted(n: int, noun: str) -> str:
@@ -118,16 +108,7 @@ def number_problem(value: Any, name: str, *, positive: bool, below: float = math
 
 
 def optional_module(name: str, purpose: str, extra: str) -> Any:
-    """Import a module of an optional package.
-
-    Args:
-        name: of the module.
-        purpose: what needs it, for the error.
-        extra: the extra of elmo-jax that installs it.
-
-    Raises:
-        ElmoError: if it is not installed or cannot be imported.
-    """
+    """Import a module that ``extra`` of elmo-jax installs, or say in an error what needs it."""
     package = name.partition(".")[0]
     try:
         return importlib.import_module(name)

@@ -81,43 +81,16 @@ def export_function(
         raise ElmoError(
             f"platforms is {platforms!r}, expected a list of any of {', '.join(PLATFORMS)}."
         )
-    function = _function(config, layers, pooling, mix_weights, mix_gamma, precision)
-    weights = _weights(config, params)
-    # numpy.savez adds a suffix to a path, but not to an open file.
-    with atomic_file(Path(path), overwrite=overwrite) as temporary, temporary.open("wb") as file:
-        serialized = _serialize(function, weights, config, platforms)
-        arrays: dict[str, Any] = {f"weights/{name}": value for name, value in weights.items()}
-        arrays["function"] = np.frombuffer(serialized, np.uint8)
-        arrays["width"] = np.int32(config.max_characters_per_token)
-        np.savez(file, **arrays)
-
-
-def _weights(config: ElmoConfig, params: Params) -> dict[str, np.ndarray]:
-    """The parameters that embedding needs: not the softmax."""
-    needed = {path for d in datasets(config) if not d.optional for path in d.paths}
-    flat = {path: value for path, value in flatten(params).items() if path in needed}
-    return {".".join(path): np.asarray(value, np.float32) for path, value in flat.items()}
-
-
-def _function(
-    config: ElmoConfig,
-    layers: Layers,
-    pooling: str | None,
-    mix_weights: Any,
-    mix_gamma: Any,
-    precision: str,
-) -> Callable[..., jax.Array]:
-    """The function that is exported."""
     selection, layer_weights_L = select_layers(layers, config, mix_weights, mix_gamma)
 
     def embed(
         weights: Mapping[str, jax.Array], char_ids_BTC: jax.Array, lengths_B: jax.Array
     ) -> jax.Array:
         params = unflatten({tuple(name.split(".")): value for name, value in weights.items()})
-        arguments = params, char_ids_BTC, lengths_B
+        batch = params, char_ids_BTC, lengths_B
         if pooling is not None:
             return pooled_sentences(
-                *arguments,
+                *batch,
                 config=config,
                 layers=layers,
                 pooling=pooling,
@@ -125,11 +98,21 @@ def _function(
                 mix_gamma=mix_gamma,
                 precision=precision,
             )
-        layers_BLTD = layer_outputs(*arguments, config=config, precision=precision)
+        layers_BLTD = layer_outputs(*batch, config=config, precision=precision)
         computed = [layers_BLTD[:, layer] for layer in range(selection.n_computed)]
         return selection.apply(computed, layer_weights_L, axis=1)
 
-    return embed
+    # Embedding needs no softmax.
+    needed = {path for d in datasets(config) if not d.optional for path in d.paths}
+    flat = {path: value for path, value in flatten(params).items() if path in needed}
+    weights = {".".join(path): np.asarray(value, np.float32) for path, value in flat.items()}
+    # numpy.savez adds a suffix to a path, but not to an open file.
+    with atomic_file(Path(path), overwrite=overwrite) as temporary, temporary.open("wb") as file:
+        serialized = _serialize(embed, weights, config, platforms)
+        arrays: dict[str, Any] = {f"weights/{name}": value for name, value in weights.items()}
+        arrays["function"] = np.frombuffer(serialized, np.uint8)
+        arrays["width"] = np.int32(config.max_characters_per_token)
+        np.savez(file, **arrays)
 
 
 def _serialize(
@@ -140,6 +123,7 @@ def _serialize(
 ) -> bytearray:
     from jax import export
 
+    # One exported function serves every B and T.
     n_sentences, n_tokens = export.symbolic_shape("sentences, tokens")
     words = (n_sentences, n_tokens, config.max_characters_per_token)
     array: Callable[..., jax.ShapeDtypeStruct] = jax.ShapeDtypeStruct

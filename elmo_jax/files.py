@@ -23,13 +23,7 @@ from .errors import ElmoError
 
 @contextlib.contextmanager
 def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``target``, which is renamed to ``target`` on success.
-
-    On an error the temporary file is removed and ``target`` stays as it was.
-
-    Raises:
-        ElmoError: if ``target`` exists and ``overwrite`` is False, or its folder does not exist.
-    """
+    """A temporary path beside ``target``, renamed to it on success and removed on an error."""
     refuse_existing(target, overwrite)
     if not target.parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
@@ -73,14 +67,10 @@ def sync(path: Path) -> None:
 
 
 def try_lock(descriptor: int, *, shared: bool = False) -> bool:
-    """Lock an open file, until it is closed or the process ends, without waiting.
+    """Lock an open file without waiting, until it is closed or the process ends.
 
-    Args:
-        descriptor: of the file.
-        shared: other processes may hold the lock too, if they share it (not on Windows).
-
-    Returns:
-        False if another process holds the lock. Where a file system has no locks, True.
+    With ``shared``, other processes may share the lock (not on Windows). False if another process
+    holds it; True where a file system has no locks.
     """
     try:
         if sys.platform == "win32":
@@ -93,8 +83,8 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
             fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):  # POSIX and Windows: another process holds it
         return False
-    except OSError:  # some network file systems have no locks
-        return True
+    except OSError:
+        pass  # some network file systems have no locks
     return True
 
 
@@ -109,29 +99,20 @@ def atomic_folder(
 
     ``target`` is always the whole old folder or the whole new one, except between two renames: a
     process that is killed just then leaves the old folder beside it, where ``standing_folder``
-    finds it.
-
-    Args:
-        target: the folder.
-        overwrite: replace a folder that has files.
-        replaced: files of the old folder that are dropped. The new folder takes over all others,
-            unless it has a file of that name itself.
+    finds it. The new folder takes over the old one's files, except those in ``replaced`` and those
+    that it has itself.
 
     Raises:
         ElmoError: if ``target`` is a file, a folder with files and ``overwrite`` is False, or the
             working directory, which cannot be replaced.
     """
     folder = Path(os.path.realpath(target))  # if target is a link, replace what it leads to
+    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         _restore(folder)
         _refuse_folder(target, overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # Not mkdtemp: only the owner could read its folder.
-        temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-        temporary.mkdir()
-    except OSError as error:
-        raise ElmoError(f"Cannot write the folder {target}: {error}") from error
-    try:
+        temporary.mkdir()  # not mkdtemp(): only the owner could read that folder
         yield temporary
         _refuse_folder(target, overwrite)
         for path in temporary.iterdir():  # on the disk before the old folder goes
@@ -152,7 +133,6 @@ def standing_folder(target: Path) -> Path:
 
 
 def _old(folder: Path) -> Path:
-    """Where the old folder is while the new one takes its place."""
     return folder.parent / f".{folder.name}.old"
 
 
@@ -179,7 +159,6 @@ def _refuse_folder(target: Path, overwrite: bool) -> None:
 
 
 def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
-    """Give the new folder the other files of the old one, too."""
     for path in old.iterdir():
         copy = new / path.name
         if path.name in replaced or copy.exists():
@@ -223,10 +202,8 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 def refuse_input(target: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
     """Raise ElmoError if ``target`` is one of the inputs, under whatever name."""
-    if not target.exists():
-        return
     for path in map(Path, inputs):
-        if path.exists() and target.samefile(path):
+        if target.exists() and path.exists() and target.samefile(path):
             raise ElmoError(
                 f"Cannot write {target}: it is the input {path}, which would be lost. Choose "
                 "another name."
@@ -258,12 +235,7 @@ def shown_size(n_bytes: int) -> str:
 
 
 def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
-    """``json.dumps``, with null for the numbers that JSON lacks: infinities and NaN.
-
-    Example:
-        >>> to_json({"perplexity": float("inf"), "tokens": 3})
-        '{"perplexity": null, "tokens": 3}'
-    """
+    """``json.dumps``, with null for the numbers that JSON lacks: infinities and NaN."""
     finite = _finite(value)
     return json.dumps(finite, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
 

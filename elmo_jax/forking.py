@@ -11,11 +11,7 @@ _process_of_jax: int | None = None  # the process that first used JAX
 
 
 def check_process() -> None:
-    """Call this before JAX is used.
-
-    Raises:
-        ElmoError: if this process was forked from one in which JAX was in use.
-    """
+    """Raise ElmoError if this process was forked from one that used JAX; call before using it."""
     global _process_of_jax
     if _process_of_jax is None:
         _process_of_jax = os.getpid()
@@ -31,7 +27,7 @@ def check_process() -> None:
 
 
 def _before_fork() -> None:
-    """Remember this process if JAX is in use in it, be it through this library or not."""
+    # JAX may be in use through other code than this library.
     global _process_of_jax
     bridge = sys.modules.get("jax._src.xla_bridge")  # JAX has no public function for this
     in_use = getattr(bridge, "backends_are_initialized", None)

@@ -184,12 +184,14 @@ def _continued(
     boundaries: bool,
 ) -> tuple[jax.Array, BiLMState]:
     n_sentences, n_tokens, _ = char_ids.shape
+    # Rows that the state lacks start from zeros; rows beyond the batch pass through.
     n_missing = max(0, n_sentences - len(jax.tree.leaves(state)[0]))
     state = jax.tree.map(lambda x: jnp.pad(jnp.asarray(x), ((0, n_missing), (0, 0))), state)
     before = jax.tree.map(lambda x: x[:n_sentences], state)
     layers, after = _with_state(params, char_ids, lengths, before, config, precision)
     state = jax.tree.map(lambda x, rows: x.at[:n_sentences].set(rows), state, after)
     if not boundaries:
+        # EOS stands right after the last word, so dropping the ends leaves it in shorter rows.
         real_BT = jnp.arange(n_tokens, dtype=jnp.int32)[None] < lengths[:, None]
         layers = jnp.where(real_BT[:, None, :, None], layers[:, :, 1:-1], 0)
     return layers, state
@@ -222,5 +224,4 @@ def _pooled(
 def _one_lane(
     params: Params, config: ElmoConfig, precision: str, method: str = "__call__"
 ) -> Callable[..., Any]:
-    """A method of BiLM as a function of one sentence."""
     return functools.partial(BiLM(config, precision).apply, {"params": params}, method=method)

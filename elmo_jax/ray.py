@@ -31,19 +31,14 @@ class EmbedBatch:
     to it.
 
     Args:
-        source: a folder, a zip or a published model's name, see ``elmo_jax.load``; None for
-            mini. Every worker must be able to open it.
-        column: the column with the texts: strings, which are split into words, or lists of words.
+        source: a model as ``elmo_jax.load`` takes it; every worker must be able to open it.
+        column: the column with the texts: strings, or lists of words.
         output: the column to add.
         layers: "average", "top", a layer's number (0 is the token layer), or "all".
         pooling: "mean" or "max" over a text's tokens; None for one vector per token.
-        tokenizer: a function from a string to words, or a name, see ``elmo_jax.tokenizer_named``;
-            None splits at whitespace.
+        tokenizer: a name, see ``elmo_jax.tokenizer_named``, or a function; None for whitespace.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         dtype: of the vectors: "float32" or "float16".
-
-    Raises:
-        ElmoError: if there is no such model.
 
     Example:
         >>> embed = EmbedBatch(pooling="max")
@@ -68,14 +63,10 @@ class EmbedBatch:
         self._layers, self._pooling, self._dtype = layers, pooling, dtype
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """The batch with its vectors.
+        """The batch, columns of B entries each, and its vectors.
 
-        Args:
-            batch: columns of B entries each, as with ``batch_format="numpy"``.
-
-        Returns:
-            The same columns and ``output``: pooled [B, D], or [B, L, D] for ``layers="all"``;
-            else an array of B objects, each [T, D], or [L, T, D].
+        They are [B, D], or [B, L, D] for ``layers="all"``; without pooling an array of B objects,
+        each [T, D], or [L, T, D].
 
         Raises:
             ElmoError: if the column is missing, the new one exists already, or a text is bad.

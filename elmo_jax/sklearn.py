@@ -44,12 +44,11 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     process with the same source share one model.
 
     Args:
-        source: a folder, a zip or a published model's name, see ``elmo_jax.load``; None for mini.
-        layers: "average", "top", a layer's number (0 is the token layer), or "all", which puts
-            the layers side by side.
+        source: a model as ``elmo_jax.load`` takes it; None for mini.
+        layers: "average", "top", a layer's number (0 is the token layer), or "all", side by side.
         pooling: "mean" or "max", over a text's tokens.
-        tokenizer: a function from a string to words, or a name, see ``elmo_jax.tokenizer_named``;
-            None splits at whitespace. A function must be importable to be pickled.
+        tokenizer: a name, see ``elmo_jax.tokenizer_named``; a function, which must be importable
+            to be pickled; or None to split at whitespace.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         dtype: of the features: "float32" or "float16".
 
@@ -86,15 +85,10 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self
 
     def transform(self, X: Iterable[str | Sequence[str]]) -> np.ndarray:
-        """The features of texts.
+        """The features of B texts: [B, D], or [B, L · D] for all layers, the token layer first.
 
-        Args:
-            X: B texts, as a list, a NumPy array or a column of a table: strings, which are split
-                into words, or lists of words.
-
-        Returns:
-            [B, D], or [B, L · D] for ``layers="all"``, the token layer first; zeros for a text
-            without words.
+        ``X`` is a list, a NumPy array or a column of a table; a text is a string, which is split
+        into words, or a list of words. A text without words has zeros.
 
         Raises:
             ElmoError: for a bad text or parameter.
@@ -104,12 +98,12 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
     @property
     def _n_features_out(self) -> int:
-        """How many features a text has, for ClassNamePrefixFeaturesOutMixin."""
-        return self._embed([]).shape[1]
+        return self._embed([]).shape[1]  # for ClassNamePrefixFeaturesOutMixin
 
     def _embed(self, texts: Iterable[str | Sequence[str]]) -> np.ndarray:
         check_process()  # before the lock: a thread of the parent process may hold it
-        elmo = _open(self.source, self.precision)
+        with _opening:  # otherwise several threads might open it at once
+            elmo = _open(self.source, self.precision)
         vectors = elmo.embed_sentences(
             texts, self.layers, self.pooling, tokenizer=self.tokenizer, dtype=self.dtype
         )
@@ -131,7 +125,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
 
 def _check_texts(texts: Any) -> None:
-    """Refuse what is not a column of texts, above all a table."""
+
     if hasattr(texts, "columns"):
         raise ElmoError(
             f"Expected texts, got a table with the columns {', '.join(map(str, texts.columns))}. "
@@ -145,8 +139,7 @@ def _check_texts(texts: Any) -> None:
     check_collection(texts)
 
 
-def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:
-    """The model, opened once, and again when its files have changed."""
+def _open(source: Any, precision: str) -> Elmo:
     # The state of the files is part of the key of the cache, so that new files are read again.
     path = None if source is None else Path(source).absolute()
     if path is None or not path.exists():  # the bundled model, or a name
@@ -155,16 +148,11 @@ def _open(source: str | os.PathLike[str] | None, precision: str) -> Elmo:
     return _opened(path, precision, tuple(_state(file) for file in files))
 
 
-def _opened(source: Any, precision: str, state: tuple[Any, ...]) -> Elmo:
-    with _opening:  # otherwise several threads might open it at once
-        return _cached(source, precision, state)
-
-
-@functools.lru_cache(maxsize=_N_OPEN)
-def _cached(source: Any, precision: str, state: tuple[Any, ...]) -> Elmo:
-    return Elmo(source, precision=precision)
-
-
 def _state(file: Path) -> tuple[str, int, int]:
     stat = file.stat()
     return file.name, stat.st_size, stat.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=_N_OPEN)
+def _opened(source: Any, precision: str, state: tuple[Any, ...]) -> Elmo:
+    return Elmo(source, precision=precision)

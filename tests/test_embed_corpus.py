@@ -5,7 +5,7 @@ import os
 import resource
 import shutil
 import signal
-from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -15,8 +15,9 @@ from fake_elmo import FakeElmo, sentences
 import elmo_jax
 from elmo_jax import ElmoError
 from elmo_jax.corpus import embed_corpus, merge_parts
-from elmo_jax.corpus.parts import is_part, write_part
+from elmo_jax.corpus.parts import PartsFolder
 from elmo_jax.corpus.survey import Survey, iter_parts
+from elmo_jax.corpus.writers import WRITERS
 from elmo_jax.errors import DuplicateKeysWarning, WhitespaceWarning
 from elmo_jax.text.readers import Record, Records
 
@@ -426,7 +427,8 @@ def test_a_full_disk_is_reported_and_finished_parts_stay(tmp_path, suffix, optio
 def test_the_disk_is_checked_for_parts_and_output_before_the_start(tmp_path, monkeypatch):
     usage, elmo = shutil.disk_usage(tmp_path), FakeElmo()
     n_bytes = len(whole(tmp_path))
-    monkeypatch.setattr("elmo_jax.corpus.writers.hdf5.estimated_bytes", lambda layout: n_bytes)
+    writer = WRITERS[".h5"]._replace(estimated_bytes=lambda layout: n_bytes)
+    monkeypatch.setitem(WRITERS, ".h5", writer)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=n_bytes + 100))
     with pytest.raises(ElmoError, match="GB free"):
         embed(tmp_path / "out.h5", elmo=elmo)
@@ -456,10 +458,13 @@ def test_leftovers_of_a_process_killed_at_the_very_end_are_removed(tmp_path):
 
 def test_parts_hold_their_numbers_in_a_zip(tmp_path):
     results = [(Record(["a"], "a"), np.ones((3, 1, 4), np.float32))]
-    write_part(tmp_path / "p.zip", {"part": 1}, results)
-    assert is_part(tmp_path / "p.zip", {"part": 1})
-    assert not is_part(tmp_path / "p.zip", {"part": 2})
-    assert not is_part(Path("nowhere.zip"), {"part": 1})
+    job = SimpleNamespace(name="a job", parts=[SimpleNamespace(digest="of all parts")] * 3)
+    folder = PartsFolder(tmp_path)
+    folder.write(job, 1, results)
+    assert folder.has(job, 1)
+    shutil.copy(tmp_path / "part-000001.zip", tmp_path / "part-000002.zip")
+    assert not folder.has(job, 2) and not folder.has(job, 0)
+    assert not folder.has(SimpleNamespace(name="another job", parts=job.parts), 1)
 
 
 def test_notes_give_the_size_the_parts_and_what_is_lost(tmp_path):

@@ -110,17 +110,17 @@ def test_a_sentence_runs_alone_and_a_thousand_in_the_largest_shape():
 
 
 def test_real_sentences_waste_little(tiny, real_sentences, monkeypatch):
-    places = []
+    positions = []
     read_lanes = run.read_lanes
 
     def spy(*arguments):
-        places.append(arguments[6].shape[1] * int(arguments[7]))
+        positions.append(arguments[6].shape[1] * int(arguments[7]))
         return read_lanes(*arguments)
 
     monkeypatch.setattr(run, "read_lanes", spy)
     sentences = real_sentences[:4000]
     elmo_jax.Elmo.from_params(*tiny).embed(sentences, "top")
-    assert sum(map(len, sentences)) / sum(places) > 0.97
+    assert sum(map(len, sentences)) / sum(positions) > 0.97
 
 
 def test_windows_are_bounded_in_tokens_and_in_empty_sentences_and_keep_the_order():
@@ -136,17 +136,17 @@ def test_windows_are_bounded_in_tokens_and_in_empty_sentences_and_keep_the_order
 
 def test_a_long_sentence_does_not_let_results_pile_up(tiny):
     """While it is read, nothing far behind it is: the others wait."""
-    taken = []
+    sentences_read = []
 
     def source():
         yield ["long"] * 3000
         for _ in range(4000):
-            taken.append(1)
+            sentences_read.append(1)
             yield ["short", "one"] * 8
 
     stream = elmo_jax.Elmo.from_params(*tiny).stream(source(), "top")
     assert next(stream).shape[0] == 3000
-    assert len(taken) * 16 < 5 * plan.CPU.window_tokens
+    assert len(sentences_read) * 16 < 5 * plan.CPU.window_tokens
 
 
 def table_vectors(table, words):
@@ -219,9 +219,9 @@ def test_reserved_words_stay_and_a_table_of_them_grows(little_table, tiny):
     rows, vectors = little_table(words)
     assert len(vectors) == 12  # all words and the padding, no more
     assert not {*mine, *yours} & {*rows}
-    kept, _ = little_table(["l"], me, mine[:1])  # gives up two of three
-    rows, vectors = little_table(list("mnopqrst"), me, np.array([*mine[:1], *kept], np.int32))
-    assert not {mine[0], *kept, *yours} & {*rows}
+    new, _ = little_table(["l"], me, mine[:1])  # gives up two of three
+    rows, vectors = little_table(list("mnopqrst"), me, np.array([*mine[:1], *new], np.int32))
+    assert not {mine[0], *new, *yours} & {*rows}
     held = np.array([mine[0], *yours, *rows])
     np.testing.assert_allclose(
         vectors[held], encoded(*tiny, list("ademnopqrst")), atol=SAME_WORD_TOLERANCE
@@ -256,12 +256,12 @@ def test_two_streams_of_one_model_do_not_disturb_each_other(tiny, monkeypatch):
         for name in ("x", "y")
     ]
     shared = elmo_jax.Elmo.from_params(config, params)
-    found = zip(*(shared.stream(text, "top") for text in texts), strict=True)
+    interleaved = zip(*(shared.stream(text, "top") for text in texts), strict=True)
     alone = zip(
         *(elmo_jax.Elmo.from_params(config, params).stream(text, "top") for text in texts),
         strict=True,
     )
-    for one, other in zip(itertools.chain(*found), itertools.chain(*alone), strict=True):
+    for one, other in zip(itertools.chain(*interleaved), itertools.chain(*alone), strict=True):
         np.testing.assert_allclose(one, other, atol=SAME_WORD_TOLERANCE)
 
 
@@ -302,8 +302,8 @@ def test_a_layer_alone_is_the_same_on_an_accelerator(tiny):
     sentences = [["a", "b"], ["bank"] * 9]
     expected = embed(config, params, sentences)
     for layer in range(3):
-        found = embed(config, params, sentences, plan_of="ACCELERATOR", layers=layer)
-        for one, layers in zip(found, expected, strict=True):
+        vectors = embed(config, params, sentences, plan_of="ACCELERATOR", layers=layer)
+        for one, layers in zip(vectors, expected, strict=True):
             np.testing.assert_allclose(one, layers[layer], atol=SAME_WORD_TOLERANCE * 4)
 
 
@@ -312,8 +312,8 @@ def test_a_layer_alone_is_the_same_on_an_accelerator(tiny):
 def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
     sentences = real_sentences[:100]
     exact, rounded, packed = (
-        np.concatenate(found, axis=1)
-        for found in (
+        np.concatenate(vectors, axis=1)
+        for vectors in (
             embed(*tiny, sentences),
             plain_embed(*tiny, sentences, "bfloat16"),
             embed(*tiny, sentences, "bfloat16", device),
@@ -322,18 +322,20 @@ def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
     assert 1e-4 < error(packed, exact) < 1.2 * error(rounded, exact)
 
 
-def error(found, expected):
+def error(vectors, expected):
     """The greatest relative error of a layer."""
     axes = (1, 2)
-    return np.max(np.linalg.norm(found - expected, axis=axes) / np.linalg.norm(expected, axis=axes))
+    return np.max(
+        np.linalg.norm(vectors - expected, axis=axes) / np.linalg.norm(expected, axis=axes)
+    )
 
 
 def embed(config, params, sentences, precision="float32", plan_of="CPU", layers="all"):
     """Layers by the engine, by the plan of a device; that of accelerators made smaller."""
     sizes = plan.CPU
     if plan_of == "ACCELERATOR":
-        few = {"lane_shapes": (4, 16), "word_rows": (512, 512)}
-        sizes = dataclasses.replace(plan.ACCELERATOR, **few)
+        small = {"lane_shapes": (4, 16), "word_rows": (512, 512)}
+        sizes = dataclasses.replace(plan.ACCELERATOR, **small)
     request = elmo_jax.Elmo.from_params(config, params)._request(layers, None, None, 1.0, "float32")
     return list(engine.Engine(config, params, precision, plan=sizes).run(sentences, request))
 

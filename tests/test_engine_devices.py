@@ -54,8 +54,8 @@ print("tokens", *tokens)
 print("lanes", *where)
 print("collectives", *sorted(word for word in (
     "all-gather", "all-reduce", "all-to-all", "collective-permute") if word in compiled[0]))
-few = elmo.embed([["a", "bank"]])[0]
-print("few", few.shape)
+short = elmo.embed([["a", "bank"]])[0]
+print("short", short.shape)
 
 ids, lengths = elmo_jax.encode_batch(texts[:4], config)
 plain = elmo_jax.layer_outputs(params, ids, lengths, config=config)
@@ -66,39 +66,39 @@ for axis_type in jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit:
     with jax.set_mesh(jax.make_mesh((4,), ("mine",), axis_types=(axis_type,))):
         inside = elmo_jax.Elmo.from_params(config, params)
         for model in (elmo, inside, alone):
-            print("difference", float(np.abs(model.embed([["a", "bank"]])[0] - few).max()))
+            print("difference", float(np.abs(model.embed([["a", "bank"]])[0] - short).max()))
             pooled = model.embed_sentences(["a bank"] * 99, "all")
-            print("difference", float(np.abs(pooled - few.mean(1)).max()))
-        found = elmo_jax.layer_outputs(params, ids, lengths, config=config)
-        print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
+            print("difference", float(np.abs(pooled - short.mean(1)).max()))
+        outputs = elmo_jax.layer_outputs(params, ids, lengths, config=config)
+        print("difference", float(np.abs(np.asarray(outputs) - np.asarray(plain)).max()))
         rows = jax.device_put((ids, lengths), jax.sharding.PartitionSpec("mine"))
-        found = elmo_jax.layer_outputs(params, *rows, config=config)
-        print("difference", float(np.abs(np.asarray(found) - np.asarray(plain)).max()))
-        print("rows", *{str(x.data.shape[0]) for x in found.addressable_shards})
+        outputs = elmo_jax.layer_outputs(params, *rows, config=config)
+        print("difference", float(np.abs(np.asarray(outputs) - np.asarray(plain)).max()))
+        print("rows", *{str(x.data.shape[0]) for x in outputs.addressable_shards})
 """
 
 
 @pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
 def test_four_devices_give_the_vectors_of_one_and_share_the_work(device):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", PROGRAM, device],
         capture_output=True,
         text=True,
         env=os.environ | flags,
     )
-    assert found.returncode == 0, found.stderr
-    differences = [float(x) for x in re.findall(r"difference (\S+)", found.stdout)]
+    assert process.returncode == 0, process.stderr
+    differences = [float(x) for x in re.findall(r"difference (\S+)", process.stdout)]
     # The same local shapes; sentences may lie in another lane.
     assert len(differences) == 2 + 2 * 8 * hasattr(jax, "set_mesh") and max(differences) <= 5e-6, (
-        found.stdout
+        process.stdout
     )
-    tokens = [float(x) for x in re.search(r"tokens (.*)", found.stdout)[1].split()]
-    assert len(tokens) == 4 and max(tokens) < 1.05 * min(tokens), found.stdout
-    assert "lanes 16\n" in found.stdout
-    assert "collectives\n" in found.stdout
-    assert found.stdout.count("rows 1\n") == 2 * hasattr(jax, "set_mesh")
-    assert "few (3, 2, 64)" in found.stdout
+    tokens = [float(x) for x in re.search(r"tokens (.*)", process.stdout)[1].split()]
+    assert len(tokens) == 4 and max(tokens) < 1.05 * min(tokens), process.stdout
+    assert "lanes 16\n" in process.stdout
+    assert "collectives\n" in process.stdout
+    assert process.stdout.count("rows 1\n") == 2 * hasattr(jax, "set_mesh")
+    assert "short (3, 2, 64)" in process.stdout
 
 
 def meshes():
@@ -126,11 +126,11 @@ def test_an_elmo_works_inside_a_mesh_of_the_users(devices):
     for mesh in meshes():
         with mesh:
             inside = elmo_jax.Elmo.from_params(config, params, devices=devices)
-            found = outside.embed(texts), inside.embed(texts), [begun, *suspended]
+            results = outside.embed(texts), inside.embed(texts), [begun, *suspended]
             suspended = inside.stream(texts)
             begun = next(suspended)
             pooled = outside.embed_sentences(texts, "mix", "max", mix_weights=[1, 2, 3])
-        for vectors in found:
+        for vectors in results:
             for one, other in zip(vectors, expected, strict=True):
                 np.testing.assert_allclose(one, other, atol=1e-6)
         np.testing.assert_allclose(
@@ -162,10 +162,10 @@ def test_the_functions_work_inside_a_mesh_of_the_users():
     for mesh in meshes():
         with mesh:
             divided_batch = (params, *map(divided, batch[1:]))
-            for found in call(*batch), call(*divided_batch), jax.jit(call)(*divided_batch):
+            for results in call(*batch), call(*divided_batch), jax.jit(call)(*divided_batch):
                 jax.tree.map(
                     lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6),
-                    *[jax.tree.map(np.asarray, tree) for tree in (found, expected)],
+                    *[jax.tree.map(np.asarray, tree) for tree in (results, expected)],
                 )
 
 

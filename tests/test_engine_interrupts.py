@@ -41,8 +41,8 @@ def expected(elmo):
     return {"mine": elmo.embed(MINE), "others": elmo.embed(OTHERS)}
 
 
-def equal(found, expected):
-    for one, other in zip(found, expected, strict=True):
+def equal(results, expected):
+    for one, other in zip(results, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=TOLERANCE)
 
 
@@ -81,13 +81,13 @@ def lines_of_a_call(elmo):
 
 
 def interrupt_at(elmo, expected, number):
-    """Interrupt a call while another stream is suspended, and go on with both."""
+    """Interrupt a call while another stream is suspended, then continue both."""
     elmo.forget_words()
     stream = elmo.stream(OTHERS)
-    found = [next(stream)]
+    results = [next(stream)]
     with pytest.raises(KeyboardInterrupt), Interrupt(number):
         elmo.embed(MINE)
-    equal([*found, *stream], expected["others"])
+    equal([*results, *stream], expected["others"])
     equal(elmo.embed(MINE), expected["mine"])
 
 
@@ -149,14 +149,14 @@ def test_a_failure_leaves_a_stream_of_another_thread_right(
     elmo, expected, monkeypatch, place, error
 ):
     elmo.forget_words()
-    begun, failed, found = threading.Event(), threading.Event(), []
+    begun, failed, results = threading.Event(), threading.Event(), []
 
     def work():
         stream = elmo.stream(OTHERS)
-        found.append(next(stream))
+        results.append(next(stream))
         begun.set()
         failed.wait()
-        found.extend(stream)
+        results.extend(stream)
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
@@ -166,7 +166,7 @@ def test_a_failure_leaves_a_stream_of_another_thread_right(
         elmo.embed(MINE)
     failed.set()
     thread.join(60)
-    equal(found, expected["others"])
+    equal(results, expected["others"])
     equal(elmo.embed(MINE), expected["mine"])
 
 
@@ -175,7 +175,7 @@ def test_a_call_that_took_its_arrays_with_it_leaves_the_other_streams_right(
 ):
     elmo.forget_words()
     stream = elmo.stream(OTHERS)
-    found = [next(stream)]
+    results = [next(stream)]
     write_words = word_table._write_words
 
     def interrupted(*arguments):
@@ -185,7 +185,7 @@ def test_a_call_that_took_its_arrays_with_it_leaves_the_other_streams_right(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(word_table, "_write_words", interrupted)
         elmo.embed(MINE)
-    equal([*found, *stream], expected["others"])
+    equal([*results, *stream], expected["others"])
 
 
 def test_an_interrupt_elsewhere_keeps_the_words(elmo, monkeypatch):

@@ -26,7 +26,7 @@ def tiny():
 
 
 def small_elmo(tiny, **choices):
-    """With lanes of few shapes and windows of few tokens, so that there are many calls."""
+    """Few lanes and small windows, so that there are many calls."""
     sizes = {"lane_shapes": (1, 4, 16), "window_tokens": 64, "lanes_first_from": 1} | choices
     elmo = elmo_jax.Elmo.from_params(*tiny)
     elmo._engine = engine.Engine(
@@ -52,9 +52,9 @@ def fails_at(function, calls):
     return sometimes
 
 
-def equal(found, expected):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
+def equal(results, expected):
+    assert len(results) == len(expected)
+    for one, other in zip(results, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=TOLERANCE)
 
 
@@ -74,8 +74,8 @@ def test_without_memory_the_lanes_are_halved_and_nothing_is_lost(
     owner, name = PLACES[place]
     monkeypatch.setattr(owner, name, fails_at(getattr(owner, name), {1, 3}))
     with pytest.warns(DeviceMemoryWarning) as warned:
-        found = list(getattr(elmo, way)(SENTENCES))
-    equal(found, expected)
+        results = list(getattr(elmo, way)(SENTENCES))
+    equal(results, expected)
     assert ["a batch of 16 lanes" in str(warning.message) for warning in warned] == [True]
     assert warned[0].filename == __file__
     equal(elmo.embed(SENTENCES[:40]), expected[:40])  # no warning more
@@ -201,8 +201,8 @@ def test_pooled_results_survive_too(tiny, expected, monkeypatch):
     name = "pool_lanes"
     monkeypatch.setattr(outputs, name, fails_at(getattr(outputs, name), {1}))
     with pytest.warns(DeviceMemoryWarning):
-        found = list(elmo.stream(SENTENCES, "top", pooling="max"))
-    equal(found, [v[2].max(0) if v.size else np.zeros(v.shape[2]) for v in expected])
+        results = list(elmo.stream(SENTENCES, "top", pooling="max"))
+    equal(results, [v[2].max(0) if v.size else np.zeros(v.shape[2]) for v in expected])
 
 
 def test_the_least_number_of_lanes_ends_in_an_error_and_the_next_call_works(
@@ -231,11 +231,11 @@ def test_an_iterable_that_fails_does_so_after_all_results_before_it(tiny, expect
         yield from SENTENCES[:50]
         raise OSError("the disk is gone")
 
-    stream, found = small_elmo(tiny).stream(source()), []
+    stream, results = small_elmo(tiny).stream(source()), []
     with pytest.raises(OSError, match="gone"):
         for vectors in stream:
-            found.append(vectors)
-    equal(found, expected[:50])
+            results.append(vectors)
+    equal(results, expected[:50])
 
 
 def test_a_stream_that_is_closed_early_lets_go_of_its_words(tiny):
@@ -249,17 +249,17 @@ def test_a_stream_that_is_closed_early_lets_go_of_its_words(tiny):
 
 
 def test_streams_in_threads_do_not_disturb_each_other(tiny, expected):
-    elmo, found = small_elmo(tiny), [None] * 2
+    elmo, results = small_elmo(tiny), [None] * 2
 
     def work(i):
-        found[i] = list(elmo.stream(SENTENCES))
+        results[i] = list(elmo.stream(SENTENCES))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for mine in found:
+    for mine in results:
         equal(mine, expected)
 
 

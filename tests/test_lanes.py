@@ -21,13 +21,13 @@ ENDS = st.lists(st.integers(0, 40), min_size=1, max_size=12)
 def test_every_token_has_a_position_of_its_own_after_what_was_there(pack, lengths, ends):
     lengths, ends = np.array(lengths, np.int64), np.array(ends, np.int64)
     packing = pack(lengths, ends)
-    taken = np.zeros((len(ends), ends.max() + lengths.sum()), int)
+    used = np.zeros((len(ends), ends.max() + lengths.sum()), int)
     for length, lane, start in zip(lengths, packing.lanes_S, packing.starts_S, strict=True):
         assert start >= ends[lane]
-        taken[lane, start : start + length] += 1
-    assert taken.max(initial=0) <= 1
-    assert taken.sum() == lengths.sum()
-    lasts = [np.flatnonzero(lane).max(initial=-1) + 1 for lane in taken]
+        used[lane, start : start + length] += 1
+    assert used.max(initial=0) <= 1
+    assert used.sum() == lengths.sum()
+    lasts = [np.flatnonzero(lane).max(initial=-1) + 1 for lane in used]
     np.testing.assert_array_equal(packing.ends_N, np.maximum(ends, lasts))
 
 

@@ -233,7 +233,7 @@ def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter
         ("id,text\n1\n", r"line 2: 1 cell, expected 2"),
         ('id,text\n1,a\n2,"b\nc\n', r"line 3: cannot read the row: unexpected end"),
         ('id,text\n1,"a" b\n', r"line 2: cannot read the row: .* quotes inside it are doubled"),
-        ("id,t\n", r"no column 'text'; its first line names: 'id', 't'"),
+        ("id,t\n", r"no column 'text'; the columns are: 'id', 't'"),
         ("text,text\n", r"several columns 'text'"),
         ("", r"is empty: its first line must name the columns"),
     ],

@@ -43,9 +43,9 @@ class FakeElmo:
 
 @pytest.fixture(autouse=True)
 def nothing_is_open():
-    elmo_sklearn._cached.cache_clear()
+    elmo_sklearn._opened.cache_clear()
     yield
-    elmo_sklearn._cached.cache_clear()
+    elmo_sklearn._opened.cache_clear()
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_pickle_holds_the_parameters_and_opens_the_model_where_it_lands(fake):
     transformer = ElmoTransformer(layers=1, tokenizer=str.split).fit(TEXTS)
     pickled = pickle.dumps(transformer)
     assert len(pickled) < 1000
-    elmo_sklearn._cached.cache_clear()  # as in another process
+    elmo_sklearn._opened.cache_clear()  # as in another process
     landed = pickle.loads(pickled)
     np.testing.assert_array_equal(landed.transform(TEXTS), transformer.transform(TEXTS))
     assert fake.opened == 2 and landed.get_params() == transformer.get_params()

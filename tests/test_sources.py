@@ -150,7 +150,7 @@ def test_arguments_that_do_not_go_together_are_refused(arguments):
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("options.json", "Options file {} does not exist."),
+        ("options.json", "Cannot read the options file {}: No such file or directory."),
         ("weights.hdf5", "Weight file {} does not exist."),
     ],
 )

@@ -136,9 +136,9 @@ def test_a_nul_byte_in_a_text_is_reported_like_other_bytes(tmp_path, caplog):
 
 def test_a_corpus_is_split_by_a_named_tokenizer_and_warns_of_unusual_spaces_once(tmp_path):
     (tmp_path / "a.txt").write_text("a\n1\xa0000 km\n2\xa0000\n", encoding="utf-8")
-    with pytest.warns(WhitespaceWarning, match=r"a\.txt, line 2: '1\\xa0000' is split") as told:
+    with pytest.warns(WhitespaceWarning, match=r"a\.txt, line 2: '1\\xa0000' is split") as warned:
         survey(Corpus.of(tmp_path / "a.txt"))
-    assert len(told) == 1
+    assert len(warned) == 1
     corpus = Corpus.of(tmp_path / "a.txt", tokenizer="spaces")
     assert list(corpus.sentences()) == [["a"], ["1\xa0000", "km"], ["2\xa0000"]]
     stream = ShuffledSentences(corpus, (0, 0), 10)
@@ -195,7 +195,7 @@ def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
             rows[row][0].extend(lexicon.words(window.inputs[row, :n_real]))
             rows[row][1].extend(lexicon.words(window.targets[row, :n_real]))
     begin, end = ("</S>", "<S>") if backward else ("<S>", "</S>")
-    found = []
+    sentences_read = []
     for inputs, targets in rows:
         # A row is whole sentences: cut at the begin markers, and at the end markers.
         starts = [i for i, word in enumerate(inputs) if word == begin]
@@ -203,8 +203,8 @@ def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
             assert targets[start : stop - 1] == inputs[start + 1 : stop]
             assert targets[stop - 1] == end
             words = inputs[start + 1 : stop]
-            found.append(words[::-1] if backward else words)
-    assert sorted(found) == sorted(sentences)
+            sentences_read.append(words[::-1] if backward else words)
+    assert sorted(sentences_read) == sorted(sentences)
 
 
 def words_of(streams):

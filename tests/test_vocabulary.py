@@ -107,7 +107,7 @@ def test_the_hash_is_that_of_the_words_in_their_order(read):
 @pytest.mark.parametrize("word", ["a b", "a\nb", "a\u3000", " a", "!!!MAXTERMID", 7, None])
 def test_what_no_file_can_hold_is_not_a_word(word):
     assert message_of(Vocabulary, [*MARKERS, word]).startswith(
-        f"the vocabulary has an entry that is not a word: {word!r} (entry 4). "
+        f"The vocabulary has an entry that is not a word: {word!r} (entry 4). "
     )
 
 

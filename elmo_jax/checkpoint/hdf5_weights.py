@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -26,10 +27,7 @@ def read_weights(
 ) -> dict[str, Any]:
     """The parameters of ``config`` from a path or an open file, as float32 NumPy arrays.
 
-    ``name`` and ``options_name`` are what errors call the two files.
-
-    Raises:
-        ElmoError: one error with every problem of the file, and its likely cause.
+    One error has every problem of the file ``name``, and the likely cause.
     """
     with _open_hdf5(weights, name) as file:
         try:
@@ -154,8 +152,7 @@ def _likely_cause(config: ElmoConfig, shapes: Mapping[str, tuple[int, ...]], dam
     if differences:
         return (
             "options and weights belong to different models; the weights were made with "
-            + ", ".join(differences)
-            + "."
+            f"{', '.join(differences)}."
         )
     return "the file was edited or written by another tool, or its training went wrong."
 
@@ -170,12 +167,8 @@ def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
         fields["filters"] = tuple(filters)
     if len(embedding := shapes.get("char_embed", ())) == 2:
         fields["char_embedding_dim"] = embedding[1]
-    fields["n_highway"] = sum(
-        name.startswith("CNN_high_") and name.endswith("/W_carry") for name in shapes
-    )
-    fields["n_layers"] = sum(
-        name.startswith("RNN_0/") and name.endswith("LSTMCell/W_0") for name in shapes
-    )
+    fields["n_highway"] = len(fnmatch.filter(shapes, "CNN_high_*/W_carry"))
+    fields["n_layers"] = len(fnmatch.filter(shapes, "RNN_0/*LSTMCell/W_0"))
     if len(bias := shapes.get(f"{_CELL}/B", ())) == 1:
         fields["cell_dim"] = bias[0] // 4  # one bias for each of the four gates
     if len(kernel := shapes.get(f"{_CELL}/W_0", ())) == 2:

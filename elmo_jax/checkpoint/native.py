@@ -29,15 +29,11 @@ _VERSION = 1
 
 def is_native(folder: Path) -> bool:
     """Whether ``folder`` holds the files of the native format."""
-    return (folder / CONFIG_FILE).is_file() and (folder / WEIGHT_FILE).is_file()
+    return all((folder / name).is_file() for name in FILES["native"])
 
 
 def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Read a native folder; the parameters are float32 NumPy arrays.
-
-    Raises:
-        ElmoError: naming the file and everything that is wrong with it.
-    """
+    """Read a native folder; the parameters are float32 NumPy arrays."""
     config, weights = _read_config(folder), folder / WEIGHT_FILE
     try:
         tensors = dict(sorted(load_file(weights).items()))
@@ -45,7 +41,7 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         raise ElmoError(
             f"Cannot read {weights}: {error}. The file is damaged or incomplete; copy it again."
         ) from None
-    # No name of a parameter contains a dot.
+    # Safe to split, because no parameter's own name has a dot.
     flat = {tuple(name.split(".")): value for name, value in tensors.items()}
     check_flat_params(config, flat, str(weights))
     bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not _is_float(value)]
@@ -54,9 +50,8 @@ def read_native(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
     bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
     if bad:
         raise ElmoError(f"{weights} has NaN or infinite values in {', '.join(bad)}.")
-    return config, unflatten(
-        {path: value.astype(np.float32, copy=False) for path, value in flat.items()}
-    )
+    params = {path: value.astype(np.float32, copy=False) for path, value in flat.items()}
+    return config, unflatten(params)
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -78,16 +73,10 @@ def write_native(
     config: ElmoConfig,
     params: dict[str, Any],
     metadata: dict[str, Any],
-    dtype: str | None = None,
-    vocabulary: dict[str, Any] | None = None,
+    dtype: str | None,
+    vocabulary: dict[str, Any] | None,
 ) -> None:
-    """Write the two files of the native format into an existing folder.
-
-    ``vocabulary`` is what ``softmax_words.vocabulary_record`` returns.
-
-    Raises:
-        ElmoError: for numbers that ``dtype`` cannot hold.
-    """
+    """Write the two files of the native format, with the record of the softmax's vocabulary."""
     content = {
         "format": "elmo-jax",
         "version": _VERSION,

@@ -23,27 +23,27 @@ HDF5_SUFFIXES = (".hdf5", ".h5")
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
 
 
-def read_options(text: bytes, source: str) -> ElmoConfig:
-    """An ElmoConfig from the content of an options.json.
-
-    Raises:
-        ElmoError: naming ``source``, if it is not JSON or does not describe an ELMo.
-    """
+def read_options(path: Path) -> Any:
+    """The JSON value in an options.json, which ``ElmoConfig.from_options`` checks."""
     try:
-        options = json.loads(text)
+        return _parse_options(path.read_bytes(), str(path))
+    except OSError as error:
+        raise ElmoError(f"Cannot read the options file {path}: {error.strerror}.") from None
+
+
+def _parse_options(text: bytes, source: str) -> Any:
+    try:
+        return json.loads(text)
     except ValueError as error:
         raise ElmoError(
             f"{source} is not JSON ({error}); it starts with {text[:40]!r}. "
             "Expected the options.json that came with the weights."
         ) from None
-    return ElmoConfig.from_options(options, source)
 
 
 def read_files(options: Path, weights: Path) -> tuple[ElmoConfig, dict[str, Any]]:
     """A model from its two files, wherever they are."""
-    if not options.is_file():
-        raise ElmoError(f"Options file {options} does not exist.")
-    config = read_options(options.read_bytes(), str(options))
+    config = ElmoConfig.from_options(read_options(options), str(options))
     return config, read_weights(weights, config, str(weights), str(options))
 
 
@@ -76,20 +76,16 @@ def read_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
         beside = [name for name in names if PurePosixPath(name).parent == folder]
         usual = [name for name in beside if PurePosixPath(name).name in WEIGHT_NAMES]
         weights = _the_only(usual[:1] or _hdf5_names(beside), str(path), names)
-        options_name = f"{path}:{options[0]}"
+        source = f"{path}:{options[0]}"
+        config = ElmoConfig.from_options(_parse_options(archive.read(options[0]), source), source)
         # HDF5 seeks back and forth, which is slow in a compressed member.
         content = io.BytesIO(archive.read(weights))
-        config = read_options(archive.read(options[0]), options_name)
-        return config, read_weights(content, config, f"{path}:{weights}", options_name)
+        return config, read_weights(content, config, f"{path}:{weights}", source)
 
 
 @contextlib.contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip to read from.
-
-    Raises:
-        ElmoError: if it cannot be read, also while the block reads from it.
-    """
+    """A zip to read from; failures in the block are reported as its own."""
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

@@ -34,15 +34,13 @@ def save(
         path: the folder.
         config: the architecture.
         params: the parameter tree, float32.
-        format: "native" (config.json, model.safetensors), or "hdf5" (options.json,
-            weights.hdf5), which bilm-tf, AllenNLP and simple_elmo read.
+        format: "native" (config.json, model.safetensors); or "hdf5" (options.json, weights.hdf5),
+            which bilm-tf, AllenNLP and simple_elmo read.
         vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
-            A native model stores their hash, and refuses to be evaluated or trained with others.
-        dtype: of the numbers in a native file: "float16" takes half the space and rounds each to
-            11 bits; None writes them as they are.
-        metadata: JSON-ready remarks to store in a native config.json, such as the origin.
-        overwrite: replace the model in an existing folder, vocab.txt included. Other files in it
-            stay.
+            A native model refuses to be evaluated or trained with others.
+        dtype: for "native" also "float16": half the space, and numbers of 11 bits.
+        metadata: JSON-ready remarks, such as the origin, for a native config.json.
+        overwrite: replace the model in an existing folder; files that are not the model's stay.
 
     Raises:
         ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
@@ -52,19 +50,18 @@ def save(
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
     """
-    words = record = None
+    words = None
     if vocabulary is not None:
         check_params(config, params)
         words = Vocabulary.of(vocabulary)
         check_vocabulary(params, words)
-        record = vocabulary_record(words)
     write_model(
         Path(path),
         config,
         params,
         format,
         words=words,
-        words_record=record,
+        words_record=None,
         dtype=dtype,
         metadata=metadata or {},
         overwrite=overwrite,
@@ -85,8 +82,7 @@ def write_model(
 ) -> None:
     """Save a model with words that are already checked.
 
-    ``words_record`` is what a native config.json says about them. A model may come without its
-    words and still have the record.
+    Without its words, a native model may still have ``words_record``, which says what they were.
     """
     _check_format(format, dtype)
     check_params(config, params)
@@ -96,7 +92,8 @@ def write_model(
         if words is not None:
             words.write(folder / VOCABULARY_FILE)
         if format == "native":
-            write_native(folder, config, dict(params), metadata, dtype, words_record)
+            record = words_record if words is None else vocabulary_record(words)
+            write_native(folder, config, dict(params), metadata, dtype, record)
         else:
             options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])
@@ -109,15 +106,15 @@ def _check_format(format: str, dtype: str | None) -> None:
         raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
     possible = DTYPES if format == "native" else DTYPES[:1]
     if dtype is not None and dtype not in possible:
+        expected = " or ".join(possible)
         raise ElmoError(
-            f"Cannot write {dtype!r} numbers in the format {format!r}: expected "
-            f"{' or '.join(possible)}."
+            f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}."
         )
 
 
 def _refuse_other_format(folder: Path, format: str) -> None:
-    """Two models in one folder would be a trap: which one opens would depend on the reader."""
-    for name in (name for other in FORMATS if other != format for name in FILES[other]):
+    # Which of two models in one folder opens would depend on the reader.
+    for name in FILES["hdf5" if format == "native" else "native"]:
         if (standing_folder(folder) / name).exists():
             raise ElmoError(
                 f"{folder} holds a model in the other format ({name}). Choose another folder."

@@ -22,11 +22,7 @@ def vocabulary_record(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def softmax_size(params: Params) -> int:
-    """V, how many words the model's softmax has.
-
-    Raises:
-        ElmoError: if the model has no softmax.
-    """
+    """V, how many words the model's softmax has; ElmoError if it has none."""
     if "softmax" not in params:
         raise ElmoError(
             "This model has no softmax (softmax/W and softmax/b): the published models come "
@@ -35,103 +31,73 @@ def softmax_size(params: Params) -> int:
     return int(np.shape(params["softmax"]["bias"])[0])
 
 
-def check_vocabulary(
-    params: Params,
-    vocabulary: Vocabulary,
-    source: Path | None = None,
-    name: str = "the vocabulary",
-) -> None:
+def check_vocabulary(params: Params, vocabulary: Vocabulary, source: Path | None = None) -> None:
     """Raise ElmoError unless these are the words of the model's softmax.
 
-    Args:
-        params: of the model.
-        vocabulary: the words.
-        source: the model's folder or file. A native folder has the hash of its words; for others
-            only the number of words can be checked.
-        name: what errors call the vocabulary.
+    If ``source`` is a native folder, it has the hash of its words; else only their number is
+    checked.
     """
     n_words = softmax_size(params)
     if not isinstance(vocabulary, Vocabulary):
-        raise ElmoError(f"Expected {name} as a Vocabulary, got {type(vocabulary).__name__}.")
+        kind = type(vocabulary).__name__
+        raise ElmoError(f"Expected the vocabulary as a Vocabulary, got {kind}.")
+    name = vocabulary.source
     if n_words != len(vocabulary):
         raise ElmoError(
-            f"{_capital(name)} has {counted(len(vocabulary), 'word')}, but the model's softmax "
-            f"has {n_words}. "
-            "Expected the vocab.txt that was written beside the model."
+            f"{name} has {counted(len(vocabulary), 'word')}, but the model's softmax "
+            f"has {n_words}. Expected the vocab.txt that was written beside the model."
         )
     record = None if source is None else read_vocabulary_record(source)
     # Words in another order have the same number, but the softmax would be wrong for all of them.
     if record is not None and record["sha256"] != vocabulary.sha256:
         raise ElmoError(
-            f"{_capital(name)} is not the one of this model: {source}/{CONFIG_FILE} has another "
+            f"{name} is not the one of this model: {source}/{CONFIG_FILE} has another "
             "hash of the words that its softmax was trained with. Expected the vocab.txt that was "
             "written beside the model."
         )
 
 
-def _capital(name: str) -> str:
-    return name.replace("the ", "The ", 1) if name.startswith("the ") else name
-
-
 def open_vocabulary(source: Path, params: Params, options: Path | None = None) -> Vocabulary | None:
     """The words of a model's softmax, from vocab.txt or vocab.txt.gz beside its files.
 
-    If the files are links, the words may also lie beside the files that they lead to. In a zip
-    they may also lie at its top.
-
-    Args:
-        source: the folder or zip of the model, or its weight file.
-        params: of the model.
-        options: the options file that belongs to the weight file.
-
-    Returns:
-        None for a model without a softmax, or without such a file.
-
-    Raises:
-        ElmoError: for a file that is not a vocabulary, or not that of this softmax.
+    If the files are links, the words may also lie beside the files that they lead to; in a zip,
+    at its top. ``source`` is the folder or zip of the model, or its weight file, which belongs to
+    the ``options`` file. None for a model without a softmax, or without such a file; ElmoError for
+    one with other words.
     """
     if "softmax" not in params:
         return None
     if source.is_file() and zipfile.is_zipfile(source):
-        name, content = _words_in_zip(source)
+        vocabulary = _words_in_zip(source)
     else:
-        name, content = _words_in_folders(_folders_of(source, options))
-    if content is None:
-        return None
-    vocabulary = Vocabulary.from_bytes(content, name)
-    check_vocabulary(params, vocabulary, source, name)
+        paths = (folder / name for folder in _folders(source, options) for name in VOCABULARY_NAMES)
+        path = next(filter(Path.is_file, paths), None)
+        vocabulary = None if path is None else Vocabulary.read(path)
+    if vocabulary is not None:
+        check_vocabulary(params, vocabulary, source)
     return vocabulary
 
 
-def _folders_of(source: Path, options: Path | None) -> list[Path]:
+def _folders(source: Path, options: Path | None) -> list[Path]:
     """Where the words of a model may lie, the likeliest folder first."""
-    if source.is_dir():
-        files = sorted(path for path in source.iterdir() if _is_of_a_model(path.name))
-        return [source, *(path.resolve().parent for path in files)]
     files = [source] if options is None else [source, options]
-    return [*(path.parent for path in files), *(path.resolve().parent for path in files)]
+    folders = [path.parent for path in files]
+    if source.is_dir():
+        folders = [source]
+        files = sorted(path for path in source.iterdir() if _is_of_a_model(path.name))
+    return [*folders, *(path.resolve().parent for path in files)]
 
 
 def _is_of_a_model(name: str) -> bool:
     return name in MODEL_FILES or name.endswith(HDF5_SUFFIXES)
 
 
-def _words_in_folders(folders: list[Path]) -> tuple[str, bytes | None]:
-    for path in (folder / name for folder in folders for name in VOCABULARY_NAMES):
-        if path.is_file():
-            try:
-                return str(path), path.read_bytes()
-            except OSError as error:
-                raise ElmoError(f"Cannot read the vocabulary {path}: {error}") from None
-    return "", None
-
-
-def _words_in_zip(path: Path) -> tuple[str, bytes | None]:
+def _words_in_zip(path: Path) -> Vocabulary | None:
     with open_zip(path) as archive:
         names = archive.namelist()
         options = next(name for name in names if PurePosixPath(name).name == "options.json")
         beside = [str(PurePosixPath(options).with_name(name)) for name in VOCABULARY_NAMES]
         for name in (*beside, *VOCABULARY_NAMES):
             if name in names:
-                return f"{path}:{name}", archive.read(name)
-    return "", None
+                return Vocabulary.from_bytes(archive.read(name), f"{path}:{name}")
+    return None

@@ -52,11 +52,7 @@ def load(
 
 
 def model_folder(source: str | os.PathLike[str] | None) -> Path:
-    """The path of a model named by path or by name, downloaded if need be; None means "mini".
-
-    Raises:
-        ElmoError: if there is no such path or name, or the download fails.
-    """
+    """The path of a model named by path or by name, downloaded if need be; None means "mini"."""
     if source is None:  # not a folder called "mini" that happens to be here
         return pretrained.fetch(pretrained.BUNDLED)
     path = standing_folder(Path(source))
@@ -71,11 +67,7 @@ def model_folder(source: str | os.PathLike[str] | None) -> Path:
 
 
 def open_model(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Read a model from a folder or a zip, whatever its format.
-
-    Raises:
-        ElmoError: if there is no model; the message lists what is there instead.
-    """
+    """Read a model from a folder or a zip, whatever its format."""
     if path.is_dir():
         return read_native(path) if is_native(path) else read_folder(path)
     if not path.exists():

@@ -35,17 +35,11 @@ Words: TypeAlias = "Vocabulary | Iterable[str] | str | os.PathLike[str]"
 
 
 class Vocabulary:
-    """Words and their ids; every other word has the id of ``<UNK>``.
+    """The words that a softmax predicts, and their ids; other words have the id of ``<UNK>``.
 
-    It limits what is predicted, not what is read: the biLM spells out any word.
-
-    Ids are those of bilm-tf: a word's id is its index, or its last index if it occurs more than
-    once. The empty word stands for a blank line of a file; no text contains it.
-
-    Args:
-        words: the words, with ``<S>``, ``</S>`` and ``<UNK>`` among them; the sampled softmax
-            expects the others by falling frequency.
-        source: what errors call them.
+    ``<S>``, ``</S>`` and ``<UNK>`` must be among the words; the sampled softmax expects the others
+    by falling frequency. Ids are those of bilm-tf: a word's id is its index, or its last index if
+    it occurs more than once. The empty word stands for a blank line of a file; no text contains it.
 
     Raises:
         ElmoError: if a marker is missing, or an entry is not a word: it contains a space, a tab or
@@ -54,12 +48,13 @@ class Vocabulary:
     Attributes:
         words: V words.
         unknown: the id of ``<UNK>``.
+        source: what errors call them.
     """
 
-    def __init__(self, words: Iterable[str], source: str = "the vocabulary") -> None:
+    def __init__(self, words: Iterable[str], source: str = "The vocabulary") -> None:
         if isinstance(words, str):
-            raise ElmoError(f"Expected {source} as a list of words, got the string {words!r:.60}.")
-        self.words: tuple[str, ...] = tuple(words)
+            raise ElmoError(f"{source}: expected a list of words, got the string {words!r:.60}.")
+        self.source, self.words = source, tuple(words)
         _check_words(self.words, source)
         # The last of equal words wins, as in bilm-tf.
         self._ids = {word: index for index, word in enumerate(self.words)}
@@ -73,11 +68,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, words: Words) -> Vocabulary:
-        """A vocabulary from a list of words or a file; a ``Vocabulary`` is returned as it is.
-
-        Raises:
-            ElmoError: if the words do not make a vocabulary.
-        """
+        """A vocabulary from a list of words or a file; a ``Vocabulary`` is returned as it is."""
         if isinstance(words, Vocabulary):
             return words
         if isinstance(words, str | os.PathLike):
@@ -88,24 +79,18 @@ class Vocabulary:
     def from_counts(
         cls, counts: Mapping[str, int], size: int | None = None, min_count: int = 1
     ) -> Vocabulary:
-        """The most frequent words; equally frequent ones in the order of ``counts``.
+        """The words that occur at least ``min_count`` times, the most frequent first.
 
-        Args:
-            counts: how often each word occurs.
-            size: V at most, the three markers included.
-            min_count: leave out words that are rarer.
+        Equally frequent ones keep the order of ``counts``. ``size`` limits V, the three markers
+        included.
 
         Raises:
             ElmoError: if ``size`` has no room for a word, or ``min_count`` is below 1.
         """
         check_vocabulary_choice(size, min_count)
-        frequent = [
-            (word, n)
-            for word, n in counts.items()
-            if n >= min_count and word not in MARKERS and _is_word(word)
-        ]
-        frequent.sort(key=lambda pair: -pair[1])  # stable, so that ties keep their order
-        return cls([*MARKERS, *(word for word, _ in frequent)][:size])
+        frequent = [word for word, n in counts.items() if n >= min_count and _is_word(word)]
+        frequent.sort(key=lambda word: -counts[word])  # stable, so that ties keep their order
+        return cls([*MARKERS, *(word for word in frequent if word not in MARKERS)][:size])
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Vocabulary:
@@ -145,7 +130,7 @@ class Vocabulary:
             temporary.write_bytes(self.to_bytes())
 
     def to_bytes(self) -> bytes:
-        """The content of the file that ``write`` writes."""
+        """What ``write`` writes."""
         return ("\n".join(self.words) + "\n").encode()
 
     @property
@@ -155,10 +140,7 @@ class Vocabulary:
 
     @functools.cached_property
     def non_word_ids(self) -> np.ndarray:
-        """The ids that do not stand for a word of a text, int32, in rising order.
-
-        Those of the markers, of blank lines, and of words that occur again later.
-        """
+        """The ids of markers, of blank lines and of words that occur again later: int32, rising."""
         numbers = np.arange(len(self.words), dtype=np.int32)
         last = self.ids(self.words) == numbers
         named = np.isin(numbers, self.ids([word for word in (*MARKERS, "") if word in self]))
@@ -209,17 +191,14 @@ def _decoded(content: bytes, source: str) -> str:
 
 
 def _check_words(words: tuple[str, ...], source: str) -> None:
-    """Raise ElmoError for entries that are not words, or that a file cannot hold."""
     bad = [number for number, word in enumerate(words) if not _is_word(word)]
     if not bad:
         return
     listed = ", ".join(f"{words[number]!r} (entry {number + 1:,})" for number in bad[:_MOST_LISTED])
     more = f" and {len(bad) - _MOST_LISTED:,} more" if len(bad) > _MOST_LISTED else ""
-    what = (
-        f"{len(bad):,} entries that are not words"
-        if len(bad) > 1
-        else "an entry that is not a word"
-    )
+    what = f"{len(bad):,} entries that are not words"
+    if len(bad) == 1:
+        what = "an entry that is not a word"
     raise ElmoError(
         f"{source} has {what}: {listed}{more}. Expected one word per line, without whitespace."
         f"{_remedy(words[bad[0]])}"

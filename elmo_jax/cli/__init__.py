@@ -1,10 +1,9 @@
 """The command line: ``elmo-jax``, and what scripts of the project share with it.
 
 A command is a module with three functions: ``add_arguments(parser)``; ``run(args)``, which does the
-work and returns a JSON-ready summary, or raises ElmoError; and ``text(summary)``, which puts the
-summary into words. ``run`` and ``text`` import what is slow to load, so that ``--help`` is quick.
-Results go to stdout; progress, notes, warnings and errors go to stderr.
-``frame`` lists the exit codes, ``flags`` has the flags that several commands share.
+work and returns a JSON-ready summary; and ``text(summary)``, which puts the summary into words.
+``run`` and ``text`` import what is slow to load, so that ``--help`` is quick. Results go to stdout;
+progress, notes, warnings and errors go to stderr, and ``frame`` lists the exit codes.
 """
 
 from __future__ import annotations
@@ -18,15 +17,7 @@ from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
 from ..files import to_json
-from .frame import (
-    INTERRUPTED,
-    framed,
-    is_interrupt,
-    keep_compiled,
-    say,
-    tell,
-    warnings_on_one_line,
-)
+from .frame import INTERRUPTED, framed, is_interrupt, keep_compiled, say, tell, warnings_on_one_line
 
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
@@ -84,17 +75,7 @@ def _main(argv: Sequence[str] | None) -> int:
 def run_command(
     prog: str, description: str, module: ModuleType, argv: Sequence[str] | None = None
 ) -> int:
-    """Run one command module as a program of its own, and return the exit code.
-
-    Args:
-        prog: the program's name in messages.
-        description: for ``--help``.
-        module: the command.
-        argv: the arguments; those of the process if None.
-
-    Raises:
-        SystemExit: 0 after ``--help``, 2 for wrong usage.
-    """
+    """What ``main`` does, for one command module as a program of its own."""
 
     def action() -> int:
         parser = _Parser(prog=prog, description=description)

@@ -17,7 +17,6 @@ from ..checkpoint import (
     open_vocabulary,
     read_metadata,
     read_vocabulary_record,
-    vocabulary_record,
     write_model,
 )
 from ..errors import ElmoWarning, warn
@@ -46,15 +45,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         refuse_input(output / name, [*model_files(args), *files_in(source)])
     options = Path(args.options_file) if args.options_file else None
     words = open_vocabulary(source, params, options)
-    # Even without its words, a native model says which ones its softmax was trained with.
-    record = read_vocabulary_record(source) if words is None else vocabulary_record(words)
     write_model(
         output,
         config,
         params,
         format,
         words=words,
-        words_record=record,
+        words_record=read_vocabulary_record(source),
         dtype=args.dtype,
         metadata=read_metadata(source),
         overwrite=args.overwrite,

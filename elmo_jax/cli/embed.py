@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import counted
-from ..text.tokenizers import tokenizer_named
-from .flags import add_flag, add_input, add_layers, add_model_flags, add_word_flags
+from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
-from .inputs import model_files, open_elmo
+from .inputs import model_files, open_elmo, open_records
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,26 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flag(vectors, "--overwrite")
     add_model_flags(parser.add_argument_group("model"))
-    _add_parts(parser.add_argument_group("large corpora"))
+    parts = parser.add_argument_group("large corpora")
+    share = "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards"
+    parts.add_argument("--shard", type=_shard, metavar="I/N", help=share)
+    tokens = "tokens of a part, the most that a killed run loses (default: 262144)"
+    add_count(parts, "--part-tokens", tokens)
+    again = "delete the parts in OUT.parts and start again"
+    parts.add_argument("--restart", action="store_true", help=again)
     add_flag(parser, "--quiet")
-
-
-def _add_parts(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--shard",
-        type=_shard,
-        metavar="I/N",
-        help="make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards",
-    )
-    group.add_argument(
-        "--part-tokens",
-        type=int,
-        metavar="N",
-        help="tokens of a part, the most that a killed run loses (default: 262144)",
-    )
-    group.add_argument(
-        "--restart", action="store_true", help="delete the parts in OUT.parts and start again"
-    )
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -67,18 +54,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..corpus import PART_TOKENS, embed_corpus
     from ..corpus.merging import check_target
     from ..files import refuse_input
-    from ..text.readers import Records
 
     refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened
-    records = Records.of(
-        args.input,
-        args.input_format,
-        column=args.column,
-        key_column=args.key_column,
-        tokenizer=tokenizer_named(args.tokenizer),
-        split_sentences=args.split_sentences,
-    )
+    records = open_records(args, args.key_column)
     return embed_corpus(
         open_elmo(args),
         records,
@@ -100,26 +79,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def text(summary: dict[str, Any]) -> str:
     from ..files import shown_size
 
-    n_blank, n_resumed, n_cut = (
-        summary[name] for name in ("blank_lines", "parts_found", "words_cut")
-    )
+    output, n_blank, n_resumed = (summary[key] for key in ("output", "blank_lines", "parts_found"))
     blank_lines = ""
     if n_blank:
         as_what = "an empty sentence" if n_blank == 1 else "empty sentences"
         blank_lines = f" ({counted(n_blank, 'blank line')} kept as {as_what})"
-    cut = f" ({n_cut:,} longer than the model reads)" if n_cut else ""
     message = (
-        f"{summary['output']}: {counted(summary['sentences'], 'sentence')}{blank_lines}, "
-        f"{counted(summary['tokens'], 'token')}{cut}, {shown_size(summary['bytes'])}, "
+        f"{output}: {counted(summary['sentences'], 'sentence')}{blank_lines}, "
+        f"{counted_tokens(summary)}, {shown_size(summary['bytes'])}, "
         f"{counted(round(summary['tokens_per_second']), 'token')}/s"
     )
     if n_resumed:
-        message += (
-            f"; {counted(n_resumed, 'part')} {'was' if n_resumed == 1 else 'were'} there before"
-        )
+        were = "was" if n_resumed == 1 else "were"
+        message += f"; {counted(n_resumed, 'part')} {were} there before"
     if not summary["finished"]:
-        message += (
-            f"\nshard {summary['shard']} is finished. When all are: "
-            f"elmo-jax merge {summary['output']}"
-        )
+        message += f"\nshard {summary['shard']} is finished. When all are: elmo-jax merge {output}"
     return message
+
+
+def counted_tokens(summary: dict[str, Any]) -> str:
+    """How many tokens were embedded, and how many words among them were cut."""
+    n_cut = summary["words_cut"]
+    cut = f" ({n_cut:,} longer than the model reads)" if n_cut else ""
+    return counted(summary["tokens"], "token") + cut

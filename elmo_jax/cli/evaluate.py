@@ -7,7 +7,7 @@ from typing import Any
 
 from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
-from .flags import add_flag, add_flags, add_plain_input
+from .flags import add_count, add_flag, add_flags, add_plain_input
 
 _AS_IN_TRAINING = " (default: as in training if the model says so, else {})"
 
@@ -17,12 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--model")
     add_flag(parser, "--vocabulary", " (default: vocab.txt in the model's folder)")
     add_flag(parser, "--batch-size", default=32)
-    parser.add_argument(
-        "--max-tokens",
-        type=int,
-        metavar="N",
-        help="how many tokens to measure, to the end of a sentence (default: all)",
-    )
+    most = "how many tokens to measure, to the end of a sentence (default: all)"
+    add_count(parser, "--max-tokens", most)
     add_flag(parser, "--reset-state", _AS_IN_TRAINING.format("not reset"))
     add_flag(parser, "--precision")
     add_flag(parser, "--tokenizer", _AS_IN_TRAINING.format("whitespace"))
@@ -38,14 +34,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     reset_state = args.reset_state
     if reset_state is None:
         reset_state = bool(trained_with.get("reset_state", False))
+    tokenizer = args.tokenizer or trained_with.get("tokenizer", "whitespace")
+    corpus = Corpus.of(args.input, args.strict, tokenizer=tokenizer, format=args.input_format)
     result = evaluate(
         *load_language_model(folder, args.vocabulary),
-        Corpus.of(
-            args.input,
-            args.strict,
-            tokenizer=args.tokenizer or trained_with.get("tokenizer", "whitespace"),
-            format=args.input_format,
-        ),
+        corpus,
         batch_size=args.batch_size,
         max_tokens=args.max_tokens,
         reset_state=reset_state,

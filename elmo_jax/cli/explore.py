@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ElmoError, check_count, counted
 from .flags import add_flag, add_flags, add_model_flags
-from .inputs import add_text_arguments, input_files, labelled_text, model_files, open_elmo
+from .inputs import add_text_arguments, check_output, labelled_text, open_elmo
 
 _PAGES = (".html", ".htm")
 
@@ -27,35 +27,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..corpus.progress import progress_bar
     from ..explore import embed_occurrences, find_occurrences, write_figure, write_page
     from ..explore.drawing import FIGURE_SUFFIXES
-    from ..files import refuse_existing, refuse_input
 
     output = Path(args.output)
     suffix = output.suffix.lower()
     if suffix not in (*_PAGES, *FIGURE_SUFFIXES):
-        raise ElmoError(
-            f"Cannot draw {output}: expected a name that ends in .html, "
-            f"{', '.join(FIGURE_SUFFIXES)}."
-        )
-    refuse_input(output, [*input_files(args), *model_files(args)])
-    refuse_existing(output, args.overwrite)
+        suffixes = ", ".join((".html", *FIGURE_SUFFIXES))
+        raise ElmoError(f"Cannot draw {output}: expected a name that ends in {suffixes}.")
+    check_output(args)
     check_count(args.n, "-n")
     sentences = labelled_text(args)
     occurrences = find_occurrences(args.word, sentences(), most=args.n, exact=args.exact)
     elmo, n_words = open_elmo(args), sum(len(each.words) for each in occurrences)
     with progress_bar(n_words, 0, not args.quiet) as bar:
         vectors = embed_occurrences(elmo, occurrences, done=bar.update)
+    drawing = output, args.word, occurrences, vectors
     if suffix in _PAGES:
-        write_page(
-            output,
-            args.word,
-            occurrences,
-            vectors,
-            source=_source(args),
-            total=occurrences.total,
-            overwrite=args.overwrite,
-        )
+        source, total = _source(args), occurrences.total
+        write_page(*drawing, source=source, total=total, overwrite=args.overwrite)
     else:
-        write_figure(output, args.word, occurrences, vectors, overwrite=args.overwrite)
+        write_figure(*drawing, overwrite=args.overwrite)
     return {
         "output": str(output),
         "word": args.word,
@@ -74,7 +64,6 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def _source(args: argparse.Namespace) -> str:
-    """The names of the text and the model, for the page's title."""
     names = ("standard input" if name == "-" else Path(name).name for name in args.input)
     model = Path(args.model or args.weight_file or "mini").name
     return f"{', '.join(names)} · model {model}"

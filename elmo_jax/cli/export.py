@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from .flags import add_flag, add_flags, add_layers, add_model
-from .inputs import files_in
+from .inputs import check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,28 +15,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_layers(parser, "all", "average", "top", default="average")
     add_flag(parser, "--pooling", default="mean")
     add_flag(parser, "--precision")
-    parser.add_argument(
-        "--platforms",
-        nargs="+",
-        default=["cpu", "cuda", "tpu"],
-        help="of cpu, cuda, rocm, tpu (default: cpu cuda tpu)",
-    )
+    platforms = "of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
+    parser.add_argument("--platforms", nargs="+", default=["cpu", "cuda", "tpu"], help=platforms)
     add_flags(parser, "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..checkpoint import load
     from ..export import export_function
-    from ..files import refuse_existing, refuse_input
 
-    output = Path(args.output)
-    refuse_input(output, files_in(Path(args.model)) if args.model else ())
-    refuse_existing(output, args.overwrite)
-    config, params = load(args.model)
+    output = check_output(args)
     export_function(
         output,
-        config,
-        params,
+        *load(args.model),
         layers=args.layers,
         pooling=None if args.pooling == "none" else args.pooling,
         precision=args.precision,

@@ -13,6 +13,7 @@ from typing import Any
 from ..model.config import DTYPES, POOLINGS, PRECISIONS, preset_names
 
 _SWITCH = {"action": "store_true"}
+_TWICE = "A file named twice is read twice; a pattern adds the files that are not named"
 
 FLAGS: dict[str, dict[str, Any]] = {
     "--batch-size": {"type": int, "metavar": "N", "help": "rows of text in a batch"},
@@ -33,11 +34,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "choices": (*POOLINGS, "none"),
         "help": "one vector per sentence; none: per token",
     },
-    "--precision": {
-        "choices": PRECISIONS,
-        "default": "float32",
-        "help": "of the matrix products",
-    },
+    "--precision": {"choices": PRECISIONS, "default": "float32", "help": "of the matrix products"},
     "--preset": {"choices": preset_names(), "help": "the architecture of a new model"},
     "--quiet": {**_SWITCH, "help": "print no notes and no progress bar"},
     "--reset-state": {
@@ -66,13 +63,9 @@ FLAGS: dict[str, dict[str, Any]] = {
 def add_flag(
     parser: argparse._ActionsContainer, flag: str, detail: str = "", **options: Any
 ) -> None:
-    """Declare a flag of ``FLAGS``.
+    """Declare a flag of ``FLAGS``, with what is different in this command.
 
-    Args:
-        parser: where to declare it.
-        flag: its long name; ``--output`` is also ``-o``.
-        detail: what to add to its help. A default in ``options`` is added too.
-        options: what is different in this command, as ``add_argument`` takes it.
+    ``detail`` and a default are added to its help; ``options`` are those of ``add_argument``.
     """
     options = {**FLAGS[flag], **options}
     options["help"] += detail
@@ -87,16 +80,20 @@ def add_flags(parser: argparse._ActionsContainer, *flags: str) -> None:
         add_flag(parser, flag)
 
 
+def add_count(
+    parser: argparse._ActionsContainer, flag: str, help: str, default: int | None = None
+) -> None:
+    """Declare a number that only one command has."""
+    parser.add_argument(flag, type=int, metavar="N", default=default, help=help)
+
+
 def add_layers(parser: argparse._ActionsContainer, *names: str, default: str) -> None:
     """Declare ``--layers`` with the names that this command takes beside numbers."""
-    detail = f" {', '.join(names)}"
-    add_flag(
-        parser, "--layers", detail, type=functools.partial(parse_layers, names), default=default
-    )
+    parse = functools.partial(_parse_layers, names)
+    add_flag(parser, "--layers", f" {', '.join(names)}", type=parse, default=default)
 
 
-def parse_layers(names: tuple[str, ...], text: str) -> str | int:
-    """What ``--layers`` says: one of ``names``, or a number."""
+def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
     if text in names:
         return text
     if re.fullmatch("-?[0-9]+", text):
@@ -128,26 +125,20 @@ def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
     """Declare INPUT, text in any format, and how to read it."""
     from ..text.readers import TEXT_FORMATS
 
-    parser.add_argument(
-        name,
-        metavar="INPUT",
-        nargs="+",
-        help="files or patterns, or - for standard input: UTF-8 text, one sentence per line; "
+    files = (
+        "files or patterns, or - for standard input: UTF-8 text, one sentence per line; "
         ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst. "
-        "A file named twice is read twice; a pattern adds the files that are not named",
     )
+    parser.add_argument(name, metavar="INPUT", nargs="+", help=files + _TWICE)
     add_flag(parser, "--input-format", choices=tuple(TEXT_FORMATS))
     add_flag(parser, "--column")
 
 
 def add_plain_input(parser: argparse._ActionsContainer) -> None:
     """Declare INPUT for the commands that train and evaluate, which read plain text only."""
-    parser.add_argument(
-        "input",
-        metavar="INPUT",
-        nargs="+",
-        help="files or patterns: UTF-8 text, one tokenised sentence per line; also as .gz, .xz, "
-        ".bz2 or .zst. A file named twice is read twice; a pattern adds the files that are not "
-        "named",
+    files = (
+        "files or patterns: UTF-8 text, one tokenised sentence per line; also as .gz, .xz, .bz2 "
+        "or .zst. "
     )
+    parser.add_argument("input", metavar="INPUT", nargs="+", help=files + _TWICE)
     add_flag(parser, "--input-format", "; text reads it as it is", choices=("text",))

@@ -33,11 +33,7 @@ _LEAST_COMPILE_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def framed(prog: str, action: Callable[[], int]) -> int:
-    """Run a program and return its exit code.
-
-    Args:
-        prog: its name in messages.
-        action: does the work and returns the exit code.
+    """Run ``action``, the program ``prog``, and return its exit code.
 
     Raises:
         SystemExit: from argparse in ``action``: 0 after ``--help``, 2 for wrong usage.
@@ -49,7 +45,8 @@ def framed(prog: str, action: Callable[[], int]) -> int:
                 with _interruptible(prog):
                     return action()
             finally:  # also when argparse has printed the help and exits
-                _flush()
+                if sys.stdout is not None and not sys.stdout.closed:
+                    _print("")  # flushes
         except BrokenPipeError:
             _let_go(sys.stdout)
             return READER_IS_GONE
@@ -81,20 +78,13 @@ def say(text: str) -> None:
     """Print a result on stdout; call it inside ``framed``, which handles failures."""
     if sys.stdout is None or sys.stdout.closed:
         raise _StdoutFailed("it is closed")
-    with _failures_of_stdout():
-        print(text, flush=True)
+    _print(text + "\n")
 
 
-def _flush() -> None:
-    if sys.stdout is not None and not sys.stdout.closed:
-        with _failures_of_stdout():
-            sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _failures_of_stdout() -> Iterator[None]:
+def _print(text: str) -> None:
     try:
-        yield
+        sys.stdout.write(text)
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -185,10 +175,7 @@ def _interruptible(prog: str) -> Iterator[None]:
 
 
 def _occupy_standard_files() -> None:
-    """Open the null device in place of every closed standard file.
-
-    Otherwise the next opened file gets that number, and what a library prints goes into it.
-    """
+    # If one is closed, the next opened file gets its number, and what a library prints goes there.
     for number in range(3):
         try:
             os.fstat(number)
@@ -206,11 +193,10 @@ def _let_go(stream: TextIO | None) -> None:
 
 
 def keep_compiled() -> None:
-    """Keep what XLA compiles in the folder ``compiled`` beside the downloaded models.
+    """Keep what XLA compiles beside the downloaded models, unless the user names a folder.
 
-    A short command spends most of its time compiling what the one before compiled. To be called
-    before JAX is imported, by the program for its own process: the library leaves such choices to
-    its caller. Does nothing if the user names a folder, or if this one cannot be written.
+    A short command spends most of its time compiling what the one before compiled. Only the
+    program does this, before JAX is imported: the library leaves such choices to its caller.
     """
     from ..pretrained import cache_dir
 

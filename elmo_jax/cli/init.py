@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError
 from ..model.config import ElmoConfig
 from .flags import add_flag, add_flags
 
@@ -26,20 +25,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..model.parameters import count_parameters
 
     if args.options_file:
-        config = read_options(_content(Path(args.options_file)), args.options_file)
+        options = read_options(Path(args.options_file))
+        config = ElmoConfig.from_options(options, args.options_file)
     else:
         config = ElmoConfig.preset(args.preset)
     params = init_params(config, args.seed)
     metadata = {"trained": False, "origin": f"random weights, seed {args.seed}"}
     save(args.output, config, params, metadata=metadata, overwrite=args.overwrite)
     return {"output": args.output, "parameters": count_parameters(params), **metadata}
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ElmoError(f"Cannot read {path}: {error.strerror}.") from None
 
 
 def text(summary: dict[str, Any]) -> str:

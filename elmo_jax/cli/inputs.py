@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 
 
 def open_elmo(args: argparse.Namespace) -> Elmo:
-    """The model that ``flags.add_model_flags`` names, with a note if its weights are random.
-
-    Raises:
-        ElmoError: if there is no such model, or its files have problems.
-    """
+    """The model that ``flags.add_model_flags`` names, with a note if its weights are random."""
     from ..checkpoint import model_folder, read_metadata
     from ..embedder import Elmo
 
@@ -43,8 +39,10 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
 
 def model_files(args: argparse.Namespace) -> list[Path]:
     """The model's files, which no output may replace."""
-    names = filter(None, (args.model, args.options_file, args.weight_file))
-    return [file for name in names for file in files_in(Path(name))]
+    flags = ("model", "options_file", "weight_file")
+    return [
+        file for flag in flags if (name := vars(args).get(flag)) for file in files_in(Path(name))
+    ]
 
 
 def files_in(path: Path) -> list[Path]:
@@ -52,7 +50,38 @@ def files_in(path: Path) -> list[Path]:
     return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
-# The text: sentences that may have a label each
+def check_output(args: argparse.Namespace) -> Path:
+    """The path of OUT; an error if it is an input, or exists and ``--overwrite`` is missing."""
+    from ..files import refuse_existing, refuse_input
+    from ..text.readers import find_files
+
+    output, names = Path(args.output), list(vars(args).get("input") or [])
+    if vars(args).get("labels"):
+        names.append(args.labels)
+    texts = find_files(names, or_stdin=True) if names else ()
+    refuse_input(output, [*texts, *model_files(args)])
+    refuse_existing(output, args.overwrite)
+    return output
+
+
+# The text: sentences, which may have labels
+
+
+def open_records(
+    args: argparse.Namespace, key_column: str | None = None, format: str | None = None
+) -> Records:
+    """What ``flags.add_input`` and ``flags.add_word_flags`` read."""
+    from ..text.readers import Records
+
+    return Records.of(
+        args.input,
+        format or args.input_format,
+        column=args.column,
+        key_column=key_column,
+        tokenizer=tokenizer_named(args.tokenizer),
+        split_sentences=args.split_sentences,
+    )
+
 
 LabelledText = Callable[[], "Iterator[Labelled]"]
 """Reads the text from its start; a text can be read several times."""
@@ -64,57 +93,35 @@ def add_text_arguments(parser: argparse.ArgumentParser, *, labels: bool = False)
     if labels:
         either = parser.add_mutually_exclusive_group()
         either.add_argument("--labels", metavar="FILE", help="a file with a label for each line")
-        either.add_argument(
-            "--label-column",
-            metavar="N",
-            help="lines are columns between tabs: the label is in column N (from 1), the "
-            "sentence in the first of the others; with --column, the name of the label's column",
+        column = (
+            "lines are columns between tabs: the label is in column N (from 1), the sentence in "
+            "the first of the others; with --column, the name of the label's column"
         )
+        either.add_argument("--label-column", metavar="N", help=column)
     add_word_flags(parser)
     add_flag(parser, "--exact")
 
 
-def input_files(args: argparse.Namespace) -> list[Path]:
-    """The files of the text and its labels, which no output may replace."""
-    from ..text.readers import find_files
-
-    labels = getattr(args, "labels", None)
-    names = [*(args.input or ()), *([labels] if labels else ())]
-    return list(find_files(names, or_stdin=True)) if names else []
-
-
 def labelled_text(args: argparse.Namespace) -> LabelledText:
-    """Find the text, and return what reads its sentences with their labels.
-
-    Raises:
-        ElmoError: for a text, labels or a tokenizer that cannot be used.
-    """
+    """Find the text, and return what reads its sentences with their labels."""
     from ..text.readers import Records, format_of
 
-    labels_file, label_column = getattr(args, "labels", None), getattr(args, "label_column", None)
+    labels_file, label_column = vars(args).get("labels"), vars(args).get("label_column")
     if args.split_sentences and (labels_file or label_column):
         raise ElmoError(
             "Labels belong to lines, but --split-sentences gives up the lines. Leave one out."
         )
-    tokenizer = tokenizer_named(args.tokenizer)
     format = args.input_format
     if label_column is not None and args.column is None and format in (None, "text"):
         records, column = Records.of(args.input, "text"), _column_number(label_column)
-        return functools.partial(_split_columns, records, column, tokenizer)
-    # With a file of labels, each line of a .tsv is a sentence: no column needs a name.
-    is_tsv = all(format_of(name) == "tsv" for name in args.input)
-    if labels_file is not None and args.column is None and is_tsv:
-        format = format or "text"
-    records = Records.of(
-        args.input,
-        format,
-        column=args.column,
-        key_column=label_column,
-        tokenizer=tokenizer,
-        split_sentences=args.split_sentences,
-    )
+        return functools.partial(_split_columns, records, column, tokenizer_named(args.tokenizer))
     if labels_file is not None:
-        return functools.partial(_join_labels, args, records, Records.of(labels_file, "text"))
+        # Each line of a .tsv is then a sentence: no column needs a name.
+        if args.column is None and all(format_of(name) == "tsv" for name in args.input):
+            format = format or "text"
+        records, labels = open_records(args, format=format), Records.of(labels_file, "text")
+        return functools.partial(_join_labels, args, records, labels)
+    records = open_records(args, label_column)
     return functools.partial(_label_by_key, records, has_labels=label_column is not None)
 
 

@@ -7,17 +7,14 @@ import functools
 from typing import Any
 
 from ..errors import counted
+from .embed import counted_tokens
 from .flags import add_flag, add_flags
 from .frame import note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "shards",
-        metavar="SHARD",
-        nargs="+",
-        help="folders of parts, or the outputs that they belong to",
-    )
+    shards = "folders of parts, or the outputs that they belong to"
+    parser.add_argument("shards", metavar="SHARD", nargs="+", help=shards)
     add_flag(parser, "--output", ", as for embed (default: the only SHARD)")
     add_flags(parser, "--overwrite", "--quiet")
 
@@ -38,10 +35,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def text(summary: dict[str, Any]) -> str:
     from ..files import shown_size
 
-    n_cut = summary["words_cut"]
-    cut = f" ({n_cut:,} longer than the model reads)" if n_cut else ""
     return (
         f"{summary['output']}: {counted(summary['parts'], 'part')}, "
-        f"{counted(summary['sentences'], 'sentence')}, "
-        f"{counted(summary['tokens'], 'token')}{cut}, {shown_size(summary['bytes'])}"
+        f"{counted(summary['sentences'], 'sentence')}, {counted_tokens(summary)}, "
+        f"{shown_size(summary['bytes'])}"
     )

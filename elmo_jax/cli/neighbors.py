@@ -24,17 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_text_arguments(parser)
     query = parser.add_mutually_exclusive_group()
     query.add_argument("--sentence", help="start from WORD in this sentence of yours")
-    query.add_argument(
-        "--occurrence",
-        default="1",
-        metavar="N",
-        help="start from WORD's Nth occurrence in the text (default: 1), or from 'each'",
-    )
+    nth = "start from WORD's Nth occurrence in the text (default: 1), or from 'each'"
+    query.add_argument("--occurrence", default="1", metavar="N", help=nth)
     add_layers(parser, "all", "top", default="top")
     add_flag(parser, "-n", default=10)
-    parser.add_argument(
-        "--any-word", action="store_true", help="look among all words, not only at WORD"
-    )
+    any_word = "look among all words, not only at WORD"
+    parser.add_argument("--any-word", action="store_true", help=any_word)
     add_model_flags(parser)
     add_flags(parser, "--quiet")
 
@@ -48,18 +43,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     layers = _layers(args.layers, elmo.config.n_output_layers)
     word = None if args.any_word else args.word
     rankings = neighbors(elmo, queries, sentences(), n=args.n, word=word, exact=args.exact)
-    return {
-        "word": args.word,
-        "queries": [
-            {
-                **_occurrence(query),
-                "layers": {
-                    str(layer): [_neighbor(one) for one in ranking[layer]] for layer in layers
-                },
-            }
-            for query, ranking in zip(queries, rankings, strict=True)
-        ],
-    }
+    summaries = []
+    for query, ranking in zip(queries, rankings, strict=True):
+        nearest = {str(layer): list(map(_neighbor, ranking[layer])) for layer in layers}
+        summaries.append({**_occurrence(query), "layers": nearest})
+    return {"word": args.word, "queries": summaries}
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError
@@ -12,7 +11,7 @@ from ..model.config import POOLINGS
 from ..text.sentences import tokenize
 from ..text.tokenizers import tokenizer_named
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import input_files, model_files, open_elmo
+from .inputs import check_output, open_elmo, open_records
 
 if TYPE_CHECKING:
     from ..explore import Heatmap
@@ -34,13 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..explore import write_heatmap
-    from ..files import refuse_existing, refuse_input
 
     if args.output:
-        refuse_input(Path(args.output), [*input_files(args), *model_files(args)])
-        refuse_existing(Path(args.output), args.overwrite)
-    sentences = _sentences(args)
-    heatmap = _compare(args, sentences)
+        check_output(args)
+    heatmap = _compare(args, _sentences(args))
     if args.output:
         title = f"{'Words' if args.words else 'Sentences'}, layer: {args.layers}"
         write_heatmap(args.output, heatmap, title=title, overwrite=args.overwrite)
@@ -68,30 +64,20 @@ def text(summary: dict[str, Any]) -> str:
 
 
 def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
-    from ..text.readers import Records
     from ..text.splitting import split_sentences
 
     if bool(args.sentences) == bool(args.input):
         raise ElmoError("Expected sentences as arguments, or a text with --input FILE.")
-    tokenizer, language = tokenizer_named(args.tokenizer), args.split_sentences
     if args.input:
-        records = Records.of(
-            args.input,
-            args.input_format,
-            column=args.column,
-            tokenizer=tokenizer,
-            split_sentences=language,
-        )
-        sentences = [record.words for record in records if record.text.strip()]
+        sentences = [record.words for record in open_records(args) if record.text.strip()]
     else:
-        texts = args.sentences
+        texts, language = args.sentences, args.split_sentences
         if language:
             texts = [sentence for text in texts for sentence in split_sentences(text, language)]
-        sentences = list(tokenize(texts, tokenizer))
+        sentences = list(tokenize(texts, tokenizer_named(args.tokenizer)))
     if not 2 <= len(sentences) <= _MOST_SENTENCES:
-        raise ElmoError(
-            f"Expected 2 to {_MOST_SENTENCES} sentences to compare, got {len(sentences):,}."
-        )
+        expected = f"2 to {_MOST_SENTENCES} sentences to compare"
+        raise ElmoError(f"Expected {expected}, got {len(sentences):,}.")
     if not all(sentences):
         raise ElmoError(f"Sentence {[*map(bool, sentences)].index(False) + 1} has no words.")
     return sentences

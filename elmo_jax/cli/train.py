@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import FORMATS
-from ..errors import ElmoError, counted
+from ..checkpoint import FORMATS, read_options
+from ..errors import counted
 from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
-from .flags import FLAGS, add_flag, add_flags, add_plain_input
+from .flags import FLAGS, add_count, add_flag, add_flags, add_plain_input
 
 # The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
@@ -40,36 +39,20 @@ _HELP = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plain_input(parser)
-    add_flag(
-        parser, "--output", ": a folder for the run; an unfinished run is resumed", required=True
-    )
+    folder = ": a folder for the run; an unfinished run is resumed"
+    add_flag(parser, "--output", folder, required=True)
     model = parser.add_mutually_exclusive_group(required=True)
     add_flag(model, "--preset")
     options = ", with the architecture; bilm-tf's training options in it are defaults"
     add_flag(model, "--options-file", options)
-    model.add_argument(
-        "--start-from", metavar="MODEL", help="model to fine-tune: folder, zip or name"
-    )
+    old = "model to fine-tune: folder, zip or name"
+    model.add_argument("--start-from", metavar="MODEL", help=old)
     add_flag(parser, "--vocabulary", " (default: made from the text)")
-    parser.add_argument(
-        "--vocabulary-size",
-        type=int,
-        metavar="N",
-        help="the most words of a vocabulary made from the text",
-    )
-    parser.add_argument(
-        "--min-count",
-        type=int,
-        metavar="N",
-        default=1,
-        help="leave rarer words out of it (default: 1)",
-    )
-    parser.add_argument(
-        "--valid", nargs="+", metavar="FILE", help="text to measure the perplexity on"
-    )
-    parser.add_argument(
-        "--max-valid-tokens", type=int, metavar="N", help="how much of it (default: all)"
-    )
+    add_count(parser, "--vocabulary-size", "the most words of a vocabulary made from the text")
+    add_count(parser, "--min-count", "leave rarer words out of it (default: 1)", default=1)
+    valid = "text to measure the perplexity on"
+    parser.add_argument("--valid", nargs="+", metavar="FILE", help=valid)
+    add_count(parser, "--max-valid-tokens", "how much of it (default: all)")
     add_flag(parser, "--format", choices=(*FORMATS, "both"), default="native")
     add_flags(parser, "--strict", "--quiet")
     settings = parser.add_argument_group("settings")
@@ -95,7 +78,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """The summary of ``elmo_jax.training.train``."""
     from ..training import train
 
-    options = None if args.options_file is None else _parsed(args.options_file)
+    options = None if args.options_file is None else read_options(Path(args.options_file))
     return train(
         args.output,
         args.input,
@@ -114,13 +97,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def _parsed(options_file: str) -> Any:
-    try:
-        return json.loads(Path(options_file).read_bytes())
-    except (OSError, ValueError) as error:
-        raise ElmoError(f"Cannot read the options {options_file}: {error}") from None
-
-
 def _config(args: argparse.Namespace, options: Any) -> ElmoConfig | None:
     if args.preset is not None:
         return ElmoConfig.preset(args.preset)
@@ -128,7 +104,7 @@ def _config(args: argparse.Namespace, options: Any) -> ElmoConfig | None:
 
 
 def _settings(args: argparse.Namespace, options: Any) -> TrainingSettings:
-    """Flags win over the options file, and that wins over the defaults."""
+    # Flags win over the options file, and that wins over the defaults.
     names = [field.name for field in dataclasses.fields(TrainingSettings)]
     flags = {name: getattr(args, name) for name in names if hasattr(args, name)}
     if options is None:
@@ -148,15 +124,12 @@ def text(summary: dict[str, Any]) -> str:
     for name, what in (("words_cut", "text"), ("valid_words_cut", "validation text")):
         if n_cut := summary.get(name):
             are = "is" if n_cut == 1 else "are"
-            lines.append(
-                f"{counted(n_cut, 'word')} of the {what} {are} longer than the model reads"
-            )
+            words = counted(n_cut, "word")
+            lines.append(f"{words} of the {what} {are} longer than the model reads")
+    perplexity, oov_rate = "", summary["train_oov_rate"]
     if "valid_perplexity" in summary:
-        lines.append(
-            f"validation perplexity, full softmax: {summary['valid_perplexity'] or math.inf:.2f}, "
-            f"{summary['valid_oov_rate']:.2%} of the words out of the vocabulary"
-        )
-    else:
-        lines.append(f"{summary['train_oov_rate']:.2%} of the words out of the vocabulary")
+        value, oov_rate = summary["valid_perplexity"] or math.inf, summary["valid_oov_rate"]
+        perplexity = f"validation perplexity, full softmax: {value:.2f}, "
+    lines.append(f"{perplexity}{oov_rate:.2%} of the words out of the vocabulary")
     lines += [f"{format} model: {path}" for format, path in summary["model"].items()]
     return "\n".join(lines)

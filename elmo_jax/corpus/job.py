@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -34,37 +35,24 @@ class EmbedOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One run over a corpus, in one process or in many.
-
-    Attributes:
-        identity: everything that decides the results, by name, ready for JSON.
-        layout: of the finished file.
-        blank: number of records without words.
-        parts: the corpus, cut.
-    """
+    """One run over a corpus, in one process or in many."""
 
     # Manifests hold these names, and those of FileLayout: a change needs another version.
-    identity: dict[str, Any]
+    identity: dict[str, Any]  # everything that decides the results, by name, ready for JSON
     layout: FileLayout
-    blank: int
+    blank: int  # number of records without words
     parts: tuple[Part, ...]
 
     @classmethod
     def from_survey(
         cls, elmo: Elmo, survey: Survey, options: EmbedOptions, part_tokens: int, with_text: bool
     ) -> Job:
-        """The job of embedding a surveyed corpus.
-
-        Raises:
-            ElmoError: for layers that the model does not have.
-        """
+        """The job of embedding a surveyed corpus."""
         from .. import __version__
 
         config = elmo.config
         selection, _ = select_layers(options.layers, config, options.mix_weights, options.mix_gamma)
-        shape: tuple[int, ...] = (config.output_dim,)
-        if selection.n_result_layers:
-            shape = (selection.n_result_layers, *shape)
+        n_layers = selection.n_result_layers
         text = hashlib.sha256("".join(part.digest for part in survey.parts).encode())
         is_mix = options.mix_weights is not None
         identity = {
@@ -84,7 +72,7 @@ class Job:
             "platform": jax.default_backend(),
         }
         layout = FileLayout(
-            shape=shape,
+            shape=(n_layers, config.output_dim) if n_layers else (config.output_dim,),
             pooled=options.pooling is not None,
             dtype=options.dtype,
             sentences=survey.sentences,
@@ -101,15 +89,21 @@ class Job:
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
     def parts_of_shard(self, shard: tuple[int, int] | None) -> range:
-        """The numbers of a shard's parts: for (i, n), every n-th part from i - 1 on; None has all.
-
-        Raises:
-            ElmoError: unless 1 <= i <= n.
-        """
+        """Numbers of a shard's parts: for (i, n), every n-th from i - 1 on; for None, all."""
         i, n = shard or (1, 1)
         if not 1 <= i <= n:
             raise ElmoError(f"There is no shard {i} of {n}: expected 1 to {n}, as in 1/4.")
         return range(i - 1, len(self.parts), n)
+
+    def count_tokens(self, numbers: Iterable[int]) -> int:
+        """The tokens of some parts."""
+        return sum(self.parts[number].tokens for number in numbers)
+
+    def bytes_of_parts(self, numbers: Iterable[int]) -> int:
+        """The size of the vectors of some parts."""
+        parts = [self.parts[number] for number in numbers]
+        n_rows = sum(part.sentences if self.layout.pooled else part.tokens for part in parts)
+        return n_rows * self.layout.row_bytes
 
     def to_manifest(self) -> str:
         """The job as JSON."""
@@ -118,12 +112,7 @@ class Job:
 
     @classmethod
     def from_manifest(cls, manifest: str) -> Job:
-        """Read what ``to_manifest`` wrote.
-
-        Raises:
-            ValueError: for text that is not JSON, or another version of the manifest.
-            TypeError: for other JSON; or a KeyError.
-        """
+        """Read a manifest; raises ValueError, TypeError or KeyError for any other text."""
         fields = json.loads(manifest)
         if fields["version"] != _MANIFEST_VERSION:
             raise ValueError(f"version {fields['version']}, expected {_MANIFEST_VERSION}")
@@ -134,18 +123,14 @@ class Job:
 
     def differences(self, other: Job) -> str:
         """In words, how the other job differs from this one; "" if they agree."""
-        names = {**self.identity, **other.identity}
-        return ", ".join(
-            _difference(name, self.identity.get(name), other.identity.get(name))
-            for name in names
-            if self.identity.get(name) != other.identity.get(name)
-        )
-
-
-def _difference(name: str, mine: Any, theirs: Any) -> str:
-    if name in ("text", "model"):  # their digests mean nothing to a reader
-        return f"another {name}"
-    return f"{name} {theirs} instead of {mine}"
+        differences = []
+        for name in {**self.identity, **other.identity}:
+            mine, theirs = self.identity.get(name), other.identity.get(name)
+            if mine != theirs and name in ("text", "model"):  # digests mean nothing to a reader
+                differences.append(f"another {name}")
+            elif mine != theirs:
+                differences.append(f"{name} {theirs} instead of {mine}")
+        return ", ".join(differences)
 
 
 def _as_floats(values: Any) -> Any:

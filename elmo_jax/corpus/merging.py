@@ -33,15 +33,15 @@ def merge_parts(
     Args:
         sources: folders of parts, or the outputs that they belong to: ``out.h5`` stands for
             ``out.h5.parts``.
-        output: the file. Its suffix decides the format, whatever suffix the shards had. If None,
-            there must be a single source, which names the output.
+        output: the file. Its suffix decides the format, whatever suffix the shards had. A single
+            source also names the output.
         overwrite: replace an existing output.
         progress: show a bar on stderr, if that is a terminal.
         note: is called with remarks for the user.
 
     Returns:
-        A summary of the parts, ready for JSON, with the names of ``embed_corpus``; ``finished`` is
-        True. The folder of parts beside the output is removed, other folders stay.
+        A summary of the parts, ready for JSON, with the names of ``embed_corpus``. The folder of
+        parts beside the output is removed, other folders stay.
 
     Raises:
         ElmoError: if a part is missing or damaged, parts are of different jobs, or the output
@@ -53,10 +53,8 @@ def merge_parts(
     """
     source_names = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
     if output is None and len(source_names) != 1:
-        raise ElmoError(
-            f"Got {counted(len(source_names), 'source')} and no output: name the file to write "
-            "with -o."
-        )
+        n_sources = counted(len(source_names), "source")
+        raise ElmoError(f"Got {n_sources} and no output: name the file to write with -o.")
     target = Path(source_names[0] if output is None else output)
     writer, folder = writer_for(target), PartsFolder.beside(target)
     check_target(target, overwrite)
@@ -108,24 +106,21 @@ def _common_job(folders: list[PartsFolder]) -> Job:
 
 def _locate_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
     """For each part, the folder that has it."""
-    folder_of_part, missing = [], []
+    folder_of_part = {}
     for number in range(len(job.parts)):
-        folder = next((folder for folder in folders if folder.has(job, number)), None)
-        if folder is None:
-            missing.append(number)
-        else:
-            folder_of_part.append(folder)
+        if owners := [folder for folder in folders if folder.has(job, number)]:
+            folder_of_part[number] = owners[0]
+    missing = [str(number) for number in range(len(job.parts)) if number not in folder_of_part]
     if missing:
         n_more = len(missing) - _MAX_LISTED
         raise ElmoError(
             f"{len(missing)} of {counted(len(job.parts), 'part')} "
-            f"{'is' if len(missing) == 1 else 'are'} missing: "
-            f"{', '.join(map(str, missing[:_MAX_LISTED]))}"
-            f"{f' and {n_more} more' if n_more > 0 else ''} "
-            "(shard I/N makes the parts I-1, I-1+N, …). "
-            "Run the commands of these shards again, or name the folders that hold their parts."
+            f"{'is' if len(missing) == 1 else 'are'} missing: {', '.join(missing[:_MAX_LISTED])}"
+            f"{f' and {n_more} more' if n_more > 0 else ''} (shard I/N makes the parts I-1, "
+            "I-1+N, …). Run the commands of these shards again, or name the folders that hold "
+            "their parts."
         )
-    return folder_of_part
+    return list(folder_of_part.values())
 
 
 def check_target(target: Path, overwrite: bool) -> None:
@@ -153,13 +148,10 @@ def announce_output(
 def write_output(
     target: Path, folder: PartsFolder, job: Job, results: RecordVectors, *, overwrite: bool
 ) -> None:
-    """Write the output inside the folder of parts, then give it its name.
-
-    Raises ElmoError if the output has come to exist meanwhile.
-    """
+    """Write the output inside the folder of parts, then give it its name."""
     writer_for(target).write(folder.whole, job.layout, results)
     sync(folder.whole)
-    refuse_existing(target, overwrite)
+    refuse_existing(target, overwrite)  # it may have appeared meanwhile
     # Before the file gets its name: if killed after that, the next run only has to clean up.
     folder.remember_finished()
     folder.whole.replace(target)
@@ -192,13 +184,11 @@ def explaining_disk_errors(target: Path, folder: PartsFolder, job: Job) -> Itera
         n_finished = sum(folder.has(job, number) for number in range(len(job.parts)))
         # The message of HDF5 has many lines, with the system's reason somewhere among them.
         reason = os.strerror(error.errno) if error.errno else str(error)
-        saved = ""
-        if n_finished:
-            saved = (
-                f" {n_finished} of {len(job.parts)} parts are finished and stay in {folder.path}: "
-                "make room, and run the same command again."
-            )
-        raise ElmoError(f"Cannot write {target}: {reason}.{saved}") from error
+        saved = (
+            f" {n_finished} of {len(job.parts)} parts are finished and stay in {folder.path}: "
+            "make room, and run the same command again."
+        )
+        raise ElmoError(f"Cannot write {target}: {reason}.{saved if n_finished else ''}") from error
 
 
 def summary(job: Job, target: Path) -> dict[str, Any]:

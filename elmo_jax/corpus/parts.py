@@ -17,7 +17,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -37,15 +37,11 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
 
 
 class PartsFolder:
-    """The folder for the parts of one output.
-
-    Attributes:
-        path: of the folder, which need not exist.
-        whole: the file in which the output is put together before it gets its name.
-    """
+    """The folder for the parts of one output; it need not exist."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.whole = path, path / _WHOLE
+        self.path = path
+        self.whole = path / _WHOLE  # where the output is put together before it gets its name
 
     @classmethod
     def beside(cls, target: Path) -> PartsFolder:
@@ -60,9 +56,7 @@ class PartsFolder:
 
         ``restart`` first removes the shard's parts, or all parts if they are of another job. After
         an error the folder goes if it has no finished part and no other shard can be using it.
-
-        Raises:
-            ElmoError: if the folder cannot be made, holds something else, or is in use.
+        Raises ElmoError if the folder cannot be made, holds something else, or is in use.
         """
         try:
             self.path.mkdir(exist_ok=True)
@@ -72,11 +66,17 @@ class PartsFolder:
         if restart:
             with _locked(self.path / _LOCK):
                 self._remove_parts(job, shard)
-        # Shards share the folder's lock; each has a lock of its own besides.
-        with _locked(self.path / _LOCK, shared=shard is not None), self._shard_locked(shard):
+        with contextlib.ExitStack() as locks:
+            # Shards share the folder's lock; each has a lock of its own besides.
+            locks.enter_context(_locked(self.path / _LOCK, shared=shard is not None))
+            if shard is not None:
+                locks.enter_context(_locked(self.path / f"{_LOCK}-{shard[0]}-of-{shard[1]}"))
             earlier = self.job()
-            if earlier is not None:
-                self._check_same_job(job, earlier)
+            if earlier and (differences := job.differences(earlier)):
+                raise ElmoError(
+                    f"{self.path} holds parts of another job ({differences}). Finish that job with "
+                    "its own command, choose another output, or remove its parts with --restart."
+                )
             try:
                 if earlier is None:
                     with durable_file(self.path / _MANIFEST) as temporary:
@@ -87,13 +87,6 @@ class PartsFolder:
                     self.remove()
                 raise
 
-    def _shard_locked(
-        self, shard: tuple[int, int] | None
-    ) -> contextlib.AbstractContextManager[None]:
-        if shard is None:
-            return contextlib.nullcontext()
-        return _locked(self.path / f"{_LOCK}-{shard[0]}-of-{shard[1]}")
-
     def _check_contents(self) -> None:
         own = {path for pattern in _PATTERNS for path in self.path.glob(pattern)}
         foreign = sorted(path.name for path in self.path.iterdir() if path not in own)
@@ -103,19 +96,8 @@ class PartsFolder:
                 "one. Move that folder away, or choose another output."
             )
 
-    def _check_same_job(self, job: Job, earlier: Job) -> None:
-        if differences := job.differences(earlier):
-            raise ElmoError(
-                f"{self.path} holds parts of another job ({differences}). Finish that job with "
-                "its own command, choose another output, or remove its parts with --restart."
-            )
-
     def job(self) -> Job | None:
-        """The job whose parts are in the folder; None without a manifest.
-
-        Raises:
-            ElmoError: if the manifest cannot be read.
-        """
+        """The job whose parts are in the folder; None without a manifest."""
         manifest = self.path / _MANIFEST
         if not manifest.is_file():
             return None
@@ -128,16 +110,49 @@ class PartsFolder:
             ) from None
 
     def has(self, job: Job, number: int) -> bool:
-        """Whether a part is finished."""
-        return is_part(self._part(number), _label(job, number))
+        """Whether a part is finished. Its vectors are not looked at."""
+        try:
+            with zipfile.ZipFile(self._part(number)) as archive:
+                return bool(json.loads(archive.read("part.json")) == _label(job, number))
+        except (OSError, *_DAMAGE):
+            return False
 
     def write(self, job: Job, number: int, results: RecordVectors) -> None:
-        """Write a part."""
-        write_part(self._part(number), _label(job, number), results)
+        """Write a part. The file appears when it is complete and on the disk."""
+        lines: list[str] = []
+        with (
+            durable_file(self._part(number)) as temporary,
+            zipfile.ZipFile(temporary, "w") as archive,
+        ):
+            # A ZipInfo without a date has a fixed one, so equal parts have equal bytes.
+            archive.writestr(zipfile.ZipInfo("part.json"), json.dumps(_label(job, number)))
+            with archive.open(zipfile.ZipInfo("vectors"), "w", force_zip64=True) as file:
+                for record, vectors in results:
+                    file.write(np.ascontiguousarray(vectors).data)
+                    lines.append(record.line())
+            with archive.open(zipfile.ZipInfo("records.jsonl"), "w", force_zip64=True) as file:
+                for line in lines:
+                    file.write(line.encode("utf-8"))
 
     def read(self, job: Job, number: int) -> RecordVectors:
-        """Read the records and vectors of a finished part."""
-        return read_part(self._part(number), job.layout)
+        """Read a finished part record by record. Raises ElmoError if it is damaged."""
+        path = self._part(number)
+        try:
+            with (
+                zipfile.ZipFile(path) as archive,
+                archive.open("vectors") as values,
+                archive.open("records.jsonl") as lines,
+            ):
+                for line in io.TextIOWrapper(lines, "utf-8"):
+                    record = Record.from_line(line)
+                    yield record, _read_vectors(values, job.layout, len(record.words))
+                if values.read(1):  # this read at the end also compares the checksum
+                    raise EOFError("numbers are left over")
+        except _DAMAGE as error:
+            raise ElmoError(
+                f"The part {path} is damaged ({error}). Remove it, and run its `elmo-jax embed` "
+                "command again."
+            ) from None
 
     def size(self) -> int:
         """Bytes of the finished parts."""
@@ -168,12 +183,11 @@ class PartsFolder:
         except ElmoError:
             earlier = None
         if shard is None or earlier is None or job.differences(earlier):
-            # The locks are held.
-            self._remove_files(tuple(pattern for pattern in _PATTERNS if pattern != "lock*"))
+            self._remove_files(pattern for pattern in _PATTERNS if pattern != "lock*")
         for number in job.parts_of_shard(shard):
             self._part(number).unlink(missing_ok=True)
 
-    def _remove_files(self, patterns: tuple[str, ...]) -> None:
+    def _remove_files(self, patterns: Iterable[str]) -> None:
         for pattern in patterns:
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
@@ -204,52 +218,6 @@ def _locked(file: Path, *, shared: bool = False) -> Iterator[None]:
                 f"Another process is at work in {file.parent}. Wait until it has ended."
             )
         yield
-
-
-def write_part(path: Path, label: dict[str, object], results: RecordVectors) -> None:
-    """Write a part. The file appears when it is complete and on the disk.
-
-    ``label`` tells this part from any other, ready for JSON.
-    """
-    lines: list[str] = []
-    with durable_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        # A ZipInfo without a date has a fixed one, so equal parts have equal bytes.
-        archive.writestr(zipfile.ZipInfo("part.json"), json.dumps(label))
-        with archive.open(zipfile.ZipInfo("vectors"), "w", force_zip64=True) as file:
-            for record, vectors in results:
-                file.write(np.ascontiguousarray(vectors).data)
-                lines.append(record.line())
-        with archive.open(zipfile.ZipInfo("records.jsonl"), "w", force_zip64=True) as file:
-            for line in lines:
-                file.write(line.encode("utf-8"))
-
-
-def is_part(path: Path, label: dict[str, object]) -> bool:
-    """Whether a file holds the part with this label. Its vectors are not looked at."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return bool(json.loads(archive.read("part.json")) == label)
-    except (OSError, *_DAMAGE):
-        return False
-
-
-def read_part(path: Path, layout: FileLayout) -> Iterator[tuple[Record, np.ndarray]]:
-    """Read a part record by record. Raises ElmoError if the file is damaged."""
-    with contextlib.ExitStack() as stack:
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            values = stack.enter_context(archive.open("vectors"))
-            lines = stack.enter_context(archive.open("records.jsonl"))
-            for line in io.TextIOWrapper(lines, "utf-8"):
-                record = Record.from_line(line)
-                yield record, _read_vectors(values, layout, len(record.words))
-            if values.read(1):  # this read at the end also compares the checksum
-                raise EOFError("numbers are left over")
-        except _DAMAGE as error:
-            raise ElmoError(
-                f"The part {path} is damaged ({error}). Remove it, and run its `elmo-jax embed` "
-                "command again."
-            ) from None
 
 
 def _read_vectors(file: IO[bytes], layout: FileLayout, n_tokens: int) -> np.ndarray:

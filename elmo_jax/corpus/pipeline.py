@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +52,9 @@ def embed_corpus(
 ) -> dict[str, Any]:
     """Embed a corpus into a file, in bounded memory.
 
-    The corpus is cut into parts of at most ``part_tokens`` tokens. Each part is embedded
-    independently of the others, and stays in the folder ``OUTPUT.parts`` once it is finished. At
-    the end the parts are joined and the folder is removed. If a run is interrupted, even killed,
-    the same call resumes it, and the file gets the same bytes as from an uninterrupted run. A
-    corpus of a single part is written directly.
+    The corpus is embedded in independent parts. Finished ones stay in the folder ``OUTPUT.parts``
+    until they are joined at the end. If a run is interrupted, even killed, the same call resumes
+    it, and the file gets the same bytes as from an uninterrupted run.
 
     Args:
         elmo: the model.
@@ -74,18 +72,17 @@ def embed_corpus(
             processes or machines make the other parts, and ``merge_parts`` joins them.
         part_tokens: the most tokens of a part.
         overwrite: replace an existing output.
-        restart: first remove what an earlier run left: everything, or, with ``shard``, the parts
-            of this shard, if they are of the same job.
+        restart: first remove all parts of earlier runs; with ``shard``, only this shard's parts,
+            unless the others are of another job.
         progress: show a bar on stderr, if that is a terminal.
         note: is called with remarks for the user.
 
     Returns:
-        A summary of the run, ready for JSON: ``output``, ``sentences``, ``tokens``, ``words_cut``
-        (longer than the model reads), ``blank_lines``, ``duplicate_keys`` (records with the key of
-        an earlier record), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found``
+        A summary, ready for JSON: ``output``, ``sentences``, ``tokens``, ``words_cut`` (longer
+        than the model reads), ``blank_lines``, ``duplicate_keys`` (records with the key of an
+        earlier record), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found``
         (finished by an earlier run), ``shard``, ``finished`` (whether the output is written),
-        ``bytes`` (of the output, or of the parts while there is none), ``seconds``,
-        ``tokens_per_second``.
+        ``bytes`` (of the output, else of the parts), ``seconds``, ``tokens_per_second``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used. Finished parts stay.
@@ -122,8 +119,12 @@ def embed_corpus(
         began = time.perf_counter()
         if not is_finished:
             check_target(target, overwrite)  # again: another process may have written it meanwhile
-            _announce(target, job, missing, joins=shard is None, is_direct=is_direct, note=note)
-            n_tokens, n_missing = _count_tokens(job, numbers), _count_tokens(job, missing)
+            n_bytes = announce_output(target, job.layout, counted(job.layout.tokens, "token"), note)
+            if not is_direct:
+                note(f"{counted(len(job.parts), 'part')}; {len(missing):,} to be made here")
+                n_bytes = job.bytes_of_parts(missing) + (n_bytes if shard is None else 0)
+            check_space(target, n_bytes)
+            n_tokens, n_missing = job.count_tokens(numbers), job.count_tokens(missing)
             with progress_bar(n_tokens, n_tokens - n_missing, progress) as bar:
                 for number, part in iter_parts(records, job.parts, missing):
                     results = with_progress(_embed_part(elmo, part, options), bar)
@@ -145,12 +146,8 @@ def embed_corpus(
         "finished": shard is None,
         "bytes": target.stat().st_size if shard is None else folder.size(),
         "seconds": round(seconds, 3),
-        "tokens_per_second": round(_count_tokens(job, missing) / seconds, 1),
+        "tokens_per_second": round(job.count_tokens(missing) / seconds, 1),
     }
-
-
-def _count_tokens(job: Job, numbers: Iterable[int]) -> int:
-    return sum(job.parts[number].tokens for number in numbers)
 
 
 def _embed_part(elmo: Elmo, records: Iterator[Record], options: EmbedOptions) -> RecordVectors:
@@ -163,23 +160,3 @@ def _embed_part(elmo: Elmo, records: Iterator[Record], options: EmbedOptions) ->
     uncounted = CutWords(elmo.config.max_characters_per_token)
     results = elmo.stream(words, **vars(options), cut_words=uncounted)
     return ((record, vectors) for vectors, record in zip(results, records, strict=True))
-
-
-def _announce(
-    target: Path,
-    job: Job,
-    missing: Sequence[int],
-    *,
-    joins: bool,
-    is_direct: bool,
-    note: Callable[[str], object],
-) -> None:
-    """Tell the user what is about to be done, and check that the disk has room for it."""
-    layout = job.layout
-    n_bytes = announce_output(target, layout, counted(layout.tokens, "token"), note)
-    if not is_direct:
-        note(f"{counted(len(job.parts), 'part')}; {len(missing):,} to be made here")
-        parts = [job.parts[number] for number in missing]
-        n_rows = sum(part.sentences if layout.pooled else part.tokens for part in parts)
-        n_bytes = n_rows * layout.row_bytes + (n_bytes if joins else 0)
-    check_space(target, n_bytes)

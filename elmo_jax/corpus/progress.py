@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 from .writers import RecordVectors
 
 
-@contextlib.contextmanager
-def progress_bar(
-    total: int, done: int, shown: bool, description: str | None = None
-) -> Iterator[Any]:
-    """A bar over ``total`` tokens; ``done`` of them were embedded by an earlier run.
-
-    There is no bar if ``shown`` is False or stderr is not a terminal.
-    """
+def progress_bar(total: int, done: int, shown: bool, description: str | None = None) -> Any:
+    """A bar over ``total`` tokens, for a ``with`` statement; an earlier run embedded ``done``."""
     from tqdm import tqdm
 
-    with tqdm(
+    return tqdm(
         total=total,
         initial=done,
         desc=description,
         unit="token",
         unit_scale=True,
         disable=None if shown else True,  # None: tqdm looks whether stderr is a terminal
-    ) as bar:
-        yield bar
+    )
 
 
 def with_progress(results: RecordVectors, bar: Any) -> RecordVectors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import DuplicateKeysWarning, ElmoError, check_count, warn
@@ -13,50 +13,33 @@ from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.sentences import SentenceChecker
 
+# Tokens of a part: the most work that a killed process can lose. Every part fills the lanes and the
+# word table anew, so longer parts cost less.
 PART_TOKENS = 1 << 18
-"""Tokens of a part: the most work that a killed process can lose. Every part fills the lanes and
-the word table anew, so longer parts cost less."""
 
 _MAX_COMPARED_KEYS = 1 << 20  # keeps memory bounded
 _MAX_LISTED = 10
 
 
 class Part(NamedTuple):
-    """Consecutive records, embedded in one go.
-
-    Attributes:
-        sentences: number of records.
-        tokens: number of words.
-        words_cut: number of words that are longer than the model reads.
-        digest: SHA-256 of the records' lines, see ``Record.line``.
-    """
+    """Consecutive records, embedded in one go."""
 
     sentences: int
     tokens: int
-    words_cut: int
-    digest: str
+    words_cut: int  # number of words that are longer than the model reads
+    digest: str  # SHA-256 of the records' lines, see ``Record.line``
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """Everything that one pass over a corpus tells.
-
-    Attributes:
-        parts: the corpus, cut.
-        text_bytes: size of all texts in UTF-8.
-        longest_key: characters of the longest key; 0 if no record has one.
-        blank: number of records without words.
-        cut_words: counts of all words, and of those that are longer than the model reads.
-        duplicate_keys: number of records with the key of an earlier record. Only the first million
-            keys are compared.
-    """
+    """Everything that one pass over a corpus tells."""
 
     parts: tuple[Part, ...]
-    text_bytes: int
-    longest_key: int
-    blank: int
+    text_bytes: int  # of all texts in UTF-8
+    longest_key: int  # in characters; 0 if no record has a key
+    blank: int  # number of records without words
     cut_words: CutWords
-    duplicate_keys: int
+    duplicate_keys: int  # number of records with the key of an earlier record
 
     @property
     def sentences(self) -> int:
@@ -80,15 +63,8 @@ class Survey:
         """Read a corpus once, and cut it into parts of at most ``part_tokens`` tokens.
 
         A longer sentence is a part of its own. The cuts depend on the records and ``part_tokens``
-        only. ``width`` is ``max_characters_per_token`` of the model; ``strict`` refuses sentences
-        without words.
-
-        Raises:
-            ElmoError: if there is no record, or one cannot be embedded and stored.
-
-        Warns:
-            DuplicateKeysWarning: if records share a key.
-            WhitespaceWarning: for the first word that holds whitespace.
+        only. ``width`` is C of the model; ``strict`` refuses sentences without words. Raises
+        ElmoError if there is no record, or one cannot be embedded and stored.
         """
         check_count(part_tokens, "part_tokens")
         parts: list[_PartBuilder] = []
@@ -133,20 +109,18 @@ def check_repeatable(records: Iterable[Record]) -> None:
 
 
 def iter_parts(
-    records: Iterable[Record], parts: Iterable[Part], numbers: Iterable[int]
+    records: Iterable[Record], parts: Sequence[Part], numbers: Iterable[int]
 ) -> Iterator[tuple[int, Iterator[Record]]]:
     """The second pass: number and records of each part in ``numbers``, which must rise.
 
-    ``parts`` are all parts of the survey. Each part must be read to its end before the next.
-
-    Raises:
-        ElmoError: at the end of a part whose records are not those of the survey.
+    ``parts`` are all parts of the survey. Each part must be read to its end before the next. Raises
+    ElmoError at the end of a part whose records have changed since the survey.
     """
-    stream, all_parts, next_part = iter(records), list(parts), 0
+    stream, next_part = iter(records), 0
     for number in numbers:
-        n_skipped = sum(part.sentences for part in all_parts[next_part:number])
+        n_skipped = sum(part.sentences for part in parts[next_part:number])
         next(itertools.islice(stream, n_skipped, n_skipped), None)  # advance by n_skipped
-        yield number, _records_of_part(stream, number, all_parts[number])
+        yield number, _records_of_part(stream, number, parts[number])
         next_part = number + 1
 
 

@@ -135,15 +135,15 @@ class Timeline:
         n_steps, sentences = self._chunk_steps, self._sentences
         is_here = sentences.starts < n_steps
         numbers, lanes, starts, lengths = (column[is_here] for column in sentences)
-        steps = np.maximum(starts, 0)
+        steps = np.maximum(starts, 0)  # a sentence begun in an earlier chunk starts below 0
         counts = np.minimum(starts + lengths, n_steps) - steps
         parts = Parts(numbers, lanes, steps, steps - starts, counts, lengths)
         fresh_TN = np.zeros((n_steps, len(self.ends_N)), bool)
         begins = starts >= 0
         fresh_TN[steps[begins], lanes[begins]] = True
         is_left = sentences.starts + sentences.lengths > n_steps
-        self._sentences = _Sentences(*(column[is_left] for column in sentences))
-        self._sentences = self._sentences._replace(starts=self._sentences.starts - n_steps)
+        left = _Sentences(*(column[is_left] for column in sentences))
+        self._sentences = left._replace(starts=left.starts - n_steps)
         self.ends_N = np.maximum(self.ends_N - n_steps, 0)
         forward_TN, backward_TN = self._forward.take(n_steps), self._backward.take(n_steps)
         return Chunk(forward_TN, backward_TN, fresh_TN, parts)

@@ -115,6 +115,7 @@ class WordRows:
             int32, the row of each word; the words that had none before, each once; and int64, the
             rows that these got.
         """
+        # Until they have rows, new words have numbers beyond the table.
         first_new = self._row_of.next_number = len(self)
         rows = self._row_of.look_up(words)
         new_words = self._row_of.take_new_words()

@@ -6,12 +6,11 @@ matplotlib's own font lacks many scripts, so each text gets the installed fonts 
 from __future__ import annotations
 
 import collections
-import contextlib
 import functools
 import os
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +33,8 @@ def colours_of(labels: Iterable[str | None]) -> dict[str | None, str]:
         return {None: PALETTE[0]}
     labels_by_count = sorted(counts.keys() - {None}, key=lambda label: (-counts[label], label))
     colours: dict[str | None, str] = dict(zip(labels_by_count, PALETTE, strict=False))
-    for label in labels_by_count[len(PALETTE) :]:
-        colours[label] = GREY
-    if None in counts:
-        colours[None] = GREY
-    return colours
+    others = [*labels_by_count[len(PALETTE) :], *(counts.keys() & {None})]
+    return colours | dict.fromkeys(others, GREY)
 
 
 def layer_name(layer: int, n_layers: int) -> str:
@@ -49,25 +45,19 @@ def layer_name(layer: int, n_layers: int) -> str:
 
 
 def new_figure(width: float, height: float, **subplots: Any) -> tuple[Any, Any]:
-    """An empty figure, which opens no window, and its axes.
-
-    Raises:
-        ElmoError: if matplotlib is not installed.
-    """
+    """An empty figure, which opens no window, and its axes; raises ElmoError without matplotlib."""
     module = optional_module("matplotlib.figure", "a figure (but not a page)", "plots")
     figure = module.Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(**subplots)
 
 
 def save_figure(path: str | os.PathLike[str], figure: Any, *, overwrite: bool) -> None:
-    """Write a figure, in the format of the suffix.
-
-    Warns:
-        MissingFontWarning: if no installed font has some of its characters.
-    """
+    """Write a figure, in the format of the suffix."""
     target = Path(path)
     choose_fonts(figure)
-    with atomic_file(target, overwrite=overwrite) as temporary, _without_glyph_warnings():
+    with atomic_file(target, overwrite=overwrite) as temporary, warnings.catch_warnings():
+        # choose_fonts has given this warning already.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=200)
 
 
@@ -88,8 +78,8 @@ def _drawable(character: str) -> str:
     return "\ufffd" if kind in ("Cc", "Cs", "Cn", "Co") else character
 
 
+# Fonts that draw a box for every character, or symbols in the place of letters.
 _SYMBOL_FONTS = ("Last Resort", "STIXNonUnicode", "cmex", "cmmi", "cmsy")
-"""Fonts that draw a box for every character, or symbols in the place of letters."""
 
 _SHARED_FONTS = {
     "Noto Sans CJK": ("CJK", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL", "IDEOGRAPHIC"),
@@ -100,15 +90,16 @@ _SHARED_FONTS = {
 def choose_fonts(figure: Any) -> None:
     """Give each text of a figure the installed fonts that it needs beside its own.
 
-    Warns:
-        MissingFontWarning: for characters that no installed font has; it names one to install.
+    Warns of characters that no installed font has, and names a font to install.
     """
+    from matplotlib.font_manager import FontProperties, findfont
     from matplotlib.text import Text
 
     missing: set[str] = set()
     for text in figure.findobj(Text):
         own_fonts = text.get_fontfamily()
-        lacking = set(text.get_text()) - _characters_of_families(tuple(own_fonts)) - set("\n")
+        files = [findfont(FontProperties(family=[name])) for name in own_fonts]
+        lacking = set(text.get_text()).difference("\n", *map(_characters_of_file, files))
         if lacking:
             other_fonts, still_lacking = _fonts_for(lacking)
             text.set_fontfamily([*own_fonts, *other_fonts])
@@ -123,49 +114,25 @@ def choose_fonts(figure: Any) -> None:
         )
 
 
-@contextlib.contextmanager
-def _without_glyph_warnings() -> Iterator[None]:
-    """Silence the warnings of matplotlib that ``choose_fonts`` has given already."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
-        yield
-
-
-def _characters_of_families(families: tuple[str, ...]) -> frozenset[str]:
-    from matplotlib.font_manager import FontProperties, findfont
-
-    files = [findfont(FontProperties(family=[name])) for name in families]
-    return frozenset().union(*map(_characters_of_file, files))
-
-
 def _fonts_for(lacking: set[str]) -> tuple[list[str], set[str]]:
     """Names of fonts that together have the characters, and the characters that no font has."""
     from matplotlib.font_manager import fontManager
 
     names, missing = [], set(lacking)
-    upright = [
-        font
-        for font in fontManager.ttflist
-        if font.style == "normal"
-        and font.variant == "normal"
-        and not font.name.startswith(_SYMBOL_FONTS)
-    ]
-    # Noto Sans first, since it has the most scripts; then fonts of regular weight.
-    for font in sorted(
-        upright, key=lambda font: ("Noto Sans" not in font.name, _boldness(font), font.name)
-    ):
-        if not missing:
-            break
+    for font in sorted(fontManager.ttflist, key=_rank):
+        is_upright = font.style == font.variant == "normal"
+        if not missing or not is_upright or font.name.startswith(_SYMBOL_FONTS):
+            continue
         if drawn := missing & _characters_of_file(font.fname):
             names.append(font.name)
             missing -= drawn
     return list(dict.fromkeys(names)), missing
 
 
-def _boldness(font: Any) -> int:
-    """How far a font is from the regular weight, 400."""
+def _rank(font: Any) -> tuple[bool, int, str]:
+    # Noto Sans first, since it has the most scripts; then fonts near the regular weight, 400.
     weight = font.weight if isinstance(font.weight, int) else 400
-    return abs(weight - 400)
+    return "Noto Sans" not in font.name, abs(weight - 400), font.name
 
 
 @functools.lru_cache(maxsize=256)

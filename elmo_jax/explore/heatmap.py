@@ -18,24 +18,18 @@ from ..text.sentences import CheckedWords, check_collection, check_sentences
 from .drawing import FIGURE_SUFFIXES, new_figure, plain, save_figure
 from .occurrences import unit_vectors
 
-_COLUMN_NAME_LENGTH = 24
-"""Longer names have no room above their columns."""
+_COLUMN_NAME_LENGTH = 24  # longer names have no room above their columns
 
+# A figure with more rows or columns has no numbers in its cells, but a scale of colours, and grows
+# no further. With 200 rows of numbers, drawing took gigabytes.
 _MAX_NUMBERED = 50
-"""A figure with more rows or columns has no numbers in its cells, but a scale of colours, and grows
-no further. With 200 rows of numbers, drawing took gigabytes."""
 
 _LOW, _HIGH = (247, 249, 252), (0, 82, 147)
+_LIGHT_INK, _DARK_INK = "#ffffff", "#1c2733"
 
 
 class Heatmap(NamedTuple):
-    """Cosines of rows with columns.
-
-    Attributes:
-        rows: names of the rows.
-        columns: names of the columns.
-        values: float32 [rows, columns].
-    """
+    """Cosines of rows with columns, and their names; ``values`` is float32 [rows, columns]."""
 
     rows: list[str]
     columns: list[str]
@@ -58,7 +52,7 @@ def sentence_similarity(
     """
     _check_one_layer(layers)
     check_collection(sentences)
-    sentences = list(sentences)
+    sentences = list(sentences)  # before the next line reads it: it may be an iterator
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]
     vectors_BD = unit_vectors(elmo.embed_sentences(sentences, layers, pooling))
@@ -70,6 +64,8 @@ def word_similarity(
     elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = "average"
 ) -> Heatmap:
     """The cosine of every word of one sentence with every word of another.
+
+    ``layers`` is one layer, as for ``sentence_similarity``.
 
     Raises:
         ElmoError: for an unknown layer, or bad sentences.
@@ -95,10 +91,8 @@ def write_heatmap(
         with atomic_file(target, overwrite=overwrite) as temporary:
             temporary.write_text(_html(heatmap, title), encoding="utf-8", errors="replace")
     else:
-        raise ElmoError(
-            f"Cannot draw {target}: expected a name that ends in .html, "
-            f"{', '.join(FIGURE_SUFFIXES)}."
-        )
+        expected = ", ".join((".html", *FIGURE_SUFFIXES))
+        raise ElmoError(f"Cannot draw {target}: expected a name that ends in {expected}.")
 
 
 def _check_one_layer(layers: Layers) -> None:
@@ -106,10 +100,14 @@ def _check_one_layer(layers: Layers) -> None:
         raise ElmoError(f"Expected one layer: average, top or a number; got {layers!r}.")
 
 
-def _scaled(heatmap: Heatmap) -> np.ndarray:
+def _scaled(values: np.ndarray) -> np.ndarray:
     """The values, scaled from 0 for the smallest to 1 for the largest."""
-    low, high = heatmap.values.min(), heatmap.values.max()
-    return (heatmap.values - low) / max(high - low, 1e-6)
+    return (values - values.min()) / max(values.max() - values.min(), 1e-6)
+
+
+def _ink(scaled_value: float) -> str:
+    """The colour of a number that can be read on the colour of its cell."""
+    return _LIGHT_INK if scaled_value > 0.55 else _DARK_INK
 
 
 def _figure(heatmap: Heatmap, title: str) -> Any:
@@ -118,30 +116,24 @@ def _figure(heatmap: Heatmap, title: str) -> Any:
     figure, axes = new_figure(2.6 + 0.62 * shrink * n_columns, 1.9 + 0.46 * shrink * n_rows)
     from matplotlib.colors import LinearSegmentedColormap
 
-    scale = LinearSegmentedColormap.from_list(
-        "blues", [tuple(part / 255 for part in colour) for colour in (_LOW, _HIGH)]
+    colours = np.array([_LOW, _HIGH]) / 255
+    image = axes.imshow(
+        heatmap.values, cmap=LinearSegmentedColormap.from_list("blues", colours), aspect="auto"
     )
-    image = axes.imshow(heatmap.values, cmap=scale, aspect="auto")
-    axes.set_xticks(range(n_columns), [_short(name) for name in heatmap.columns], rotation=40)
-    for label in axes.get_xticklabels():
-        label.set_horizontalalignment("right")
-        label.set_rotation_mode("anchor")
+    slanted = {"rotation": 40, "horizontalalignment": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(n_columns), [_short(name) for name in heatmap.columns], **slanted)
     axes.set_yticks(range(n_rows), [_short(name) for name in heatmap.rows])
     axes.tick_params(length=0, labelsize=9 * shrink)
     axes.spines[:].set_visible(False)
     axes.set_title(plain(title), fontsize=10, loc="left")
     if shrink < 1:
         figure.colorbar(image, ax=axes, shrink=0.5)
-    else:
-        _write_values(axes, heatmap)
-    return figure
-
-
-def _write_values(axes: Any, heatmap: Heatmap) -> None:
-    scaled = _scaled(heatmap)
+        return figure
+    scaled = _scaled(heatmap.values)
     for (row, column), value in np.ndenumerate(heatmap.values):
-        colour = "white" if scaled[row, column] > 0.55 else "#1c2733"
+        colour = _ink(float(scaled[row, column]))
         axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    return figure
 
 
 def _html(heatmap: Heatmap, title: str) -> str:
@@ -151,23 +143,23 @@ def _html(heatmap: Heatmap, title: str) -> str:
         for name, full_name in zip(column_names, heatmap.columns, strict=True)
     )
     rows = "\n".join(
-        f"<tr>{_name_cell('row', name, name)}{_value_cells(values, scaled)}</tr>"
-        for name, values, scaled in zip(row_names, heatmap.values, _scaled(heatmap), strict=True)
+        f"<tr>{_name_cell('row', name, name)}{''.join(map(_value_cell, values, scaled))}</tr>"
+        for name, values, scaled in zip(
+            row_names, heatmap.values, _scaled(heatmap.values), strict=True
+        )
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
+    # The contents are escaped, so none of them can hold a mark.
     for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
         before, after = template.split(f"<!--{mark}-->", 1)
         template = before + content + after
     return template
 
 
-def _value_cells(values: np.ndarray, scaled: np.ndarray) -> str:
-    cells = []
-    for value, level in zip(values, scaled, strict=True):
-        colour = ",".join(str(round(a + (b - a) * level)) for a, b in zip(_LOW, _HIGH, strict=True))
-        ink = "#fff" if level > 0.55 else "#1c2733"
-        cells.append(f'<td style="background:rgb({colour});color:{ink}">{value:.2f}</td>')
-    return "".join(cells)
+def _value_cell(value: float, scaled_value: float) -> str:
+    rgb = [round(a + (b - a) * scaled_value) for a, b in zip(_LOW, _HIGH, strict=True)]
+    style = f"background:rgb({','.join(map(str, rgb))});color:{_ink(scaled_value)}"
+    return f'<td style="{style}">{value:.2f}</td>'
 
 
 def _names(heatmap: Heatmap) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +17,7 @@ from ..embedder import Elmo
 from ..errors import check_count
 from ..text.cut_words import CutWords
 from ..text.sentences import CheckedWords
-from .occurrences import (
-    Labelled,
-    Occurrence,
-    checked_with_labels,
-    embed_occurrences,
-    unit_vectors,
-)
+from .occurrences import Labelled, Occurrence, embed_occurrences, iter_occurrences, unit_vectors
 
 
 class Neighbor(NamedTuple):
@@ -46,8 +40,8 @@ def neighbors(
 
     Args:
         elmo: the model.
-        queries: the occurrences to start from. A query is not its own neighbour; nor is the same
-            word at the same position of an equal sentence.
+        queries: the occurrences to start from. Neither they nor their copies in equal sentences
+            are neighbours.
         sentences: the text, lists of words or ``Labelled``; read once.
         n: the number of neighbours.
         word: consider only occurrences of this word; None considers every word of the text.
@@ -88,7 +82,7 @@ class _Best:
 
     def __init__(self, n: int) -> None:
         self._n, self._heap, self._keys = n, list[tuple[float, int, Occurrence]](), set[tuple]()
-        self._order = 0  # falls, so that of equal scores the earlier one ranks higher
+        self._order = 0  # falls, so that the earlier of equal scores ranks higher
 
     @property
     def worst(self) -> float:
@@ -122,27 +116,12 @@ def _embed_candidates(
     cut_words: CutWords,
 ) -> Iterator[tuple[list[Occurrence], np.ndarray]]:
     """For each sentence with candidates: its K candidates, and their vectors [K, L, D]."""
+    occurrences = iter_occurrences(word, sentences, exact=exact)
+    groups = itertools.groupby(occurrences, key=lambda occurrence: occurrence.sentence)
     # The stream reads sentences ahead; tee keeps their candidates until the vectors come.
-    ahead, candidate_lists = itertools.tee(_candidate_lists(sentences, word, exact))
+    ahead, candidate_lists = itertools.tee(list(group) for _, group in groups)
     wanted_sentences = (CheckedWords(candidates[0].words) for candidates in ahead)
     results = elmo.stream(wanted_sentences, cut_words=cut_words)
     for layers_LTD, candidates in zip(results, candidate_lists, strict=True):
         positions = [candidate.position for candidate in candidates]
         yield candidates, layers_LTD[:, positions].swapaxes(0, 1)
-
-
-def _candidate_lists(
-    sentences: Iterable[Sequence[str] | Labelled], word: str | None, exact: bool
-) -> Iterator[list[Occurrence]]:
-    """The candidates of each sentence. Sentences without any need not be embedded."""
-    normal: Callable[[str], str] = str if exact else str.casefold
-    wanted = None if word is None else normal(word)
-    for number, (words, label) in enumerate(checked_with_labels(sentences)):
-        sentence = tuple(words)
-        candidates = [
-            Occurrence(sentence, position, number, label)
-            for position, candidate in enumerate(sentence)
-            if wanted is None or normal(candidate) == wanted
-        ]
-        if candidates:
-            yield candidates

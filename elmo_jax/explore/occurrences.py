@@ -19,8 +19,8 @@ class Occurrence:
 
     Attributes:
         words: the sentence.
-        position: of the word in the sentence, from 0.
-        sentence: number of the sentence in its text, from 0; -1 for a sentence from elsewhere.
+        position: of the word in it, from 0.
+        sentence: its number in the text, from 0; -1 for a sentence from elsewhere.
         label: of the sentence, if it has one.
     """
 
@@ -50,11 +50,7 @@ class Labelled:
 
 
 class Occurrences(list[Occurrence]):
-    """Occurrences in the order of the text: all of them, or a sample.
-
-    Attributes:
-        total: number of occurrences in the text.
-    """
+    """Occurrences in the order of the text, all or a sample; ``total`` is the number of all."""
 
     total: int = 0
 
@@ -69,10 +65,9 @@ def find_occurrences(
     """Find a word in a text, in one pass.
 
     Args:
-        word: the word.
+        word: as the tokenizer yields it.
         sentences: lists of words, or ``Labelled``.
         most: the size of a sample, spread evenly over the text; None returns every occurrence.
-            Memory never holds more than ``2 * most`` occurrences.
         exact: distinguish upper from lower case.
 
     Raises:
@@ -84,7 +79,7 @@ def find_occurrences(
     for occurrence in iter_occurrences(word, sentences, exact=exact):
         if sample.total % step == 0:
             sample.append(occurrence)
-            if most is not None and len(sample) >= 2 * most:
+            if most is not None and len(sample) >= 2 * most:  # the most that memory ever holds
                 # Drop every second one, and from here on take half as many.
                 sample[:] = sample[::2]
                 step *= 2
@@ -101,23 +96,19 @@ def find_occurrences(
 
 
 def iter_occurrences(
-    word: str, sentences: Iterable[Sequence[str] | Labelled], *, exact: bool = False
+    word: str | None, sentences: Iterable[Sequence[str] | Labelled], *, exact: bool = False
 ) -> Iterator[Occurrence]:
-    """All occurrences of a word, one by one."""
+    """All occurrences of a word, one by one; for None, of every word."""
     normal: Callable[[str], str] = str if exact else str.casefold
-    wanted = normal(word)
-    for number, (words, label) in enumerate(checked_with_labels(sentences)):
+    wanted = None if word is None else normal(word)
+    for number, (words, label) in enumerate(_checked_with_labels(sentences)):
         for position, candidate in enumerate(words):
-            if normal(candidate) == wanted:
-                yield Occurrence(tuple(words), position, number, label)
+            if wanted is None or normal(candidate) == wanted:
+                yield Occurrence(words, position, number, label)
 
 
 def occurrence_in(sentence: Sequence[str], word: str, *, exact: bool = False) -> Occurrence:
-    """The first occurrence of a word in one sentence.
-
-    Raises:
-        ElmoError: if the sentence does not have the word.
-    """
+    """The first occurrence of a word in one sentence; raises ElmoError if there is none."""
     for occurrence in iter_occurrences(word, [sentence], exact=exact):
         return dataclasses.replace(occurrence, sentence=-1)
     raise ElmoError(f"{word!r} is not a word of the sentence {' '.join(sentence)!r}.")
@@ -135,9 +126,8 @@ def embed_occurrences(
     ``done`` is called after each sentence with the number of its words, to show progress;
     ``cut_words`` is that of ``Elmo.stream``.
     """
-    vectors_NLD = np.empty(
-        (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim), np.float32
-    )
+    shape = (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim)
+    vectors_NLD = np.empty(shape, np.float32)
     sentences = (CheckedWords(occurrence.words) for occurrence in occurrences)
     results = elmo.stream(sentences, cut_words=cut_words)
     for row, (occurrence, layers_LTD) in enumerate(zip(occurrences, results, strict=True)):
@@ -147,18 +137,15 @@ def embed_occurrences(
     return vectors_NLD
 
 
-def checked_with_labels(
+def _checked_with_labels(
     sentences: Iterable[Sequence[str] | Labelled],
-) -> Iterator[tuple[Sequence[str], str | None]]:
-    """Sentences with their labels, each checked."""
+) -> Iterator[tuple[tuple[str, ...], str | None]]:
     check_collection(sentences)
     checker = SentenceChecker()
     for number, sentence in enumerate(sentences):
-        words, label = (
-            (sentence.words, sentence.label) if isinstance(sentence, Labelled) else (sentence, None)
-        )
-        checker.check(words, f"sentence {number}")
-        yield CheckedWords(words), label
+        labelled = sentence if isinstance(sentence, Labelled) else Labelled(sentence, None)
+        checker.check(labelled.words, f"sentence {number}")
+        yield tuple(labelled.words), labelled.label
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -34,9 +34,8 @@ def write_page(
 ) -> None:
     """Write occurrences as an HTML page, with one plane per layer.
 
-    ``vectors`` [N, L, D] come from ``embed_occurrences``. ``source`` is a line for the reader:
-    where the sentences come from, which model was used. ``total`` is the number of occurrences in
-    the text, if the page shows a sample.
+    ``vectors`` [N, L, D] come from ``embed_occurrences``. ``source`` is a line that says where the
+    sentences and vectors come from, ``total`` the number of occurrences if these are a sample.
 
     Raises:
         ElmoError: if the file exists or cannot be written.
@@ -67,6 +66,7 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
             for label, colour in colours.items()
         ],
         "labelled": set(counts) != {None},
+        # As page.html reads them: left context, word, right context, label, sentence from 1.
         "items": [
             [
                 " ".join(each.words[: each.position]),
@@ -117,9 +117,8 @@ def _figure(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -
     projections = project_layers(vectors)
     labels = [each.label for each in occurrences]
     colours = colours_of(labels)
-    figure, axes = new_figure(
-        3.1 * len(projections), 3.5, nrows=1, ncols=len(projections), squeeze=False
-    )
+    n = len(projections)
+    figure, axes = new_figure(3.1 * n, 3.5, nrows=1, ncols=n, squeeze=False)
     for layer, (panel, (points, explained)) in enumerate(zip(axes[0], projections, strict=True)):
         for label, colour in colours.items():
             points_of_label = points[[each == label for each in labels]]
@@ -131,7 +130,7 @@ def _figure(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -
                 linewidths=0,
                 label=None if label is None and len(colours) == 1 else plain(label or NO_LABEL),
             )
-        panel.set_title(layer_name(layer, len(projections)), fontsize=10)
+        panel.set_title(layer_name(layer, n), fontsize=10)
         panel.set_xlabel(f"PC 1 ({explained[0]:.0%})", fontsize=8)
         panel.set_ylabel(f"PC 2 ({explained[1]:.0%})", fontsize=8)
         panel.tick_params(labelsize=7, color="#999999")

@@ -10,12 +10,7 @@ from ..errors import ElmoError
 
 
 class Projection(NamedTuple):
-    """Points on a plane.
-
-    Attributes:
-        points: float64 [N, 2].
-        explained: float64 [2], the share of each axis in the variance; 0 if an axis has none.
-    """
+    """Points on a plane, float64 [N, 2], and the share of each axis in the variance [2]."""
 
     points: np.ndarray
     explained: np.ndarray
@@ -24,29 +19,26 @@ class Projection(NamedTuple):
 def project(vectors: np.ndarray) -> Projection:
     """Project vectors [N, D] on the two directions in which they differ most.
 
-    This is PCA by singular value decomposition. The sign of an axis is arbitrary there; here, the
-    dimension with the largest weight in it has a positive one.
+    This is PCA by singular value decomposition. It leaves the sign of an axis open; here, the
+    dimension with the largest weight in the axis has a positive one.
 
     Raises:
         ElmoError: for another shape, or no vectors.
     """
     if np.ndim(vectors) != 2 or not len(vectors):
         raise ElmoError(f"Expected vectors of shape [N, D], got {np.shape(vectors)}.")
-    centred_ND = np.asarray(vectors, np.float64)
-    centred_ND = centred_ND - centred_ND.mean(axis=0)
+    vectors_ND = np.asarray(vectors, np.float64)
+    centred_ND = vectors_ND - vectors_ND.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred_ND, full_matrices=False)
+    total = (sizes**2).sum()
+    if total <= 1e-12 * len(vectors_ND) * max(1e-12, float((vectors_ND**2).max())):
+        # All vectors are equal, up to rounding.
+        return Projection(np.zeros((len(vectors_ND), 2)), np.zeros(2))
     # With one dimension or one vector there is one axis only: the other stays zero.
-    axes_2D = np.zeros((2, centred_ND.shape[1]))
-    axes_2D[: min(2, len(axes))] = axes[:2]
+    axes_2D, shares = np.zeros((2, vectors_ND.shape[1])), np.zeros(2)
+    axes_2D[: len(axes)], shares[: len(axes)] = axes[:2], sizes[:2] ** 2 / total
     strongest = np.abs(axes_2D).argmax(axis=1)
     axes_2D *= np.where(axes_2D[np.arange(2), strongest] < 0, -1, 1)[:, None]
-    variances = np.zeros(2)
-    variances[: min(2, len(sizes))] = sizes[:2] ** 2
-    total = (sizes**2).sum()
-    if total <= 1e-12 * len(vectors) * max(1e-12, float((np.asarray(vectors) ** 2).max())):
-        # All vectors are equal, up to rounding.
-        return Projection(np.zeros((len(vectors), 2)), np.zeros(2))
-    shares = variances / total
     # An axis without variance holds only rounding errors, which would look like a difference.
     return Projection(centred_ND @ axes_2D.T * (shares > 1e-9), shares * (shares > 1e-9))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 
 class LaneBuffer:
@@ -12,15 +11,14 @@ class LaneBuffer:
     Args:
         n_lanes: N.
         filler: what a lane holds where no sentence was written.
-        dtype: of the numbers.
 
     Attributes:
-        values_WN: [W, N]. W grows when sentences are written.
+        values_WN: int32 [W, N]. W grows when sentences are written.
     """
 
-    def __init__(self, n_lanes: int, filler: int, dtype: DTypeLike = np.int32) -> None:
+    def __init__(self, n_lanes: int, filler: int) -> None:
         self._filler = filler
-        self.values_WN = np.zeros((0, n_lanes), dtype)
+        self.values_WN = np.zeros((0, n_lanes), np.int32)
 
     def write(
         self,
@@ -37,7 +35,7 @@ class LaneBuffer:
             lanes_S: int64 [S], the lane of each sentence.
             starts_S: int64 [S], its first position.
             lengths_S: int64 [S], how many tokens it has, at least 1.
-            values: the tokens of all sentences, one sentence after the other.
+            values: int, the tokens of all sentences, one sentence after the other.
             backward: write each sentence from its last position to its first.
         """
         self.lengthen(int((starts_S + lengths_S).max(initial=0)))
@@ -48,7 +46,7 @@ class LaneBuffer:
         np.put(self.values_WN, flat_positions(firsts_S, lengths_S, step), values)
 
     def take(self, n_steps: int) -> np.ndarray:
-        """Cut off the next steps, [T, N]."""
+        """Cut off the next steps, int32 [T, N]."""
         self.lengthen(n_steps)
         taken_TN, self.values_WN = self.values_WN[:n_steps], self.values_WN[n_steps:]
         return taken_TN

@@ -24,12 +24,7 @@ from .precision import check_precision
 def check_batch(
     params: Params, char_ids: Any, lengths: Any, config: ElmoConfig, precision: str
 ) -> tuple[jax.Array, jax.Array]:
-    """``char_ids`` and ``lengths`` as int32.
-
-    Raises:
-        ElmoError: for parameters that do not fit ``config``, or an array of a wrong rank, dtype,
-            shape or (if its values are known) content.
-    """
+    """``char_ids`` and ``lengths`` as int32, after all checks of a function's arguments."""
     check_process()
     check_precision(precision)
     check_params(config, params)
@@ -66,7 +61,7 @@ def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
 
 def _check_range(array: Any, name: str, maximum: int, meaning: str) -> None:
     if isinstance(array, jax.core.Tracer) or not array.size:
-        return
+        return  # inside the caller's jit there are no values yet
     values = np.asarray(array)
     for is_wrong, bound in (
         (values < 0, "least 0"),

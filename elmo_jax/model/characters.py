@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ElmoError, count_problem, counted
 from ..text.cut_words import CutWords, are_cut
-from ..text.sentences import check_collection, check_sentences
+from ..text.sentences import check_collection, checked_sentences
 from .config import ElmoConfig
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
@@ -92,8 +92,7 @@ def encode_batch(
         (8, 16, 50)
     """
     check_collection(sentences)
-    sentences = list(sentences)
-    check_sentences(sentences)
+    sentences = list(checked_sentences(sentences))
     lengths = list(map(len, sentences))
     n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)
     lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
@@ -112,15 +111,9 @@ def encode_batch(
 
 
 def batch_shape(
-    lengths: Sequence[int],
-    pad_to: int | Sequence[int] | None = None,
-    batch_size: int | None = None,
+    lengths: Sequence[int], pad_to: int | Sequence[int] | None, batch_size: int | None
 ) -> tuple[int, int]:
-    """B and T for sentences of these lengths, see ``encode_batch``.
-
-    Raises:
-        ElmoError: for something that is not a size, or if the sentences do not fit.
-    """
+    """B and T for sentences of these lengths, see ``encode_batch``."""
     n_rows = len(lengths) if batch_size is None else _size(batch_size, "batch_size")
     if len(lengths) > n_rows:
         raise ElmoError(

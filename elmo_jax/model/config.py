@@ -97,14 +97,9 @@ class ElmoConfig:
 
     @classmethod
     def preset(cls, name: str) -> ElmoConfig:
-        """The configuration of a published model.
+        """The configuration of a published model: "small", "medium", "original", "original_5p5b".
 
-        Args:
-            name: "small", "medium", "original" or "original_5p5b"; or "tiny", which is not
-                published, for trying things out.
-
-        Raises:
-            ElmoError: for another name.
+        "tiny" is not published, and is for trying things out.
         """
         try:
             return cls(**_PRESETS[name])
@@ -115,13 +110,9 @@ class ElmoConfig:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], source: str = "options") -> ElmoConfig:
-        """The configuration in a published ``options.json`` (bilm-tf, AllenNLP).
+        """The configuration in a published ``options.json`` (bilm-tf, AllenNLP), as parsed.
 
         Keys that only training needs are ignored; ``n_characters`` may be 261 or 262.
-
-        Args:
-            options: the parsed JSON object.
-            source: what errors call the object, for instance its path.
 
         Raises:
             ElmoError: naming ``source`` and every key that is missing or has a wrong value.
@@ -159,8 +150,7 @@ def _problems(config: ElmoConfig) -> Iterator[str]:
                 "(max_characters_per_token)"
             )
     for name in ("projection_dim", "cell_dim", "char_embedding_dim", "n_layers"):
-        value = getattr(config, name)
-        if not _is_count(value):
+        if not _is_count(value := getattr(config, name)):
             yield f"{name} is {value!r}, expected a positive integer"
     if not _is_count(config.n_highway, least=0):
         yield f"n_highway is {config.n_highway!r}, expected 0 or a positive integer"
@@ -172,8 +162,7 @@ def _problems(config: ElmoConfig) -> Iterator[str]:
     if config.activation not in _ACTIVATIONS:
         yield f"activation is {config.activation!r}, expected one of {', '.join(_ACTIVATIONS)}"
     for name in ("cell_clip", "proj_clip"):
-        clip = getattr(config, name)
-        if clip is not None and not _is_bound(clip):
+        if not _is_bound(clip := getattr(config, name)):
             yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
     if not isinstance(config.use_skip_connections, bool):
         yield f"use_skip_connections is {config.use_skip_connections!r}, expected true or false"
@@ -188,18 +177,15 @@ def _is_count(value: object, least: int = 1) -> bool:
 
 
 def _is_bound(value: object) -> bool:
-    return isinstance(value, int | float) and value is not True and 0 < value < math.inf
+    return value is None or (
+        isinstance(value, int | float) and value is not True and 0 < value < math.inf
+    )
 
 
 # The published English models: 2,048 filters over words of up to 50 characters. "original" is that
 # of section 3.4 of Peters et al. 2018.
-_PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
-_ORIGINAL = {
-    "filters": _PUBLISHED_FILTERS,
-    "cell_dim": 4096,
-    "projection_dim": 512,
-    "n_highway": 2,
-}
+_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+_ORIGINAL = {"filters": _FILTERS, "cell_dim": 4096, "projection_dim": 512, "n_highway": 2}
 _PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "filters": ((1, 8), (2, 16), (3, 32)),
@@ -207,8 +193,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "cell_dim": 64,
         "projection_dim": 32,
     },
-    "small": {"filters": _PUBLISHED_FILTERS, "cell_dim": 1024, "projection_dim": 128},
-    "medium": {"filters": _PUBLISHED_FILTERS, "cell_dim": 2048, "projection_dim": 256},
+    "small": {"filters": _FILTERS, "cell_dim": 1024, "projection_dim": 128},
+    "medium": {"filters": _FILTERS, "cell_dim": 2048, "projection_dim": 256},
     "original": _ORIGINAL,
     "original_5p5b": _ORIGINAL,
 }

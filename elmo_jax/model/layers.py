@@ -23,18 +23,11 @@ Layers = str | SupportsIndex
 
 @dataclasses.dataclass(frozen=True)
 class LayerSelection:
-    """A resolved ``layers=``. It is hashable because it decides what is compiled.
+    """A resolved ``layers=``. It is hashable because it decides what is compiled."""
 
-    Attributes:
-        n_computed: how many layers have to be computed, from the token layer up.
-        index: the only layer that is wanted, or None.
-        weighted: whether the result is a weighted sum of the layers. All layers are wanted if it
-            is False and ``index`` is None.
-    """
-
-    n_computed: int
-    index: int | None = None
-    weighted: bool = False
+    n_computed: int  # layers to compute, from the token layer up
+    index: int | None = None  # the only layer that is wanted
+    weighted: bool = False  # a weighted sum; all layers are wanted if there is no index either
 
     @property
     def n_result_layers(self) -> int | None:
@@ -44,13 +37,7 @@ class LayerSelection:
     def apply(
         self, layers: Sequence[jax.Array], layer_weights_L: jax.Array, axis: int
     ) -> jax.Array:
-        """The result, from the layers that were computed.
-
-        Args:
-            layers: ``n_computed`` arrays of one shape.
-            layer_weights_L: float32 [L], the factors of the weighted sum, if it is one.
-            axis: where the layer axis goes, if all layers are wanted.
-        """
+        """The result, from ``n_computed`` layers; a layer axis, if it has one, goes to ``axis``."""
         if self.index is not None:
             return layers[self.index]
         if self.weighted:
@@ -62,30 +49,15 @@ class LayerSelection:
 
 
 def select_layers(
-    layers: Layers,
-    config: ElmoConfig,
-    mix_weights: Any = None,
-    mix_gamma: Any = 1.0,
+    layers: Layers, config: ElmoConfig, mix_weights: Any = None, mix_gamma: Any = 1.0
 ) -> tuple[LayerSelection, jax.Array]:
-    """Resolve ``layers=`` of the public functions.
+    """Resolve ``layers=`` of the public functions, where negative numbers count from the top.
 
-    Args:
-        layers: "all", "average", "top", "mix" or a layer's number; 0 is the token layer, and
-            negative numbers count from the top.
-        config: of the model.
-        mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them.
-        mix_gamma: for "mix", the scale.
-
-    Returns:
-        The selection, and the factors of a weighted sum, float32 [L].
-
-    Raises:
-        ElmoError: for an unknown name or number, weights that are missing or do not fit, or
-            weights without "mix".
+    With the selection come the factors of a weighted sum, float32 [L].
     """
     check_process()
     n_layers = config.n_output_layers
-    selection, layer_weights_L = LayerSelection(n_layers), jnp.full(n_layers, 1 / n_layers)
+    layer_weights_L = jnp.full(n_layers, 1 / n_layers)
     if (mix_weights is not None) != (isinstance(layers, str) and layers == "mix"):
         raise ElmoError(
             f"layers='mix' and mix_weights belong together; got layers={layers!r} and "
@@ -95,7 +67,7 @@ def select_layers(
         index = _layer_number(layers, n_layers)
         return LayerSelection(index + 1, index=index), layer_weights_L
     if layers == "all":
-        return selection, layer_weights_L
+        return LayerSelection(n_layers), layer_weights_L
     if layers == "top":
         return LayerSelection(n_layers, index=n_layers - 1), layer_weights_L
     if layers == "average":
@@ -141,13 +113,7 @@ def check_pooling(pooling: str) -> None:
 
 
 def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
-    """The first ``length`` tokens of one sentence as one vector; zeros if there are none.
-
-    Args:
-        vectors_TD: float32 [T, D].
-        length: int, at most T.
-        pooling: "mean" or "max".
-    """
+    """The first ``length`` tokens of one sentence as one vector [D]; zeros if there are none."""
     real_T1 = (jnp.arange(vectors_TD.shape[0], dtype=jnp.int32) < length)[:, None]
     if pooling == "mean":
         n_tokens = jnp.maximum(length, 1).astype(vectors_TD.dtype)

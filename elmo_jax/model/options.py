@@ -30,20 +30,15 @@ those of bilm-tf."""
 
 
 def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """The fields of an ElmoConfig from a parsed options.json.
-
-    Raises:
-        ElmoError: naming ``source`` and every key that is missing or has a wrong value.
-    """
+    """The fields of an ElmoConfig from a parsed options.json; an error names all bad keys."""
     if not isinstance(options, Mapping):
         raise ElmoError(f"{source}: expected a JSON object, got {type(options).__name__}.")
     problems = []
     for key in ("bidirectional", "share_embedding_softmax"):
         value = options.get(key)
         if value is not None and not isinstance(value, bool):
-            problems.append(
-                f"{key} is {value!r} (a {type(value).__name__}), expected true or false"
-            )
+            kind = type(value).__name__
+            problems.append(f"{key} is {value!r} (a {kind}), expected true or false")
     if options.get("bidirectional") is False:
         problems.append("bidirectional is false, but ELMo needs both directions")
     if options.get("share_embedding_softmax") is True:
@@ -54,23 +49,18 @@ def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     # Models are trained with 261 ids; for inference the file is edited to 262, with padding.
     n_characters = _get(options, "char_cnn.n_characters", N_CHARACTERS)
     if n_characters not in (N_CHARACTERS, N_CHARACTERS + 1):
-        problems.append(
-            f"char_cnn.n_characters is {n_characters!r}, expected 261 (as trained) or 262"
-        )
-    fields = {}
-    for field, (path, default) in KEYS.items():
-        fields[field] = _get(options, path, default)
-        if fields[field] is _REQUIRED:
-            problems.append(f"{path} is missing")
+        expected = "261 (as trained) or 262"
+        problems.append(f"char_cnn.n_characters is {n_characters!r}, expected {expected}")
+    fields = {field: _get(options, path, default) for field, (path, default) in KEYS.items()}
+    problems += [f"{KEYS[field][0]} is missing" for field in fields if fields[field] is _REQUIRED]
     for field in ("n_highway", "use_skip_connections"):  # null means the same as a missing key
         fields[field] = KEYS[field][1] if fields[field] is None else fields[field]
     try:
         fields["filters"] = tuple((width, number) for width, number in fields["filters"])
     except (TypeError, ValueError):
         if fields["filters"] is not _REQUIRED:
-            problems.append(
-                f"char_cnn.filters is {fields['filters']!r}, expected [width, number] pairs"
-            )
+            filters = fields["filters"]
+            problems.append(f"char_cnn.filters is {filters!r}, expected [width, number] pairs")
     if problems:
         raise ElmoError(
             f"{source} does not describe a character-based ELMo: {'; '.join(problems)}. "

@@ -28,20 +28,12 @@ DIRECTIONS = ("forward", "backward")
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """One dataset of the HDF5 file and the parameters that it becomes.
-
-    Attributes:
-        name: in the file.
-        shape: in the file; None stands for a size that the config does not fix.
-        paths: the parameters, one for each equal part of the dataset's rows.
-        transposed: whether the file has a matrix as [in, out] and the parameter is [out, in].
-        optional: whether a file may lack it.
-    """
+    """One dataset of the HDF5 file and the parameters that it becomes."""
 
     name: str
-    shape: tuple[int | None, ...]
-    paths: tuple[Path, ...]
-    transposed: bool = False
+    shape: tuple[int | None, ...]  # None is a size that the config does not fix
+    paths: tuple[Path, ...]  # one for each equal part of the dataset's rows
+    transposed: bool = False  # the file has a matrix as [in, out], the parameter is [out, in]
     optional: bool = False
 
     def fits(self, shape: tuple[int, ...]) -> bool:
@@ -68,14 +60,22 @@ class Dataset:
     def param_shape(self) -> tuple[int | None, ...]:
         """The shape of each of its parameters."""
         shape = self.shape[1:] if len(self.shape) == 4 else self.shape
-        rows = shape[0] and shape[0] // len(self.paths)
+        rows = shape[0] and shape[0] // len(self.paths)  # None stays None
         shape = (rows, *shape[1:])
         return shape[::-1] if self.transposed else shape
 
 
 def datasets(config: ElmoConfig) -> tuple[Dataset, ...]:
     """Every dataset of a weight file for ``config``, the optional ones last."""
-    return tuple(_char_encoder(config)) + tuple(_stacks(config)) + _heads(config)
+    # Files may also have a word-vector table and the training softmax; V is not in options.json.
+    table = (None, config.projection_dim)
+    return (
+        *_char_encoder(config),
+        *_stacks(config),
+        Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True),
+        Dataset("softmax/W", table, (("softmax", "kernel"),), optional=True),
+        Dataset("softmax/b", (None,), (("softmax", "bias"),), optional=True),
+    )
 
 
 def _char_encoder(config: ElmoConfig) -> Iterator[Dataset]:
@@ -116,25 +116,12 @@ def _stacks(config: ElmoConfig) -> Iterator[Dataset]:
                 yield Dataset(f"{name}/W_P_0", (n_cell, n_out), kernel, transposed=True)
 
 
-def _heads(config: ElmoConfig) -> tuple[Dataset, ...]:
-    """What a file may contain besides the biLM: a word-vector table, and the training softmax."""
-    # V is not in options.json.
-    table = (None, config.projection_dim)
-    return (
-        Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True),
-        Dataset("softmax/W", table, (("softmax", "kernel"),), optional=True),
-        Dataset("softmax/b", (None,), (("softmax", "bias"),), optional=True),
-    )
-
-
 def flatten(params: Params) -> dict[Path, Any]:
     """A nested parameter tree as {path: array}."""
     flat: dict[Path, Any] = {}
     for key, value in params.items():
-        if isinstance(value, Mapping):
-            flat.update({(key, *path): leaf for path, leaf in flatten(value).items()})
-        else:
-            flat[(key,)] = value
+        leaves = flatten(value) if isinstance(value, Mapping) else {(): value}
+        flat.update({(key, *path): leaf for path, leaf in leaves.items()})
     return flat
 
 
@@ -150,10 +137,7 @@ def unflatten(flat: Mapping[Path, Any]) -> dict[str, Any]:
 
 
 def check_params(config: ElmoConfig, params: Params, source: str = "params") -> None:
-    """Raise ElmoError unless ``params`` is a parameter tree of ``config``.
-
-    One error names everything that is missing, unexpected or of a wrong shape.
-    """
+    """Raise ElmoError, naming all that is missing, unexpected or of a wrong shape."""
     if not isinstance(params, Mapping):
         raise ElmoError(f"Expected params as a nested dictionary, got {type(params).__name__}.")
     check_flat_params(config, flatten(params), source)

@@ -63,8 +63,7 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
         in the package.
 
     Raises:
-        ElmoError: if the name is unknown; a file cannot be downloaded or is not what was expected;
-            a file in the folder has the wrong size; or the folder cannot be made.
+        ElmoError: if the name is unknown, a file is not what was expected, or the download fails.
 
     Example:
         >>> folder = pretrained.fetch("small")  # doctest: +SKIP
@@ -73,21 +72,17 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
     """
     if name == BUNDLED:
         return Path(__file__).parent / BUNDLED
-    model = name if isinstance(name, PublishedModel) else _published(name)
+    if not isinstance(name, PublishedModel) and name not in MODELS:
+        raise ElmoError(
+            f"Unknown pretrained model {name!r}; expected one of {', '.join(map(repr, names()))}."
+        )
+    model = name if isinstance(name, PublishedModel) else MODELS[name]
     folder = Path(cache or cache_dir()) / model.name
     # Before the lock, so that a cache which cannot be written can still be read.
     if _missing(model, folder):
         with _locked(folder, progress):
             _download_missing(model, folder, progress)
     return folder
-
-
-def _published(name: str) -> PublishedModel:
-    if name not in MODELS:
-        raise ElmoError(
-            f"Unknown pretrained model {name!r}; expected one of {', '.join(map(repr, names()))}."
-        )
-    return MODELS[name]
 
 
 def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
@@ -129,9 +124,9 @@ def _record_hash(folder: Path, file_name: str) -> None:
     sums = folder / _SUMS
     lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
     others = [line for line in lines if not line.endswith(f"  {file_name}")]
-    text = "\n".join(sorted([*others, f"{sha256_of(folder / file_name)}  {file_name}"])) + "\n"
+    lines = sorted([*others, f"{sha256_of(folder / file_name)}  {file_name}"])
     new = sums.with_name(_SUMS + ".new")
-    new.write_text(text, encoding="utf-8", newline="\n")
+    new.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     new.replace(sums)
 
 
@@ -151,16 +146,12 @@ def _locked(folder: Path, progress: bool) -> Iterator[None]:
             f"weights.hdf5 in {folder.absolute()} by hand."
         ) from error
     with file:
-        _wait_for_lock(file.fileno(), f"Waiting for another process to fill {folder}", progress)
+        # Where a file system has no locks, going ahead is safe enough: all processes write the same
+        # bytes at the same positions, and the whole file is verified.
+        is_waiting = False
+        while not try_lock(file.fileno()):
+            if progress and not is_waiting:
+                print(f"Waiting for another process to fill {folder}", file=sys.stderr)
+            is_waiting = True
+            time.sleep(0.1)
         yield
-
-
-def _wait_for_lock(descriptor: int, message: str, progress: bool) -> None:
-    # Without a lock it is safe enough to go ahead: all processes write the same bytes at the same
-    # positions, and the whole file is verified.
-    waiting = False
-    while not try_lock(descriptor):
-        if progress and not waiting:
-            print(message, file=sys.stderr)
-        waiting = True
-        time.sleep(0.1)

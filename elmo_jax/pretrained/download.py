@@ -15,14 +15,9 @@ from typing import Any
 from ..errors import ElmoError
 from .registry import RemoteFile
 
-ATTEMPTS = 5
-"""How many attempts in a row may fail without a new byte."""
-
-BACKOFF_SECONDS = 0.5
-"""The pause after the first failed attempt; it doubles after each further one."""
-
-TIMEOUT_SECONDS = 30.0
-"""How long the server may be silent."""
+ATTEMPTS = 5  # how many in a row may fail without a new byte
+BACKOFF_SECONDS = 0.5  # the pause after the first failed attempt; it doubles after each further one
+TIMEOUT_SECONDS = 30.0  # how long the server may be silent
 
 _CHUNK_BYTES = 1 << 18
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -43,10 +38,6 @@ def download(remote: RemoteFile, target: Path, *, progress: bool) -> None:
     The bytes gather in ``<target>.part``, from which a later call resumes; ``target`` appears in
     one step, whole and verified, or not at all. A part with the wrong size, hash or content is
     deleted. Only one caller at a time may work on a ``target``. ``progress`` shows a bar on stderr.
-
-    Raises:
-        ElmoError: if the file cannot be reached, is not what was expected, or cannot be written.
-            The message says how to place it by hand.
     """
     part = target.with_name(target.name + ".part")
     try:
@@ -142,13 +133,11 @@ def _request(url: str, offset: int, part: Path) -> HTTPResponse:
         return response
     except urllib.error.HTTPError as error:
         error.close()
-        came = f"HTTP {error.code} {error.reason}"
-        if error.code == _RANGE_NOT_SATISFIABLE and offset:
-            part.unlink(missing_ok=True)  # not the beginning of this file: start from zero
-            raise _Interrupted(came) from error
-        if error.code in _TRANSIENT_STATUS:
-            raise _Interrupted(came) from error
-        raise _Failed(came) from error
+        restart = error.code == _RANGE_NOT_SATISFIABLE and offset > 0
+        if restart:
+            part.unlink(missing_ok=True)  # it is not the beginning of this file
+        kind = _Interrupted if restart or error.code in _TRANSIENT_STATUS else _Failed
+        raise kind(f"HTTP {error.code} {error.reason}") from error
     except (OSError, HTTPException) as error:  # URLError is an OSError
         raise _Interrupted(f"no answer: {getattr(error, 'reason', error)}") from error
     except ValueError as error:  # what urllib raises for a malformed URL

@@ -14,8 +14,7 @@ from typing import IO, Any
 
 from ..errors import ElmoError
 
-HEAD_BYTES = 4096
-"""The checks look at the first bytes of a file only, its head."""
+HEAD_BYTES = 4096  # the checks look at the first bytes of a file only, its head
 
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
 _DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
@@ -60,11 +59,9 @@ _BYTE_ORDER_MARKS = (
 )
 _WIDE_ENCODINGS = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 
-_CONTROL = bytes({*range(1, 9), *range(14, 26), 127})
-"""Control characters that text in any encoding lacks. ESC and ^Z do occur in text."""
-
-_MIN_CONTROL_SHARE = 0.02
-"""A file that is not UTF-8 is binary from this share of them on. Random bytes have 8 %."""
+# Control characters that text in any encoding lacks (ESC and ^Z do occur in text). From this share
+# of them on, a file that is not UTF-8 is binary; random bytes have 8 %.
+_CONTROL, _MIN_CONTROL_SHARE = bytes({*range(1, 9), *range(14, 26), 127}), 0.02
 
 _lone_carriage_returns = re.compile(rb"\r(?![\r\n])").findall
 
@@ -83,10 +80,6 @@ _JSON_STRING = r'"(\\.|[^"\\\n])*"'
 _CONLLU = ("CoNLL-U", _READER.format("conllu"))
 _CONLL = ("CoNLL", "Write the words of each sentence on one line first")
 _FASTA = ("FASTA", _READER.format("fasta"))
-_JSON_ARRAY = (
-    "a JSON array",
-    "Write its items as JSON lines: jq -c '.[] | {text: .}' FILE > NEW.jsonl",
-)
 
 _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (r"%PDF-", "a PDF document", _NO_READER),
@@ -95,7 +88,11 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (r"\s*<(\?xml|!doctype|html)\b", "XML or HTML", _NO_READER),
     (r"PAR1", "Parquet", _READER.format("parquet") + _COLUMN),
     (r'\s*(\[\s*)?\{\s*"[^"\n]*"\s*:', "JSON", _READER.format("jsonl") + _COLUMN),
-    (rf"\s*\[\s*(\[\s*)?{_JSON_STRING}\s*(,\s*[\"\d\[{{]|\]\s*(,|\]|\n|\Z))", *_JSON_ARRAY),
+    (
+        rf"\s*\[\s*(\[\s*)?{_JSON_STRING}\s*(,\s*[\"\d\[{{]|\]\s*(,|\]|\n|\Z))",
+        "a JSON array",
+        "Write its items as JSON lines: jq -c '.[] | {text: .}' FILE > NEW.jsonl",
+    ),
     # The first word of CoNLL-U has ten columns; of other CoNLL formats at least four and a second
     # word, or fewer below a comment with sent_id or text.
     (rf"{_COMMENTS}(1(-\d+)?|0\.\d+)\t[^\t\n]+{_CELLS}{{8}}{_END}", *_CONLLU),
@@ -137,10 +134,10 @@ def check_is_text(head: bytes, name: str) -> None:
     if what:
         raise ElmoError(f"{name} is {what}, not text. {advice}".rstrip())
     if b"\0" in head:
-        raise ElmoError(
-            f"{name} is not text: byte {head.index(0) + 1} is NUL. Expected UTF-8 text."
-        )
-    if _is_binary(head):
+        nul = head.index(0) + 1
+        raise ElmoError(f"{name} is not text: byte {nul} is NUL. Expected UTF-8 text.")
+    n_control = len(head) - len(head.translate(None, _CONTROL))
+    if n_control and n_control >= _MIN_CONTROL_SHARE * len(head) and _decoded(head) is None:
         raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
     # The head may end between CR and LF.
     if len(_lone_carriage_returns(head.rstrip(b"\r"))) > head.count(b"\n"):
@@ -153,10 +150,7 @@ def check_is_text(head: bytes, name: str) -> None:
 def check_is_plain(head: bytes, name: str, instead: str) -> None:
     """Raise ElmoError for text that looks like FASTA, CoNLL-U, JSON, XML, a PDF file or the like.
 
-    Args:
-        head: the first bytes of the file.
-        name: of the file, for the message.
-        instead: how to read it as plain text after all, for the message.
+    ``instead`` tells the user how to read the file as plain text after all.
     """
     start = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     for pattern, what, advice in _OTHER_TEXT:
@@ -178,47 +172,32 @@ def binary_kind(head: bytes) -> tuple[str, str]:
     return "", ""
 
 
-def _is_binary(head: bytes) -> bool:
-    """Whether a head without NUL bytes is neither UTF-8 nor text in another encoding."""
-    n_control = len(head) - len(head.translate(None, _CONTROL))
-    return n_control > 0 and n_control >= _MIN_CONTROL_SHARE * len(head) and not _is_utf8(head)
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:  # an incremental decoder, since the head may end inside a character
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def other_encoding(head: bytes) -> str:
     """UTF-16 or UTF-32, with the byte order unless a mark tells it; "" for anything else."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding
-    if b"\0" not in head or binary_kind(head)[0] or _is_utf8_with_few_nuls(head):
+    if b"\0" not in head or binary_kind(head)[0]:
         return ""
-    return _unmarked_encoding(head)
-
-
-def _is_utf8_with_few_nuls(head: bytes) -> bool:
     # In UTF-16, every second byte of ASCII is NUL; other text in UTF-16 is hardly ever valid UTF-8.
-    return _is_utf8(head) and 4 * head.count(0) < len(head)
-
-
-def _unmarked_encoding(head: bytes) -> str:
-    """The encoding in which text without a byte order mark has the most ASCII, or ""."""
+    if _decoded(head) is not None and 4 * head.count(0) < len(head):
+        return ""
+    # Of the encodings that fit, the one in which the text has the most ASCII.
     best, most_ascii = "", 0
     for encoding in _WIDE_ENCODINGS:
-        try:
-            text = codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
+        text = _decoded(head, encoding) or ""
         n_ascii = sum(character < "\x7f" for character in text)
         if n_ascii > most_ascii and all(map(_is_text, set(text))):
             best, most_ascii = encoding, n_ascii
     return best
+
+
+def _decoded(head: bytes, encoding: str = "utf-8") -> str | None:
+    """The text of a head, which may end inside a character; None if it has another encoding."""
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head)
+    except UnicodeDecodeError:
+        return None
 
 
 def _is_text(character: str) -> bool:

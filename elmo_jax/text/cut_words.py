@@ -18,19 +18,12 @@ _SHOWN_CHARACTERS = 24
 
 @dataclasses.dataclass
 class CutWords:
-    """A count of words that are cut, with one as an example.
+    """A count of words and of those that are cut, with repetitions."""
 
-    Attributes:
-        width: C of the model. A word has room for ``width - 2`` bytes.
-        n_words: number of words so far, with repetitions.
-        n_cut: how many of them are cut, with repetitions.
-        example: the first word that is cut.
-    """
-
-    width: int
+    width: int  # C of the model: a word has room for ``width - 2`` bytes
     n_words: int = 0
     n_cut: int = 0
-    example: str = ""
+    example: str = ""  # the first word that is cut
 
     def add(self, n_words: int, n_cut: int, example: str) -> None:
         """Add counts; ``example`` is one of the words that are cut."""
@@ -56,9 +49,7 @@ class CutWords:
     def warn(self, text: str = "", *, so_far: bool = False) -> None:
         """Give a WordsCutWarning if any word is cut.
 
-        Args:
-            text: names the text, if there are several.
-            so_far: say that more words may follow.
+        ``text`` names the text if there are several; with ``so_far``, more words may follow.
         """
         if not self.n_cut:
             return

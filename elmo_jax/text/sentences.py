@@ -23,17 +23,28 @@ class SentenceChecker:
         self._has_warned = False
 
     def check(self, sentence: Any, where: str) -> None:
-        """Check one sentence.
-
-        Raises:
-            ElmoError: unless it is a sequence of strings, none of them empty. A string is not a
-                sentence.
-        """
-        spaced = _word_with_space(sentence, where)
-        if spaced and not self._has_warned:
+        """Raise ElmoError unless the sentence is a sequence of strings, none of them empty."""
+        if type(sentence) is CheckedWords:
+            return
+        joined = _joined(sentence, where)
+        if not all(sentence):
+            raise ElmoError(
+                f"The word at position {list(sentence).index('')} of {where} is an empty string. "
+                "Sentences need no padding: leave empty strings out, results are as long as their "
+                "sentences."
+            )
+        if not self._has_warned and (  # six searches are faster than one regular expression
+            " " in joined
+            or "\t" in joined
+            or "\n" in joined
+            or "\r" in joined
+            or "\f" in joined
+            or "\v" in joined
+        ):
             self._has_warned = True
+            word = next(filter(_find_space, sentence))
             warn(
-                f"The word {spaced!r} of {where} holds whitespace, and is embedded as one word. If "
+                f"The word {word!r} of {where} holds whitespace, and is embedded as one word. If "
                 "it is text, split it first: text.split(), or tokenizer= or --tokenizer for whole "
                 "strings.",
                 WhitespaceWarning,
@@ -53,57 +64,20 @@ def check_sentences(sentences: Any) -> None:
 
 
 def checked_sentences(sentences: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
-    """Pass sentences on, each checked.
-
-    Raises:
-        ElmoError: at the first bad sentence, with its number.
-    """
+    """Pass sentences on, each checked; raises ElmoError at the first bad one, with its number."""
     checker = SentenceChecker()
     for index, sentence in enumerate(sentences):
         checker.check(sentence, f"sentence {index}")
         yield sentence
 
 
-def _word_with_space(sentence: Any, where: str) -> str:
-    """Check a sentence; its first word that holds a space, "" if none does."""
-    kind = type(sentence)
-    if kind is CheckedWords:
-        return ""
-    if kind is not list:
-        _check_sequence(sentence, where)
-    try:
-        joined = "".join(sentence)  # checks that all are strings, at the speed of C
-    except TypeError:
-        raise ElmoError(_not_words(sentence, where)) from None
-    if not all(sentence):
-        raise ElmoError(_empty_word(sentence, where))
-    if (  # six searches are faster than one with a regular expression
-        " " in joined
-        or "\t" in joined
-        or "\n" in joined
-        or "\r" in joined
-        or "\f" in joined
-        or "\v" in joined
-    ):
-        return next(filter(_find_space, sentence))
-    return ""
-
-
 def check_strings(items: Any, where: str) -> None:
     """Raise ElmoError unless ``items`` is a sequence of strings, empty ones included."""
-    _check_sequence(items, where)
-    try:
-        "".join(items)
-    except TypeError:
-        raise ElmoError(_not_words(items, where)) from None
+    _joined(items, where)
 
 
 def check_collection(sentences: Any) -> None:
-    """Raise ElmoError unless ``sentences`` can be a collection of sentences, in order.
-
-    Refused are a string, a mapping or table (which iterates over the names of its columns), a set,
-    and anything that cannot be iterated.
-    """
+    """Raise ElmoError unless ``sentences`` can be a collection of sentences, in order."""
     kind = type(sentences).__name__
     if isinstance(sentences, str | bytes | bytearray | memoryview):
         decode = "" if isinstance(sentences, str) else ".decode()"
@@ -112,7 +86,7 @@ def check_collection(sentences: Any) -> None:
             f"For one sentence, write [sentence{decode}.split()]."
         )
     names = _column_names(sentences)
-    if names is not None:
+    if names is not None:  # iterating over a table or mapping gives the names of its columns
         shown = ", ".join(map(repr, names[:10])) + (", …" if names[10:] else "")
         example = repr(names[0]) if names else "'text'"
         raise ElmoError(
@@ -134,13 +108,7 @@ def check_collection(sentences: Any) -> None:
 
 
 def tokenize(texts: Any, tokenizer: Tokenizer | str | None = None) -> Iterator[Sequence[str]]:
-    """Split texts into words: strings go through the tokenizer, lists of words stay as they are.
-
-    Args:
-        texts: an iterable of strings and lists of strings. Anything else in it passes unchanged,
-            for ``check_sentences`` to refuse.
-        tokenizer: a function from a string to words, or a name (``tokenizer_named``);
-            ``str.split`` if None.
+    """Split strings into words; lists of words, and what ``check_sentences`` refuses, pass on.
 
     Raises:
         ElmoError: if ``texts`` is a string or cannot be iterated; for an unknown tokenizer.
@@ -159,35 +127,29 @@ def _tokenize_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[
         yield split(text) if text.strip(ASCII_SPACES) else []
 
 
-def _check_sequence(sentence: Any, where: str) -> None:
-    if isinstance(sentence, str | bytes):
-        decode = "" if isinstance(sentence, str) else ".decode()"
+def _joined(words: Any, where: str) -> str:
+    """The words as one string; raises ElmoError unless they are a sequence of strings."""
+    if type(words) is not list:
+        _check_sequence(words, where)
+    try:
+        return "".join(words)  # checks that all are strings, at the speed of C
+    except TypeError:
+        position, word = next(pair for pair in enumerate(words) if not isinstance(pair[1], str))
         raise ElmoError(
-            f"Expected {where} as a list of words, got the {type(sentence).__name__} "
-            f"{shortened(sentence)}. Split it first: sentence{decode}.split()."
-        )
-    if not isinstance(sentence, Sequence) and getattr(sentence, "ndim", 0) != 1:
-        raise ElmoError(
-            f"Expected {where} as a list of words, got {type(sentence).__name__} "
-            f"{shortened(sentence)}."
-        )
+            f"Expected a word as str at position {position} of {where}, got "
+            f"{type(word).__name__} {shortened(word)}."
+        ) from None
 
 
-def _not_words(sentence: Sequence[Any], where: str) -> str:
-    position, word = next(
-        (position, word) for position, word in enumerate(sentence) if not isinstance(word, str)
-    )
-    return (
-        f"Expected a word as str at position {position} of {where}, got "
-        f"{type(word).__name__} {shortened(word)}."
-    )
-
-
-def _empty_word(sentence: Sequence[str], where: str) -> str:
-    return (
-        f"The word at position {list(sentence).index('')} of {where} is an empty string. Sentences "
-        "need no padding: leave empty strings out, results are as long as their sentences."
-    )
+def _check_sequence(words: Any, where: str) -> None:
+    is_text = isinstance(words, str | bytes)
+    if not is_text and (isinstance(words, Sequence) or getattr(words, "ndim", 0) == 1):
+        return
+    problem = f"{type(words).__name__} {shortened(words)}."
+    if is_text:
+        decode = "" if isinstance(words, str) else ".decode()"
+        problem = f"the {problem} Split it first: sentence{decode}.split()."
+    raise ElmoError(f"Expected {where} as a list of words, got {problem}")
 
 
 def _column_names(value: Any) -> list[Any] | None:

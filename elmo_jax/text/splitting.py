@@ -15,23 +15,17 @@ from ..errors import ElmoError, optional_module
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w+)*", re.IGNORECASE)
 
+# Spaces and line ends. No-break spaces and the like are left to the tokenizer.
 _SPACES = re.compile(r"[\t-\r\x1c-\x20\x85\u2028\u2029]+")
-"""Spaces and line ends. No-break spaces and the like are left to the tokenizer."""
-
+# Longer texts are split in pieces: the time of sentencex grows faster than its input.
 _PIECE_LENGTH = 20_000
-"""Longer texts are split in pieces: the time of sentencex grows faster than its input."""
 
 
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """Split running text into sentences.
 
-    Args:
-        text: the text. A sentence may go on over line ends; a blank line ends it.
-        language: the code of its language ("en", "de", "hi").
-
-    Returns:
-        The sentences in order, none of them empty. Spaces and line ends within a sentence have
-        become single spaces.
+    A sentence may go on over line ends, which become spaces; a blank line ends it. No result is
+    empty. ``language`` is a code such as "en", "de" or "hi".
 
     Raises:
         ElmoError: if ``language`` is not a language code, or sentencex is not installed.
@@ -46,17 +40,8 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
 
 
 def stream_sentences(lines: Iterable[str], language: str = "en") -> Iterator[str]:
-    """``split_sentences`` for the lines of a text of any length, in bounded memory.
-
-    Raises:
-        ElmoError: at once, as in ``split_sentences``.
-    """
-    return _stream(lines, language, _segmenter(language))
-
-
-def _stream(
-    lines: Iterable[str], language: str, segment: Callable[[str, str], list[str]]
-) -> Iterator[str]:
+    """``split_sentences`` for the lines of a text of any length, in bounded memory."""
+    segment = _segmenter(language)
     pending = ""
     for line in lines:
         line = _SPACES.sub(" ", line).strip(" ")
@@ -76,7 +61,7 @@ def _clean(sentences: Iterable[str]) -> Iterator[str]:
 
 
 def check_language(language: str) -> None:
-    """Raise ElmoError unless ``language`` looks like a language code, and can be split."""
+    """Raise ElmoError unless ``language`` looks like a language code and sentencex is installed."""
     _segmenter(language)
 
 

@@ -17,8 +17,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -40,14 +40,10 @@ _split_at_spaces = re.compile(r"[^ \t\r\n]+").findall
 
 
 def tokenizer_named(name: str) -> Tokenizer:
-    """Look up a tokenizer by its name.
+    """Look up a tokenizer, a function from a text to its words, by its name.
 
-    Args:
-        name: "whitespace", "spaces", "words", "spacy[:LANGUAGE or PIPELINE]" or "nltk[:KIND]",
-            where KIND is "treebank" (the default), "wordpunct" or "casual".
-
-    Returns:
-        A function from a text to its words.
+    Names are "whitespace", "spaces", "words", "spacy[:LANGUAGE or PIPELINE]" and "nltk[:KIND]",
+    where KIND is "treebank" (the default), "wordpunct" or "casual".
 
     Raises:
         ElmoError: for an unknown name, or one whose package is not installed.
@@ -74,11 +70,7 @@ def tokenizer_named(name: str) -> Tokenizer:
 
 
 def resolve_tokenizer(tokenizer: Tokenizer | str | None) -> Tokenizer:
-    """The function that ``tokenizer=`` stands for; ``str.split`` for None.
-
-    Raises:
-        ElmoError: for an unknown name, or anything else that is not a function.
-    """
+    """The function that ``tokenizer=`` stands for; ``str.split`` for None."""
     if tokenizer is None:
         return str.split
     if isinstance(tokenizer, str):
@@ -101,10 +93,10 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
     example = _find_word_with_other_space(text)
     if example is None:
         return False
-    space = example[1]
+    word, space = example[0], example[1]
     name = unicodedata.name(space, "a control character")
     warn(
-        f"{where}: {example[0]!r} is split at U+{ord(space):04X} ({name}); more may follow. "
+        f"{where}: {word!r} is split at U+{ord(space):04X} ({name}); more may follow. "
         'The tokenizer "spaces" (in a command, --tokenizer spaces) splits at spaces and tabs only.',
         WhitespaceWarning,
     )
@@ -144,16 +136,12 @@ def _pattern() -> re.Pattern[str]:
 
 
 def _marks() -> str:
-    """All combining marks, for a character class."""
+    """All combining marks, as the ranges of a character class."""
     # The planes of scripts, and of variation selectors: going through all of Unicode is slow.
-    ranges: list[list[int]] = []
-    for code in (*range(0x300, 0x20000), *range(0xE0100, min(0xE01F0, sys.maxunicode))):
-        if unicodedata.category(chr(code))[0] == "M":
-            if ranges and ranges[-1][1] == code - 1:
-                ranges[-1][1] = code
-            else:
-                ranges.append([code, code])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+    codes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
+    runs = itertools.groupby(map(chr, codes), lambda mark: unicodedata.category(mark)[0] == "M")
+    marks = [list(run) for is_mark, run in runs if is_mark]
+    return "".join(f"{run[0]}-{run[-1]}" for run in marks)
 
 
 def _spacy(variant: str) -> Tokenizer:
@@ -170,14 +158,13 @@ def _spacy(variant: str) -> Tokenizer:
 
 
 def _nltk(variant: str) -> Tokenizer:
-    kinds = {
+    classes = {
         "treebank": "NLTKWordTokenizer",
         "wordpunct": "WordPunctTokenizer",
         "casual": "TweetTokenizer",
     }
-    if variant not in kinds:
-        raise ElmoError(
-            f"Unknown tokenizer 'nltk:{variant}': expected nltk:{', nltk:'.join(kinds)}."
-        )
+    if variant not in classes:
+        expected = ", ".join(f"nltk:{name}" for name in classes)
+        raise ElmoError(f"Unknown tokenizer 'nltk:{variant}': expected {expected}.")
     module = optional_module("nltk.tokenize", 'the tokenizer "nltk"', "nltk")
-    return getattr(module, kinds[variant])().tokenize
+    return getattr(module, classes[variant])().tokenize

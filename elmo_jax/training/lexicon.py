@@ -86,7 +86,7 @@ class Lexicon:
         self._words += new_words
         missing = len(self._words) - len(self._entries.lengths_U)
         if missing > 0:
-            missing += max(_LEAST_ROOM, len(self._words))
+            missing += max(_LEAST_ROOM, len(self._words))  # doubled, so that copies are rare
             self._entries = Entries(
                 *(np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) for x in self._entries)
             )

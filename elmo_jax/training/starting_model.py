@@ -66,8 +66,7 @@ def load_language_model(
             )
     else:
         words = Vocabulary.of(vocabulary)
-        is_file = isinstance(vocabulary, str | os.PathLike)
-        check_vocabulary(params, words, folder, str(vocabulary) if is_file else "the vocabulary")
+        check_vocabulary(params, words, folder)
     return config, params, words
 
 

@@ -1,10 +1,10 @@
-"""Files of vectors: one module per format, each with the functions of ``Writer``."""
+"""Files of vectors: one module per format."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple
 
 from ...errors import ElmoError
 from . import delimited, hdf5, npy, npz, parquet
@@ -13,39 +13,33 @@ from .layout import FileLayout, RecordVectors
 __all__ = ["WRITERS", "FileLayout", "RecordVectors", "Writer", "writer_for"]
 
 
-class Writer(Protocol):
-    """What the module of a format has."""
+class Writer(NamedTuple):
+    """The functions of a format."""
 
-    def check(self, layout: FileLayout) -> None:
-        """Raise ElmoError for what the format cannot hold."""
-
-    def notes(self, layout: FileLayout) -> Iterator[str]:
-        """Remarks for the user."""
-
-    def estimated_bytes(self, layout: FileLayout) -> int:
-        """The approximate size of the file."""
-
-    def write(self, path: Path, layout: FileLayout, results: RecordVectors) -> None:
-        """Write results one by one, in bounded memory. Equal results give equal bytes."""
+    # Writes results one by one, in bounded memory. Equal results give equal bytes.
+    write: Callable[[Path, FileLayout, RecordVectors], None]
+    estimated_bytes: Callable[[FileLayout], int]
+    # Raises ElmoError for what the format cannot hold.
+    check: Callable[[FileLayout], object] = lambda _: None
+    # Remarks for the user.
+    notes: Callable[[FileLayout], Iterable[str]] = lambda _: ()
 
 
-WRITERS: dict[str, Writer] = {
-    ".h5": hdf5,
-    ".hdf5": hdf5,
-    ".parquet": parquet,
-    ".npy": npy,
-    ".npz": npz,
-    ".csv": delimited,
+_HDF5 = Writer(hdf5.write, hdf5.estimated_bytes, notes=hdf5.notes)
+
+WRITERS = {
+    ".h5": _HDF5,
+    ".hdf5": _HDF5,
+    ".parquet": Writer(parquet.write, parquet.estimated_bytes, parquet.check),
+    ".npy": Writer(npy.write, npy.estimated_bytes, npy.check, npy.notes),
+    ".npz": Writer(npz.write, npz.estimated_bytes),
+    ".csv": Writer(delimited.write, delimited.estimated_bytes, notes=delimited.notes),
 }
 """The writer for each suffix."""
 
 
 def writer_for(target: Path) -> Writer:
-    """The writer for a file, by its suffix.
-
-    Raises:
-        ElmoError: for an unknown suffix.
-    """
+    """The writer for a file, by its suffix."""
     if target.suffix.lower() in WRITERS:
         return WRITERS[target.suffix.lower()]
     raise ElmoError(

@@ -1,8 +1,7 @@
 """CSV: one row per sentence if pooled, else one row per token; one column per number.
 
-Columns: ``key`` if records have keys; for sentences ``text``, for tokens ``sentence`` (counted from
-0), ``position`` (in the sentence, from 0) and ``token``; then the numbers ``v0``, ``v1``, …, or
-with all layers ``layer_0_v0``, … Numbers have the digits that are needed to read them back exactly.
+The columns of ``FileLayout.text_columns`` come first, then the numbers ``v0``, ``v1``, …, or with
+all layers ``layer_0_v0``, … Numbers have the digits that are needed to read them back exactly.
 """
 
 from __future__ import annotations
@@ -13,15 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...text.readers import Record
 from .layout import FileLayout, RecordVectors
 
-_NUMBER_BYTES = {"float32": 14, "float16": 9}
-"""Bytes of a number with its comma: "-0.0123456789,"."""
-
-
-def check(layout: FileLayout) -> None:
-    """The format holds everything."""
+_NUMBER_BYTES = {"float32": 14, "float16": 9}  # with the comma: "-0.0123456789,"
 
 
 def notes(layout: FileLayout) -> Iterator[str]:
@@ -42,30 +35,13 @@ def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
     """Write results one by one."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_text_columns(layout), *_number_columns(layout)])
+        numbers = _number_columns(layout)
+        writer.writerow([*layout.text_columns([]), *numbers])
         for index, (record, vectors) in enumerate(results):
-            values = layout.rows(vectors).reshape(-1, np.prod(layout.shape, dtype=int))
+            texts = layout.text_columns([(index, record)]).values()
             # NumPy writes the shortest decimals that read back as the same float32 or float16.
-            cells = values.astype(str)
-            for texts, row in zip(_text_cells(layout, index, record), cells, strict=True):
-                writer.writerow([*texts, *row.tolist()])
-
-
-def _text_columns(layout: FileLayout) -> list[str]:
-    key = ["key"] if layout.longest_key else []
-    if not layout.pooled:
-        return [*key, "sentence", "position", "token"]
-    return [*key, "text"] if layout.with_text else key
-
-
-def _text_cells(layout: FileLayout, index: int, record: Record) -> Iterator[list[str]]:
-    """The cells of ``_text_columns``, for each row of a sentence."""
-    key = [record.key or ""] if layout.longest_key else []
-    if not layout.pooled:
-        for position, word in enumerate(record.words):
-            yield [*key, str(index), str(position), word]
-    else:
-        yield [*key, record.text] if layout.with_text else key
+            cells = layout.rows(vectors).reshape(-1, len(numbers)).astype(str)
+            writer.writerows(zip(*texts, *cells.T.tolist(), strict=True))
 
 
 def _number_columns(layout: FileLayout) -> list[str]:

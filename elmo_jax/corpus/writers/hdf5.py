@@ -16,29 +16,20 @@ import numpy as np
 from .hdf5_file import Hdf5File
 from .layout import FileLayout, RecordVectors
 
+# Bytes of a dataset beside its numbers, for header, name and index: 171 to 187 were measured.
 _BYTES_PER_DATASET = 190
-"""Bytes of a dataset beside its numbers, for header, name and index: 171 to 187 were measured."""
-
+# Bytes beside the datasets, for the file's header and the heap of sentence_to_index.
 _BYTES_PER_FILE = 6000
-"""Bytes beside the datasets, for the file's header and the heap of ``sentence_to_index``."""
-
+# sentence_to_index is one string in memory; it is left out if the texts are longer.
 _MAX_TEXT_BYTES = 1 << 28
-"""``sentence_to_index`` is one string in memory; it is left out if the texts are longer."""
-
 _KEYS_PER_BLOCK = 1024
-
-
-def check(layout: FileLayout) -> None:
-    """The format holds everything."""
 
 
 def notes(layout: FileLayout) -> Iterator[str]:
     """Remarks for the user."""
     if layout.with_text and not _has_index(layout):
-        yield (
-            f"sentence_to_index is left out: the texts have {layout.text_bytes / 1e9:.2f} GB, too "
-            "much for it"
-        )
+        size = f"{layout.text_bytes / 1e9:.2f} GB"
+        yield f"sentence_to_index is left out: the texts have {size}, too much for it"
 
 
 def estimated_bytes(layout: FileLayout) -> int:

@@ -10,6 +10,7 @@ Specification 3.0 (https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t
 from __future__ import annotations
 
 import array
+import functools
 import struct
 import sys
 from collections.abc import Sequence
@@ -19,33 +20,19 @@ from typing import Any
 import numpy as np
 
 _UNDEFINED = (1 << 64) - 1
+# Half the capacity of a symbol table node and of a B-tree node: the library's defaults.
 _LEAF_K, _INTERNAL_K = 4, 16
-"""Half the capacity of a symbol table node and of a B-tree node: the library's defaults."""
 
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q2Q2I2Q")
 _BUFFER_BYTES = 1 << 20
 _NAMES_PER_BLOCK = 1 << 16  # a multiple of the names in a node
 
-_SYMBOLS = np.dtype(
-    [
-        ("signature", "S4"),
-        ("version", "u1"),
-        ("reserved", "u1"),
-        ("n", "<u2"),
-        ("entries", [("name", "<u8"), ("header", "<u8"), ("rest", "V24")], (2 * _LEAF_K,)),
-    ]
-)
-_TREE = np.dtype(
-    [
-        ("signature", "S4"),
-        ("type", "u1"),
-        ("level", "u1"),
-        ("n", "<u2"),
-        ("left", "<u8"),
-        ("right", "<u8"),
-        ("keys_and_children", "<u8", (4 * _INTERNAL_K + 1,)),
-    ]
-)
+# Both kinds of nodes begin alike; a node with symbols has no level.
+_NODE = [("signature", "S4"), ("version_or_type", "u1"), ("level", "u1"), ("n", "<u2")]
+_ENTRY = [("name", "<u8"), ("header", "<u8"), ("rest", "V24")]
+_PAIRS = ("keys_and_children", "<u8", (4 * _INTERNAL_K + 1,))
+_SYMBOLS = np.dtype([*_NODE, ("entries", _ENTRY, (2 * _LEAF_K,))])
+_TREE = np.dtype([*_NODE, ("left", "<u8"), ("right", "<u8"), _PAIRS])
 
 _DATATYPES = {  # by NumPy's dtype.char
     # Class 1, "Floating-Point": positions of sign, exponent and mantissa, and the exponent's bias.
@@ -54,8 +41,8 @@ _DATATYPES = {  # by NumPy's dtype.char
     # Class 9, "Variable-Length": a string in UTF-8, made of unsigned bytes.
     "V": struct.pack("<4BI4BI2H", 0x19, 1, 1, 0, 16, 0x10, 0, 0, 0, 1, 0, 8),
 }
+# An element of a text dataset: it refers to an object of a "Global Heap".
 _TEXT_REFERENCE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("index", "<u4")])
-"""An element of a text dataset: it refers to an object of a "Global Heap"."""
 
 
 class Hdf5File:
@@ -66,7 +53,7 @@ class Hdf5File:
         self._end = 0
         self._numbered = array.array("Q")  # addresses of the headers of datasets "0", "1", …
         self._named: dict[str, int] = {}  # addresses of the headers of the others
-        self._headers: dict[tuple[int, str], _Header] = {}
+        self._header = functools.cache(_Header)
         self._append(bytes(_SUPERBLOCK.size))
 
     def __enter__(self) -> Hdf5File:
@@ -96,9 +83,8 @@ class Hdf5File:
         free = size - 16 - len(objects)
         self._append(struct.pack("<4sB3xQ", b"GCOL", 1, size) + objects)
         # Object 0 is the free space, if that has room for the object's header.
-        self._append(
-            (struct.pack("<2HIQ", 0, 0, 0, free) if free >= 16 else b"").ljust(free, b"\0")
-        )
+        free_header = struct.pack("<2HIQ", 0, 0, 0, free) if free >= 16 else b""
+        self._append(free_header.ljust(free, b"\0"))
         return references
 
     def name_texts(self, name: str, references: np.ndarray) -> None:
@@ -115,10 +101,7 @@ class Hdf5File:
         return address
 
     def _write_dataset(self, values: np.ndarray) -> int:
-        rank_and_type = values.ndim, values.dtype.char
-        header = self._headers.get(rank_and_type)
-        if header is None:
-            header = self._headers[rank_and_type] = _Header(*rank_and_type)
+        header = self._header(values.ndim, values.dtype.char)
         data = self._end + len(header.content) if values.size else _UNDEFINED
         address = self._append(header.fill_in(values.shape, data, values.nbytes))
         if sys.byteorder == "big":
@@ -132,12 +115,8 @@ class Hdf5File:
         order = np.argsort(np.arange(n).astype(f"S{len(str(n))}"), kind="stable")
         others = sorted(self._named)
         heap, names = self._append_heap(order, others)
-        headers = np.concatenate(
-            [
-                np.frombuffer(self._numbered, np.uint64)[order],
-                np.array([self._named[name] for name in others], np.uint64),
-            ]
-        )
+        named = np.array([self._named[name] for name in others], np.uint64)
+        headers = np.concatenate([np.frombuffer(self._numbered, np.uint64)[order], named])
         tree = self._append_tree(names, headers)
         group = struct.pack("<HHB3xQQ", 0x11, 16, 0, tree, heap)  # message "Symbol Table"
         root = self._append(struct.pack("<BxHII4x", 1, 1, 1, len(group)) + group)
@@ -165,17 +144,13 @@ class Hdf5File:
         return heap, np.concatenate([8 + width * order, np.array(starts, np.int64)])
 
     def _append_tree(self, names: np.ndarray, headers: np.ndarray) -> int:
-        """Write "Symbol Table Nodes" of the names, and a tree of "B-tree Nodes" above them.
-
-        Returns:
-            The address of the tree's root.
-        """
+        """Write "Symbol Table Nodes", and "B-tree Nodes" above them; returns the root's address."""
         children = self._end + _SYMBOLS.itemsize * np.arange(-(-len(names) // (2 * _LEAF_K)))
         for first in range(0, len(names), _NAMES_PER_BLOCK):
             block = slice(first, first + _NAMES_PER_BLOCK)
             (names_NE, headers_NE), counts = _to_nodes([names[block], headers[block]], 2 * _LEAF_K)
             nodes = np.zeros(len(counts), _SYMBOLS)
-            nodes["signature"], nodes["version"], nodes["n"] = b"SNOD", 1, counts
+            nodes["signature"], nodes["version_or_type"], nodes["n"] = b"SNOD", 1, counts
             nodes["entries"]["name"], nodes["entries"]["header"] = names_NE, headers_NE
             self._append(nodes)
         last = names[np.minimum(2 * _LEAF_K * np.arange(1, len(children) + 1), len(names)) - 1]
@@ -199,11 +174,7 @@ class Hdf5File:
 
 
 class _Header:
-    """The "Object Header" of all datasets with one rank and datatype.
-
-    Attributes:
-        content: its bytes, with the lengths and address of the latest dataset.
-    """
+    """The "Object Header" of all datasets with one rank and datatype."""
 
     def __init__(self, rank: int, datatype: str) -> None:
         # A new array without a fill value, as the library writes it.
@@ -219,6 +190,7 @@ class _Header:
                 (0x08, 0, layout),
             )
         )
+        # With the lengths and address of the latest dataset.
         self.content = bytearray(struct.pack("<BxHII4x", 1, 4, 1, len(messages)) + messages)
         self._lengths, self._data = struct.Struct(f"<{rank}Q"), struct.Struct("<QQ")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,26 +21,16 @@ class FileLayout:
 
     A row is the vector of a token, or, if ``pooled``, of a sentence; with all layers, the stack of
     its L vectors.
-
-    Attributes:
-        shape: of a row: (D,), or (L, D) with all layers.
-        pooled: whether there is one row per sentence, not per token.
-        dtype: "float32" or "float16".
-        sentences: number of sentences.
-        tokens: number of words.
-        text_bytes: size of the texts in UTF-8.
-        longest_key: characters of the longest key; 0 if no record has one.
-        with_text: whether the texts are stored beside the vectors.
     """
 
-    shape: tuple[int, ...]
+    shape: tuple[int, ...]  # of a row: (D,), or (L, D) with all layers
     pooled: bool
-    dtype: str
+    dtype: str  # "float32" or "float16"
     sentences: int
     tokens: int
-    text_bytes: int
-    longest_key: int
-    with_text: bool
+    text_bytes: int  # of all texts in UTF-8
+    longest_key: int  # in characters; 0 if no record has a key
+    with_text: bool  # whether the texts are stored beside the vectors
 
     @property
     def n_rows(self) -> int:
@@ -61,3 +52,23 @@ class FileLayout:
         if self.pooled:
             return vectors[np.newaxis]
         return vectors.swapaxes(0, 1) if len(self.shape) > 1 else vectors
+
+    def text_columns(self, sentences: Sequence[tuple[int, Record]]) -> dict[str, list[Any]]:
+        """The columns beside the vectors in a table of some sentences: names and cells.
+
+        They are ``key`` if records have keys; then ``text`` for sentences, and for tokens
+        ``sentence`` (counted from 0), ``position`` (in the sentence, from 0) and ``token``.
+        """
+        texts: dict[str, list[Any]] = {}
+        if self.pooled:
+            keys = [record.key for _, record in sentences]
+            if self.with_text:
+                texts = {"text": [record.text for _, record in sentences]}
+        else:
+            keys = [record.key for _, record in sentences for _ in record.words]
+            texts = {
+                "sentence": [index for index, record in sentences for _ in record.words],
+                "position": [i for _, record in sentences for i in range(len(record.words))],
+                "token": [word for _, record in sentences for word in record.words],
+            }
+        return {"key": keys, **texts} if self.longest_key else texts

@@ -7,11 +7,9 @@ records have keys, ``keys`` has one string per sentence, "" without a key.
 
 from __future__ import annotations
 
-import io
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,15 +17,6 @@ import numpy as np
 
 from .layout import FileLayout, RecordVectors
 from .npy import write_header
-
-
-def check(layout: FileLayout) -> None:
-    """The format holds everything."""
-
-
-def notes(layout: FileLayout) -> Iterator[str]:
-    """No remarks."""
-    yield from ()
 
 
 def estimated_bytes(layout: FileLayout) -> int:
@@ -44,22 +33,26 @@ def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
         tempfile.TemporaryFile(dir=path.parent) as offsets,
         tempfile.TemporaryFile(dir=path.parent) as keys,
     ):
-        key_type, end = f"<U{layout.longest_key}", 0
-        offsets.write(np.int64(end).tobytes())
+        key_type, end = f"<U{layout.longest_key}", np.int64(0)
+        offsets.write(end.tobytes())
         with _open_member(archive, "vectors") as file:
             write_header(file, layout.dtype, (layout.n_rows, *layout.shape))
             for record, vectors in results:
                 rows = layout.rows(vectors)
                 file.write(np.ascontiguousarray(rows).data)
                 end += len(rows)
-                offsets.write(np.int64(end).tobytes())
+                offsets.write(end.tobytes())
                 if layout.longest_key:
                     keys.write(np.array(record.key or "", key_type).tobytes())
         if not layout.pooled:
-            _copy_member(archive, "offsets", "int64", layout.sentences + 1, offsets)
+            with _open_member(archive, "offsets") as file:
+                write_header(file, "int64", (layout.sentences + 1,))
+                _copy(offsets, file)
         if layout.longest_key:
             # Every key is as wide as the longest, so most bytes are padding.
-            _copy_member(archive, "keys", key_type, layout.sentences, keys, zipfile.ZIP_DEFLATED)
+            with _open_member(archive, "keys", zipfile.ZIP_DEFLATED) as file:
+                write_header(file, key_type, (layout.sentences,))
+                _copy(keys, file)
 
 
 def _open_member(
@@ -71,15 +64,6 @@ def _open_member(
     return archive.open(member, "w", force_zip64=True)
 
 
-def _copy_member(
-    archive: zipfile.ZipFile,
-    name: str,
-    dtype: str,
-    length: int,
-    values: IO[bytes],
-    compression: int = zipfile.ZIP_STORED,
-) -> None:
-    values.seek(io.SEEK_SET)
-    with _open_member(archive, name, compression) as file:
-        write_header(file, dtype, (length,))
-        shutil.copyfileobj(values, file)
+def _copy(values: IO[bytes], file: IO[bytes]) -> None:
+    values.seek(0)
+    shutil.copyfileobj(values, file)

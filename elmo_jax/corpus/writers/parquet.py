@@ -1,7 +1,6 @@
 """Parquet: one row per sentence if pooled, else one row per token; written by pyarrow.
 
-Columns: ``key`` if records have keys; for sentences ``text``, for tokens ``sentence`` (counted from
-0), ``position`` (in the sentence, from 0) and ``token``; then ``vector``, or with all layers
+The columns of ``FileLayout.text_columns`` come first, then ``vector``, or with all layers
 ``layer_0``, ``layer_1``, …, each a list of fixed size D. A sentence without tokens has no row then.
 """
 
@@ -17,20 +16,21 @@ from ...errors import optional_module
 from ...text.readers import Record
 from .layout import FileLayout, RecordVectors
 
-_GROUP_BYTES = 1 << 26
-"""The approximate size of a row group, which is in memory until it is written."""
+# The approximate size of a row group, which is in memory until it is written.
+_GROUP_BYTES, _GROUP_ROWS = 1 << 26, 1 << 16
 
-_GROUP_ROWS = 1 << 16
+_TEXT_TYPES = {
+    "key": "string",
+    "text": "string",
+    "sentence": "int64",
+    "position": "int32",
+    "token": "string",
+}
 
 
 def check(layout: FileLayout) -> None:
     """Raise ElmoError if pyarrow is not installed."""
     _import_pyarrow()
-
-
-def notes(layout: FileLayout) -> Iterator[str]:
-    """No remarks."""
-    yield from ()
 
 
 def estimated_bytes(layout: FileLayout) -> int:
@@ -43,8 +43,8 @@ def estimated_bytes(layout: FileLayout) -> int:
 def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
     """Write results one by one."""
     pyarrow, parquet = _import_pyarrow()
-    schema = pyarrow.schema([*_text_columns(pyarrow, layout), *_vector_columns(pyarrow, layout)])
-    texts = [name for name in schema.names if name in ("key", "text", "token")]
+    schema = _schema(pyarrow, layout)
+    texts = [name for name in schema.names if _TEXT_TYPES.get(name) == "string"]
     max_rows = max(1, min(_GROUP_ROWS, _GROUP_BYTES // layout.row_bytes))
     with (
         path.open("wb") as file,
@@ -58,22 +58,25 @@ def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
         ) as writer,
     ):
         for group in _row_groups(layout, results, max_rows):
-            rows = np.concatenate([layout.rows(vectors) for _, _, vectors in group])
-            columns = [*_text_cells(layout, group), *_vector_cells(pyarrow, layout, rows)]
-            arrays = [
-                column if isinstance(column, pyarrow.Array) else pyarrow.array(column, field.type)
-                for column, field in zip(columns, schema, strict=True)
-            ]
-            table = pyarrow.Table.from_arrays(arrays, schema=schema)
+            table = _table(pyarrow, schema, layout, group)
             writer.write_table(table, row_group_size=max(1, len(table)))
 
 
 def _import_pyarrow() -> tuple[Any, Any]:
-    purpose = "writing Parquet"
-    return (
-        optional_module("pyarrow", purpose, "parquet"),
-        optional_module("pyarrow.parquet", purpose, "parquet"),
+    pyarrow, parquet = (
+        optional_module(name, "writing Parquet", "parquet")
+        for name in ("pyarrow", "pyarrow.parquet")
     )
+    return pyarrow, parquet
+
+
+def _schema(pyarrow: Any, layout: FileLayout) -> Any:
+    number = pyarrow.from_numpy_dtype(np.dtype(layout.dtype))
+    vector = pyarrow.list_(number, layout.shape[-1])
+    layers = [f"layer_{i}" for i in range(layout.shape[0])]
+    types = {name: pyarrow.type_for_alias(_TEXT_TYPES[name]) for name in layout.text_columns([])}
+    types |= dict.fromkeys(["vector"] if len(layout.shape) == 1 else layers, vector)
+    return pyarrow.schema(types)
 
 
 _RowGroup = list[tuple[int, Record, np.ndarray]]
@@ -94,45 +97,11 @@ def _row_groups(layout: FileLayout, results: RecordVectors, max_rows: int) -> It
         yield group
 
 
-def _text_columns(pyarrow: Any, layout: FileLayout) -> Iterator[Any]:
-    string = pyarrow.string()
-    if layout.longest_key:
-        yield pyarrow.field("key", string)
-    if not layout.pooled:
-        yield pyarrow.field("sentence", pyarrow.int64())
-        yield pyarrow.field("position", pyarrow.int32())
-        yield pyarrow.field("token", string)
-    elif layout.with_text:
-        yield pyarrow.field("text", string)
-
-
-def _text_cells(layout: FileLayout, group: _RowGroup) -> Iterator[Any]:
-    """The columns of ``_text_columns``."""
-    if layout.pooled:
-        if layout.longest_key:
-            yield [record.key for _, record, _ in group]
-        if layout.with_text:
-            yield [record.text for _, record, _ in group]
-        return
-    if layout.longest_key:
-        yield [record.key for _, record, _ in group for _ in record.words]
-    yield [index for index, record, _ in group for _ in record.words]
-    yield [position for _, record, _ in group for position in range(len(record.words))]
-    yield [word for _, record, _ in group for word in record.words]
-
-
-def _vector_columns(pyarrow: Any, layout: FileLayout) -> Iterator[Any]:
-    number = pyarrow.from_numpy_dtype(np.dtype(layout.dtype))
-    vector = pyarrow.list_(number, layout.shape[-1])
-    if len(layout.shape) == 1:
-        yield pyarrow.field("vector", vector)
-    else:
-        yield from (pyarrow.field(f"layer_{i}", vector) for i in range(layout.shape[0]))
-
-
-def _vector_cells(pyarrow: Any, layout: FileLayout, rows: np.ndarray) -> Iterator[Any]:
-    """The columns of ``_vector_columns`` from [rows, D] or [rows, L, D]."""
-    layers = [rows] if len(layout.shape) == 1 else list(rows.swapaxes(0, 1))
-    for layer in layers:
+def _table(pyarrow: Any, schema: Any, layout: FileLayout, group: _RowGroup) -> Any:
+    texts = layout.text_columns([(index, record) for index, record, _ in group])
+    arrays = [pyarrow.array(cells, schema.field(name).type) for name, cells in texts.items()]
+    rows = np.concatenate([layout.rows(vectors) for _, _, vectors in group])
+    for layer in [rows] if len(layout.shape) == 1 else rows.swapaxes(0, 1):
         flat = pyarrow.array(np.ascontiguousarray(layer).reshape(-1))
-        yield pyarrow.FixedSizeListArray.from_arrays(flat, layout.shape[-1])
+        arrays.append(pyarrow.FixedSizeListArray.from_arrays(flat, layout.shape[-1]))
+    return pyarrow.Table.from_arrays(arrays, schema=schema)

@@ -8,6 +8,7 @@ without words, such as a comment at the top of a file, is not a sentence.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import IO
@@ -23,19 +24,18 @@ _N_COLUMNS = 10
 
 
 def read_conllu(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
-    """One record per sentence.
-
-    Raises:
-        ElmoError: at a line that is not CoNLL-U.
-    """
+    """One record per sentence. Raises ElmoError at a line that is not CoNLL-U."""
     comments: dict[str, str] = {}
     words: list[str] = []
     first_line = 0
-    for number, line in decoded_lines(file, source):
+    # One more blank line ends the last sentence, whether or not the file has that line.
+    for number, line in itertools.chain(decoded_lines(file, source), [(0, "")]):
         line = line.rstrip("\r\n")
         if not line.strip():
             if words:
-                yield _record(words, comments, source, first_line)
+                text = comments.get("text") or " ".join(words)
+                key = comments.get("sent_id") or comments.get("text")
+                yield Record(words, text, key, source.name, first_line)
             comments, words, first_line = {}, [], 0
             continue
         first_line = first_line or number
@@ -47,8 +47,6 @@ def read_conllu(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
             )
         elif comment := _COMMENT.match(line):
             comments[comment[1]] = comment[2].strip(ASCII_SPACES)
-    if words:
-        yield _record(words, comments, source, first_line)
 
 
 def _word(line: str, number: int, expected: int, source: SourceFile) -> list[str]:
@@ -69,11 +67,3 @@ def _word(line: str, number: int, expected: int, source: SourceFile) -> list[str
     raise source.error(
         number, f"the ID is {columns[0]!r}, expected {expected}. Sentences end with a blank line."
     )
-
-
-def _record(
-    words: list[str], comments: dict[str, str], source: SourceFile, first_line: int
-) -> Record:
-    text = comments.get("text") or " ".join(words)
-    key = comments.get("sent_id") or comments.get("text")
-    return Record(words, text, key, source.name, first_line)

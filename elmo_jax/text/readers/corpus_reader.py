@@ -46,19 +46,10 @@ COLUMN_FORMATS = ("jsonl", "parquet", "csv", "tsv")
 """Formats in which the user must name a column."""
 
 _FORMAT_OF_SUFFIX = {
-    ".conllu": "conllu",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
+    **{f".{name}": name for name in TEXT_FORMATS if name != "text"},
+    **dict.fromkeys((".ndjson", ".json"), "jsonl"),
+    **dict.fromkeys((".fa", ".faa", ".fas", ".fna"), "fasta"),
     ".pq": "parquet",
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".fasta": "fasta",
-    ".fa": "fasta",
-    ".faa": "fasta",
-    ".fas": "fasta",
-    ".fna": "fasta",
 }
 
 
@@ -71,10 +62,6 @@ def format_of(name: str) -> str:
 class Records:
     """A corpus that can be read any number of times, in bounded memory. Made by ``of``.
 
-    Attributes:
-        files: in order; "-" is standard input, of which ``stdin`` is a copy.
-        warned_files: names of files that need no more warnings of unusual spaces.
-
     Example:
         >>> for record in Records.of("corpus/*.conllu.gz"):
         ...     print(record.key, record.words)
@@ -86,7 +73,8 @@ class Records:
     key_column: str | None
     split: Tokenizer
     split_sentences: str | None = None
-    stdin: IO[bytes] | None = None
+    stdin: IO[bytes] | None = None  # a copy of standard input, which can be read again
+    # Names of files that need no more warnings of unusual spaces.
     warned_files: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
     @classmethod
@@ -108,26 +96,25 @@ class Records:
                 to a temporary file, since a corpus is read more than once.
             format: one of TEXT_FORMATS for all files. If None, it is taken from each file's suffix
                 (the one before ``.gz``, ``.xz``, ``.bz2`` or ``.zst``).
-            column: the column with the sentences, in JSON lines, Parquet, CSV and TSV. They are
-                strings, which are split into words, or lists of words.
+            column: the column with the sentences, as strings or lists of words, in JSON lines,
+                Parquet, CSV and TSV.
             key_column: the column with their keys.
-            tokenizer: a function from a string to words, or a name, see ``tokenizer_named``. If
-                None, strings are split at whitespace.
-            split_sentences: a language code ("en"), if plain text does not have one sentence per
-                line and must be split, see ``elmo_jax.split_sentences``.
+            tokenizer: a function from a string to words, or a name (``tokenizer_named``). If None,
+                strings are split at whitespace.
+            split_sentences: a language code ("en"), for plain text that does not have one sentence
+                per line (``elmo_jax.split_sentences``).
 
         Raises:
-            ElmoError: for an unknown file, format or tokenizer; if ``column`` is missing or has no
-                use; if files of another format than plain text are to be split into sentences.
+            ElmoError: for an unknown file, format or tokenizer, or options that a format lacks.
         """
         if format is not None and format not in TEXT_FORMATS:
-            raise ElmoError(
-                f"Unknown format {format!r}: expected one of {', '.join(TEXT_FORMATS)}."
-            )
+            expected = ", ".join(TEXT_FORMATS)
+            raise ElmoError(f"Unknown format {format!r}: expected one of {expected}.")
         paths = find_files(files, or_stdin=True)
         for path in paths:
-            _check_columns(path, format or format_of(path.name), column, key_column)
-            _check_split_sentences(path, format or format_of(path.name), split_sentences)
+            _check_options(
+                path, format or format_of(path.name), column, key_column, split_sentences
+            )
         split = resolve_tokenizer(tokenizer)
         records = cls(paths, format, column, key_column, split, split_sentences)
         if STDIN in paths:
@@ -152,11 +139,7 @@ class Records:
                 yield from read(file, source)
 
     def lines(self) -> Iterator[tuple[str, str]]:
-        """Every line of plain text files, without its end: pairs such as ("a.txt, line 1", line).
-
-        Raises:
-            ElmoError: at a line that is not UTF-8; the message names it.
-        """
+        """Every line of plain text files, as pairs such as ("a.txt, line 1", the line's text)."""
         for path in self.files:
             source = self._source(path)
             with self._opened(path) as file, explaining_read_errors(source.name):
@@ -174,40 +157,33 @@ class Records:
             warned_files=self.warned_files,
         )
 
-    @contextlib.contextmanager
-    def _opened(self, path: Path) -> Iterator[IO[bytes]]:
+    def _opened(self, path: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
         if path == STDIN and self.stdin is not None:
             self.stdin.seek(0)
-            yield self.stdin
-            return
-        with open_file(path) as file:
-            yield file
+            return contextlib.nullcontext(self.stdin)
+        return open_file(path)
 
 
-def _check_columns(file: Path, format: str, column: str | None, key_column: str | None) -> None:
+def _check_options(
+    file: Path, format: str, column: str | None, key_column: str | None, language: str | None
+) -> None:
     if format in COLUMN_FORMATS and column is None:
+        plain = (
+            " For lines without columns: --input-format text." if format in ("csv", "tsv") else ""
+        )
         raise ElmoError(
             f"{file} is read as {format}: which column holds the sentences? Name it with --column."
-            + (
-                " For lines without columns: --input-format text."
-                if format in ("csv", "tsv")
-                else ""
-            )
+            f"{plain}"
         )
     if format not in COLUMN_FORMATS and (column or key_column):
         raise ElmoError(
-            f"{file} is read as {format}, which has no columns to name. --column and "
-            "--key-column are for JSON lines, Parquet, CSV and TSV; --input-format names the "
-            "format."
+            f"{file} is read as {format}, which has no columns to name. --column and --key-column "
+            "are for JSON lines, Parquet, CSV and TSV; --input-format names the format."
         )
-
-
-def _check_split_sentences(file: Path, format: str, language: str | None) -> None:
-    if language is None:
-        return
-    check_language(language)
-    if format != "text":
-        raise ElmoError(
-            f"{file} is read as {format}, where every record is a sentence: only plain text can be "
-            "split. Leave out --split-sentences."
-        )
+    if language is not None:
+        check_language(language)
+        if format != "text":
+            raise ElmoError(
+                f"{file} is read as {format}, where every record is a sentence: only plain text "
+                "can be split. Leave out --split-sentences."
+            )

@@ -13,15 +13,8 @@ from .record import Record, SourceFile
 
 
 def read_csv(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
-    """One record per row; cells may be quoted, as Python's module csv and spreadsheets do.
-
-    If the first line has no comma, cells are separated by semicolons: spreadsheets write that where
-    the comma is the decimal point.
-
-    Raises:
-        ElmoError: for a column that does not exist, a row with another number of cells, or quotes
-            that do not match.
-    """
+    """One record per row; cells may be quoted, as Python's module csv and spreadsheets do."""
+    # Where the comma is the decimal point, spreadsheets write semicolons between cells.
     yield from _read(file, source, ",;")
 
 
@@ -35,13 +28,7 @@ def _read(file: IO[bytes], source: SourceFile, delimiters: str) -> Iterator[Reco
     _, header = next(rows, (0, None))
     if header is None:
         raise ElmoError(f"{source.name} is empty: its first line must name the columns.")
-    for name in filter(None, (source.column, source.key_column)):
-        if header.count(name) != 1:
-            problem = f"no column {name!r}" if name not in header else f"several columns {name!r}"
-            raise ElmoError(
-                f"{source.name} has {problem}; its first line names: "
-                f"{', '.join(map(repr, header))}."
-            )
+    source.check_columns(header)
     column = header.index(source.column or "")
     key_column = header.index(source.key_column) if source.key_column else None
     for number, cells in rows:
@@ -59,9 +46,7 @@ def _rows(file: IO[bytes], source: SourceFile, delimiters: str) -> Iterator[tupl
     lines = (line for _, line in decoded_lines(file, source))
     first = next(lines, "")
     delimiter = next((mark for mark in delimiters if mark in first), delimiters[0])
-    reader = csv.reader(
-        itertools.chain([first] if first else [], lines), delimiter=delimiter, strict=True
-    )
+    reader = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
     while True:
         number = reader.line_num + 1
         try:

@@ -14,11 +14,7 @@ from .record import Record, SourceFile
 
 
 def read_fasta(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
-    """One record per sequence.
-
-    Raises:
-        ElmoError: for residues before the first header, or a header without an identifier.
-    """
+    """One record per sequence. Raises ElmoError at residues or headers without an identifier."""
     key, parts, first_line = "", list[str](), 0
     for number, line in decoded_lines(file, source):
         line = line.strip()
@@ -27,20 +23,17 @@ def read_fasta(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
         if line.startswith(">"):
             if first_line:
                 yield _record(key, parts, source, first_line)
-            key, parts, first_line = _identifier(line, number, source), [], number
+            if not line[1:].strip():
+                raise source.error(
+                    number, "a header without an identifier, expected '>IDENTIFIER'."
+                )
+            key, parts, first_line = line[1:].split()[0], [], number
         elif line and not first_line:
             raise source.error(number, "residues before the first header, a line with '>'.")
         else:
             parts += line.split()
     if first_line:
         yield _record(key, parts, source, first_line)
-
-
-def _identifier(line: str, number: int, source: SourceFile) -> str:
-    words = line[1:].split(maxsplit=1)
-    if not words:
-        raise source.error(number, "a header without an identifier, expected '>IDENTIFIER'.")
-    return words[0]
 
 
 def _record(key: str, parts: list[str], source: SourceFile, first_line: int) -> Record:

@@ -22,26 +22,20 @@ from typing import IO, Any
 
 from ...errors import ElmoError, optional_module
 
+Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
 READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a damaged file raises, compressed or not."""
 
-Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
-
 STDIN = Path("-")
-"""Stands for standard input."""
-
 _CHUNK_BYTES = 1 << 17
 
 
 def find_files(files: Files, *, or_stdin: bool = False) -> tuple[Path, ...]:
-    """The files that paths and glob patterns name.
+    """The files that paths and glob patterns name; with ``or_stdin`` also "-", standard input.
 
     A path is included as often as it is named. A pattern adds its matches in sorted order, except
     files that are named themselves or were matched before, under whatever name.
-
-    Args:
-        files: a path or pattern, or several.
-        or_stdin: accept "-" for standard input.
 
     Raises:
         ElmoError: for a path that does not exist, a folder, or a pattern without a match.
@@ -86,24 +80,18 @@ def open_file(path: Path) -> IO[bytes]:
     """Open a file to read. A compressed one, by its suffix, is decompressed.
 
     Raises:
-        ElmoError: if it cannot be opened, is compressed twice, or is ``.zst`` without the package
-            ``zstandard``.
+        ElmoError: if it cannot be opened, or its suffixes name two compressions.
     """
     without_compression(path.name)
-    opener: Callable[[Path], Any] = _OPENERS.get(path.suffix.lower(), _open_plain)
+    opener = _OPENERS.get(path.suffix.lower())
     try:
-        file: IO[bytes] = opener(path)
+        return path.open("rb") if opener is None else opener(path)
     except OSError as error:
         raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
-    return file
 
 
 def without_compression(name: str) -> str:
-    """The name that a file would have if it were not compressed.
-
-    Raises:
-        ElmoError: if it is compressed twice.
-    """
+    """The name that a file would have if it were not compressed."""
     path = Path(name)
     if path.suffix.lower() not in _OPENERS:
         return path.name
@@ -121,35 +109,19 @@ def explaining_read_errors(name: str) -> Iterator[None]:
         raise ElmoError(f"Cannot read {name} to its end: {error}. Is it complete?") from None
 
 
-def _open_plain(path: Path) -> IO[bytes]:
-    return path.open("rb")
-
-
-def _open_gzip(path: Path) -> Any:
-    return gzip.open(path, "rb")
-
-
-def _open_bz2(path: Path) -> IO[bytes]:
-    return io.BufferedReader(_Decompressed(path.open("rb"), bz2.BZ2Decompressor))
-
-
-def _open_xz(path: Path) -> IO[bytes]:
-    return io.BufferedReader(_Decompressed(path.open("rb"), lzma.LZMADecompressor))
-
-
 def _open_zstd(path: Path) -> IO[bytes]:
     zstandard = optional_module("zstandard", f"reading {path}", "zstd")
-
-    def new_stream() -> Any:
-        return zstandard.ZstdDecompressor().decompressobj()
-
-    return io.BufferedReader(_Decompressed(path.open("rb"), new_stream, zstandard.ZstdError))
+    return io.BufferedReader(
+        _Decompressed(
+            path, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError
+        )
+    )
 
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {
-    ".gz": _open_gzip,
-    ".xz": _open_xz,
-    ".bz2": _open_bz2,
+    ".gz": gzip.open,
+    ".xz": lambda path: io.BufferedReader(_Decompressed(path, lzma.LZMADecompressor)),
+    ".bz2": lambda path: io.BufferedReader(_Decompressed(path, bz2.BZ2Decompressor)),
     ".zst": _open_zstd,
 }
 
@@ -157,20 +129,17 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
 class _Decompressed(io.RawIOBase):
     """The decompressed bytes of a file of one or more streams.
 
-    Args:
-        compressed: the file; closing this closes it.
-        new_stream: makes a decompressor for one stream.
-        error: what the decompressor raises for damaged data. Reads raise an OSError instead, and
-            an EOFError if the file breaks off.
+    ``new_stream`` makes a decompressor, which raises ``error`` for damaged data. Reads raise an
+    OSError instead, and an EOFError if the file breaks off.
     """
 
     def __init__(
         self,
-        compressed: IO[bytes],
+        path: Path,
         new_stream: Callable[[], Any],
         error: type[Exception] = lzma.LZMAError,
     ) -> None:
-        self._compressed, self._new_stream, self._error = compressed, new_stream, error
+        self._compressed, self._new_stream, self._error = path.open("rb"), new_stream, error
         self._chunks = self._decompress()
         self._unread = memoryview(b"")
 

@@ -9,16 +9,11 @@ from typing import IO
 from .lines import decoded_lines
 from .record import Record, SourceFile
 
-_DUPLICATE = object()
-"""Stands for the value of a member that occurs twice in its object."""
+_DUPLICATE = object()  # stands for the value of a member that occurs twice
 
 
 def read_json_lines(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
-    """One record per line; blank lines are skipped.
-
-    Raises:
-        ElmoError: at a line that is not a JSON object, or lacks a member that is needed.
-    """
+    """One record per line; blank lines are skipped. Raises ElmoError at a line of another kind."""
     for number, line in decoded_lines(file, source):
         if not line.strip():
             continue
@@ -42,7 +37,11 @@ def read_json_lines(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
                 raise source.error(number, f"the column {name!r} occurs twice.")
         key = item[source.key_column] if source.key_column else None
         record = source.record_from_value(item[source.column], key, number, "line")
-        _check_unicode(record, number, source)
+        try:
+            "".join([record.text, record.key or "", *record.words]).encode("utf-8")
+        except UnicodeEncodeError:  # JSON can write half a character, which no text file can hold
+            problem = "half a character (a lone surrogate), not Unicode."
+            raise source.error(number, problem) from None
         yield record
 
 
@@ -52,11 +51,3 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in pairs]
         members.update((name, _DUPLICATE) for name in names if names.count(name) > 1)
     return members
-
-
-def _check_unicode(record: Record, number: int, source: SourceFile) -> None:
-    # JSON can write half a character, which no text file can hold.
-    try:
-        "".join([record.text, record.key or "", *record.words]).encode("utf-8")
-    except UnicodeEncodeError:
-        raise source.error(number, "half a character (a lone surrogate), not Unicode.") from None

@@ -19,11 +19,7 @@ TO_CONVERT = (
 
 
 def decoded_lines(file: IO[bytes], source: SourceFile) -> Iterator[tuple[int, str]]:
-    """Each line with its number, from 1. Only a line feed ends a line.
-
-    Raises:
-        ElmoError: for a file that is not text, or at a line that is not UTF-8.
-    """
+    """Each line with its number, from 1. Raises ElmoError for what is not UTF-8 text."""
     head = head_of(file)
     check_is_text(head, source.name)
     if source.may_be_another_format:
@@ -60,13 +56,10 @@ def utf8_lines(file: IO[bytes], skip: int = 0) -> Iterator[tuple[int, bytes, str
 
 
 def read_text(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
-    """One sentence per line, without words if the line is blank; or running text.
-
-    The sentences of running text need not begin with a line, so their records have the number of
-    the sentence.
-    """
+    """One sentence per line, without words if the line is blank; or running text."""
     numbered: Iterable[tuple[int, str]] = decoded_lines(file, source)
     if source.split_sentences is not None:
+        # Sentences need not begin with a line, so records have the number of the sentence.
         lines = (line for _, line in numbered)
         numbered = enumerate(stream_sentences(lines, source.split_sentences), start=1)
     for number, line in numbered:

@@ -16,25 +16,14 @@ _ROWS_PER_BATCH = 1024
 
 
 def read_parquet(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
-    """One record per row.
-
-    Raises:
-        ElmoError: if pyarrow is not installed, the file is not Parquet or lacks a column, or at a
-            row whose value is neither a string nor a list of words.
-    """
+    """One record per row. Raises ElmoError without pyarrow, or for a file of another format."""
     pyarrow = optional_module("pyarrow", f"reading {source.name}", "parquet")
     parquet = optional_module("pyarrow.parquet", f"reading {source.name}", "parquet")
     names = [name for name in (source.column, source.key_column) if name is not None]
     try:
         with _seekable(file) as seekable:
             table = parquet.ParquetFile(seekable)
-            columns = table.schema_arrow.names
-            for name in names:
-                if name not in columns:
-                    raise ElmoError(
-                        f"{source.name} has no column {name!r}; the columns are: "
-                        f"{', '.join(map(repr, columns))}."
-                    )
+            source.check_columns(table.schema_arrow.names)
             number = 0
             for batch in table.iter_batches(_ROWS_PER_BATCH, columns=list(dict.fromkeys(names))):
                 values = batch.column(names[0]).to_pylist()

@@ -14,10 +14,10 @@ class Record(NamedTuple):
     """One sentence of a corpus, or whatever a format has in its place.
 
     Attributes:
-        words: the words, which are embedded.
+        words: what is embedded.
         text: the sentence as it stands in the corpus.
-        key: its name in the corpus; None without one.
-        file: the file that it comes from.
+        key: its name in the corpus, if it has one.
+        file: where it comes from.
         number: the line or row of that file where it begins, from 1.
     """
 
@@ -33,31 +33,35 @@ class Record(NamedTuple):
 
     @classmethod
     def from_line(cls, line: str) -> Record:
-        """The record of a line, without file and number."""
+        """Read what ``line`` wrote; ``file`` and ``number`` are not part of it."""
         key, text, words = json.loads(line)
         return cls(words, text, key)
 
 
 class SourceFile(NamedTuple):
-    """A file that is read, and how its contents become records. See ``Records.of``.
-
-    Attributes:
-        name: of the file, for errors.
-        may_be_another_format: whether neither the user nor the suffix says that it is plain text.
-        warned_files: names of files that need no more warnings of unusual spaces.
-    """
+    """A file that is read, and how its contents become records. See ``Records.of``."""
 
     name: str
     column: str | None
     key_column: str | None
     split: Tokenizer
     split_sentences: str | None
-    may_be_another_format: bool
-    warned_files: set[str]
+    may_be_another_format: bool  # neither the user nor the suffix says that it is plain text
+    warned_files: set[str]  # files that need no more warnings of unusual spaces
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
         """An error that names the line or row."""
         return ElmoError(f"{self.name}, {unit} {number}: {problem}")
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise ElmoError unless a table has each column that the user named, once."""
+        for name in (self.column, self.key_column):
+            if name is not None and names.count(name) != 1:
+                quantity = "several columns" if name in names else "no column"
+                raise ElmoError(
+                    f"{self.name} has {quantity} {name!r}; the columns are: "
+                    f"{', '.join(map(repr, names))}."
+                )
 
     def record_from_string(self, text: str, key: str | None, number: int) -> Record:
         """Split a string into the words of a record."""
@@ -73,30 +77,18 @@ class SourceFile(NamedTuple):
         return Record(words, trimmed, key, self.name, number)
 
     def record_from_value(self, value: object, key: object, number: int, unit: str) -> Record:
-        """A record from the value of a column: a string, or a list of words.
-
-        Raises:
-            ElmoError: for another value, or a key that is neither a string nor an integer.
-        """
-        key = self._checked_key(key, number, unit)
+        """A record from the value of a column, a string or a list of words, and its key."""
+        if isinstance(key, int) and not isinstance(key, bool):
+            key = str(key)
+        if not (key is None or isinstance(key, str)):
+            problem = f"{self.key_column!r} is {_shown(key)}, expected a string or an integer."
+            raise self.error(number, problem, unit)
         if isinstance(value, str):
             return self.record_from_string(value, key, number)
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
             return Record(value, " ".join(value), key, self.name, number)
-        raise self.error(
-            number,
-            f"{self.column!r} is {_shown(value)}, expected a string or a list of words.",
-            unit,
-        )
-
-    def _checked_key(self, key: object, number: int, unit: str) -> str | None:
-        if key is None or isinstance(key, str):
-            return key
-        if isinstance(key, int) and not isinstance(key, bool):
-            return str(key)
-        raise self.error(
-            number, f"{self.key_column!r} is {_shown(key)}, expected a string or an integer.", unit
-        )
+        problem = f"{self.column!r} is {_shown(value)}, expected a string or a list of words."
+        raise self.error(number, problem, unit)
 
 
 def _shown(value: object) -> str:
