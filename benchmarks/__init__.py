@@ -2,5 +2,5 @@
 
 To read in this order: ``question`` (what every question shares), ``measure`` (timing in turns),
 ``texts`` and ``models`` (what is measured on), ``systems`` (the peers, checked for equality),
-``work`` and ``limit`` (what a per cent is of), then one module for each question.
+``limit`` and ``work`` (what a per cent is of), then one module for each question.
 """

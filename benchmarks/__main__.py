@@ -1,13 +1,4 @@
-"""How fast, how large, how good? The measurements of elmo-jax, one question at a time.
-
-Run from a checkout::
-
-    python -m benchmarks throughput             # one question
-    python -m benchmarks throughput --help      # its options
-    python -m benchmarks all --quick            # every question about speed, as a small run
-
-``benchmarks/README.md`` lists the questions.
-"""
+"""``python -m benchmarks NAME``: one question, all of them (``all``), or another command."""
 
 from __future__ import annotations
 
@@ -27,49 +18,44 @@ from .question import QUESTIONS, WITH_PEERS, Question
 COMMANDS = {
     "tasks": "tasks.command",
     "recipes": "recipes",
-    "charts": "charts",
     "tables": "tables",
-    "peers": "peers.command",
+    "peers": "peers.environments",
 }
 """Commands with a command line of their own -> their modules."""
 
 _PROG = "python -m benchmarks"
+_USAGE = f"""{_PROG} NAME [--help] …
+questions about speed: {", ".join(QUESTIONS)}; all of them: all
+others: {", ".join(COMMANDS)}"""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command, or all questions; returns the exit code."""
     name, *rest = argv or ["--help"]
     if name in ("-h", "--help"):
-        print(_usage())
+        print(_USAGE)
         return 0
     if name == "all":
-        return _all(rest)
-    if name not in QUESTIONS and name not in COMMANDS:
-        print(f"{_PROG}: error: there is no command {name!r}.\n{_usage()}", file=sys.stderr)
+        return _ask_all(rest)
+    if name not in (*QUESTIONS, *COMMANDS):
+        print(f"{_PROG}: error: there is no command {name!r}.\n{_USAGE}", file=sys.stderr)
         return 2
     module = importlib.import_module(f".{COMMANDS.get(name, name)}", __package__)
     command: Any = Question(name, module) if name in QUESTIONS else module
-    return run_command(f"{_PROG} {name}", module.HELP, command, rest)
+    description = (module.__doc__ or "").partition("\n")[0]
+    return run_command(f"{_PROG} {name}", description, command, rest)
 
 
-def _usage() -> str:
-    return (
-        f"{_PROG} NAME [--help] …\nquestions about speed: {', '.join(QUESTIONS)}; "
-        f"all of them: all\nothers: {', '.join(COMMANDS)}"
-    )
-
-
-def _all(arguments: Sequence[str]) -> int:
+def _ask_all(arguments: Sequence[str]) -> int:
     """Ask every question in a process of its own: what one leaves in memory must not matter."""
-    parser = argparse.ArgumentParser(
-        prog=f"{_PROG} all", description="Ask every question about speed, each in a process."
-    )
+    description = "Ask every question about speed, each in a process of its own."
+    parser = argparse.ArgumentParser(prog=f"{_PROG} all", description=description)
     parser.add_argument("--peers", nargs="*", metavar="NAME", help="for questions that compare")
     args, common = parser.parse_known_args(arguments)
     peers = [] if args.peers is None else ["--peers", *args.peers]
     failed = []
     for name in QUESTIONS:
-        command = [sys.executable, "-m", __package__ or "benchmarks", name, *common]
+        command = [sys.executable, "-m", "benchmarks", name, *common]
         command += peers if name in WITH_PEERS else []
         if subprocess.run(command, check=False).returncode:
             failed.append(name)

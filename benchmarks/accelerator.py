@@ -1,14 +1,6 @@
 """How fast is an accelerator, how near to its limit, and against PyTorch on the same one?
 
-Run from a checkout on a machine with a GPU::
-
-    python -m benchmarks accelerator --save --peers-here
-    python -m benchmarks training --save --batch-size 1024 --peers-here
-
-Everything in one run, so that all numbers are of one card: its rates; the error of the precision,
-before anything is timed; sentence vectors and all layers of a large text, from words to host
-memory; PyTorch peers in turn with elmo-jax; the compiled step alone by lanes and length; and the
-step in its forms, which the engine's plan chooses from. The results are written after every row,
+Everything in one run, so that all numbers are of one card. The results are written after every row,
 and no part begins once --budget seconds are over, so a machine that is lent for minutes is enough.
 
 ``--peers-here`` runs the peers with this Python, where PyTorch with CUDA, NumPy and h5py must be.
@@ -24,28 +16,28 @@ from __future__ import annotations
 
 import argparse
 import functools
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 
 import elmo_jax
-from elmo_jax import Elmo
+from elmo_jax import Elmo, ElmoError
 from elmo_jax.model.config import PRECISIONS
 
-from .accelerator_peers import PEERS, compare_with_peers
 from .compiled import planned, step_call
 from .limit import bandwidth, matmul_rate, precisions
-from .measure import Spread, timed
+from .measure import Spread, assert_equal, compare_rates, interleave, timed
+from .peers import open_peer
 from .precision import BOUNDS, compare_layers, largest_error
 from .question import Setting, setting
-from .systems import add_peers, check_peers
+from .systems import TOLERANCES, System, add_peers, peer_vectors
 from .tables import markdown
-from .texts import Sentence, even_sample
+from .texts import Sentence, count_tokens, even_batches, even_sample, write_sentences
 from .work import needed_work, step_work
-
-HELP = "Throughput on a GPU, per cent of its limit, and PyTorch on the same one."
 
 LANES, LENGTHS = (1, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096), (64, 16)
 FORMS: dict[str, dict[str, Any]] = {
@@ -59,9 +51,28 @@ _PLATFORM = "gpu"  # whose plan the steps have, also where they are only tried o
 
 _TOKENS, _CPU_TOKENS = 2_000_000, 5_000
 _LAYER_TOKENS = 500_000  # all layers of a token are 6 KB of float16 in the *original* shape
-_CHECKED_TOKENS = 1_000
+_CHECKED_TOKENS, _CHECKED_PEER_TOKENS = 1_000, 200
+_PEER_TOKENS, _QUICK_PEER_TOKENS = 60_000, 100
 
 Row = dict[str, Any]
+
+
+class Variant(NamedTuple):
+    """One way to run a peer, over sentences sorted by length, in batches of several sizes."""
+
+    label: str
+    peer: str
+    precision: str
+    batch_sizes: tuple[int, ...]
+
+
+PEERS = ("torch_lstm", "allennlp")
+VARIANTS = (
+    Variant("PyTorch nn.LSTM, bfloat16", "torch_lstm", "bfloat16", (256, 1024)),
+    Variant("PyTorch nn.LSTM, TF32", "torch_lstm", "tf32", (256, 1024)),
+    Variant("AllenNLP, float32", "allennlp", "float32", (64, 256)),
+    Variant("AllenNLP, TF32", "allennlp", "tf32", (256, 512)),
+)
 
 
 class Job:
@@ -115,24 +126,26 @@ def error(job: Job) -> Iterator[Row]:
 
 def embed(job: Job) -> Iterator[Row]:
     """From words to host memory; the vectors of all layers are dropped when they are there."""
-
-    def stream(elmo: Elmo, text: list[Sentence]) -> None:
-        for _ in elmo.stream(text, dtype="float16"):
-            pass
-
-    yield {"output": "sentence vectors", **_embed(job, job.text, Elmo.embed_sentences)}
+    yield {"output": "sentence vectors", **_time_text(job, job.text, "sentences")}
     text = even_sample(job.text, _LAYER_TOKENS)
-    yield {"output": "all layers, float16", **_embed(job, text, stream)}
+    yield {"output": "all layers, float16", **_time_text(job, text, "layers")}
 
 
-def _embed(job: Job, text: list[Sentence], embed: Callable[[Any, list[Sentence]], Any]) -> Row:
+def _embed(elmo: Elmo, text: list[Sentence], output: str) -> float:
+    """Seconds for one text."""
+    if output == "sentences":
+        return timed(lambda: elmo.embed_sentences(text))
+    return timed(lambda: [None for _ in elmo.stream(text, dtype="float16")])
+
+
+def _time_text(job: Job, text: list[Sentence], output: str) -> Row:
     """Rounds over a text: by a new Elmo, which knows no word, and by the same Elmo again."""
-    first_run = timed(lambda: embed(job.elmo(), text))  # compiles
+    first_run = _embed(job.elmo(), text, output)  # compiles
     new, again, host = [], [], []
     for _ in range(job.args.rounds):
         elmo, thread_started = job.elmo(), time.thread_time()
-        new.append(timed(functools.partial(embed, elmo, text)))
-        again.append(timed(functools.partial(embed, elmo, text)))
+        new.append(_embed(elmo, text, output))
+        again.append(_embed(elmo, text, output))
         host.append((time.thread_time() - thread_started) / (new[-1] + again[-1]))
     work = needed_work(job.config, text)
     gflops = work.total / Spread.of(new).median / 1e9
@@ -149,7 +162,66 @@ def _embed(job: Job, text: list[Sentence], embed: Callable[[Any, list[Sentence]]
 
 
 def peers(job: Job) -> Iterator[Row]:
-    return compare_with_peers(job)
+    """PyTorch in turn with elmo-jax; a variant that is not there, or fails, gives its error.
+
+    All results come to the host, those of all layers in float16.
+    """
+    for variant in VARIANTS:
+        if variant.peer in job.args.peers:
+            try:
+                with open_peer(variant.peer, here=job.args.peers_here) as peer:
+                    yield from _peer_rows(job, variant, peer)
+            except ElmoError as error:
+                lines = str(error).splitlines()
+                yield {"peer": variant.label, "error": " ".join(lines[:1] + lines[-1:])}
+
+
+def _peer_rows(job: Job, variant: Variant, peer: Any) -> Iterator[Row]:
+    files, settings = job.setup.model.published, {"precision": variant.precision}
+    peer.ask("open", settings=settings, **files)
+    error = _check_peer(job, variant, peer)
+    peer.ask("open", settings={**settings, "dtype": "float16"}, **files)
+    own = even_sample(job.text, _LAYER_TOKENS)
+    n_tokens = job.args.peer_tokens or (_QUICK_PEER_TOKENS if job.args.quick else _PEER_TOKENS)
+    for size in variant.batch_sizes:
+        part = even_batches(job.text, n_tokens, size, "sorted")
+        system = System(f"{variant.label}, batches of {size}", variant.peer, size, "sorted")
+        for output in ("sentences", "layers"):
+            yield _compare(job, system, peer, part, own, output) | {"error_against_float32": error}
+
+
+def _compare(
+    job: Job, system: System, peer: Any, part: list[Sentence], own: list[Sentence], output: str
+) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        text = write_sentences(Path(folder) / "text.txt", part)
+        calls: dict[str, Callable[[], float]] = {
+            "own": lambda: _embed(job.elmo(), own, output),
+            "peer": lambda: system.embed(peer, text, output),
+        }
+        for call in calls.values():
+            call()  # compiles, and lets the peer choose its kernels
+        seconds = interleave(calls, job.args.rounds)
+    n_tokens = {"own": count_tokens(own), "peer": count_tokens(part)}
+    rates = compare_rates(seconds, n_tokens)
+    return {
+        "peer": system.label,
+        "output": output,
+        "tokens": n_tokens["peer"],
+        "elmo_jax_tokens": n_tokens["own"],
+        "elmo_jax_tokens_per_second": rates["own"]["tokens_per_second"],
+        **rates["peer"],
+    }
+
+
+def _check_peer(job: Job, variant: Variant, peer: Any) -> float:
+    """The largest relative error of a layer of the peer against elmo-jax in float32."""
+    sample = even_sample(job.setup.text, _CHECKED_PEER_TOKENS)
+    vectors, exact = peer_vectors(peer, sample), job.elmo("float32").embed(sample)
+    if variant.precision == "float32":
+        assert_equal(variant.label, vectors, exact, TOLERANCES[variant.peer])
+    # PyTorch's LSTM cannot clip, so that its float32 may be off by more than the order of sums.
+    return largest_error(variant.label, vectors, exact, max(BOUNDS[variant.precision], 1e-3))
 
 
 def steps(job: Job) -> Iterator[Row]:
@@ -206,7 +278,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    check_peers(args.peers, PEERS)
     on_cpu = jax.default_backend() == "cpu"
     setup = setting(args, _CPU_TOKENS if on_cpu else _TOKENS, repeat=True)
     job = Job(args, setup)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -32,14 +33,31 @@ def card() -> dict[str, Any]:
     }
 
 
+def card_line(head: dict[str, Any]) -> str:
+    """The card in one line, for people."""
+    machine = head["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+    device = "" if machine["platform"] == "cpu" else f"; {machine['device']}"
+    return (
+        f"{machine['processor']}, {machine['cores']} cores{device}; {packages}; {head['date']}, "
+        f"commit {(head['commit'] or 'unknown')[:12]}."
+    )
+
+
+def device_name(machine: dict[str, Any]) -> str:
+    """The device of a card's machine, for file names: "cpu", or a model such as "h100"."""
+    if machine["platform"] == "cpu":
+        return "cpu"
+    kind = machine["device"].lower()
+    number = re.search(r"\b[a-z]{1,2}\d{2,}[a-z]?\b", kind)
+    return number[0] if number else re.sub(r"[^a-z0-9]+", "-", kind).strip("-")
+
+
 def _processor() -> str:
     """The processor's name on Linux, elsewhere its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    info = Path("/proc/cpuinfo")
+    name = re.search(r"model name\s*:\s*(.*)", info.read_text("utf-8")) if info.exists() else None
+    return name[1] if name else platform.machine()
 
 
 def _version(package: str) -> tuple[str, str]:

@@ -1,11 +1,5 @@
 """What do the compiled functions compute, how much memory do they take, and how fast are they?
 
-Run from a checkout::
-
-    python -m benchmarks compiled                      # on the device at hand, and measured
-    python -m benchmarks compiled --trace FOLDER       # and its kernels, for Perfetto or XProf
-    JAX_PLATFORMS=cpu python -m benchmarks compiled --for h200
-
 The three functions that take nearly all of the time, each as the library calls it first: the
 spelling of words, the engine's step over all lanes, and a step of training. What is counted is what
 the compiler says (``cost_analysis``, ``memory_analysis``): the body of a loop counts once, and a
@@ -46,8 +40,6 @@ from .question import setting
 from .tables import markdown
 from .texts import Sentence, spell, write_made_up_text
 
-HELP = "What the compiled functions compute and take, on this device or on one that is not here."
-
 WORDS, STEP, TRAIN_STEP = "_write_words", "read_lanes", "train_step"
 """The functions, by their names in the library."""
 
@@ -76,7 +68,7 @@ GPUS = {
     "h100": {"name": "NVIDIA H100 80GB HBM3", "memory": 80 * 10**9, "bandwidth": 3350 * 10**9},
     "h200": {"name": "NVIDIA H200", "memory": 141 * 10**9, "bandwidth": 4800 * 10**9},
 }
-"""What the vendor says of the SXM parts, as XLA wants to be told."""
+"""The vendor's figures for the SXM parts, in the words of ``_HOPPER``."""
 
 
 @dataclasses.dataclass
@@ -94,7 +86,7 @@ class Call:
         return self.function.lower(*arguments, **self.keywords)
 
     def seconds(self) -> Spread:
-        """Seconds of the call on the device at hand."""
+        """On the device at hand."""
         samples = []
         for _ in range(_N_SAMPLES + 1):
             fresh = jax.tree.map(_copy, self.arguments)  # the function may donate them
@@ -138,11 +130,7 @@ def replaced(name: str, replace: Callable[[Any], Any], *unwanted: str) -> Iterat
 
 @contextlib.contextmanager
 def first_call(name: str) -> Iterator[list[Call]]:
-    """Leave the context when the library is about to call its compiled function ``name``.
-
-    Yields:
-        A list that holds this call afterwards.
-    """
+    """Leave the context when the library is about to call ``name``; the list then has the call."""
     calls: list[Call] = []
 
     def record(function: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -177,19 +165,11 @@ def step_call(
     platform: str | None = None,
     **sizes: Any,
 ) -> Call:
-    """The engine's step over all layers of ``n_tokens`` tokens of each of ``n_lanes`` lanes.
-
-    ``platform`` and ``sizes`` are as in ``planned``.
-    """
+    """The engine's step over all layers of ``n_tokens`` tokens of each of ``n_lanes`` lanes."""
     words = [spell(number * 7919 % _N_WORDS) for number in range(n_lanes * n_tokens)]
     text = [words[i : i + n_tokens] for i in range(0, len(words), n_tokens)]
-    sizes = {
-        "lane_shapes": (n_lanes,),
-        "chunk_steps": n_tokens,
-        "window_tokens": len(words),
-        **sizes,
-    }
-    with planned(platform, **sizes):
+    shape = {"lane_shapes": (n_lanes,), "chunk_steps": n_tokens, "window_tokens": len(words)}
+    with planned(platform, **shape, **sizes):
         return _embedding_call(STEP, config, params, precision, text)
 
 
@@ -204,9 +184,8 @@ def _embedding_call(
 
 def _training_call(config: ElmoConfig, precision: str, n_rows: int, *, quick: bool) -> Call:
     n_words, n_samples = (200, 50) if quick else (100_000, 8192)
-    settings = TrainingSettings(
-        batch_size=n_rows, n_steps=2, n_negative_samples=n_samples, precision=precision
-    )
+    options: Any = {"n_steps": 2, "n_negative_samples": n_samples, "precision": precision}
+    settings = TrainingSettings(batch_size=n_rows, **options)
     words = ["<S>", "</S>", "<UNK>", *map(spell, range(n_words))]
     with tempfile.TemporaryDirectory() as folder:
         text = write_made_up_text(Path(folder) / "text.txt", 3 * settings.tokens_per_step, n_words)
@@ -269,18 +248,9 @@ def _compile(call: Call, target: jax.Device | None) -> dict[str, Any]:
 
 
 def _absent_device(name: str) -> jax.Device:
-    """Something to compile for.
-
-    Raises:
-        ElmoError: without JAX's CUDA plugin.
-    """
     try:
-        topology: Any = topologies.get_topology_desc(
-            platform="cuda",
-            topology_name="",
-            target_config=_HOPPER.format(**GPUS[name]),
-            topology="1x1x1",
-        )
+        options = {"target_config": _HOPPER.format(**GPUS[name]), "topology": "1x1x1"}
+        topology: Any = topologies.get_topology_desc(platform="cuda", topology_name="", **options)
     except Exception as error:  # whatever a missing or broken plugin raises
         raise ElmoError(
             f"Cannot compile for {GPUS[name]['name']} without one: {error}. Expected JAX's CUDA "

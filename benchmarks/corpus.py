@@ -1,9 +1,5 @@
 """How fast is `elmo-jax embed` on a whole corpus, and does its memory stay the same?
 
-Run from a checkout::
-
-    python -m benchmarks corpus
-
 The command runs as users run it, in a process of its own, on an eighth, a quarter, half and all of
 the text. If memory is bounded, its peak does not grow with the text.
 """
@@ -23,10 +19,9 @@ from elmo_jax import ElmoError, pretrained
 from elmo_jax.text.readers import Records
 
 from . import models
+from .peers.worker import peak_bytes
 from .tables import markdown
 from .texts import corpus_file
-
-HELP = "Speed and memory of `elmo-jax embed` on up to a million tokens."
 
 COMMAND = [sys.executable, "-c", "import sys; from elmo_jax.cli import main; sys.exit(main())"]
 
@@ -51,14 +46,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for share in _SHARES:
             _write_text(text, file, n_tokens // share)
             rows += [_embed(text, Path(folder) / f"out{suffix}", args) for suffix in args.suffix]
-    return {
-        "setting": {
-            **{"model": args.model, "corpus": file.name},
-            **{name: rows[-1][name] for name in ("sentences", "tokens")},
-            **{"layers": args.layers, "format": ", ".join(args.suffix)},
-        },
-        "rows": rows,
-    }
+    what = {"model": args.model, "corpus": file.name}
+    what |= {name: rows[-1][name] for name in ("sentences", "tokens")}
+    what |= {"layers": args.layers, "format": ", ".join(args.suffix)}
+    return {"setting": what, "rows": rows}
 
 
 def _write_text(text: Path, file: Path, n_tokens: int) -> None:
@@ -82,12 +73,10 @@ def _embed(text: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]
     if args.model != pretrained.BUNDLED:
         command += ["--model", models.open_model(args.model).native]
     started = time.perf_counter()
-    process = subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    peak = 0
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process, peak = subprocess.Popen(list(map(str, command)), **pipes), 0
     while True:
-        peak = max(peak, _peak_bytes(process.pid))
+        peak = max(peak, peak_bytes(process.pid))
         try:
             stdout, stderr = process.communicate(timeout=0.2)
             break
@@ -99,21 +88,8 @@ def _embed(text: Path, output: Path, args: argparse.Namespace) -> dict[str, Any]
     output.unlink()
     summary = json.loads(stdout)
     columns = ("sentences", "tokens", "parts", "bytes", "seconds", "tokens_per_second")
-    return {
-        "format": output.suffix,
-        **{name: summary[name] for name in columns},
-        "wall_seconds": round(wall, 2),
-        "peak_bytes": peak,
-    }
-
-
-def _peak_bytes(process: int) -> int:
-    """The largest resident memory so far, according to Linux; 0 elsewhere."""
-    try:
-        lines = Path(f"/proc/{process}/status").read_text("utf-8").splitlines()
-    except OSError:
-        return 0
-    return max((int(line.split()[1]) * 1024 for line in lines if "VmHWM" in line), default=0)
+    row = {"format": output.suffix, **{name: summary[name] for name in columns}}
+    return row | {"wall_seconds": round(wall, 2), "peak_bytes": peak}
 
 
 def table(result: dict[str, Any]) -> str:

@@ -1,9 +1,5 @@
 """Do all ways of embedding a corpus give the same vectors?
 
-Run from a checkout::
-
-    python -m benchmarks equality
-
 A text goes through ``elmo-jax embed`` once, on one device. Then it goes other ways: once more;
 killed (SIGKILL) on the way and started again; on four devices, which one CPU pretends to be; in
 three shards that are merged; and through two workers of Ray Data. The table says where the file has
@@ -34,16 +30,11 @@ from .question import setting
 from .tables import markdown
 from .texts import count_tokens, write_sentences
 
-HELP = "Do one device, several, merged shards, Ray, and a killed run give the same vectors?"
 MODEL = pretrained.BUNDLED
 
 N_DEVICES, N_SHARDS, N_WORKERS = 4, 3, 2
 _TOKENS = 20_000
 _PARTS = 12  # enough for each shard to have several, and for a kill to leave some
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    pass
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -79,34 +70,25 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     yield result
 
 
-def _start(*arguments: object, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        list(map(str, arguments)),
-        env={**os.environ, **variables},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def _finish(process: subprocess.Popen[str]) -> None:
-    _, stderr = process.communicate()
-    if process.returncode:
-        raise ElmoError(f"A command failed: {stderr.strip()[-2000:]}")
+def _run(*command: object, **variables: str) -> None:
+    environment = {**os.environ, **variables}
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise ElmoError(f"A command failed: {done.stderr.strip()[-2000:]}")
 
 
 def _once(*arguments: object, **variables: str) -> None:
-    _finish(_start(*COMMAND, *arguments, **variables))
+    _run(*COMMAND, *arguments, **variables)
 
 
 def _killed(*arguments: Any) -> None:
     """Killed when a third of the parts are there, and started again."""
-    process, out = _start(*COMMAND, *arguments), arguments[-1]
+    command, out = [*COMMAND, *map(str, arguments)], arguments[-1]
     parts = out.with_name(f"{out.name}.parts")
-    while len(list(parts.glob("part-*"))) < _PARTS // 3 and process.poll() is None:
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while len(list(parts.glob("part-*"))) < _PARTS // 3 and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
     if out.exists():
         raise ElmoError("The process ended before it was killed. Take more --tokens.")
     _once(*arguments)
@@ -125,18 +107,11 @@ def _in_shards(*arguments: object) -> None:
 
 
 def _on_ray(model: Path, text: Path) -> list[np.ndarray]:
-    """The sentence vectors of a text, through a local Ray.
-
-    Ray forks, which JAX's threads would not survive, so it gets a process of its own.
-    """
+    """Sentence vectors; Ray forks, which JAX's threads would not survive: a process of its own."""
     out = text.with_name("ray.npy")
-    paths = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
-    process = _start(
-        *(sys.executable, "-m", __name__, model, text, out),
-        PYTHONPATH=os.pathsep.join(paths),  # for Ray's workers, too
-        RAY_USAGE_STATS_ENABLED="0",
-    )
-    _finish(process)
+    paths = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)])
+    variables = {"PYTHONPATH": paths, "RAY_USAGE_STATS_ENABLED": "0"}  # for Ray's workers, too
+    _run(sys.executable, "-m", __name__, model, text, out, **variables)
     return list(np.load(out))
 
 
@@ -189,12 +164,11 @@ def table(result: dict[str, Any]) -> str:
         for row in result["rows"]
     )
     largest = max((row["largest_number"] for row in result["rows"]), default=0.0)
-    shown = [
+    head = (
         f"Model {what['model']}, all layers of {what['tokens']:,} tokens, in about "
-        f"{result['parts']} parts; the largest number is {largest:.3g}.",
-        markdown(rows),
-    ]
-    return "\n\n".join([*shown, *filter(None, [result.get("left_out")])])
+        f"{result['parts']} parts; the largest number is {largest:.3g}."
+    )
+    return "\n\n".join([head, markdown(rows), *filter(None, [result.get("left_out")])])
 
 
 if __name__ == "__main__":

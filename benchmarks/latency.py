@@ -1,10 +1,5 @@
 """How long does one sentence take, warm?
 
-Run from a checkout::
-
-    python -m benchmarks latency
-    python -m benchmarks latency --lengths 20 --peers allennlp --calls 50
-
 One call embeds one sentence, all layers, from a list of words to a NumPy array; the systems take
 turns. Each call gets another sentence of the text, so elmo-jax spells the words that are new to it;
 "same sentence" repeats one, so all its words are known. "layer_outputs" is the compiled function
@@ -17,9 +12,10 @@ weights it needs (``work.weight_bytes``), at the memory's rate in the same run.
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +24,10 @@ import elmo_jax
 from .limit import bandwidth
 from .measure import Spread, interleave, ratios, timed
 from .question import setting
-from .systems import ELMO_JAX, LABELS, add_peers, check_peers, opened
+from .systems import ELMO_JAX, LABELS, System, add_peers, opened
 from .tables import markdown, number, spread
 from .texts import Sentence, recut, write_sentences
 from .work import weight_bytes
-
-HELP = "Time to embed one sentence, warm."
 
 PEERS = ("allennlp", "torch_lstm")
 _TOKENS, _N_WARM_UPS = 2000, 3
@@ -47,7 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = check_peers(args.peers, PEERS)
     setup = setting(args, _TOKENS)
     n_calls = args.calls or (3 if args.quick else 30)
     lengths = args.lengths or ((1, 5) if args.quick else (1, 5, 20, 50))
@@ -58,11 +51,19 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         return timed(lambda: elmo_jax.layer_outputs(params, char_ids, lengths_B, config=config))
 
     rows = []
-    with opened(names, setup) as (peers, head):
+    with opened(args.peers, setup) as (peers, head):
         for length in lengths:
             sentences = recut(setup.text, length, length * (n_calls + _N_WARM_UPS))
             with tempfile.TemporaryDirectory() as folder:
-                calls = _calls(peers, layer_outputs, sentences, Path(folder))
+                files = [Path(folder) / f"{i}.txt" for i in range(len(sentences))]
+                texts = [write_sentences(f, [s]) for f, s in zip(files, sentences, strict=True)]
+                embed = {
+                    name: functools.partial(System(LABELS[name], name).embed, peer, output="layers")
+                    for name, peer in peers.items()
+                }
+                calls = {LABELS[name]: _next_of(embed[name], texts) for name in peers}
+                calls["elmo-jax, same sentence"] = _next_of(embed[ELMO_JAX], texts[:1])
+                calls["elmo-jax, layer_outputs"] = _next_of(layer_outputs, sentences)
                 interleave(calls, _N_WARM_UPS, pause=0)
                 seconds = interleave(calls, n_calls)
             rows += [
@@ -75,39 +76,18 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
                 for label, samples in seconds.items()
             ]
     rate = bandwidth(quick=args.quick)
-    n_bytes = {length: weight_bytes(config, length) for length in lengths}
-    return {
-        **head,
-        "gigabytes_per_second": rate.json(),
-        "limits": [
-            {"tokens": n, "weight_bytes": size, "seconds": round(size / (rate.median * 1e9), 5)}
-            for n, size in n_bytes.items()
-        ],
-        "rows": rows,
-    }
+    limits: list[dict[str, Any]] = [
+        {"tokens": length, "weight_bytes": weight_bytes(config, length)} for length in lengths
+    ]
+    for row in limits:
+        row["seconds"] = round(row["weight_bytes"] / (rate.median * 1e9), 5)
+    return {**head, "gigabytes_per_second": rate.json(), "limits": limits, "rows": rows}
 
 
-def _calls(
-    peers: Mapping[str, Any],
-    layer_outputs: Callable[[Sentence], float],
-    sentences: Sequence[Sentence],
-    folder: Path,
-) -> dict[str, Callable[[], float]]:
-    """A call of each system, which takes the next sentence every time."""
-    texts = [write_sentences(folder / f"{i}.txt", [words]) for i, words in enumerate(sentences)]
-
-    def through(function: Callable[[Any], float], inputs: Iterable[Any]) -> Callable[[], float]:
-        coming = itertools.cycle(inputs)
-        return lambda: function(next(coming))
-
-    def embed(peer: Any) -> Callable[[Path], float]:
-        return lambda text: peer.ask("embed", sentences=text, output="layers")["seconds"][0]
-
-    return {
-        **{LABELS[name]: through(embed(peer), texts) for name, peer in peers.items()},
-        "elmo-jax, same sentence": through(embed(peers[ELMO_JAX]), texts[:1]),
-        "elmo-jax, layer_outputs": through(layer_outputs, sentences),
-    }
+def _next_of(function: Callable[[Any], float], inputs: Iterable[Any]) -> Callable[[], float]:
+    """A call that takes the next input every time."""
+    coming = itertools.cycle(inputs)
+    return lambda: function(next(coming))
 
 
 def table(result: dict[str, Any]) -> str:

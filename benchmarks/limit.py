@@ -1,9 +1,5 @@
 """What could the device do at most? Its matmul rate and its memory bandwidth.
 
-Run from a checkout::
-
-    python -m benchmarks limit
-
 Large square products in float32, on a GPU also with TF32 and bfloat16 operands; and one vector
 times a matrix that no cache holds, which is what a single sentence asks of the memory. Every
 question that gives a per cent of a limit measures it again in its own run.
@@ -20,8 +16,6 @@ from jax import lax
 
 from .measure import Spread, timed
 from .tables import markdown
-
-HELP = "Measure the device's matmul rate and memory bandwidth."
 
 _N_SAMPLES = 7
 _BANDWIDTH_BYTES, _QUICK_BYTES, _COLUMNS = 1 << 29, 1 << 22, 512
@@ -68,9 +62,7 @@ def matmul_rate(
     multiply = jax.jit(
         lambda a, b: jnp.matmul(a, b, precision=exact, preferred_element_type=jnp.float32)
     )
-    timed(lambda: multiply(a, b))  # compiles
-    samples = [timed(lambda: multiply(a, b)) for _ in range(_N_SAMPLES)]
-    return Spread.of([2 * size**3 / seconds / 1e9 for seconds in samples])
+    return _rate(2 * size**3, multiply, a, b)
 
 
 def bandwidth(*, quick: bool = False) -> Spread:
@@ -78,10 +70,13 @@ def bandwidth(*, quick: bool = False) -> Spread:
     n_bytes = _QUICK_BYTES if quick else _BANDWIDTH_BYTES
     matrix = jnp.ones((n_bytes // 4 // _COLUMNS, _COLUMNS), jnp.float32)
     multiply = jax.jit(lambda a, x: jnp.matmul(a, x, precision=lax.Precision.HIGHEST))
-    vector = jnp.ones((_COLUMNS, 1), jnp.float32)
-    timed(lambda: multiply(matrix, vector))
-    samples = [timed(lambda: multiply(matrix, vector)) for _ in range(_N_SAMPLES)]
-    return Spread.of([n_bytes / seconds / 1e9 for seconds in samples])
+    return _rate(n_bytes, multiply, matrix, jnp.ones((_COLUMNS, 1), jnp.float32))
+
+
+def _rate(amount: float, multiply: Any, *operands: jax.Array) -> Spread:
+    """Billions a second; the first call compiles."""
+    seconds = [timed(lambda: multiply(*operands)) for _ in range(_N_SAMPLES + 1)]
+    return Spread.of([amount / s / 1e9 for s in seconds[1:]])
 
 
 def _size(quick: bool) -> int:

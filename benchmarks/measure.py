@@ -1,8 +1,7 @@
-"""Timing that can be compared: systems take turns, and a ratio is taken within each round.
+"""Timing that can be compared: equal first, then systems take turns.
 
-A machine is not equally fast all the time. So systems are timed A B A B in one run: what slows the
-machine for a while slows both sides of a ratio. Before anything is timed, ``assert_equal`` makes
-sure that the systems compute the same.
+A machine is not equally fast all the time. So systems are timed A B A B in one run, and a ratio is
+taken within each round: what slows the machine for a while slows both sides of it.
 """
 
 from __future__ import annotations
@@ -19,28 +18,16 @@ from elmo_jax import ElmoError
 
 @dataclasses.dataclass(frozen=True)
 class Tolerance:
-    """How far two systems' numbers may differ before a timing would compare unlike things.
-
-    Attributes:
-        name: for messages.
-        largest: the largest absolute difference of a number.
-        share: the share of the numbers that must be within it.
-        reason: why it is not zero.
-    """
+    """How far numbers may differ: a ``share`` of them by ``largest`` at most, the others more."""
 
     name: str
     largest: float
     share: float
-    reason: str
 
 
-SUMS = Tolerance(
-    "sums in another order",
-    largest=1e-4,
-    share=1.0,
-    reason="float32 products of up to 4096 terms, summed in another order, through two LSTM "
-    "layers and up to a sentence of steps; the values themselves are of size 1.",
-)
+# float32 products of up to 4096 terms, through two LSTM layers and up to a sentence of steps; the
+# values themselves are of size 1.
+SUMS = Tolerance("sums in another order", largest=1e-4, share=1.0)
 
 
 def assert_equal(
@@ -97,13 +84,7 @@ PAUSE = 0.25
 def interleave(
     calls: Mapping[str, Callable[[], float]], rounds: int, *, pause: float = PAUSE
 ) -> dict[str, list[float]]:
-    """Call each in turn, ``rounds`` times: A B C A B C.
-
-    Args:
-        calls: each returns the seconds of one sample, and is warm already.
-        rounds: the number of samples of each.
-        pause: seconds before each call.
-    """
+    """Call each in turn, A B C A B C; a call is warm already, and returns the seconds it took."""
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -115,6 +96,21 @@ def interleave(
 def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
     """The spread of the ratio of two systems, taken within each round."""
     return Spread.of([a / b for a, b in zip(numerators, denominators, strict=True)])
+
+
+def compare_rates(
+    seconds: Mapping[str, Sequence[float]], n_tokens: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """Each system's tokens a second, and how many times faster the first one, elmo-jax, is."""
+    rates = {name: [n_tokens[name] / s for s in samples] for name, samples in seconds.items()}
+    own = next(iter(rates.values()))
+    return {
+        name: {
+            "tokens_per_second": Spread.of(samples).json(),
+            "elmo_jax_times_faster": ratios(own, samples).json(),
+        }
+        for name, samples in rates.items()
+    }
 
 
 def timed(function: Callable[[], Any]) -> float:

@@ -1,9 +1,5 @@
 """How much memory does a job take at its peak?
 
-Run from a checkout::
-
-    python -m benchmarks memory
-
 Every system does the same job in a process of its own: it opens the published files, embeds the
 same sentences, all layers, and keeps the vectors, as a user does who lists them. The peak is the
 largest resident memory of the process, libraries included; on a GPU that is the host's.
@@ -16,50 +12,43 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from . import systems
 from .peers import open_peer
 from .question import setting
-from .systems import ELMO_JAX, SAME_VECTORS, SYSTEMS
+from .systems import ELMO_JAX, SYSTEMS, TOLERANCES, add_peers, opened, source
 from .tables import markdown, number
 from .texts import count_tokens, write_sentences
 
-HELP = "Peak resident memory of the same job."
-
+PEERS = tuple(TOLERANCES)
 _TOKENS = 5000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    systems.add_peers(parser, SAME_VECTORS)
+    add_peers(parser, PEERS)
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = systems.check_peers(args.peers, SAME_VECTORS)
     setup = setting(args, _TOKENS)
-    with systems.opened(names, setup) as (_, head):
+    with opened(args.peers, setup) as (_, head):
         pass
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         text = write_sentences(Path(folder) / "text.txt", setup.sentences)
         for system in SYSTEMS:
-            if system.peer not in (ELMO_JAX, *names):
-                continue
-            with open_peer(system.peer) as peer:
-                peer.ask("open", **systems.source(system.peer, setup))
-                after_open = peer.ask("memory")["peak_bytes"]
-                peer.ask("embed", sentences=text, output="layers", **system.options)
-                peak = peer.ask("memory")["peak_bytes"]
-            rows.append({"system": system.label, "open_bytes": after_open, "peak_bytes": peak})
+            if system.peer in (ELMO_JAX, *args.peers):
+                with open_peer(system.peer) as peer:
+                    peer.ask("open", **source(system.peer, setup))
+                    open_bytes = peer.ask("memory")["peak_bytes"]
+                    system.embed(peer, text, "layers")
+                    peak = peer.ask("memory")["peak_bytes"]
+                rows.append({"system": system.label, "open_bytes": open_bytes, "peak_bytes": peak})
     config = setup.model.config
     n_numbers = count_tokens(setup.sentences) * config.n_output_layers * config.output_dim
-    return {
-        **head,
-        "model_bytes": setup.model.weight_file.stat().st_size,
-        "vector_bytes": 4 * n_numbers,
-        "rows": rows,
-    }
+    model_bytes = setup.model.published["weights"].stat().st_size
+    return {**head, "model_bytes": model_bytes, "vector_bytes": 4 * n_numbers, "rows": rows}
 
 
 def table(result: dict[str, Any]) -> str:
+    what = result["setting"]
     rows = (
         {
             "system": row["system"],
@@ -69,7 +58,6 @@ def table(result: dict[str, Any]) -> str:
         }
         for row in result["rows"]
     )
-    what = result["setting"]
     return (
         f"Model {what['model']} ({number(result['model_bytes'] / 1e6)} MB of weights), all layers "
         f"of {what['tokens']:,} tokens ({number(result['vector_bytes'] / 1e6)} MB of vectors).\n\n"

@@ -27,13 +27,12 @@ from elmo_jax.model.bilm import init_params
 from elmo_jax.model.config import preset_names
 from elmo_jax.model.lstm import FORGET_BIAS, GATES
 
-_VERSION = 3
-"""Version of the random weights; part of the name of the folder that caches them."""
+_VERSION = 3  # of the random weights; part of the name of the folder that caches them
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """One model in the published format, which every system reads, and in elmo-jax's own."""
+    """A model as folders: in the published format, which every system reads, and in elmo-jax's."""
 
     name: str
     config: ElmoConfig
@@ -41,22 +40,12 @@ class Model:
     native: Path
 
     @property
-    def options_file(self) -> Path:
-        return self.hdf5 / "options.json"
-
-    @property
-    def weight_file(self) -> Path:
-        return self.hdf5 / "weights.hdf5"
+    def published(self) -> dict[str, Path]:
+        return {"options": self.hdf5 / "options.json", "weights": self.hdf5 / "weights.hdf5"}
 
 
 def open_model(name: str) -> Model:
-    """The model called ``name``: a preset with random weights, "mini", or the path of a model.
-
-    Both formats are written once into the cache.
-
-    Raises:
-        ElmoError: if there is no such preset or model, or the cache cannot be written.
-    """
+    """A preset with random weights, "mini", or the path of a model; written once into the cache."""
     path = pretrained.fetch(name) if name == pretrained.BUNDLED else Path(name)
     is_preset = name in preset_names()
     if not is_preset and not path.exists():
@@ -84,7 +73,7 @@ def cache_folder() -> Path:
 
 
 def _mark(path: Path) -> str:
-    """A digest that changes when the files at ``path`` change."""
+    """A digest that changes when the files change."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:12]

@@ -1,10 +1,5 @@
 """What does a lower precision change: in the layers, and in what people make of them?
 
-Run from a checkout::
-
-    python -m benchmarks precision                    # mini, on text that it was not trained on
-    python -m benchmarks precision --model FOLDER
-
 The vectors of "bfloat16" and "tf32" are compared with those of "float32", layer by layer: the norm
 of the difference over the norm, the largest difference of a number, the cosine of a token's two
 vectors. Then what people would notice: whether a sentence keeps its nearest neighbour, the rank
@@ -21,16 +16,18 @@ from typing import Any
 
 import jax
 import numpy as np
+from scipy.stats import spearmanr
 
 import elmo_jax
 from elmo_jax import Elmo, ElmoError
 
 from .question import setting
 from .tables import markdown
+from .tasks.cosines import pair_cosines, unit
 from .tasks.data import data_folder, read_sts
+from .tasks.scores import spearman
 from .texts import HELDOUT, count_tokens
 
-HELP = "The error of bfloat16 and TF32 against float32, layer by layer and in results."
 MODEL = "mini"
 
 REFERENCE = "float32"
@@ -72,7 +69,7 @@ def compare_layers(
     rows = []
     for x_ND, y_ND in zip(*(np.concatenate(list(v), axis=1) for v in (actual, exact)), strict=True):
         difference_ND = (x_ND - y_ND).astype(np.float64)
-        cosines_N = (_units(x_ND) * _units(y_ND)).sum(-1)
+        cosines_N = (unit(x_ND.astype(np.float64)) * unit(y_ND.astype(np.float64))).sum(-1)
         errors = {
             "relative_error": np.linalg.norm(difference_ND) / np.linalg.norm(y_ND),
             "largest_difference": np.abs(difference_ND).max(),
@@ -90,11 +87,7 @@ BOUNDS = {"float32": 1e-5, "tf32": 0.003, "bfloat16": 0.03}
 def largest_error(
     name: str, actual: Sequence[np.ndarray], exact: Sequence[np.ndarray], bound: float
 ) -> float:
-    """The largest relative error of a layer.
-
-    Raises:
-        ElmoError: if it is above the bound.
-    """
+    """The largest relative error of a layer; an ElmoError if it is above the bound."""
     error = max(layer["relative_error"] for layer in compare_layers(actual, exact))
     if not error <= bound:  # NaN is within nothing
         raise ElmoError(
@@ -105,15 +98,8 @@ def largest_error(
 
 
 def compare_sentences(actual_SD: np.ndarray, exact_SD: np.ndarray) -> dict[str, float]:
-    """How comparisons between sentence vectors change.
-
-    Returns:
-        "same_neighbour": the share of sentences with the same nearest other sentence, and
-        "rank_correlation": Spearman's, of the cosines of all pairs.
-    """
-    from scipy.stats import spearmanr
-
-    units = _units(actual_SD), _units(exact_SD)
+    """The share of sentences with the same nearest other one; Spearman's of all pairs' cosines."""
+    units = [unit(vectors_SD.astype(np.float64)) for vectors_SD in (actual_SD, exact_SD)]
     cosines = [units_SD @ units_SD.T for units_SD in units]
     pairs = np.triu_indices(len(exact_SD), k=1)
     correlation = spearmanr(*(cosines_SS[pairs] for cosines_SS in cosines)).statistic
@@ -126,29 +112,16 @@ def compare_sentences(actual_SD: np.ndarray, exact_SD: np.ndarray) -> dict[str, 
     }
 
 
-def _units(vectors_SD: np.ndarray) -> np.ndarray:
-    wide_SD = vectors_SD.astype(np.float64)
-    return wide_SD / np.linalg.norm(wide_SD, axis=-1, keepdims=True)
-
-
 def _sts_scores(elmos: dict[str, Elmo], *, quick: bool) -> dict[str, float]:
     """Spearman's correlation (in points) with the judgements of STS-B's test set."""
-    from scipy.stats import spearmanr
-
     try:
         pairs = read_sts(data_folder(None), "test")[: 20 if quick else None]
     except ElmoError:  # it is not a part of the project
         return {}
-    scores = {}
-    for name, elmo in elmos.items():
-        first_SD, second_SD = (
-            _units(elmo.embed_sentences(side))
-            for side in ([pair.first for pair in pairs], [pair.second for pair in pairs])
-        )
-        cosines_S = (first_SD * second_SD).sum(-1)
-        correlation = spearmanr(cosines_S, [pair.similarity for pair in pairs]).statistic
-        scores[name] = round(100 * float(correlation), 3)
-    return scores
+    gold_S = np.array([pair.similarity for pair in pairs])
+    # The last column is the average of the layers.
+    cosines = {name: pair_cosines(elmo, pairs)[:, -1] for name, elmo in elmos.items()}
+    return {name: round(spearman(gold_S, x_S), 3) for name, x_S in cosines.items()}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -164,10 +137,8 @@ def table(result: dict[str, Any]) -> str:
         for name, errors in result["precisions"].items()
         for layer, row in enumerate(errors["layers"])
     )
-    exact = {"same_neighbour": 1, "rank_correlation": 1}
-    sentences = {REFERENCE: exact} | {
-        name: errors["sentences"] for name, errors in result["precisions"].items()
-    }
+    sentences = {REFERENCE: {"same_neighbour": 1, "rank_correlation": 1}}
+    sentences |= {name: errors["sentences"] for name, errors in result["precisions"].items()}
     results = (
         {
             "": name,

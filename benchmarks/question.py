@@ -1,27 +1,25 @@
 """A question as a command: its arguments, its measurement, and the files its result goes to.
 
-A question is a module with ``HELP``, ``add_arguments(parser)``, ``measure(args)``, which returns a
-JSON-ready result, and ``table(result)``, which shows it in Markdown. A long measurement yields
-instead: all it has so far, after each of its parts. The files are written each time, so a run that
-is cut off leaves what it had. ``MODEL`` is the question's default model; *original* if it has none.
+A question is a module with ``measure(args)``, which returns a JSON-ready result, ``table(result)``,
+which shows it in Markdown, and ``add_arguments(parser)`` if it takes arguments of its own. A long
+measurement yields instead: all it has so far, after each of its parts. The files are written each
+time, so a run that is cut off leaves what it had. ``MODEL`` is the question's default model;
+*original* if it has none.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from elmo_jax import ElmoError
 from elmo_jax.files import atomic_file, refuse_existing, to_json
 
 from . import models
-from .card import card
+from .card import card, card_line, device_name
 from .texts import BENCH, Sentence, corpus_file, count_tokens, even_sample, read_sentences
 
 QUESTIONS = (
@@ -52,18 +50,17 @@ class Question:
         add("--corpus", metavar="FILE", help="text, one tokenised sentence a line")
         add("--tokens", type=int, metavar="N", help="how much of the text to use")
         add("--quick", action="store_true", help="a small run: shows that it works, not how fast")
-        add("-o", "--output", metavar="JSON", help="also write the result to this file")
-        add("--save", action="store_true", help="also write it to benchmarks/results/")
-        add("--overwrite", action="store_true", help="replace an existing JSON file")
-        self._module.add_arguments(parser)
+        add("--save", action="store_true", help="also write the result to benchmarks/results/")
+        add_output(parser)
+        if hasattr(self._module, "add_arguments"):
+            self._module.add_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> dict[str, Any]:
         head = card()
         outputs = [Path(args.output)] if args.output else []
         if args.save:
             device = device_name(head["machine"])
-            name = result_name(self._name, args.model, device, default=self._model)
-            outputs.append(RESULTS / name)
+            outputs.append(RESULTS / result_name(self._name, args.model, device, self._model))
         for output in outputs:  # before minutes of work, not after them
             refuse_existing(output, args.overwrite)
         measured = self._module.measure(args)
@@ -73,16 +70,25 @@ class Question:
             overwrite = args.overwrite or bool(result)  # the first part of this run wrote the file
             result = {"question": self._name, "card": head, "quick": args.quick, **state}
             for output in outputs:
-                with atomic_file(output, overwrite=overwrite) as path:
-                    path.write_text(to_json(result, indent=1) + "\n", encoding="utf-8")
+                write_json(output, result, overwrite=overwrite)
         return result
 
     def text(self, result: dict[str, Any]) -> str:
         """The card, the table, and a last line of JSON."""
-        lines = [f"# {self._name}", card_line(result)]
+        lines = [f"# {self._name}", card_line(result["card"])]
         if result["quick"]:
             lines.append("**--quick: shows that it works; not to be compared with anything.**")
         return "\n\n".join([*lines, self._module.table(result), to_json(result)])
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="JSON", help="also write the result to this file")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing JSON file")
+
+
+def write_json(file: Path, result: dict[str, Any], *, overwrite: bool) -> None:
+    with atomic_file(file, overwrite=overwrite) as path:
+        path.write_text(to_json(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,16 +113,10 @@ class Setting:
 def setting(
     args: argparse.Namespace, n_tokens: int, text: Sequence[str] = BENCH, *, repeat: bool = False
 ) -> Setting:
-    """Open the model and the text that the arguments name.
+    """Open the model and the text that the arguments of a ``Question`` name.
 
-    Args:
-        args: the parsed arguments of a ``Question``.
-        n_tokens: how much text to use, unless ``--tokens`` or ``--quick`` is there.
-        text: where the text lies in the shared data, unless ``--corpus`` is there.
-        repeat: repeat a text that is too short.
-
-    Raises:
-        ElmoError: if there is no such model or text.
+    ``--corpus`` goes before ``text``, a path in the shared data, and ``--tokens`` and ``--quick``
+    before ``n_tokens``. A text that is too short is repeated if ``repeat``.
     """
     file = corpus_file(args.corpus, text)
     whole = read_sentences(file)
@@ -130,43 +130,3 @@ def result_name(question: str, model: str, device: str, default: str = MODEL) ->
     """The file of a result; the question's default model is left out of the name."""
     parts = [question, *([] if model == default else [Path(model).name]), device]
     return "-".join(parts) + ".json"
-
-
-def device_name(machine: dict[str, Any]) -> str:
-    """The device of a card's machine, for file names: "cpu", or a model such as "h100"."""
-    if machine["platform"] == "cpu":
-        return "cpu"
-    kind = machine["device"].lower()
-    number = re.search(r"\b[a-z]{1,2}\d{2,}[a-z]?\b", kind)
-    return number[0] if number else re.sub(r"[^a-z0-9]+", "-", kind).strip("-")
-
-
-def card_line(result: dict[str, Any]) -> str:
-    """Machine, versions, date and commit in one line."""
-    head = result["card"]
-    machine = head["machine"]
-    packages = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
-    device = "" if machine["platform"] == "cpu" else f"; {machine['device']}"
-    return (
-        f"{machine['processor']}, {machine['cores']} cores{device}; {packages}; {head['date']}, "
-        f"commit {(head['commit'] or 'unknown')[:12]}."
-    )
-
-
-def saved_results(folder: Path) -> dict[Path, dict[str, Any]]:
-    """The results of questions in a folder; other JSON files there are left alone.
-
-    Raises:
-        ElmoError: if there is no such folder, or a file is not JSON.
-    """
-    if not folder.is_dir():
-        raise ElmoError(f"There is no folder {folder}: expected one with results as JSON files.")
-    results = {}
-    for file in sorted(folder.glob("*.json")):
-        try:
-            result = json.loads(file.read_text("utf-8"))
-        except ValueError as error:
-            raise ElmoError(f"{file} is not JSON: {error}. Remove it, or make it again.") from None
-        if isinstance(result, dict) and "question" in result:
-            results[file] = result
-    return results

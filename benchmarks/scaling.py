@@ -1,10 +1,5 @@
 """How does throughput grow: with lanes, with the length of sentences, with the size of a text?
 
-Run from a checkout::
-
-    python -m benchmarks scaling
-    python -m benchmarks scaling --part lanes --budget 120
-
 * lanes: the engine's compiled step, all layers, over N lanes of 16 tokens each;
 * length: ``Elmo.stream`` over running text, cut into sentences of one length;
 * corpus: ``Elmo.stream`` over 10³ to 10⁶ tokens of a text, which is repeated if it is too short.
@@ -15,6 +10,7 @@ Results are dropped as they come. Each run has a new ``Elmo``, which knows no wo
 from __future__ import annotations
 
 import argparse
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,23 +21,22 @@ import elmo_jax
 from elmo_jax import Elmo, ElmoConfig
 
 from .compiled import step_call
-from .limit import bandwidth, matmul_rate
+from .limit import matmul_rate
 from .question import setting
 from .tables import markdown, spread
 from .texts import Sentence, count_tokens, even_sample, recut
 from .work import needed_work, step_work
-
-HELP = "How throughput grows with lanes, sentence length and corpus size."
 
 POINTS: dict[str, tuple[int, ...]] = {
     "lanes": (1, 2, 4, 8, 16, 32, 64, 128, 256),
     "length": (1, 2, 5, 10, 20, 50, 100, 200, 500),
     "corpus": (1_000, 10_000, 100_000, 1_000_000),
 }
-TITLES = {"lanes": "lanes", "length": "words a sentence", "corpus": "tokens"}
-
+_TITLES = {"lanes": "lanes", "length": "words a sentence", "corpus": "tokens"}
 _QUICK: dict[str, tuple[int, ...]] = {"lanes": (1, 4), "length": (1, 10), "corpus": (100, 1_000)}
 _STEP_TOKENS, _LENGTH_TOKENS = 16, 4_000
+
+Row = dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,63 +51,51 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     params = jax.device_put(params)
     n_tokens = count_tokens(setup.sentences)
 
-    def length_point(length: int) -> dict[str, Any]:
-        sentences = recut(setup.text, length, max(n_tokens, length))
-        return {"length": length, **_embed(config, params, sentences)}
-
-    def corpus_point(size: int) -> dict[str, Any]:
+    def point(part: str, size: int) -> Row:
+        if part == "lanes":
+            return {"lanes": size, **_step(config, params, size)}
+        if part == "length":
+            sentences = recut(setup.text, size, max(n_tokens, size))
+            return {"length": size, **_embed(config, params, sentences)}
         copies = -(-size // count_tokens(setup.text))
         sentences = even_sample(setup.text * copies, size)
         return {"corpus": size, "text_copies": copies, **_embed(config, params, sentences)}
 
-    def lanes_point(n_lanes: int) -> dict[str, Any]:
-        return _lanes_point(config, params, n_lanes)
-
-    points = {"lanes": lanes_point, "length": length_point, "corpus": corpus_point}
     result: dict[str, Any] = {
         "setting": setup.json(),
         "matmul_gflops": matmul_rate(quick=args.quick).json(),
-        "gigabytes_per_second": bandwidth(quick=args.quick).json(),
     }
     for part in args.part:
-        values = _QUICK[part] if args.quick else POINTS[part]
         result[part] = []
-        for row in within(args.budget, values, points[part]):
+        sizes = (_QUICK if args.quick else POINTS)[part]
+        for row in within(args.budget, sizes, functools.partial(point, part)):
             result[part].append(row)
             yield result
 
 
-def within(
-    budget: float, values: tuple[int, ...], point: Callable[[int], dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
+def within(budget: float, sizes: tuple[int, ...], point: Callable[[int], Row]) -> Iterator[Row]:
     """Points of rising size, until the next one would likely pass the budget of seconds."""
     started = time.perf_counter()
-    for value, following in zip(values, (*values[1:], None), strict=True):
+    for size, following in zip(sizes, (*sizes[1:], None), strict=True):
         before = time.perf_counter()
-        yield point(value)
+        yield point(size)
         now = time.perf_counter()
-        if following and now - started + (now - before) * following / value > budget:
+        if following and now - started + (now - before) * following / size > budget:
             return
 
 
-def _lanes_point(config: ElmoConfig, params: Any, n_lanes: int) -> dict[str, Any]:
-    seconds = step_call(config, params, n_lanes, _STEP_TOKENS, "float32").seconds()
-    n_tokens = n_lanes * _STEP_TOKENS
+def _step(config: ElmoConfig, params: Any, n_lanes: int) -> Row:
     # The first layer's input product is not in it: the word table holds its results.
-    flop_of_a_token = step_work(config, config.n_layers)
-    weights = jax.tree.leaves((params["forward"], params["backward"]))
-    n_bytes = sum(array.nbytes for array in weights)
+    seconds = step_call(config, params, n_lanes, _STEP_TOKENS, "float32").seconds()
+    rate = n_lanes * _STEP_TOKENS / seconds.median
     return {
-        "lanes": n_lanes,
         "seconds": seconds.json(),
-        "tokens_per_second": round(n_tokens / seconds.median, 1),
-        "gflops": round(n_tokens * flop_of_a_token / seconds.median / 1e9, 2),
-        # A step reads every weight once for all lanes.
-        "flop_per_byte": round(n_lanes * flop_of_a_token / n_bytes, 3),
+        "tokens_per_second": round(rate, 1),
+        "gflops": round(rate * step_work(config, config.n_layers) / 1e9, 2),
     }
 
 
-def _embed(config: ElmoConfig, params: Any, sentences: list[Sentence]) -> dict[str, Any]:
+def _embed(config: ElmoConfig, params: Any, sentences: list[Sentence]) -> Row:
     """A run that finds its shapes compiled by an earlier run over a part of the text."""
     warm_up = even_sample(sentences, _LENGTH_TOKENS)
     for text in (warm_up, sentences):
@@ -132,15 +115,12 @@ def _embed(config: ElmoConfig, params: Any, sentences: list[Sentence]) -> dict[s
 
 
 def table(result: dict[str, Any]) -> str:
-    limit = result["matmul_gflops"]
-    parts = [
-        f"Model {result['setting']['model']}, all layers, float32; float32 matmul limit "
-        f"{spread(limit)} GFLOP/s."
-    ]
-    parts += [
+    limit, model = result["matmul_gflops"], result["setting"]["model"]
+    head = f"Model {model}, all layers, float32; float32 matmul limit {spread(limit)} GFLOP/s."
+    tables = (
         markdown(
             {
-                TITLES[part]: row[part],
+                _TITLES[part]: row[part],
                 "tokens/s": row["tokens_per_second"],
                 "GFLOP/s": row["gflops"],
                 "% of limit": f"{100 * row['gflops'] / limit['median']:.0f}",
@@ -149,5 +129,5 @@ def table(result: dict[str, Any]) -> str:
         )
         for part in POINTS
         if part in result
-    ]
-    return "\n\n".join(parts)
+    )
+    return "\n\n".join([head, *tables])

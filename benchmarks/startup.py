@@ -1,9 +1,5 @@
 """How long until the first vector, in a fresh process?
 
-Run from a checkout::
-
-    python -m benchmarks startup
-
 Every sample is a new process: it starts Python, imports the library, opens the model and embeds one
 sentence. elmo-jax opens its own format, and compiles. JAX can keep compiled functions in a folder
 (JAX_COMPILATION_CACHE_DIR), so elmo-jax is measured with an empty folder, and with one that an
@@ -24,11 +20,9 @@ from unittest import mock
 from .measure import Spread, interleave, ratios
 from .peers import open_peer
 from .question import Setting, setting
-from .systems import ELMO_JAX, LABELS, add_peers, check_peers, opened, source
+from .systems import ELMO_JAX, LABELS, add_peers, opened, source
 from .tables import markdown
 from .texts import recut, write_sentences
-
-HELP = "Time to the first vector in a fresh process."
 
 PEERS = ("allennlp", "torch_lstm")
 PARTS = ("python", "import", "open", "first_sentence")
@@ -43,9 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = check_peers(args.peers, PEERS)
     setup = setting(args, _WORDS)
-    with opened(names, setup) as (_, head):  # the files are in the page cache then
+    with opened(args.peers, setup) as (_, head):  # the files are in the page cache then
         pass
     with tempfile.TemporaryDirectory() as folder:
         text = write_sentences(Path(folder) / "first.txt", recut(setup.text, _WORDS, _WORDS))
@@ -61,25 +54,16 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
         start_warm = functools.partial(start, WARM, cache=Path(folder) / "cache")
         calls: dict[str, Callable[[], float]] = {COLD: start_cold, WARM: start_warm}
-        calls |= {LABELS[name]: functools.partial(start, LABELS[name], name) for name in names}
+        calls |= {LABELS[name]: functools.partial(start, LABELS[name], name) for name in args.peers}
         start_warm()  # fills its cache
         parts.clear()
         totals = interleave(calls, args.rounds or (1 if args.quick else 5))
-    return {
-        **head,
-        "rows": [
-            {
-                "system": label,
-                "seconds": Spread.of(totals[label]).json(),
-                "times_elmo_jax_filled": ratios(totals[label], totals[WARM]).json(),
-                "parts": {
-                    part: Spread.of([start[part] for start in parts[label]]).json()
-                    for part in PARTS
-                },
-            }
-            for label in totals
-        ],
-    }
+    rows = []
+    for label, seconds in totals.items():
+        spreads = {part: Spread.of([x[part] for x in parts[label]]).json() for part in PARTS}
+        row = {"system": label, "seconds": Spread.of(seconds).json(), "parts": spreads}
+        rows.append(row | {"times_elmo_jax_filled": ratios(seconds, totals[WARM]).json()})
+    return {**head, "rows": rows}
 
 
 def _start(name: str, setup: Setting, text: Path, cache: Path | None) -> dict[str, float]:

@@ -12,54 +12,36 @@ from typing import Any
 
 import numpy as np
 
-from elmo_jax import ElmoError
-
 from .measure import SUMS, Tolerance, assert_equal
 from .peers import open_peer
 from .question import Setting
 from .texts import Sentence, even_sample, write_sentences
 
-ELMO_JAX = "elmo-jax"
-MINILM = "minilm"
-
-SAME_VECTORS = ("allennlp", "simple_elmo", "torch_lstm")
-"""Peers that compute an ELMo's layers."""
-
+ELMO_JAX, MINILM = "elmo-jax", "minilm"
 LABELS = {ELMO_JAX: "elmo-jax", "allennlp": "AllenNLP", "torch_lstm": "PyTorch nn.LSTM"}
 
-UNCLIPPED = Tolerance(
-    "nn.LSTM has no clips",
-    largest=1e-4,
-    share=0.9,
-    reason="PyTorch's LSTM cannot clip its states: where a clip of the model bites, its numbers "
-    "and those that follow in the sentence differ. Elsewhere SUMS holds.",
-)
-
+# PyTorch's LSTM cannot clip its states: where a clip of the model bites, its numbers and those that
+# follow in the sentence differ. Elsewhere SUMS holds.
+UNCLIPPED = Tolerance("nn.LSTM has no clips", largest=1e-4, share=0.9)
 TOLERANCES = {"allennlp": SUMS, "simple_elmo": SUMS, "torch_lstm": UNCLIPPED}
+"""The peers that compute an ELMo's layers."""
 
 _CHECKED_TOKENS = 200
 
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """One way to run a peer.
-
-    Attributes:
-        label: for tables.
-        peer: its name among the peers.
-        batch_size: sentences of a batch; None leaves it to the peer.
-        order: one of ``texts.ORDERS``.
-    """
+    """One way to run a peer; without a batch size, the peer chooses its batches."""
 
     label: str
     peer: str
     batch_size: int | None = None
     order: str = "given"
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """What the peer's command ``embed`` takes beside the text."""
-        return {"batch_size": self.batch_size, "order": self.order}
+    def embed(self, peer: Any, text: Path, output: str) -> float:
+        """Seconds to embed a text."""
+        options = {"batch_size": self.batch_size, "order": self.order}
+        return float(peer.ask("embed", sentences=text, output=output, **options)["seconds"][0])
 
 
 SYSTEMS = (
@@ -78,33 +60,16 @@ def add_peers(
     parser: argparse.ArgumentParser, peers: Sequence[str], default: Sequence[str] | None = None
 ) -> None:
     """Declare ``--peers``."""
-    parser.add_argument(
-        "--peers",
-        nargs="*",
-        default=list(peers if default is None else default),
-        metavar="NAME",
-        help=f"compare with these, of {', '.join(peers)}; with no name elmo-jax runs alone",
-    )
-
-
-def check_peers(names: Sequence[str], peers: Sequence[str]) -> list[str]:
-    """The names of ``--peers``, in the order of ``peers``.
-
-    Raises:
-        ElmoError: for a name that is not among ``peers``.
-    """
-    if unknown := sorted(set(names) - set(peers)):
-        raise ElmoError(f"Unknown peers {', '.join(unknown)}: expected some of {', '.join(peers)}.")
-    return [name for name in peers if name in names]
+    help = f"compare with these, of {', '.join(peers)}; with no name elmo-jax runs alone"
+    names: dict[str, Any] = {"choices": peers, "default": list(default or peers)}
+    parser.add_argument("--peers", nargs="*", metavar="NAME", help=help, **names)
 
 
 def source(name: str, setup: Setting, *, native: bool = False) -> dict[str, Path]:
     """What a peer opens: the published files; elmo-jax its own format if ``native``."""
     if name == MINILM:
         return {}
-    if native and name == ELMO_JAX:
-        return {"folder": setup.model.native}
-    return {"options": setup.model.options_file, "weights": setup.model.weight_file}
+    return {"folder": setup.model.native} if native and name == ELMO_JAX else setup.model.published
 
 
 @contextlib.contextmanager
@@ -127,14 +92,12 @@ def opened(names: Sequence[str], setup: Setting) -> Iterator[tuple[dict[str, Any
         for name in TOLERANCES.keys() & peers.keys():
             vectors = peer_vectors(peers[name], sample)
             differences[name] = assert_equal(name, vectors, expected, TOLERANCES[name])
-        yield (
-            peers,
-            {
-                "setting": setup.json(),
-                "versions": {name: reply["versions"] for name, reply in replies.items()},
-                "largest_difference": {name: float(f"{x:.3g}") for name, x in differences.items()},
-            },
-        )
+        head = {
+            "setting": setup.json(),
+            "versions": {name: reply["versions"] for name, reply in replies.items()},
+            "largest_difference": {name: float(f"{x:.3g}") for name, x in differences.items()},
+        }
+        yield peers, head
 
 
 def peer_vectors(peer: Any, sentences: Sequence[Sentence]) -> list[np.ndarray]:

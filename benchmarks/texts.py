@@ -18,23 +18,20 @@ from elmo_jax.text.readers import Records
 
 Sentence = list[str]
 
-ORDERS = ("given", "sorted")
-"""How a system goes through sentences: as they come, or by their number of tokens."""
 
 BENCH = ("data", "bench", "masc_20k.txt")
 HELDOUT = ("data", "heldout", "valid.txt")
 """Texts of the shared data; mini was not trained on the second."""
 
 
-def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
-    """The file at ``path``, or one of the shared data (ELMO_JAX_SHARED, default ``../shared``).
+def shared_data() -> Path:
+    """The folder that ELMO_JAX_SHARED names, or ``shared`` beside the checkout."""
+    return Path(os.environ.get("ELMO_JAX_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
-    Raises:
-        ElmoError: if there is no such file.
-    """
-    checkout = Path(__file__).resolve().parents[1]
-    shared = Path(os.environ.get("ELMO_JAX_SHARED", checkout.parent / "shared"))
-    file = Path(path) if path else shared.joinpath(*default)
+
+def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
+    """The file at ``path``, or one of the shared data."""
+    file = Path(path) if path else shared_data().joinpath(*default)
     if not file.is_file():
         raise ElmoError(
             f"There is no text {file}. Name one with --corpus (one tokenised sentence a line), "
@@ -44,11 +41,7 @@ def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
 
 
 def read_sentences(file: Path) -> list[Sentence]:
-    """The sentences of a text file; blank lines are left out, because some peers refuse them.
-
-    Raises:
-        ElmoError: if the file is not UTF-8, or has no words.
-    """
+    """The sentences of a text file; blank lines are left out, because some peers refuse them."""
     records = Records.of(file, "text")
     sentences = [list(record.words) for record in records if record.words]
     if not sentences:
@@ -76,8 +69,9 @@ def even_batches(
 ) -> list[Sentence]:
     """At least ``n_tokens`` tokens (or all) in whole batches, evenly spread over the text.
 
-    A system that cuts the result into batches of ``batch_size`` in ``order`` (one of ORDERS) makes
-    batches that it would also make of the whole text. The sentences stay in the text's order.
+    A system that cuts the result into batches of ``batch_size`` makes batches that it would also
+    make of the whole text. ``order`` says how it goes through the sentences: as they come
+    ("given"), or by length ("sorted"). The sentences returned stay in the text's order.
     """
     if count_tokens(sentences) <= n_tokens:
         return list(sentences)
@@ -89,23 +83,20 @@ def even_batches(
     sizes = [sum(len(sentences[i]) for i in batch) for batch in batches]
     if sum(sizes) < n_tokens:
         return list(sentences)
-    n_chosen = max(1, len(batches) * n_tokens // sum(sizes))
-    while sum(sizes[i] for i in _evenly(len(batches), n_chosen)) < n_tokens:
-        n_chosen += 1
-    chosen = _evenly(len(batches), n_chosen)
-    return [sentences[i] for i in sorted(i for number in chosen for i in batches[number])]
+    n_batches = max(1, len(batches) * n_tokens // sum(sizes))
+    while sum(sizes[i] for i in _evenly(len(batches), n_batches)) < n_tokens:
+        n_batches += 1
+    numbers = _evenly(len(batches), n_batches)
+    return [sentences[i] for i in sorted(i for number in numbers for i in batches[number])]
 
 
-def _evenly(n: int, n_chosen: int) -> list[int]:
-    """``n_chosen`` of ``n`` numbers, each in the middle of its share."""
-    return [(2 * i + 1) * n // (2 * n_chosen) for i in range(n_chosen)]
+def _evenly(n: int, n_batches: int) -> list[int]:
+    """``n_batches`` of ``n`` numbers, each in the middle of its share."""
+    return [(2 * i + 1) * n // (2 * n_batches) for i in range(n_batches)]
 
 
 def recut(sentences: Sequence[Sentence], length: int, n_tokens: int) -> list[Sentence]:
-    """The running text, cut into sentences of ``length`` words, at least ``n_tokens`` in all.
-
-    The text is repeated if it is too short.
-    """
+    """The running text in sentences of ``length`` words, repeated to ``n_tokens`` or more."""
     n_sentences = -(-n_tokens // length)
     words = [word for sentence in sentences for word in sentence][: n_sentences * length]
     words *= -(-n_sentences * length // len(words))
@@ -116,8 +107,7 @@ def write_made_up_text(file: Path, n_tokens: int, n_words: int) -> Path:
     """Write at least ``n_tokens`` random tokens of ``n_words`` words; always the same text.
 
     Word r has a probability proportional to 1 / (r + 3.7), after Zipf and Mandelbrot, so a window
-    holds about as many distinct words as one of running English. There is nothing to learn from
-    such a text but the frequencies of words.
+    holds about as many distinct words as one of running English.
     """
     rng = np.random.default_rng(0)
     words = np.array([spell(rank) for rank in range(n_words)])

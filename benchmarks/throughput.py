@@ -1,10 +1,5 @@
 """How many tokens a second, against the other implementations, and how near to the limit?
 
-Run from a checkout::
-
-    python -m benchmarks throughput
-    python -m benchmarks throughput --model small --peers allennlp --rounds 5
-
 All layers of every token in float32, from lists of words to NumPy arrays. A slower system gets an
 even part of the same sentences, in the batches it would make of all of them; tokens a second are
 compared round by round. elmo-jax starts each round with an empty word table, so it spells every
@@ -23,16 +18,14 @@ from typing import Any
 
 from . import systems
 from .limit import matmul_rate
-from .measure import Spread, interleave, ratios
+from .measure import Spread, compare_rates, interleave
 from .question import Setting, setting
-from .systems import ELMO_JAX, MINILM, SAME_VECTORS, SYSTEMS, System
+from .systems import ELMO_JAX, MINILM, SYSTEMS, TOLERANCES, System
 from .tables import markdown, number
 from .texts import count_tokens, even_batches, write_sentences
 from .work import needed_work
 
-HELP = "Tokens a second of elmo-jax and the other implementations, and per cent of the limit."
-
-PEERS = (*SAME_VECTORS, MINILM)
+PEERS = (*TOLERANCES, MINILM)
 _TOKENS, _PEER_TOKENS, _QUICK_PEER_TOKENS = 75_000, 15_000, 100
 _SENTENCE_SYSTEMS = (System("elmo-jax", ELMO_JAX), System("MiniLM-L6", MINILM))
 
@@ -45,17 +38,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
-    names = systems.check_peers(args.peers, PEERS)
     rounds = args.rounds or (2 if args.quick else 3)
     peer_tokens = args.peer_tokens or (_QUICK_PEER_TOKENS if args.quick else _PEER_TOKENS)
     setup = setting(args, _TOKENS)
-    ways = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *names)]
-    with systems.opened(names, setup) as (peers, head):
-        compare = functools.partial(_compare, setup, peers, peer_tokens=peer_tokens, rounds=rounds)
+    ways = [system for system in SYSTEMS if system.peer in (ELMO_JAX, *args.peers)]
+    with systems.opened(args.peers, setup) as (peers, head):
+        compare = functools.partial(_compare, setup, peers, peer_tokens, rounds)
         before = matmul_rate(quick=args.quick)
         layers = compare(ways, "layers")
         after = matmul_rate(quick=args.quick)
-        sentences = compare(_SENTENCE_SYSTEMS, "sentences") if MINILM in names else None
+        sentences = compare(_SENTENCE_SYSTEMS, "sentences") if MINILM in args.peers else None
     work = needed_work(setup.model.config, setup.sentences).json()
     gflops = work["gflop"] / layers[0]["seconds"]["median"]
     per_cent = 100 * gflops / max(before.median, after.median)
@@ -72,14 +64,13 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def _compare(
     setup: Setting,
     peers: Mapping[str, Any],
-    ways: Sequence[System],
-    output: str,
-    *,
     peer_tokens: int,
     rounds: int,
+    ways: Sequence[System],
+    output: str,
 ) -> list[dict[str, Any]]:
     """Warm all systems up, then time them in turn; ratios are those to the first."""
-    counts, warm_ups = {}, {}
+    counts = {}
     calls: dict[str, Callable[[], float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for index, system in enumerate(ways):
@@ -93,31 +84,20 @@ def _compare(
             text = write_sentences(Path(folder) / f"{index}.txt", part)
             warm_up = write_sentences(Path(folder) / f"{index}-first.txt", first)
             embed = functools.partial(_embed, setup, peers[system.peer], system, output)
-            warm_ups[system.label] = embed(warm_up)
+            embed(warm_up)
             calls[system.label] = functools.partial(embed, text)
         seconds = interleave(calls, rounds)
-    rates = {
-        label: [counts[label]["tokens"] / sample for sample in samples]
-        for label, samples in seconds.items()
-    }
+    rates = compare_rates(seconds, {label: count["tokens"] for label, count in counts.items()})
     return [
-        {
-            "system": label,
-            **counts[label],
-            "warm_up_seconds": round(warm_ups[label], 3),
-            "seconds": Spread.of(seconds[label]).json(),
-            "tokens_per_second": Spread.of(rates[label]).json(),
-            "elmo_jax_times_faster": ratios(rates[ways[0].label], rates[label]).json(),
-        }
-        for label in rates
+        {"system": label, **counts[label], "seconds": Spread.of(seconds[label]).json(), **row}
+        for label, row in rates.items()
     ]
 
 
 def _embed(setup: Setting, peer: Any, system: System, output: str, text: Path) -> float:
     if system.peer == ELMO_JAX:  # a new one knows no word of the round before
         peer.ask("open", **systems.source(ELMO_JAX, setup))
-    reply = peer.ask("embed", sentences=text, output=output, **system.options)
-    return float(reply["seconds"][0])
+    return system.embed(peer, text, output)
 
 
 def table(result: dict[str, Any]) -> str:

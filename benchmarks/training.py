@@ -1,10 +1,5 @@
 """How fast is training, against a PyTorch trainer of the same model?
 
-Run from a checkout::
-
-    python -m benchmarks training
-    python -m benchmarks training --batch-size 1024 --precision bfloat16 --peers-here
-
 The text is made up (``texts.write_made_up_text``) unless --corpus names one. elmo-jax runs
 ``elmo_jax.training.train``, reading, shuffling, spelling and sampling included; the peer is a
 trainer as a PyTorch user could write it, ``torch.nn.LSTM`` with AdamW. Both take the same number of
@@ -32,15 +27,14 @@ from elmo_jax.model.config import PRECISIONS
 from elmo_jax.training import Corpus, TrainingSettings, Vocabulary, survey, train
 
 from .compiled import TRAIN_STEP, replaced
-from .measure import PAUSE, Spread, ratios
+from .measure import PAUSE, compare_rates
 from .models import open_model
 from .peers import open_peer
-from .peers.catalogue import TORCH_TRAINING
-from .systems import add_peers, check_peers
+from .peers.environments import TORCH_TRAINING
+from .systems import add_peers
 from .tables import markdown
 from .texts import corpus_file, write_made_up_text
 
-HELP = "Tokens a second of training, of elmo-jax and of a PyTorch trainer of the same model."
 MODEL = "small"
 
 OWN, PEER = "elmo-jax", "PyTorch trainer"
@@ -69,7 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    peers = check_peers(args.peers, PEERS)
     for name, defaults in _DEFAULTS.items():
         if getattr(args, name) is None:
             setattr(args, name, defaults[args.quick])
@@ -83,36 +76,23 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         words = Vocabulary.from_counts(survey(Corpus.of(text)).counts, args.vocabulary_size)
         vocabulary = Path(folder) / "vocabulary.txt"
         words.write(vocabulary)
-        result: dict[str, Any] = {
-            "setting": {
-                "model": model.name,
-                "corpus": text.name if args.corpus else "made up",
-                "words": len(words),
-                "window": args.unroll_steps,
-                "negatives": args.n_negative_samples,
-                "precision": args.precision,
-            },
-            "batches": [],
+        what: dict[str, Any] = {
+            "model": model.name,
+            "corpus": text.name if args.corpus else "made up",
         }
+        what |= {"words": len(words), "window": args.unroll_steps, "precision": args.precision}
+        what |= {"negatives": args.n_negative_samples}
+        result: dict[str, Any] = {"setting": what, "batches": []}
+        source = {"options": model.published["options"], "text": text, "vocabulary": vocabulary}
         for n_rows in args.batch_size:
-            n_steps = args.n_steps * (args.rounds + 1)
-            settings = TrainingSettings(
-                batch_size=n_rows,
-                unroll_steps=args.unroll_steps,
-                n_steps=n_steps,
-                n_negative_samples=args.n_negative_samples,
-                learning_rate=1e-3,
-                reset_state=False,  # torch.nn.LSTM cannot start anew within a row
-                precision=args.precision,
-                checkpoint_every=n_steps,
-            )
-            source = {"options": model.options_file, "text": text, "vocabulary": vocabulary}
+            settings = _settings(args, n_rows)
             with contextlib.ExitStack() as stack:
-                turns = Turns(args.n_steps)
-                if peers:
+                peer = None
+                if args.peers:
                     here = {"here": args.peers_here, "worker": TORCH_TRAINING}
-                    turns.peer = stack.enter_context(open_peer(peers[0], **here))
-                    _open(turns.peer, settings, source)
+                    peer = stack.enter_context(open_peer(args.peers[0], **here))
+                    _open(peer, settings, source)
+                turns = Turns(peer, args.n_steps)
                 stack.enter_context(replaced(TRAIN_STEP, turns.watch))
                 choices: Any = {"vocabulary": vocabulary, "settings": settings}
                 train(Path(folder) / f"run-{n_rows}", text, config=model.config, **choices)
@@ -120,12 +100,25 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             yield result
 
 
+def _settings(args: argparse.Namespace, n_rows: int) -> TrainingSettings:
+    n_steps = args.n_steps * (args.rounds + 1)
+    return TrainingSettings(
+        batch_size=n_rows,
+        unroll_steps=args.unroll_steps,
+        n_steps=n_steps,
+        n_negative_samples=args.n_negative_samples,
+        learning_rate=1e-3,
+        reset_state=False,  # torch.nn.LSTM cannot start anew within a row
+        precision=args.precision,
+        checkpoint_every=n_steps,
+    )
+
+
 class Turns:
     """Lets the peer train after every ``n_steps`` steps of elmo-jax, and keeps what both report."""
 
-    def __init__(self, n_steps: int) -> None:
-        self.peer: Any = None
-        self.n_steps = n_steps
+    def __init__(self, peer: Any, n_steps: int) -> None:
+        self.peer, self.n_steps = peer, n_steps
         self.seconds: dict[str, list[float]] = {OWN: []}
         self.losses: dict[str, list[float]] = {OWN: []}
         self.host_seconds: list[float] = []
@@ -139,15 +132,14 @@ class Turns:
         def step(*arguments: Any) -> Any:
             state, metrics = train_step(*arguments)
             self._own_losses.append(metrics.loss)
-            self._take_turns()
+            if len(self._own_losses) == self.n_steps:
+                self._let_peer_train()
             return state, metrics
 
         return step
 
-    def _take_turns(self) -> None:
-        """At the end of elmo-jax's turn, wait for its steps and let the peer train."""
-        if len(self._own_losses) < self.n_steps:
-            return
+    def _let_peer_train(self) -> None:
+        # Reading the losses waits for the steps of elmo-jax.
         self.losses[OWN] += map(float, self._own_losses)
         self.seconds[OWN].append(time.perf_counter() - self._started)
         self.host_seconds.append(time.thread_time() - self._thread_started)
@@ -177,20 +169,20 @@ def _batch(turns: Turns, settings: TrainingSettings) -> dict[str, Any]:
     for name, losses in turns.losses.items():
         _check_falls(name, losses)
     n_tokens = turns.n_steps * settings.tokens_per_step
-    rates = {name: [n_tokens / s for s in seconds[1:]] for name, seconds in turns.seconds.items()}
+    seconds = {name: samples[1:] for name, samples in turns.seconds.items()}
+    rates = compare_rates(seconds, dict.fromkeys(seconds, n_tokens))
     return {
         "rows": settings.batch_size,
         "tokens_per_step": settings.tokens_per_step,
-        "host_per_cent": round(100 * sum(turns.host_seconds[1:]) / sum(turns.seconds[OWN][1:]), 1),
+        "host_per_cent": round(100 * sum(turns.host_seconds[1:]) / sum(seconds[OWN]), 1),
         "systems": [
             {
                 "system": name,
                 "first_steps_seconds": round(turns.seconds[name][0], 3),
-                "tokens_per_second": Spread.of(rates[name]).json(),
-                "elmo_jax_times_faster": ratios(rates[OWN], rates[name]).json(),
+                **row,
                 "losses": _ends(turns.losses[name]),
             }
-            for name in rates
+            for name, row in rates.items()
         ],
     }
 
@@ -223,16 +215,13 @@ def table(result: dict[str, Any]) -> str:
         for batch in result["batches"]
         for row in batch["systems"]
     )
-    shown = [
-        f"Model {what['model']}, windows of {what['window']} steps, {what['precision']}, "
-        f"{what['negatives']:,} negatives of {what['words']:,} words; text: {what['corpus']}.",
-        markdown(rows),
-    ]
-    shares = [
+    shares = ", ".join(
         f"{batch['host_per_cent']:.0f}% with {batch['rows']} rows"
         for batch in result["batches"]
         if "host_per_cent" in batch
-    ]
-    if shares:
-        shown.append(f"elmo-jax's host is busy {', '.join(shares)}.")
-    return "\n\n".join(shown)
+    )
+    return (
+        f"Model {what['model']}, windows of {what['window']} steps, {what['precision']}, "
+        f"{what['negatives']:,} negatives of {what['words']:,} words; text: {what['corpus']}.\n\n"
+        f"{markdown(rows)}" + (f"\n\nelmo-jax's host is busy {shares}." if shares else "")
+    )

@@ -31,21 +31,13 @@ from elmo_jax.model.characters import encode_words, spelled_lengths
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """Floating-point operations for a text.
+    """Floating-point operations for a text."""
 
-    Attributes:
-        words: the token layer, once for each distinct word.
-        input_products: the first LSTM layer's input, once for each distinct word.
-        steps: the LSTM layers' other products, for each token.
-        n_tokens: tokens of the text.
-        n_words: distinct words among them.
-    """
-
-    words: int
-    input_products: int
-    steps: int
+    words: int  # the token layer, once for each distinct word
+    input_products: int  # the first LSTM layer's input, once for each distinct word
+    steps: int  # the LSTM layers' other products, for each token
     n_tokens: int
-    n_words: int
+    n_words: int  # distinct ones
 
     @property
     def total(self) -> int:
@@ -53,14 +45,14 @@ class Work:
 
     def json(self) -> dict[str, float]:
         """Counts, and the work in GFLOP, ready for JSON."""
-        flop = {
-            "gflop_words": self.words,
-            "gflop_input_products": self.input_products,
-            "gflop_steps": self.steps,
-            "gflop": self.total,
+        return {
+            "tokens": self.n_tokens,
+            "distinct_words": self.n_words,
+            "gflop_words": round(self.words / 1e9, 3),
+            "gflop_input_products": round(self.input_products / 1e9, 3),
+            "gflop_steps": round(self.steps / 1e9, 3),
+            "gflop": round(self.total / 1e9, 3),
         }
-        counts = {"tokens": self.n_tokens, "distinct_words": self.n_words}
-        return counts | {name: round(value / 1e9, 3) for name, value in flop.items()}
 
 
 def needed_work(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> Work:

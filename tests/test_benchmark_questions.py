@@ -1,36 +1,106 @@
 """`python -m benchmarks NAME`: every question, quickly, with fake peers and a tiny model."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fake_peers import FakePeer, questioner
 
 import benchmarks.__main__ as program
 from benchmarks import (
     accelerator,
-    accelerator_peers,
+    card,
     compiled,
     corpus,
+    limit,
+    memory,
     question,
     startup,
     systems,
     training,
 )
+from elmo_jax import ElmoError
+
+RESULTS = question.RESULTS
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
+class FakePeer:
+    """Gives the same number for every word, and a made-up time."""
+
+    asked: ClassVar[list] = []  # (peer, command, arguments) of all
+    error: ClassVar[dict] = {}  # peer -> what its vectors are off by
+
+    def __init__(self, name, **_):
+        self.name = name
+        self.cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    def ask(self, command, **arguments):
+        self.asked.append((self.name, command, {**arguments, "cache": self.cache}))
+        return getattr(self, command)(**arguments)
+
+    def open(self, settings=None, **source):
+        assert all(Path(path).exists() for path in source.values())
+        return {"seconds": 0.5, "import_seconds": 0.25, "versions": {"python": "3"}}
+
+    def embed(self, sentences, output, batch_size=None, order="given"):
+        n_tokens = len(Path(sentences).read_text("utf-8").split())
+        return {"seconds": [n_tokens / (1000 if self.name == "elmo-jax" else 100)]}
+
+    def vectors(self, sentences, output):
+        lines = Path(sentences).read_text("utf-8").splitlines()
+        value = self.error.get(self.name, 0)
+        arrays = [np.full((3, len(line.split()), 4), value, np.float32) for line in lines]
+        np.savez(output, **{str(i): array for i, array in enumerate(arrays)})
+
+    def train(self, n_steps):
+        return {"seconds": n_steps / 10, "losses": [3.0 - i for i in range(n_steps)]}
+
+    def memory(self):
+        return {"peak_bytes": 10**8 if self.name == "elmo-jax" else 3 * 10**8}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """The model is made once for all questions."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def ask(tmp_path, monkeypatch):
+def ask(tmp_path, monkeypatch, cache):
+    """Asks a question with fake peers, and gives the exit code and the summary."""
+    for module in (accelerator, memory, startup, systems, training):
+        monkeypatch.setattr(module, "open_peer", FakePeer)
+    monkeypatch.setattr(FakePeer, "asked", [])
+    monkeypatch.setattr(FakePeer, "error", {})
+    monkeypatch.setattr(question, "RESULTS", tmp_path)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(cache))
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    for module in (accelerator_peers, training):
-        monkeypatch.setattr(module, "open_peer", lambda name, **_: FakePeer(name))
-    return questioner(tmp_path, monkeypatch)
+    text, output = tmp_path / "text.txt", tmp_path / "out.json"
+    lines = [" ".join(f"word{i % 7}" for i in range(1 + n % 9)) for n in range(300)]
+    text.write_text("\n".join(lines), "utf-8")
+
+    def run(name, *arguments):
+        common = ["--quick", "--model", "tiny", "--corpus", text, "--output", output, "--overwrite"]
+        code = program.main([name, *map(str, [*common, *arguments])])
+        return code, json.loads(output.read_text("utf-8")) if output.exists() else None
+
+    return run
 
 
 SLOW = {"compiled", "equality"}
@@ -44,23 +114,21 @@ QUICKLY = {
 }
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
-        for name in question.QUESTIONS
-        if name != "corpus"  # below: it takes other arguments
-    ],
-)
+ASKED = [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+    for name in question.QUESTIONS
+    if name != "corpus"  # below: it takes other arguments
+]
+
+
+@pytest.mark.parametrize("name", ASKED)
 def test_every_question_is_answered_quickly(ask, name, capsys):
     code, result = ask(name, *QUICKLY.get(name, ()))
     assert code == 0 and result["question"] == name
     *shown, last = capsys.readouterr().out.strip().splitlines()
     assert json.loads(last) == result, "the last line is the result"
     assert any(line.startswith("|---") for line in shown)
-    check = globals().get(f"check_{name}")
-    if check is not None:
-        check(result)
+    globals().get(f"check_{name}", lambda _: None)(result)
 
 
 def check_throughput(result):
@@ -164,8 +232,7 @@ class FakeElmo:
 
 @pytest.fixture
 def fake_elmo(monkeypatch):
-    fake = lambda job, precision=None: FakeElmo(job, precision)  # noqa: E731 - becomes a method
-    monkeypatch.setattr(accelerator.Job, "elmo", fake)
+    monkeypatch.setattr(accelerator.Job, "elmo", lambda *arguments: FakeElmo(*arguments))
 
 
 @pytest.mark.parametrize("part", ["error", "forms"])
@@ -193,12 +260,13 @@ def test_a_peer_with_other_vectors_stops_a_question_before_anything_is_timed(ask
     assert ask(name, "--peers", "allennlp") == (1, None)
     assert "allennlp does not compute the same" in capsys.readouterr().err
     assert "embed" not in [command for _, command, _ in FakePeer.asked]
-    assert ask(name, "--peers", "gensim")[0] == 1
-    assert "Unknown peers gensim: expected some of allennlp" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        ask(name, "--peers", "gensim")
+    assert "invalid choice: 'gensim' (choose from " in capsys.readouterr().err
 
 
 def test_a_trainer_whose_loss_does_not_fall_is_no_trainer():
-    with pytest.raises(Exception, match=r"elmo-jax does not learn: its loss was 5\.0"):
+    with pytest.raises(ElmoError, match=r"elmo-jax does not learn: its loss was 5\.0"):
         training._check_falls("elmo-jax", [5.0] * 100)
 
 
@@ -220,6 +288,49 @@ def test_a_corpus_is_embedded_by_the_command_in_growing_parts(ask, monkeypatch, 
         assert least <= row["tokens"] < least + 10, "no more lines than are needed"
     assert ask("corpus", "--tokens", "100000")[0] == 1
     assert "too few" in capsys.readouterr().err
+
+
+# Files of results
+
+
+def test_a_result_is_named_for_its_question_model_and_device():
+    assert question.result_name("memory", "original", "cpu") == "memory-cpu.json"
+    assert question.result_name("memory", "a/small", "h100") == "memory-small-h100.json"
+    assert question.result_name("precision", "mini", "cpu", "mini") == "precision-cpu.json"
+    kinds = "NVIDIA H100 80GB HBM3", "NVIDIA H200", "NVIDIA L40S", "TPU v4"
+    machines = [{"platform": "gpu", "device": kind} for kind in kinds]
+    assert [*map(card.device_name, machines)] == ["h100", "h200", "l40s", "tpu-v4"]
+    assert card.device_name({"platform": "cpu", "device": "cpu"}) == "cpu"
+
+
+def test_a_run_that_is_cut_off_leaves_the_parts_that_it_had(ask, tmp_path, monkeypatch):
+    def measure(args):
+        yield {"first": 1}
+        yield {"first": 1, "second": 2}
+        raise ElmoError("the device went away")
+
+    monkeypatch.setattr(limit, "measure", measure)
+    code, result = ask("limit", "--save")
+    assert code == 1 and (result["first"], result["second"]) == (1, 2)
+    assert json.loads((tmp_path / "limit-tiny-cpu.json").read_text("utf-8")) == result
+
+
+def test_a_saved_result_is_not_replaced_unasked(ask, tmp_path, capsys):
+    assert ask("memory", "--peers", "--save")[0] == 0
+    saved = json.loads((tmp_path / "memory-tiny-cpu.json").read_text("utf-8"))
+    assert saved["card"]["machine"]["platform"] == "cpu"
+    corpus = str(tmp_path / "text.txt")
+    assert program.main(["memory", "--save", "--model", "tiny", "--corpus", corpus]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_the_page_of_results_is_that_of_the_saved_results(tmp_path, capsys):
+    assert program.main(["tables"]) == 0
+    page = capsys.readouterr().out
+    assert page == (RESULTS / "README.md").read_text("utf-8")
+    assert re.findall("(?m)^## (.*)", page) == [*question.QUESTIONS]
+    assert program.main(["tables", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.count("Not measured yet.") == len(question.QUESTIONS)
 
 
 # Compiled functions
@@ -247,6 +358,22 @@ def test_a_gpu_that_is_not_there_needs_a_compiler(ask, monkeypatch, capsys):
 
 
 # The command line around them
+
+
+@pytest.mark.slow
+def test_both_recipes_are_trained_and_written_down(tmp_path, capsys):
+    text, output = tmp_path / "text.txt", tmp_path / "out.json"
+    text.write_text("The bank of the river .\nShe sat by the bank .\n" * 50, "utf-8")
+    arguments = list(map(str, ["recipes", text, "--valid", text, "--n-steps", 4, "-o", output]))
+    assert program.main(arguments) == 0
+    results = json.loads(output.read_text("utf-8"))["recipes"]
+    assert list(results) == ["modern", "original"]
+    for result in results.values():
+        assert result["tokens"] == 4 * 64 * 20
+        assert list(result["perplexity"]) == ["1", "2", "3", "4"]
+    assert results["modern"]["reset_state"] and not results["original"]["reset_state"]
+    assert capsys.readouterr().out.count("\n|") >= 2
+    assert program.main(arguments) == 1, "an existing result is not replaced unasked"
 
 
 def test_every_question_and_command_has_help(capsys):

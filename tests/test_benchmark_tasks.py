@@ -10,7 +10,7 @@ import pytest
 from random_models import random_elmo
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.tasks import classification, command, data, probes, scores, wsd
+from benchmarks.tasks import classification, command, cosines, data, probes, scores
 from elmo_jax import Elmo, ElmoError
 from elmo_jax.cli import run_command
 
@@ -235,22 +235,22 @@ def occurrence(left, sense, word="bank"):
 def test_a_word_gets_the_sense_of_its_nearest_neighbour():
     train = [occurrence("river", "shore"), *[occurrence("money", "office")] * 2]
     train.append(occurrence("the", "animal", "dog"))
-    assert wsd.instances(train[0]) == [wsd.Instance(1, ("bank", "NOUN"), "shore")]
-    inventory = wsd.Inventory.from_sentences(train)
+    assert cosines.instances(train[0]) == [cosines.Instance(1, ("bank", "NOUN"), "shore")]
+    inventory = cosines.Inventory.from_sentences(train)
     senses = [sense for _, sense in inventory.senses]
     assert senses == ["office", "shore", "animal"]  # the most frequent sense first
-    vectors = wsd.sense_vectors(Spelt(), train, inventory)
+    vectors = cosines.sense_vectors(Spelt(), train, inventory)
     assert vectors.shape == (3, 3, 2)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, rtol=1e-6)
     np.testing.assert_allclose(vectors[1, 1], [1, 0])
 
     unseen = occurrence("the", "animal", "cat")
     test = [occurrence("river", "shore"), occurrence("money", "office"), unseen]
-    nearest = wsd.nearest_senses(Spelt(), test, inventory, vectors)
+    nearest = cosines.nearest_senses(Spelt(), test, inventory, vectors)
     # Layer 0 knows the spelling only: a tie, which the most frequent sense wins.
     assert nearest[:, 0].tolist() == [0, 0, -1]
     assert nearest[:, 1].tolist() == [1, 0, -1]
-    counts = wsd.count_right(inventory, test, nearest[:, 1])
+    counts = cosines.count_right(inventory, test, nearest[:, 1])
     expected = {"all": pytest.approx(200 / 3), "seen": 100, "ambiguous": 100}
     assert {kind: scores.accuracy(*columns) for kind, columns in counts.items()} == expected
 
@@ -258,10 +258,10 @@ def test_a_word_gets_the_sense_of_its_nearest_neighbour():
 def test_rounding_does_not_choose_between_senses():
     """Sums of one vector, taken a different number of times, differ in their last bits."""
     train = [occurrence("river", sense) for sense in ["a"] * 11 + ["b"] * 7 + ["c"] * 3]
-    inventory = wsd.Inventory.from_sentences(train)
-    vectors = wsd.sense_vectors(Spelt(), train, inventory)
+    inventory = cosines.Inventory.from_sentences(train)
+    vectors = cosines.sense_vectors(Spelt(), train, inventory)
     vectors[1:] += 1e-7
-    assert wsd.nearest_senses(Spelt(), train[:1], inventory, vectors).tolist() == [[0, 0, 0]]
+    assert cosines.nearest_senses(Spelt(), train[:1], inventory, vectors).tolist() == [[0, 0, 0]]
 
 
 def test_the_baseline_of_the_shared_data_is_as_published():
@@ -270,8 +270,8 @@ def test_the_baseline_of_the_shared_data_is_as_published():
     except ElmoError as error:
         pytest.skip(str(error))
     train, test = (data.read_blocks(task, 4, split) for split in ("train", "test"))
-    inventory = wsd.Inventory.from_sentences(train)
-    counts = wsd.count_right(inventory, test, wsd.first_senses(inventory, test))
+    inventory = cosines.Inventory.from_sentences(train)
+    counts = cosines.count_right(inventory, test, cosines.first_senses(inventory, test))
     assert scores.accuracy(*counts["seen"]) == pytest.approx(75.5, abs=0.05)
     assert scores.accuracy(*counts["ambiguous"]) == pytest.approx(70.9, abs=0.05)
 

@@ -3,9 +3,6 @@
 Each runs in a process of its own, most in a virtual environment of their own with pinned packages,
 and embeds the same sentences with the same weight file::
 
-    python -m benchmarks peers install      # makes the environments
-    python -m benchmarks peers list         # says which are there
-
     with open_peer("allennlp") as peer:
         peer.ask("open", options="options.json", weights="weights.hdf5")
         peer.ask("embed", sentences="text.txt", batch_size=32)["seconds"]

@@ -14,29 +14,20 @@ from typing import Any
 
 from elmo_jax import ElmoError
 
-from .catalogue import HERE, implementation
-from .environments import interpreter
+from .environments import HERE, implementation, interpreter
 
 _TAIL = 4000  # characters of a dead worker's messages that go into the error
 
 
 def open_peer(name: str, *, here: bool = False, worker: Path | None = None) -> Peer:
-    """Start the process of a peer; it imports its library when it is asked to ``open``.
+    """Start the process of a peer, for a ``with`` statement, which ends it.
 
-    Args:
-        name: of one of ``catalogue.IMPLEMENTATIONS``.
-        here: run it with this Python, where its libraries are, instead of its own environment.
-        worker: another file to run in its environment; see ``worker.py``.
-
-    Returns:
-        The peer, to be used in a ``with`` statement, which ends the process.
-
-    Raises:
-        ElmoError: if there is no such peer, or if it is not installed; the message says how to.
+    With ``here`` it runs with this Python, not that of its own environment. ``worker`` is another
+    file to run there; see ``worker.py``. The library is imported by the command "open".
     """
     peer = implementation(name)
     python = sys.executable if here else interpreter(peer)
-    # Its own packages are to be found, and no others.
+    # It must find its own packages, and no others.
     environment = {**os.environ, "PYTHONNOUSERSITE": "1"}
     others = environment.pop("PYTHONPATH", "")
     if not peer.environment:  # it runs in this Python, from this checkout
@@ -45,17 +36,12 @@ def open_peer(name: str, *, here: bool = False, worker: Path | None = None) -> P
 
 
 def worker_command(python: str | Path, file: Path) -> list[str]:
-    """The command that starts a worker with the implementation in ``file``."""
     # -P: no library may find its modules in the folder of worker.py
     return [str(python), "-P", str(HERE / "worker.py"), str(file)]
 
 
 class Peer:
-    """A running worker; ``name`` is for errors.
-
-    Raises:
-        ElmoError: if ``command`` cannot be started.
-    """
+    """A running worker; ``name`` is for errors."""
 
     def __init__(
         self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None
@@ -70,13 +56,7 @@ class Peer:
             raise ElmoError(f"The peer {name} cannot be started: {error}") from None
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """Send a request and wait for its answer.
-
-        ``worker.py`` has the commands. Their arguments are ready for JSON, or paths.
-
-        Raises:
-            ElmoError: if the worker reports an error, or ends.
-        """
+        """Send a request of ``worker.py`` and wait for its answer; arguments are JSON or paths."""
         assert self._process.stdin is not None and self._process.stdout is not None
         request = json.dumps({"command": command, **arguments}, default=os.fspath)
         line = ""

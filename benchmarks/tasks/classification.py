@@ -34,10 +34,9 @@ def ner(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> T
 
 
 def sentiment(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
-    """Sentence classification over the mean of a sentence's vectors: accuracy.
+    """Classify the mean of a sentence's vectors: accuracy, by cross-validation over all splits.
 
-    By cross-validation over the sentences of all three splits, as is usual for these data (Pang
-    and Lee 2005; Kim 2014): the test split alone is too small for narrow intervals.
+    That is usual for these data (Pang and Lee 2005; Kim 2014): test alone is too small.
     """
     splits = read_splits(functools.partial(read_rows, folder / "sentiment_mr", 2), limits)
     labels, sentences = zip(*(row for split in SPLITS for row in splits[split]), strict=True)

@@ -1,71 +1,54 @@
-"""The command ``python -m benchmarks tasks``.
-
-Run from a checkout::
-
-    python -m benchmarks tasks MODEL                            # all of it: minutes
-    python -m benchmarks tasks MODEL --quick --tasks pos wsd    # a small part of the data
-    python -m benchmarks tasks MODEL -o benchmarks/results/NAME.json
-
-``data.py`` describes the data: ``--data FOLDER``, or ``data/tasks`` in the folder that
-ELMO_JAX_SHARED names (default: ``../shared``).
-"""
+"""Measure what a model's layers know: POS, NER, sentiment, similarity, word senses."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from elmo_jax import Elmo
 from elmo_jax.checkpoint import model_folder, read_metadata
-from elmo_jax.files import atomic_file, refuse_existing, to_json
+from elmo_jax.files import refuse_existing
 from elmo_jax.model.bilm import init_params
 from elmo_jax.model.parameters import count_parameters
 
-from ..card import card
-from . import classification, similarity, wsd
+from ..card import card, card_line
+from ..question import add_output, write_json
+from ..tables import markdown
+from . import classification, cosines, scores
 from .data import data_folder
-from .report import as_text as text
-from .report import summarise
-from .scores import MODEL, RANDOM_LSTM
-
-HELP = "Measure what a model's layers know: POS, NER, sentiment, similarity, word senses."
+from .scores import MODEL, RANDOM_LSTM, Row
 
 TASKS = {
     "pos": classification.pos,
     "ner": classification.ner,
     "sentiment": classification.sentiment,
-    "sts": similarity.sts,
-    "wsd": wsd.wsd,
+    "sts": cosines.sts,
+    "wsd": cosines.wsd,
 }
 _QUICK = (2000, 500, 500)  # sentences of train, dev and test
 _SEED = 0
 
-__all__ = ["HELP", "add_arguments", "run", "text"]
+TOKEN = "best biLM layer − token layer"
+RANDOM = "best biLM layer − best random layer"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what ``run`` reads from the command line."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="folder, zip, or name of a published model")
-    add("--data", metavar="FOLDER", help="the tasks (default: the shared ones)")
+    add("--data", metavar="FOLDER", help="the tasks, see tasks/data.py (default: the shared ones)")
     which = f"which of {', '.join(TASKS)} (default: all)"
     add("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help=which)
     add("--quick", action="store_true", help="on a small part of the data")
-    add("-o", "--output", metavar="JSON", help="also write the results to this file")
-    add("--overwrite", action="store_true", help="replace an existing JSON")
+    add_output(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure, and give a JSON-ready summary.
-
-    Raises:
-        ElmoError: if there is no such model or data, or the output exists.
-    """
     output = Path(args.output) if args.output else None
-    if output is not None:  # before minutes of work, not after them
+    if output:  # before minutes of work, not after them
         refuse_existing(output, args.overwrite)
     folder, elmo = data_folder(args.data), Elmo(args.model)
     elmos = {MODEL: elmo, RANDOM_LSTM: random_lstm(elmo)}
@@ -76,12 +59,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         tasks[name] = {**summarise(result), "seconds": round(time.perf_counter() - start, 1)}
         print(f"{name}: {tasks[name]['seconds']:.0f} s", file=sys.stderr)
     seconds = round(time.perf_counter() - started, 1)
-    head = {"card": _card(args.model, elmo), "quick": args.quick, "seconds": seconds}
+    head = {"card": _model_card(args.model, elmo), "quick": args.quick, "seconds": seconds}
     summary: dict[str, Any] = {**head, "tasks": tasks}
-    if output is not None:
-        with atomic_file(output, overwrite=args.overwrite) as path:
-            content = to_json(summary, indent=1, ensure_ascii=False)
-            path.write_text(content + "\n", encoding="utf-8")
+    if output:
+        write_json(output, summary, overwrite=args.overwrite)
     return summary
 
 
@@ -94,8 +75,7 @@ def random_lstm(elmo: Elmo) -> Elmo:
     return Elmo.from_params(elmo.config, {**random, "char_encoder": elmo.params["char_encoder"]})
 
 
-def _card(model: str, elmo: Elmo) -> dict[str, Any]:
-    """The model, the versions and the machine."""
+def _model_card(model: str, elmo: Elmo) -> dict[str, Any]:
     config = elmo.config
     return {
         "model": model,
@@ -106,3 +86,91 @@ def _card(model: str, elmo: Elmo) -> dict[str, Any]:
         "cell_dim": config.cell_dim,
         **card(),
     }
+
+
+def summarise(result: scores.TaskResult) -> dict[str, Any]:
+    """A task's scores with their intervals and differences, ready for JSON."""
+    own = {row.name: row for row in result.rows if row.variant == MODEL}
+    best = {variant: result.best_layer(variant) for variant in (MODEL, RANDOM_LSTM)}
+    token = own[scores.TOKEN_LAYER]
+    pairs = [(TOKEN, best[MODEL], token)]
+    pairs += [
+        (f"{name} − token layer", own[name], token)
+        for name in (scores.MIX, scores.AVERAGE)
+        if name in own
+    ]
+    pairs.append((RANDOM, best[MODEL], best[RANDOM_LSTM]))
+    baselines = [row for row in result.rows if row.variant == scores.BASELINE]
+    pairs += [(f"best biLM layer − {row.name}", best[MODEL], row) for row in baselines]
+    differences = [_difference(*pair) for pair in pairs]
+    return {
+        "metric": result.metric,
+        "sentences": result.sizes,
+        "chosen_on_dev": {variant: row.name for variant, row in best.items()},
+        "rows": [_row(row) for row in result.rows],
+        "differences": differences,
+        "beats_token_layer": differences[0]["low"] > 0,
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    details = {name: float(f"{value:.4g}") for name, value in row.details.items()}
+    numbers = _rounded({"dev": row.dev, "test": row.test} | scores.interval(row.draws))
+    return {"variant": row.variant, "name": row.name, **numbers, "details": details}
+
+
+def _difference(what: str, one: Row, other: Row) -> dict[str, Any]:
+    value = {"value": one.test - other.test}
+    return {"what": what, **_rounded(value | scores.interval(one.draws - other.draws))}
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(number, 2) for name, number in numbers.items()}
+
+
+def text(summary: dict[str, Any]) -> str:
+    """The whole report for a person, in Markdown."""
+    card, tasks = summary["card"], summary["tasks"]
+    size = f"{card['parameters']:,} parameters, {card['layers']} layers of {card['dim']}"
+    blocks = [
+        f"# Tasks: {card['model']}",
+        f"{size}; {summary['seconds']:.0f} s. {card_line(card)}",
+        "Points; in brackets the 95 % interval of the bootstrap over test sentences. Layers and "
+        "penalties are chosen on dev (cross-validated: within the other folds); * marks the best "
+        "layer. layer 0 is the token layer.",
+    ]
+    if summary["quick"]:
+        blocks.append("**--quick: on a part of the data, not to be compared with anything.**")
+    for name, task in tasks.items():
+        blocks += _task_blocks(name, task)
+    for than, whose in ((TOKEN, "their own token layer"), (RANDOM, "random LSTMs")):
+        verdicts = "; ".join(f"{name}: {_verdict(task, than)}" for name, task in tasks.items())
+        blocks.append(f"biLM layers against {whose}: {verdicts}")
+    return "\n\n".join(blocks)
+
+
+def _task_blocks(name: str, task: dict[str, Any]) -> Iterable[str]:
+    sizes = ", ".join(f"{split} {n:,}" for split, n in task["sentences"].items())
+    yield f"## {name}: {task['metric']} ({sizes}; {task['seconds']:.0f} s)"
+    best = task["chosen_on_dev"].items()
+    yield markdown(
+        {
+            "vectors": f"{row['variant']}, {row['name']}",
+            "best": "*" if (row["variant"], row["name"]) in best else "",
+            "dev": f"{row['dev']:.2f}",
+            "test": f"{row['test']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            "details": ", ".join(f"{key} {value:g}" for key, value in row["details"].items()),
+        }
+        for row in task["rows"]
+    )
+    yield "\n".join(f"* {d['what']}: {_signed(d)}" for d in task["differences"])
+
+
+def _verdict(task: dict[str, Any], than: str) -> str:
+    gain = next(d for d in task["differences"] if d["what"] == than)
+    word = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "no clear difference"
+    return f"{word} ({_signed(gain)})"
+
+
+def _signed(difference: dict[str, Any]) -> str:
+    return f"{difference['value']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]"

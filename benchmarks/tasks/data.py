@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import itertools
 import lzma
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -26,6 +25,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from elmo_jax import ElmoError
+
+from ..texts import shared_data
 
 SPLITS = ("train", "dev", "test")
 
@@ -42,14 +43,8 @@ class Pair(NamedTuple):
 
 
 def data_folder(name: str | None) -> Path:
-    """The folder of tasks: the named one, or ``data/tasks`` of the shared data.
-
-    Raises:
-        ElmoError: if there is no such folder.
-    """
-    default = Path(__file__).resolve().parents[3] / "shared"
-    shared = Path(os.environ.get("ELMO_JAX_SHARED", default))
-    folder = Path(name) if name is not None else shared / "data" / "tasks"
+    """The folder of tasks: the named one, or ``data/tasks`` of the shared data."""
+    folder = Path(name) if name is not None else shared_data() / "data" / "tasks"
     if not folder.is_dir():
         raise ElmoError(
             f"There is no folder of tasks at {folder}. Name one with --data, or the folder that "
@@ -59,11 +54,9 @@ def data_folder(name: str | None) -> Path:
 
 
 def read_splits(read: Callable[[str], list[T]], limits: Sequence[int] | None) -> dict[str, list[T]]:
-    """What ``read`` gives for each split, in the order of the files.
+    """The items of each split, in the order of the files.
 
-    Args:
-        read: from the name of a split to its items.
-        limits: at most this many of train, dev and test, drawn at random; None for all.
+    With ``limits``, at most so many of train, dev and test, drawn at random.
     """
     splits = {split: read(split) for split in SPLITS}
     for split, limit in zip(SPLITS, limits or (), strict=limits is not None):
@@ -76,11 +69,6 @@ def read_splits(read: Callable[[str], list[T]], limits: Sequence[int] | None) ->
 
 
 def read_sts(folder: Path, split: str) -> list[Pair]:
-    """``sts_b``.
-
-    Raises:
-        ElmoError: if a similarity is not a number.
-    """
     pairs = []
     for row in read_rows(folder / "sts_b", 4, split):
         try:
@@ -97,11 +85,7 @@ def read_rows(task: Path, n_columns: int, split: str) -> list[Token]:
 
 
 def read_blocks(task: Path, n_columns: int, split: str) -> list[list[Token]]:
-    """The sentences of a file with one token per line: the rows between blank lines.
-
-    Raises:
-        ElmoError: if there is no such file, or a line has other columns.
-    """
+    """The sentences of a file with one token per line: the rows between blank lines."""
     blocks: list[list[Token]] = [[]]
     path = _path(task, split)
     # A line ends at \n only: "universal newlines" would also split at a lone \r.

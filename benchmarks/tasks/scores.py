@@ -22,7 +22,6 @@ _N_DRAWS = 1000
 
 
 def layer_name(layer: int) -> str:
-    """What a row about one layer is called."""
     return f"layer {layer}"
 
 
@@ -31,27 +30,17 @@ TOKEN_LAYER = layer_name(0)
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One way to use one model's vectors, measured.
+    """One way to use one model's vectors, measured."""
 
-    Attributes:
-        variant: whose vectors: ``MODEL``, ``RANDOM_LSTM``, or ``BASELINE``.
-        name: "layer 0", "layer 1", …, "average", "mix", or a baseline's name.
-        dev: the score on dev, by which the best layer and the penalty are chosen.
-        metric: from ``columns`` to the score.
-        columns: arrays with one entry per unit of the test set.
-        details: more numbers of the row, by name.
-    """
-
-    variant: str
-    name: str
-    dev: float
-    metric: Callable[..., float]
-    columns: tuple[np.ndarray, ...]
+    variant: str  # whose vectors: MODEL, RANDOM_LSTM or BASELINE
+    name: str  # "layer 0", "layer 1", …, "average", "mix", or a baseline's name
+    dev: float  # by this score the best layer and the penalty are chosen
+    metric: Callable[..., float]  # from ``columns`` to the score
+    columns: tuple[np.ndarray, ...]  # one entry per unit of the test set
     details: dict[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def test(self) -> float:
-        """The score on test."""
         return self.metric(*self.columns)
 
     @functools.cached_property

@@ -18,15 +18,8 @@ import types
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-_ABSENT = [
-    "cached_path",
-    "fairscale",
-    "huggingface_hub",
-    "lmdb",
-    "spacy",
-    "torchvision",
-    "transformers",
-]
+_ABSENT = {"cached_path", "fairscale", "huggingface_hub", "lmdb", "spacy"}
+_ABSENT |= {"torchvision", "transformers"}
 
 
 class _Anything:
@@ -48,13 +41,11 @@ class _StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """None leaves a module to Python."""
         if fullname.partition(".")[0] not in _ABSENT:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """An empty module of that name."""
         return _StandIn(spec.name)
 
     def exec_module(self, module: types.ModuleType) -> None:
@@ -81,11 +72,7 @@ class Model:
     """
 
     def __init__(
-        self,
-        options: str,
-        weights: str,
-        precision: str = "float32",
-        dtype: str = "float32",
+        self, options: str, weights: str, precision: str = "float32", dtype: str = "float32"
     ) -> None:
         torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.allow_tf32 = precision == "tf32"

@@ -97,11 +97,7 @@ class Model:
     """
 
     def __init__(
-        self,
-        options: str,
-        weights: str,
-        precision: str = "float32",
-        dtype: str = "float32",
+        self, options: str, weights: str, precision: str = "float32", dtype: str = "float32"
     ) -> None:
         import h5py
 

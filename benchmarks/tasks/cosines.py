@@ -1,9 +1,10 @@
-"""Word sense disambiguation by the nearest sense vector (Peters et al. 2018, section 5.3).
+"""Tasks without any training: the cosine of sentences, and the nearest sense of a word.
 
-A sense's vector is the mean over its occurrences in train. A word gets the sense of its lemma and
-part of speech whose vector has the highest cosine with its own; among equal ones, the most frequent
-sense. A lemma that is not in train counts as wrong in "over all words". The paper takes WordNet's
-first sense there, but these senses are not WordNet's.
+Word senses follow Peters et al. 2018, section 5.3: a sense's vector is the mean over its
+occurrences in train. A word gets the sense of its lemma and part of speech whose vector has the
+highest cosine with its own; among equal ones, the most frequent sense. A lemma that is not in train
+counts as wrong in "over all words". The paper takes WordNet's first sense there, but these senses
+are not WordNet's.
 """
 
 from __future__ import annotations
@@ -16,16 +17,54 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.stats
 
 from elmo_jax import Elmo
 
-from .data import SPLITS, Token, read_blocks, read_splits
-from .scores import BASELINE, Row, TaskResult, accuracy
-from .similarity import layers_and_average, unit
+from .data import SPLITS, Pair, Token, read_blocks, read_splits, read_sts
+from .scores import AVERAGE, BASELINE, MODEL, Row, TaskResult, accuracy, layer_name, spearman
 
+_SPLITS = ("dev", "test")  # train has nothing to teach a cosine
 MOST_FREQUENT = "most frequent sense"
 _NO_SENSE = "_"
 _TIE = 1e-5  # cosines that differ by less are equal: float32 sums are not more exact
+
+
+def sts(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+    """Rank correlation of the cosine of mean vectors with what people say."""
+    splits = read_splits(functools.partial(read_sts, folder), limits)
+    gold = {split: np.array([pair.similarity for pair in splits[split]]) for split in _SPLITS}
+    rows = []
+    for variant, elmo in elmos.items():
+        cosines = {split: pair_cosines(elmo, splits[split]) for split in _SPLITS}
+        for i, name in layers_and_average(variant, elmo):
+            dev_S, test_S = (cosines[split][:, i] for split in _SPLITS)
+            pearson = scipy.stats.pearsonr(gold["test"], test_S).statistic
+            dev, columns = spearman(gold["dev"], dev_S), (gold["test"], test_S)
+            details = {"pearson": 100 * float(pearson)}
+            rows.append(Row(variant, name, dev, spearman, columns, details))
+    return TaskResult("Spearman correlation", {s: len(splits[s]) for s in _SPLITS}, rows)
+
+
+def layers_and_average(variant: str, elmo: Elmo) -> list[tuple[int, str]]:
+    """The layers that are compared, and their average after them: number and name."""
+    names = [*map(layer_name, range(elmo.config.n_output_layers)), AVERAGE]
+    # Random LSTMs share the model's token layer, which is in the table already.
+    return list(enumerate(names))[0 if variant == MODEL else 1 :]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scaled to length 1 along the last axis; zeros stay zeros, and have a cosine of 0 with all."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def pair_cosines(elmo: Elmo, pairs: list[Pair]) -> np.ndarray:
+    """Of each pair in each layer and in the layers' average: float32 [S, L + 1]."""
+    units = []
+    for sentences in ([pair.first for pair in pairs], [pair.second for pair in pairs]):
+        vectors_SLD = elmo.embed_sentences(sentences, "all", "mean")
+        units.append(unit(np.concatenate([vectors_SLD, vectors_SLD.mean(1, keepdims=True)], 1)))
+    return (units[0] * units[1]).sum(-1)
 
 
 class Instance(NamedTuple):
@@ -37,7 +76,6 @@ class Instance(NamedTuple):
 
 
 def instances(sentence: Sequence[Token]) -> list[Instance]:
-    """The words of a sentence that have a sense."""
     return [
         Instance(position, (lemma, pos), sense)
         for position, (_, lemma, pos, sense) in enumerate(sentence)
@@ -47,19 +85,13 @@ def instances(sentence: Sequence[Token]) -> list[Instance]:
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """The senses of train.
+    """The senses of train, numbered: those of a key side by side, the most frequent first."""
 
-    Attributes:
-        senses: number of each (key, sense); those of a key side by side, the most frequent first.
-        of_key: the numbers of a key's senses.
-    """
-
-    senses: dict[tuple[tuple[str, str], str], int]
+    senses: dict[tuple[tuple[str, str], str], int]  # by key and sense
     of_key: dict[tuple[str, str], range]
 
     @classmethod
     def from_sentences(cls, sentences: Sequence[Sequence[Token]]) -> Inventory:
-        """Count the senses of sentences."""
         counts = Counter((i.key, i.sense) for sentence in sentences for i in instances(sentence))
         ordered = sorted(counts, key=lambda sense: (sense[0], -counts[sense]))
         of_key, start = {}, 0
