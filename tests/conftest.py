@@ -17,14 +17,11 @@ settings.register_profile("deterministic", derandomize=True, deadline=None)
 settings.load_profile("deterministic")
 
 
-_DISABLED = "jax_disable_most_optimizations"
-
-
 def pytest_configure(config):
     """Keep what is compiled for the next run, and for processes that tests start.
 
-    Nearly all of a run's time is compilation. The cache knows a function by its compiled form, so
-    a change of the code is compiled anew.
+    Nearly all of a run's time is compilation, with the compiler's optimisations on, as users have
+    them. The cache knows a function by its compiled form, so a change of the code is compiled anew.
     """
     choices = {
         "jax_compilation_cache_dir": str(config.cache.mkdir("compiled")),
@@ -41,26 +38,6 @@ def promotion_for_optax():
     """For training with Adam outside the library: optax raises a float to the power of an int32."""
     with jax.numpy_dtype_promotion("standard"):
         yield
-
-
-@pytest.fixture(scope="module")
-def compiled_quickly():
-    """Compile without LLVM's costly passes; all modules but those that ask for it do as users do.
-
-    It is for tests that compile many shapes, run each for milliseconds, and claim something else
-    than numbers: what a training run saves, resumes and refuses, on which device an array is, how a
-    benchmark counts.
-    """
-    _disable_optimisations(True)
-    yield
-    _disable_optimisations(False)
-
-
-def _disable_optimisations(value):
-    """Or enable them, in this process and in those that it starts."""
-    jax.config.update(_DISABLED, value)
-    os.environ[_DISABLED.upper()] = str(value)
-    jax.clear_caches()  # of what was compiled otherwise
 
 
 def shared_folder():

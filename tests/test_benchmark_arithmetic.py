@@ -15,8 +15,6 @@ from benchmarks.work import input_work, needed_work, step_work, weight_bytes, wo
 from elmo_jax import Elmo, ElmoConfig, ElmoError
 from elmo_jax.model.bilm import init_params
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 # Work
 
 TINY = ElmoConfig(

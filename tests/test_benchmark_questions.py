@@ -30,8 +30,6 @@ from elmo_jax import ElmoError
 
 RESULTS = question.RESULTS
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 class FakePeer:
     """Gives the same number for every word, and a made-up time."""

@@ -14,8 +14,6 @@ from benchmarks.tasks import classification, command, cosines, data, probes, sco
 from elmo_jax import Elmo, ElmoError
 from elmo_jax.cli import run_command
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 # The files
 
 

@@ -44,8 +44,6 @@ from elmo_jax.training.text_files import file_digests
 
 SCRIPT = Path(training_run.__file__)
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):

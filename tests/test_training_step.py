@@ -151,7 +151,6 @@ def test_the_loss_of_a_window_that_continues_others(params, windows, candidates,
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_quickly")
 def test_one_step_of_the_original_recipe(params, windows):
     """float64: gradient by central differences in NumPy, then clip and Adagrad by hand."""
     words, arrays = windows
