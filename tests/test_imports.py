@@ -120,8 +120,18 @@ def test_all_public_names_are_there():
     for name in elmo_jax.__all__:
         assert getattr(elmo_jax, name) is not None
         assert name in dir(elmo_jax)
-    assert sorted(elmo_jax.__all__) == elmo_jax.__all__
-    assert set(elmo_jax._HOME_OF) | set(elmo_jax._SUBPACKAGES) == set(elmo_jax.__all__)
+
+
+def test_type_checkers_see_the_public_names_at_the_modules_they_are_loaded_from():
+    """The package imports nothing, so it says twice where a name is: for Python, and for them."""
+    (block,) = (
+        node
+        for node in TREES[""].body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    seen = {alias.asname: node.module or alias.name for node in block.body for alias in node.names}
+    packages = {name: name for name in elmo_jax._SUBPACKAGES}
+    assert seen == elmo_jax._HOME_OF | packages
 
 
 def test_an_unknown_name_is_an_attribute_error():
