@@ -293,13 +293,13 @@ def failing(capsys, *arguments):
 
 
 def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
-    told = summary(capsys, "neighbors", "play", plain, "--occurrence", 2, "--layers", "all")
-    (query,) = told["queries"]
+    result = summary(capsys, "neighbors", "play", plain, "--occurrence", 2, "--layers", "all")
+    (query,) = result["queries"]
     assert query["text"] == "B the [play] began" and list(query["layers"]) == ["0", "1"]
     best = query["layers"]["1"][0]
     assert (best["text"], best["score"]) == ("B Play the [play]", 1.0)
-    told = summary(capsys, "neighbors", "play", plain, "--occurrence", "each", "-n", 1)
-    assert len(told["queries"]) == 6
+    result = summary(capsys, "neighbors", "play", plain, "--occurrence", "each", "-n", 1)
+    assert len(result["queries"]) == 6
     sentence = ["--sentence", "We saw the play", "--any-word", "-n", 3]
     assert main(["neighbors", "play", str(plain), *map(str, sentence)]) == 0
     assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
@@ -346,8 +346,8 @@ def test_a_layer_that_the_model_lacks_is_answered_with_its_numbers(capsys):
 def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_path, capsys):
     out = tmp_path / "page.html"
     common = ["explore", "play", corpus, "-o", out]
-    told = summary(capsys, *common, "--label-column", 1, "-n", 4)
-    assert (told["occurrences"], told["drawn"]) == (6, 4)
+    result = summary(capsys, *common, "--label-column", 1, "-n", 4)
+    assert (result["occurrences"], result["drawn"]) == (6, 4)
     data = page_data(out.read_text("utf-8"))
     assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
     labels = tmp_path / "labels.txt"
@@ -366,10 +366,10 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert main(["similarity", "a play", "the play", "-o", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
-    told = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
-    assert told["columns"] == ["the", "play", "."] and np.shape(told["cosines"]) == (2, 3)
-    told = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")
-    assert told["rows"][0] == "A a play"
+    result = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
+    assert result["columns"] == ["the", "play", "."] and np.shape(result["cosines"]) == (2, 3)
+    result = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")
+    assert result["rows"][0] == "A a play"
     assert "2 to 200 sentences" in failing(capsys, "similarity", "one")
     assert "or a text with --input" in failing(capsys, "similarity")
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
@@ -388,10 +388,10 @@ def test_labels_may_be_empty_and_come_from_a_named_column(corpus, tmp_path, caps
     table = "text\tn\tname\na play\t1\tA\nthe play\t2\t\nPlay\t3\tB\n"
     assert labels(table, "--column", "text", "--label-column", "name") == expected
     arguments = "explore", "play", "-o", out, "--overwrite", corpus
-    told = failing(capsys, *arguments, "--label-column", "name")
-    assert "which column holds the sentences?" in told
-    told = failing(capsys, *arguments, "--label-column", 1, "--input-format", "tsv")
-    assert "read as tsv: which column holds the sentences?" in told
+    error = failing(capsys, *arguments, "--label-column", "name")
+    assert "which column holds the sentences?" in error
+    error = failing(capsys, *arguments, "--label-column", 1, "--input-format", "tsv")
+    assert "read as tsv: which column holds the sentences?" in error
 
 
 def test_what_is_no_text_is_refused_by_every_command_that_reads_text(plain, tmp_path, capsys):

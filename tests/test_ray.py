@@ -40,14 +40,14 @@ def test_token_vectors_are_one_array_a_row(folder):
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         (["words"], "no column 'text' with texts, but words"),
         (["text", "vector"], "'vector' already"),
     ],
 )
-def test_columns_that_do_not_fit_are_named(folder, columns, told):
-    with pytest.raises(ElmoError, match=told):
+def test_columns_that_do_not_fit_are_named(folder, columns, message):
+    with pytest.raises(ElmoError, match=message):
         EmbedBatch(folder)({name: np.array(TEXTS, object) for name in columns})
 
 

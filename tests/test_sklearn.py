@@ -115,7 +115,7 @@ def test_set_output_makes_a_named_table(fake):
 
 
 @pytest.mark.parametrize(
-    ("texts", "told"),
+    ("texts", "message"),
     [
         ("The bank", "one str 'The bank'"),
         ([["The"], [1]], "position 0 of sentence 1, got int 1"),
@@ -125,8 +125,8 @@ def test_set_output_makes_a_named_table(fake):
         ({"The bank"}, "the set {'The bank'}, which has no order"),
     ],
 )
-def test_bad_texts_are_refused(make_model, texts, told):
-    with pytest.raises(ElmoError, match=re.escape(told)):
+def test_bad_texts_are_refused(make_model, texts, message):
+    with pytest.raises(ElmoError, match=re.escape(message)):
         ElmoTransformer(make_model(3)[0]).fit_transform(texts)
 
 

@@ -1,4 +1,4 @@
-"""CSV and TSV: a table whose first line names its columns, one of which holds the sentences."""
+"""CSV and TSV: the first line names the columns, and one column holds the sentences."""
 
 from __future__ import annotations
 
