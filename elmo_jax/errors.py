@@ -10,6 +10,7 @@ import math
 import numbers
 import sys
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 # This package, and packages that call it on behalf of the user.
@@ -64,6 +65,12 @@ def warn(message: str, category: type[ElmoWarning]) -> None:
 def counted(n: int, noun: str) -> str:
     """A number with its noun in the singular or plural: "1 word", "2,000 words"."""
     return f"{n:,} {noun}" + "s" * (n != 1)
+
+
+def first_few(problems: Sequence[str], most: int = 3) -> str:
+    """Problems for a message: the first few, and how many more there are."""
+    more = len(problems) - most
+    return "; ".join(problems[:most]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def shortened(value: Any) -> str:

@@ -110,11 +110,11 @@ def atomic_folder(
     temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         _restore(folder)
-        _refuse_folder(target, overwrite)
+        refuse_folder(target, overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()  # not mkdtemp(): only the owner could read that folder
         yield temporary
-        _refuse_folder(target, overwrite)
+        refuse_folder(target, overwrite)
         for path in temporary.iterdir():  # on the disk before the old folder goes
             sync(path)
         if folder.is_dir():
@@ -144,7 +144,8 @@ def _restore(folder: Path) -> None:
         shutil.rmtree(_old(folder))
 
 
-def _refuse_folder(target: Path, overwrite: bool) -> None:
+def refuse_folder(target: Path, overwrite: bool) -> None:
+    """Raise ElmoError if ``atomic_folder`` would refuse to write ``target``."""
     if not target.is_dir():
         if target.exists():
             raise ElmoError(f"Cannot write the folder {target}: a file of that name exists.")

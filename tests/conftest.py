@@ -1,5 +1,6 @@
 """Strict numerics for every test, and the fixtures that several files share."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import jax
 import oracle
 import pytest
 from hypothesis import settings
-from random_models import random_model, write_model
+from random_models import random_lexicon_model, random_model, write_lexicon_model, write_model
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -60,6 +61,12 @@ def bilm_tf():
 
 
 @pytest.fixture(scope="session")
+def foreign():
+    """Folder with models of other formats, and vectors made by the code of those formats."""
+    return _shared("fixtures", "foreign")
+
+
+@pytest.fixture(scope="session")
 def heldout():
     """5,000 tokenised English sentences from documents that mini was not trained on."""
     return _shared("data", "heldout", "valid.txt")
@@ -70,6 +77,22 @@ def real_sentences():
     """20,000 tokenised English sentences, natural lengths, as lists of words."""
     path = _shared("data", "bench", "masc_20k.txt")
     return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture
+def manylangs_writer(monkeypatch):
+    """Write the benchmarks' models of ELMoForManyLangs without its code."""
+
+    def run(command):
+        folder = Path(command[-2])
+        name = json.loads((folder / "config.json").read_text("utf-8"))["config_path"]
+        options = json.loads((folder / name).read_text("utf-8"))
+        sizes = {**options["encoder"], **options["token_embedder"]}
+        del sizes["name"]
+        write_lexicon_model(folder, *random_lexicon_model(0, **sizes), configuration=name)
+
+    monkeypatch.setattr("benchmarks.manylangs.interpreter", lambda peer: "python")
+    monkeypatch.setattr("benchmarks.manylangs.run_command", run)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """ELMo in NumPy, float64 and plain loops: what every other computation is compared with.
 
-It reads the published format directly, `options` (the dict of options.json) and `weights`
-(HDF5 dataset name -> array), and shares no code with the library.
+It reads the formats directly and shares no code with the library. `Oracle` takes the published
+one: `options` (the dict of options.json) and `weights` (HDF5 dataset name -> array). `TableOracle`
+is bilm-tf's model that knows words as a whole, `LexiconOracle` that of ELMoForManyLangs.
 
 Dimensions: B sentences, T tokens, C characters, E character dimension, F filters, P projection,
 D = 2P, H cell, G = 4H gates, L layers with the token layer. Products are x·W throughout.
@@ -66,12 +67,9 @@ def token_vector(options, weights, ids):
     chars_CE = embed[ids]
 
     features = []
-    for i, (span, n_filters) in enumerate(cnn["filters"]):
-        kernel = weights[f"CNN/W_cnn_{i}"].reshape(-1, n_filters)  # [span * E, n_filters]
-        windows = [chars_CE[t : t + span].ravel() for t in range(len(ids) - span + 1)]
-        conv = np.array([window @ kernel for window in windows]) + weights[f"CNN/b_cnn_{i}"]
-        highest = conv.max(axis=0)  # over all positions, those of the pad characters too
-        features.append(np.tanh(highest) if cnn["activation"] == "tanh" else relu(highest))
+    for i in range(len(cnn["filters"])):
+        kernel, bias = weights[f"CNN/W_cnn_{i}"][0], weights[f"CNN/b_cnn_{i}"]
+        features.append(character_features(chars_CE, kernel, bias, cnn["activation"]))
     x = np.concatenate(features)
 
     for k in range(cnn.get("n_highway") or 0):
@@ -87,6 +85,15 @@ def token_vector(options, weights, ids):
     return x
 
 
+def character_features(chars_CE, kernel, bias, activation):
+    """What filters find in a word, [n filters]; the kernel is [span, E, n filters]."""
+    span, _, n_filters = kernel.shape
+    windows = [chars_CE[t : t + span].ravel() for t in range(len(chars_CE) - span + 1)]
+    conv = np.array([window @ kernel.reshape(-1, n_filters) for window in windows]) + bias
+    highest = conv.max(axis=0)  # over all positions, those of the pad characters too
+    return np.tanh(highest) if activation == "tanh" else relu(highest)
+
+
 def clip(x, bound):
     """Clip to ±bound; None is no bound."""
     return x if bound is None else np.clip(x, -bound, bound)
@@ -95,8 +102,9 @@ def clip(x, bound):
 def lstm_step(options, cell_weights, x, c, h):
     """One step of one cell: (new c, new h), which are also what is carried on.
 
-    Without a projection (H = P) there is no W_P_0, and proj_clip bounds nothing: it belongs to
-    the projection (TensorFlow's LSTMCell, with which the published files were made).
+    Without a projection there is no W_P_0, and proj_clip bounds nothing: it belongs to the
+    projection (TensorFlow's LSTMCell, with which the published files were made). bilm-tf has none
+    if H = P.
     """
     lstm = options["lstm"]
     z = np.concatenate([x, h]).astype(np.float64) @ cell_weights["W_0"] + cell_weights["B"]
@@ -104,13 +112,19 @@ def lstm_step(options, cell_weights, x, c, h):
     c = sigmoid(f + 1.0) * c + sigmoid(i) * np.tanh(j)
     c = clip(c, lstm.get("cell_clip"))
     h = sigmoid(o) * np.tanh(c)
-    if lstm["dim"] != lstm["projection_dim"]:
+    if "W_P_0" in cell_weights:
         h = clip(h @ cell_weights["W_P_0"], lstm.get("proj_clip"))
     return c, h
 
 
 class Oracle:
-    """The biLM. A state is a list of rows, and row[direction][layer] = (c [H], h [P])."""
+    """The biLM. A state is a list of rows, and row[direction][layer] = (c [H], h [P]).
+
+    `weights` has the cells as `RNN_{direction}/…/Cell{layer}/…`. A model that makes another vector
+    of a word changes `vector`, and `boundaries` and `visible` where it has to.
+    """
+
+    boundaries = ("<S>", "</S>")
 
     def __init__(self, options, weights):
         self.options, self.weights = options, weights
@@ -140,15 +154,25 @@ class Oracle:
         zeros = (np.zeros(lstm["dim"]), np.zeros(lstm["projection_dim"]))
         return [[zeros] * self.n_layers for _ in range(2)]
 
+    def vector(self, word):
+        """The context-independent vector [P] of a word or boundary."""
+        ids = character_ids(word, self.options["char_cnn"]["max_characters_per_token"])
+        return token_vector(self.options, self.weights, ids)
+
+    def visible(self, word):
+        """What the model reads of a word, if it cuts it before anything else."""
+        return word
+
     def _token(self, word):
         if word not in self.token_vectors:
-            ids = character_ids(word, self.options["char_cnn"]["max_characters_per_token"])
-            self.token_vectors[word] = token_vector(self.options, self.weights, ids)
+            self.token_vectors[word] = self.vector(word)
         return self.token_vectors[word]
 
     def _run(self, sentence, row):
         """Layers [L, T + 2, D] of BOS, sentence, EOS, and the row's new state."""
-        tokens = [self._token(word) for word in ["<S>", *sentence, "</S>"]]
+        begin, end = self.boundaries
+        words = [begin, *map(self.visible, sentence), end]
+        tokens = [self._token(word) for word in words]
         outputs, new_row = ([], []), ([], [])  # each: forward, backward
         for d in range(2):
             inputs = tokens if d == 0 else tokens[::-1]  # backward: from EOS to BOS
@@ -168,6 +192,107 @@ class Oracle:
         for forward, backward in zip(*outputs, strict=True):
             layers.append(np.concatenate([forward, backward], axis=-1))
         return np.array(layers), list(new_row)
+
+
+class TableOracle(Oracle):
+    """A biLM of bilm-tf without `char_cnn`: a word's vector is its row in the dataset `embedding`.
+
+    `words` are the lines of the vocabulary; a word that is not among them has the row of `<UNK>`.
+    """
+
+    def __init__(self, options, weights, words):
+        super().__init__(options, weights)
+        self.rows = {word: row for row, word in enumerate(words)}
+
+    def vector(self, word):
+        """The word's row [P]."""
+        return self.weights["embedding"][self.rows.get(word, self.rows["<UNK>"])]
+
+
+class LexiconOracle(Oracle):
+    """A biLM of ELMoForManyLangs, from its tensors (PyTorch: kernels are [out, in]).
+
+    `options` is the dict of its CNN configuration, `tensors` those of encoder.pkl and
+    token_embedder.pkl by name, `words` and `characters` the tokens of word.dic and char.dic by id.
+    """
+
+    boundaries = ("<bos>", "<eos>")
+
+    def __init__(self, options, tensors, words, characters):
+        tensors = {name: np.asarray(tensor, np.float64) for name, tensor in tensors.items()}
+        encoder = options["encoder"]
+        lstm = {"use_skip_connections": True}
+        lstm |= {key: encoder[key] for key in ("dim", "projection_dim", "n_layers")}
+        lstm |= {key: encoder.get(key) or None for key in ("cell_clip", "proj_clip")}  # 0 is none
+        super().__init__({"lstm": lstm}, torch_cells(tensors, encoder["n_layers"]))
+        self.layer, self.tensors = options["token_embedder"], tensors
+        self.words, self.characters = words, characters
+
+    def visible(self, word):
+        """The word without what does not fit between its two marks, in code points."""
+        return word[: self.layer["max_characters_per_token"] - 2]
+
+    def spelling(self, word):
+        """The rows of a word's characters; the marks of a word stand the wrong way round."""
+        inner = [word] if word in self.boundaries else list(word)
+        spelled = ["<eow>", *inner, "<bow>"]
+        spelled += ["<pad>"] * (self.layer["max_characters_per_token"] - len(spelled))
+        return [row_of(character, self.characters) for character in spelled]
+
+    def vector(self, word):
+        """The vector [P] of a word: its own and that of its characters, then a projection."""
+        parts = []
+        if self.layer["word_dim"]:
+            table = self.tensors["word_emb_layer.embedding.weight"]
+            parts.append(table[row_of(word, self.words)])
+        if self.layer["char_dim"]:
+            parts.append(self._read_characters(word))
+        kernel = self.tensors["projection.weight"]
+        return kernel @ np.concatenate(parts) + self.tensors["projection.bias"]
+
+    def _read_characters(self, word):
+        chars_CE = self.tensors["char_emb_layer.embedding.weight"][self.spelling(word)]
+        features = []
+        for i in range(len(self.layer["filters"])):
+            kernel = self.tensors[f"convolutions.{i}.weight"]  # [n filters, E, span]
+            bias = self.tensors[f"convolutions.{i}.bias"]
+            kernel = kernel.transpose(2, 1, 0)
+            features.append(character_features(chars_CE, kernel, bias, self.layer["activation"]))
+        x = np.concatenate(features)
+        for k in range(self.layer["n_highway"]):
+            name = f"highways._layers.{k}."
+            transform, gate = np.split(
+                self.tensors[name + "weight"] @ x + self.tensors[name + "bias"], 2
+            )
+            g = sigmoid(gate)
+            x = g * x + (1.0 - g) * relu(transform)  # bilm-tf's gate is the other one's
+        return x
+
+
+def row_of(entry, lexicon):
+    """The number of an entry in a lexicon, or that of `<oov>`."""
+    return lexicon.index(entry if entry in lexicon else "<oov>")
+
+
+def torch_cells(tensors, n_layers):
+    """The cells of an LSTM as AllenNLP names its tensors, in the layout of the published format.
+
+    The gates are in another order, i, f, candidate, o, and the 1 of the forget gate is in the bias.
+    """
+    weights = {}
+    for d, direction in enumerate(("forward", "backward")):
+        for k in range(n_layers):
+            cell = f"{direction}_layer_{k}."
+            target = f"RNN_{d}/RNN/MultiRNNCell/Cell{k}/LSTMCell/"
+            kernel = np.concatenate(
+                [tensors[cell + f"{part}_linearity.weight"] for part in ("input", "state")], axis=1
+            )
+            i, f, j, o = np.split(kernel, 4)
+            weights[target + "W_0"] = np.concatenate([i, j, f, o]).T
+            i, f, j, o = np.split(tensors[cell + "state_linearity.bias"], 4)
+            weights[target + "B"] = np.concatenate([i, j, f - 1.0, o])
+            weights[target + "W_P_0"] = tensors[cell + "state_projection.weight"].T
+    return weights
 
 
 def scalar_mix(weights, gamma, layers, mask=None, layer_norm=False):

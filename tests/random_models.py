@@ -7,6 +7,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 import oracle
+from torch_files import state_dict
 
 from elmo_jax import ElmoConfig
 from elmo_jax.model.parameters import datasets, unflatten
@@ -112,6 +113,77 @@ def random_model(
     return options, {name: value.astype(np.float32) for name, value in weights.items()}
 
 
+def random_lexicon_model(
+    seed,
+    *,
+    word_dim=5,
+    char_dim=4,
+    filters=((1, 4), (2, 4), (3, 8)),
+    n_highway=1,
+    activation="relu",
+    projection_dim=6,
+    dim=10,
+    n_layers=2,
+    cell_clip=3,
+    proj_clip=3,
+    max_characters_per_token=50,
+):
+    """Make (options, float32 tensors, words, characters) as ELMoForManyLangs has them.
+
+    Without `word_dim` or `char_dim`, the model has no vectors of words, or reads no characters.
+    The projections are there whatever the sizes.
+    """
+    options = {
+        "encoder": {
+            "name": "elmo",
+            "projection_dim": projection_dim,
+            "cell_clip": cell_clip,
+            "proj_clip": proj_clip,
+            "dim": dim,
+            "n_layers": n_layers,
+        },
+        "token_embedder": {
+            "name": "cnn",
+            "activation": activation,
+            "filters": [list(f) for f in filters],
+            "n_highway": n_highway,
+            "word_dim": word_dim,
+            "char_dim": char_dim,
+            "max_characters_per_token": max_characters_per_token,
+        },
+    }
+    words = ["<oov>", "<bos>", "<eos>", "<pad>", "the", "bank", "of", "The", "を", "."]
+    characters = [*"Thebankofriv.を水🙂", "<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+    rng, tensors = np.random.default_rng(seed), {}
+
+    def add(name, *shape, scale=None, bias=True):
+        tensors[f"{name}.weight"] = rng.normal(0, scale or shape[-1] ** -0.5, shape)
+        if bias:
+            tensors[f"{name}.bias"] = rng.normal(0, 0.5, shape[0])
+
+    n_inputs = word_dim
+    if word_dim:
+        add("word_emb_layer.embedding", len(words), word_dim, scale=1, bias=False)
+    if char_dim:
+        add("char_emb_layer.embedding", len(characters), char_dim, scale=1, bias=False)
+        for i, (span, n) in enumerate(filters):
+            add(f"convolutions.{i}", n, char_dim, span, scale=(span * char_dim) ** -0.5)
+        n_filters = sum(n for _, n in filters)
+        for k in range(n_highway):
+            add(f"highways._layers.{k}", 2 * n_filters, n_filters)
+        n_inputs += n_filters
+    add("projection", projection_dim, n_inputs)
+    for direction in ("forward", "backward"):
+        for layer in range(n_layers):
+            name = f"{direction}_layer_{layer}"
+            add(f"{name}.input_linearity", 4 * dim, projection_dim, bias=False)
+            add(f"{name}.state_linearity", 4 * dim, projection_dim)
+            # Large enough that the clips hold some values.
+            add(f"{name}.state_projection", projection_dim, dim, scale=2, bias=False)
+    tensors = {name: value.astype(np.float32) for name, value in tensors.items()}
+    return options, tensors, words, characters
+
+
 def write_model(folder, options, weights):
     """Write options.json and weights.hdf5 (float32, contiguous) into a folder."""
     folder = Path(folder)
@@ -120,6 +192,32 @@ def write_model(folder, options, weights):
     with h5py.File(folder / "weights.hdf5", "w") as file:
         for name, value in weights.items():
             file.create_dataset(name, data=np.asarray(value, np.float32))
+
+
+def write_lexicon_model(
+    folder, options, tensors, words, characters, *, softmax=None, configuration="cnn.json"
+):
+    """Write the files of ELMoForManyLangs into a folder.
+
+    `softmax` has tensors for classifier.pkl. Without a `configuration`, its config.json names one
+    on another machine.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    is_encoder = {name: "_layer_" in name and "emb_layer" not in name for name in tensors}
+    for file, wanted in (("encoder.pkl", True), ("token_embedder.pkl", False)):
+        part = {name: tensor for name, tensor in tensors.items() if is_encoder[name] is wanted}
+        (folder / file).write_bytes(state_dict(part))
+    if softmax is not None:
+        (folder / "classifier.pkl").write_bytes(state_dict(softmax))
+    for file, lexicon in (("word.dic", words), ("char.dic", characters)):
+        lines = "".join(f"{token}\t{row}\n" for row, token in enumerate(lexicon))
+        (folder / file).write_text(lines, encoding="utf-8")
+    path = configuration or "/Users/somebody/configs/cnn_50_100_512_4096_sample.json"
+    (folder / "config.json").write_text(json.dumps({"seed": 1, "config_path": path}))
+    if configuration is not None:
+        (folder / configuration).parent.mkdir(exist_ok=True)
+        (folder / configuration).write_text(json.dumps(options), encoding="utf-8")
 
 
 class RandomElmo(NamedTuple):

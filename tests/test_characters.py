@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elmo_jax import ElmoConfig, ElmoError, encode_batch
-from elmo_jax.model import characters
-from elmo_jax.model.characters import boundary_ids, encode_words, spelled_lengths
+from elmo_jax.model import spelling
+from elmo_jax.model.characters import encode_words, spelled_lengths
+from elmo_jax.model.spelling import boundary_ids
 
 CONFIG = ElmoConfig.preset("tiny")
 WIDTH = CONFIG.max_characters_per_token
@@ -77,7 +78,7 @@ def test_a_word_is_spelled_once(monkeypatch):
         spelled.extend(some_words)
         return encode_words(some_words, width)
 
-    monkeypatch.setattr(characters, "encode_words", spy)
+    monkeypatch.setattr(spelling, "encode_words", spy)
     encode_batch([["the", "bank", "the"], [], ["The", "bank"]], CONFIG)
     assert sorted(spelled) == ["The", "bank", "the"]
 

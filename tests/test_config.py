@@ -281,7 +281,7 @@ def test_all_values_that_cannot_be_are_named_at_once():
     fields = dataclasses.asdict(TINY) | {"n_layers": 0, "cell_clip": -1, "activation": "gelu"}
     message = message_of(ElmoConfig, **fields)
     assert [part.split(" is ")[0] for part in message.split(": ", 1)[1].split("; ")] == [
-        "n_layers",
         "activation",
+        "n_layers",
         "cell_clip",
     ]

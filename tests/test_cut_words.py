@@ -17,7 +17,8 @@ from elmo_jax.engine import engine, plan, run
 from elmo_jax.errors import DeviceMemoryWarning
 from elmo_jax.model.bilm import init_params
 from elmo_jax.model.characters import BOS, EOS, encode_words, spelled_lengths
-from elmo_jax.text.cut_words import CutWords, are_cut
+from elmo_jax.model.spelling import word_limit
+from elmo_jax.text.cut_words import CutWords, WordLimit, are_cut
 from elmo_jax.text.readers import Record
 
 CONFIG = ElmoConfig.preset("tiny")
@@ -56,13 +57,13 @@ def spelled(word, width):
 def test_a_word_is_cut_if_it_cannot_be_read_back(word, width):
     if word not in (BOS, EOS):
         whole = word.encode("utf-8", "surrogatepass")
-        assert are_cut([word], width).tolist() == [spelled(word, width) != whole]
+        assert are_cut([word], WordLimit(width - 2)).tolist() == [spelled(word, width) != whole]
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=()), max_size=12), max_size=4))
 def test_a_sentence_has_as_many_cut_words_as_it_has_words_that_are_cut(words):
-    count = CutWords(9)
-    assert count.add_sentence(words) == are_cut(words, 9).sum() == count.n_cut
+    count = CutWords(WordLimit(7))
+    assert count.add_sentence(words) == are_cut(words, WordLimit(7)).sum() == count.n_cut
     assert count.n_words == len(words)
 
 
@@ -113,7 +114,7 @@ def test_a_stream_warns_once_however_many_follow(elmo):
 
 
 def test_a_caller_who_counts_the_words_of_a_stream_is_not_warned(elmo):
-    count = CutWords(CONFIG.max_characters_per_token)
+    count = CutWords(word_limit(CONFIG))
     list(elmo.stream([["a", CUT], [CUT]] * 50, cut_words=count))
     assert (count.n_words, count.n_cut, count.example) == (150, 100, CUT)
 

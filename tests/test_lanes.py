@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from elmo_jax import ElmoConfig
 from elmo_jax.lanes.buffer import LaneBuffer, flat_positions
-from elmo_jax.lanes.distinct_words import WordNumbers, spell, split_by_width
+from elmo_jax.lanes.distinct_words import WordNumbers, split_by_width
 from elmo_jax.lanes.packing import pack_in_order, pack_longest_first
+from elmo_jax.model.spelling import spell
 
 LENGTHS = st.lists(st.integers(0, 30), max_size=80)
 ENDS = st.lists(st.integers(0, 40), min_size=1, max_size=12)

@@ -4,11 +4,20 @@ import h5py
 import numpy as np
 import oracle
 import pytest
-from random_models import VARIANTS, random_model, write_model
+from random_models import VARIANTS, random_lexicon_model, random_model, write_model
+
+from elmo_jax.checkpoint.containers.torch_file import read_state_dict
 
 # The original computed and stored its vectors in float32. Its own test allows 1e-6; one unit in
 # the last place of the largest values, which lie between 1 and 2, is 1.2e-7 more.
 BILM_TF_TOLERANCE = 1.2e-6
+
+# The same for the vectors of other originals in float32. Those of ELMoForManyLangs are known to
+# differ from its own in float64 by up to 2e-6; they reach 6, where one unit is 4.8e-7.
+FLOAT32_TOLERANCE = 2e-6
+
+# Both sides in float64, in another order of sums: a few units of 4.4e-16 (of values up to 4).
+FLOAT64_TOLERANCE = 1e-14
 
 SENTENCE = ["The", "bank", "of", "the", "river", "."]
 
@@ -36,6 +45,58 @@ def test_the_vectors_are_those_of_the_original_code(bilm_tf):
             np.testing.assert_allclose(layers[-1], expected, rtol=0, atol=BILM_TF_TOLERANCE)
             compared += 1
     assert compared == 30
+
+
+def read_lexicon(path):
+    """The tokens of a lexicon whose ids are its line numbers; one is a space that is not ASCII."""
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+    assert [line.rpartition("\t")[2] for line in lines] == [str(i) for i in range(len(lines))]
+    return [line.rpartition("\t")[0] for line in lines]
+
+
+def manylangs_oracle(folder):
+    """A model of ELMoForManyLangs from its files."""
+    tensors = {}
+    for name in ("token_embedder", "encoder"):
+        tensors |= read_state_dict(folder / f"{name}.pkl", name)
+    options = oracle.read_json(next(folder.glob("cnn_*.json")))
+    lexicons = [read_lexicon(folder / name) for name in ("word.dic", "char.dic")]
+    return oracle.LexiconOracle(options, tensors, *lexicons)
+
+
+@pytest.mark.parametrize("name", ["words-and-chars", "chars-only", "words-only"])
+def test_the_vectors_are_those_of_elmoformanylangs(foreign, name):
+    model = manylangs_oracle(foreign / "emfml" / name)
+    sentences = oracle.read_json(foreign / "emfml" / f"{name}.sentences.json")
+    golden = np.load(foreign / "emfml" / f"{name}.golden.npz")
+    assert len(sentences) == 8
+    for i, sentence in enumerate(sentences):
+        layers = model.layers(sentence)
+        expected = golden[f"float64_s{i}"]
+        np.testing.assert_allclose(layers, expected, rtol=0, atol=FLOAT64_TOLERANCE)
+        np.testing.assert_allclose(layers, golden[f"s{i}"], rtol=0, atol=FLOAT32_TOLERANCE)
+    (first,), state = model.layers_with_state(sentences[:1], None)
+    (second,), _ = model.layers_with_state(sentences[1:2], state)
+    for layers, key in ((first, "carried_first"), (second, "carried_second")):
+        np.testing.assert_allclose(layers, golden[key], rtol=0, atol=FLOAT32_TOLERANCE)
+
+
+def test_the_vectors_are_those_of_bilm_tf_with_a_table_of_words(foreign):
+    folder = foreign / "words" / "plain"
+    model = oracle.TableOracle(
+        oracle.read_json(folder / "checkpoint_dir" / "options.json"),
+        oracle.read_weights(folder / "dumped.hdf5"),
+        (folder / "vocab.txt").read_text(encoding="utf-8").splitlines(),
+    )
+    sentences = oracle.read_json(folder / "sentences.json")
+    golden = np.load(folder / "golden.npz")
+    for i, sentence in enumerate(sentences):
+        layers = model.layers(sentence)
+        np.testing.assert_allclose(layers, golden[f"s{i}"], rtol=0, atol=FLOAT32_TOLERANCE)
+    _, state = model.layers_with_state(sentences, None)
+    results, _ = model.layers_with_state(sentences, state)
+    expected = golden["carried_second"]
+    np.testing.assert_allclose(results[1], expected, rtol=0, atol=FLOAT32_TOLERANCE)
 
 
 # Characters
@@ -136,6 +197,90 @@ def test_a_highway_carries_its_input_where_the_gate_is_shut():
     weights["CNN_high_0/b_carry"] = np.array([800.0])
     weights["CNN_high_0/W_transform"] = np.array([[-40.0]])
     close(oracle.token_vector(options, weights, ids), [0.0])  # relu, whatever the CNN's is
+
+
+# Token layer of a lexicon
+
+
+def lexicon_model(**choices):
+    return oracle.LexiconOracle(*random_lexicon_model(0, **choices))
+
+
+def spelled(model, word):
+    return [model.characters[row] for row in model.spelling(word)]
+
+
+def test_a_word_is_its_characters_between_swapped_marks():
+    model = lexicon_model(max_characters_per_token=8)
+    assert spelled(model, "bank") == ["<eow>", *"bank", "<bow>", "<pad>", "<pad>"]
+    assert spelled(model, "b水🙂é") == ["<eow>", *"b水🙂", "<oov>", "<bow>", "<pad>", "<pad>"]
+    assert spelled(model, "<bos>") == ["<eow>", "<bos>", "<bow>", *["<pad>"] * 5]
+    assert spelled(model, "<pad>")[1:6] == ["<oov>", *"<oov> a <oov> <oov>".split()]
+
+
+def test_a_long_word_is_cut_to_code_points_before_it_is_looked_up():
+    model = lexicon_model(max_characters_per_token=6)
+    assert spelled(model, model.visible("bankbank")) == ["<eow>", *"bank", "<bow>"]
+    bank, long, boundary = model.layers(["bank", "bankbank", "<bos>"])[0]
+    close(bank, long)
+    other = lexicon_model(max_characters_per_token=6, word_dim=0)
+    assert other.visible("🙂🙂🙂🙂🙂") == "🙂🙂🙂🙂"
+    # A literal boundary is a word and is cut; the boundary itself is not.
+    assert np.abs(boundary - model.layers([], boundaries=True)[0, 0]).max() > 1e-3
+
+
+def test_the_vector_of_a_word_comes_before_that_of_its_characters():
+    options, tensors, words, characters = random_lexicon_model(0)
+    tensors["projection.weight"][:, 5:] = 0
+    model = oracle.LexiconOracle(options, tensors, words, characters)
+    row = tensors["word_emb_layer.embedding.weight"][words.index("bank")]
+    expected = tensors["projection.weight"].astype(float)[:, :5] @ row
+    close(model.vector("bank"), expected + tensors["projection.bias"])
+    close(model.vector("bench"), model.vector("<oov>"))
+    assert np.abs(model.vector("the") - model.vector("The")).max() > 1e-3
+
+
+def test_a_highway_of_a_lexicon_carries_its_input_where_the_gate_is_open():
+    options, tensors, words, characters = random_lexicon_model(0, word_dim=0)
+    for name in ("highways._layers.0.weight", "highways._layers.0.bias"):
+        tensors[name] = np.zeros_like(tensors[name])
+
+    def vector():
+        return oracle.LexiconOracle(options, tensors, words, characters).vector("bank")
+
+    half = vector()
+    tensors["highways._layers.0.bias"][16:] = 800.0
+    whole = vector()
+    bias = tensors["projection.bias"]
+    close(whole - bias, 2 * (half - bias))
+    tensors["highways._layers.0.bias"][16:] = -800.0
+    close(vector(), bias)
+    tensors["highways._layers.0.bias"][:16] = 2.0
+    close(vector() - bias, tensors["projection.weight"].astype(float) @ np.full(16, 2.0))
+
+
+def test_the_projections_of_a_lexicon_are_there_whatever_the_sizes():
+    model = lexicon_model(word_dim=6, char_dim=0, projection_dim=6, dim=6)
+    row = model.tensors["word_emb_layer.embedding.weight"][4]
+    assert np.abs(model.vector("the") - row).max() > 0.1
+    _, (state,) = model.layers_with_state([SENTENCE], None)
+    hidden = np.array([h for direction in state for _, h in direction])
+    assert 0 < np.mean(np.abs(hidden) == 3.0) < 1  # proj_clip comes with the projection
+
+
+def test_a_clip_of_zero_is_none():
+    model, without = lexicon_model(cell_clip=0), lexicon_model(cell_clip=None)
+    assert model.options["lstm"]["cell_clip"] is None
+    close(model.layers(SENTENCE), without.layers(SENTENCE))
+
+
+def test_a_table_has_a_row_for_what_it_does_not_know():
+    options, weights = random_model(0)
+    words = ["<S>", "</S>", "<UNK>", "the", "bank", "bank"]
+    table = np.arange(36.0).reshape(6, 6)
+    model = oracle.TableOracle(options, {**weights, "embedding": table}, words)
+    layers = model.layers(["bank", "shore"], boundaries=True)[0, :, :6]
+    close(layers, table[[0, 5, 2, 1]])  # the last of two equal words
 
 
 # LSTM step, with one cell whose gates are their biases i, j, f, o

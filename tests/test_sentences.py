@@ -9,12 +9,12 @@ import pytest
 from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.text.sentences import (
-    CheckedWords,
     check_collection,
     check_sentence,
     check_sentences,
     tokenize,
 )
+from elmo_jax.text.tokenizers import CheckedWords
 
 GOOD = [[], ["a"], ("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], object)]
 

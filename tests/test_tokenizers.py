@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import elmo_jax
 from elmo_jax import ElmoError, split_sentences, tokenizer_named
-from elmo_jax.errors import optional_module
-from elmo_jax.text.sentences import tokenize
+from elmo_jax.errors import WhitespaceWarning, optional_module
+from elmo_jax.text.sentences import check_sentences, tokenize
 from elmo_jax.text.splitting import stream_sentences
 from elmo_jax.text.tokenizers import words
 
@@ -54,6 +54,30 @@ def test_a_name_may_stand_for_a_function():
         ["New York"],
     ]
     assert list(tokenize(["It's it."], "whitespace")) == [["It's", "it."]]
+
+
+def test_words_between_tabs_keep_the_spaces_inside_them_without_a_warning():
+    texts = ["New York\t is \tbig\n", "Việt Nam", " \n", ["a b"]]
+    sentences = list(tokenize(texts, "tabs"))
+    assert sentences == [["New York", "is", "big"], ["Việt Nam"], [], ["a b"]]
+    check_sentences(sentences[:3])
+    with pytest.warns(WhitespaceWarning, match="'a b' of sentence 3 "):
+        check_sentences(sentences)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a\t\tb", r"^Word 2 of the 3 between tabs is empty in 'a\\t\\tb'"),
+        ("\ta", "^Word 1 of the 2 "),
+        ("a\t \n", "^Word 2 of the 2 "),
+    ],
+)
+def test_every_tab_stands_between_two_words(text, problem):
+    with pytest.raises(ElmoError, match=problem):
+        tokenizer_named("tabs")(text)
+    with pytest.raises(ElmoError, match=problem.replace("^", "^text 1: ")):
+        list(tokenize(["fine", text], "tabs"))
 
 
 @pytest.mark.parametrize("name", ["nosuch", "", "words:en", "nltk:punkt"])

@@ -10,19 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..lanes.distinct_words import Spelling, spell, split_by_width
+from ..lanes.distinct_words import split_by_width
 from ..model.bilm import BiLM
 from ..model.config import ElmoConfig
 from ..model.lstm import GATES, ProjectedLSTMCell
 from ..model.parameters import DIRECTIONS, Params
 from ..model.precision import gate_dtype
+from ..model.spelling import Spelling, spell
 from .memory import NoRoomForWords, is_out_of_memory
 from .plan import Plan
 from .word_rows import Reservation, WordRows
 
 _SHORT_WORD = 14
-"""Bytes of the longest short word: 99 in 100 distinct words of running English are short. A single
-sentence seldom has a long word then, which would take a call of its own at full width."""
+"""Bytes or characters of the longest short word: 99 in 100 distinct words of running English are
+short. A single sentence seldom has a long word then, which would take a call of its own at full
+width."""
 
 _NO_ROWS = np.zeros(0, np.int64)
 

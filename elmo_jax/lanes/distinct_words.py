@@ -1,15 +1,12 @@
-"""Each distinct word once: its number, its spelling, and the width that it is computed at."""
+"""Each distinct word once: its number, and the width that it is computed at."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from ..model.characters import encode_words, spelled_lengths
 from ..model.config import ElmoConfig
-from ..text.cut_words import are_cut
 
 
 class WordNumbers(dict[str, int]):
@@ -39,31 +36,17 @@ class WordNumbers(dict[str, int]):
         return new_words
 
 
-class Spelling(NamedTuple):
-    """U words as the model reads them."""
-
-    ids_UC: np.ndarray  # int32, character ids
-    lengths_U: np.ndarray  # int64, how many ids of each word come before its padding
-    is_cut_U: np.ndarray  # bool, whether the word is longer than C allows
-
-
-def spell(words: Sequence[str], config: ElmoConfig) -> Spelling:
-    """Spell words at full width."""
-    width = config.max_characters_per_token
-    ids_UC = encode_words(words, width)
-    return Spelling(ids_UC, spelled_lengths(ids_UC), are_cut(words, width))
-
-
 def split_by_width(
-    lengths_U: np.ndarray, n_bytes: int, config: ElmoConfig
+    lengths_U: np.ndarray, n_units: int, config: ElmoConfig
 ) -> tuple[tuple[np.ndarray, int], tuple[np.ndarray, int]]:
     """Divide words into short and long ones. A word costs as much as its row of ids is wide.
 
-    ``lengths_U`` is that of ``Spelling``; the longest short word has ``n_bytes`` bytes of UTF-8.
-    Returns the indices of the short words and their width, and those of the others and theirs.
+    ``lengths_U`` is that of ``Spelling``; the longest short word has ``n_units`` bytes of UTF-8, or
+    characters, whichever the model reads. Returns the indices of the short words and their width,
+    and those of the others and theirs.
     """
-    full_width = config.max_characters_per_token
+    full_width = config.spelling_width
     # The widest filter must see one window of padding after each word. More changes nothing.
-    width = min(full_width, n_bytes + 2 + config.max_filter_width)
+    width = min(full_width, config.word_columns + n_units + 2 + config.max_filter_width)
     is_short_U = lengths_U + config.max_filter_width <= width
     return (np.flatnonzero(is_short_U), width), (np.flatnonzero(~is_short_U), full_width)

@@ -19,6 +19,7 @@ from .config import ElmoConfig
 from .options import N_CHARACTERS
 from .parameters import Params, check_params
 from .precision import check_precision
+from .spelling import alphabet_of
 
 
 def check_batch(
@@ -30,18 +31,20 @@ def check_batch(
     check_params(config, params)
     char_ids = _as_integers(char_ids, "char_ids", "[B, T, C]", 3)
     lengths = _as_integers(lengths, "lengths", "[B]", 1)
-    shortest, longest = config.max_filter_width, config.max_characters_per_token
-    n_sentences, n_tokens, n_characters = char_ids.shape
-    if not shortest <= n_characters <= longest:
+    n_sentences, n_tokens, n_ids = char_ids.shape
+    # Characters of padding may be left out, up to the width of the widest filter.
+    shortest, longest = config.word_columns + config.max_filter_width, config.spelling_width
+    if not shortest <= n_ids <= longest:
+        at_least = f", and at least {shortest}, the width of the widest filter"
         raise ElmoError(
-            f"char_ids has {counted(n_characters, 'character')} per word (its last axis), "
-            f"expected {longest}, and at least {shortest}, the width of the widest filter."
+            f"char_ids has {counted(n_ids, 'character')} per word (its last axis), "
+            f"expected {longest}{at_least * (shortest < longest)}."
         )
     if lengths.shape[0] != n_sentences:
         raise ElmoError(
             f"lengths has {lengths.shape[0]} entries for {n_sentences} sentences in char_ids."
         )
-    _check_range(char_ids, "char_ids", N_CHARACTERS, "the last character id")
+    _check_ids(char_ids, config)
     _check_range(lengths, "lengths", n_tokens, "the number of tokens in char_ids")
     return jnp.asarray(char_ids, jnp.int32), jnp.asarray(lengths, jnp.int32)
 
@@ -57,6 +60,17 @@ def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
     if not jnp.issubdtype(array.dtype, jnp.integer):
         raise ElmoError(f"{name} has dtype {array.dtype}, expected integers.")
     return array
+
+
+def _check_ids(char_ids: Any, config: ElmoConfig) -> None:
+    if config.token_layer == "bytes":
+        _check_range(char_ids, "char_ids", N_CHARACTERS, "the last character id")
+        return
+    alphabet, first = alphabet_of(config), config.word_columns
+    words, characters = char_ids[..., :first], char_ids[..., first:]
+    _check_range(words, "char_ids", len(alphabet.words), "the last word")
+    name = "char_ids[..., 1:]" if first else "char_ids"
+    _check_range(characters, name, len(alphabet.characters), "the last character")
 
 
 def _check_range(array: Any, name: str, maximum: int, meaning: str) -> None:

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import check_seed
-from .characters import boundary_ids
 from .config import ElmoConfig
 from .lstm import LanguageModelStack, LSTMState
-from .token_layer import CharEncoder
+from .spelling import boundary_ids
+from .token_layer import make_token_layer
 
 
 class BiLMState(NamedTuple):
@@ -32,7 +32,7 @@ def zero_state(config: ElmoConfig, dtype: jnp.dtype = jnp.float32) -> BiLMState:
 def init_params(config: ElmoConfig, seed: int) -> dict[str, Any]:
     """Random parameters, from the distributions that bilm-tf starts training with."""
     check_seed(seed)
-    word_TC = np.ones((1, config.max_characters_per_token), np.int32)
+    word_TC = np.ones((1, config.spelling_width), np.int32)
     variables: Any = jax.jit(BiLM(config).init)(jax.random.key(seed), word_TC)
     return dict(variables["params"])
 
@@ -60,8 +60,8 @@ class BiLM(nn.Module):
     precision: str = "float32"
 
     def setup(self) -> None:
-        """Make the token layer and the two stacks. Another token layer would be chosen here."""
-        self.char_encoder = CharEncoder(self.config, self.precision)
+        """Make the token layer and the two stacks."""
+        self.token_layer = make_token_layer(self.config, self.precision)
         self.forward = LanguageModelStack(self.config, precision=self.precision)
         self.backward = LanguageModelStack(self.config, reverse=True, precision=self.precision)
 
@@ -74,7 +74,8 @@ class BiLM(nn.Module):
         """All layers of one sentence, read from a zero state.
 
         Args:
-            char_ids_TC: int32 [T, C], the words without sentence markers, 0 for padding.
+            char_ids_TC: int32 [T, C], the words without sentence markers as ``spelling`` makes
+                them, 0 for padding.
             length: the number of real words; T if None.
             n_output_layers: how many layers to compute, from the token layer up; all if None.
 
@@ -117,7 +118,8 @@ class BiLM(nn.Module):
 
     def encode_words(self, char_ids_UC: jax.Array | np.ndarray) -> jax.Array:
         """Token vectors of words, int32 [U, C] -> float32 [U, P]."""
-        return self.char_encoder(char_ids_UC)
+        vectors_UP: jax.Array = self.token_layer(char_ids_UC)
+        return vectors_UP
 
     def start_state(self, n_lstm_layers: int | None = None) -> BiLMState:
         """The state before the first word of every sentence: a constant of the model.

@@ -5,15 +5,9 @@ The ids are those of bilm-tf plus one, so that 0 can mark a padded word: byte b 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-
-from ..errors import ElmoError, count_problem, counted
-from ..text.cut_words import CutWords, are_cut
-from ..text.sentences import check_collection, checked_sentences
-from .config import ElmoConfig
 
 BEGIN_SENTENCE, END_SENTENCE, BEGIN_WORD, END_WORD, PADDING = range(257, 262)
 
@@ -43,105 +37,6 @@ def encode_words(words: Sequence[str], width: int) -> np.ndarray:
     return ids_UC
 
 
-def boundary_ids(config: ElmoConfig) -> np.ndarray:
-    """The sentence markers BOS and EOS as two words, int32 [2, C]."""
-    return encode_words([BOS, EOS], config.max_characters_per_token)
-
-
 def spelled_lengths(char_ids_UC: np.ndarray) -> np.ndarray:
     """How many ids each word has before its padding, int64 [U]."""
     return (char_ids_UC != PADDING).sum(axis=1)
-
-
-def encode_batch(
-    sentences: Iterable[Sequence[str]],
-    config: ElmoConfig,
-    *,
-    pad_to: int | Sequence[int] | None = None,
-    batch_size: int | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sentences to the two arrays that the functions take.
-
-    The functions are compiled once for each shape [B, T]. In a loop over batches, ``pad_to`` and
-    ``batch_size`` limit the number of shapes. Padding changes the vectors of real words by
-    rounding at most (a few 1e-6).
-
-    Args:
-        sentences: at most B lists of words; no word may be empty.
-        config: of the model; decides C.
-        pad_to: T, or a list of lengths: T is then the smallest that holds the longest
-            sentence. None: T is the longest sentence's length.
-        batch_size: B; sentences of length 0 fill the remaining rows. None: B is the number of
-            sentences.
-
-    Returns:
-        char_ids int32 [B, T, C], without sentence markers, 0 at padding; and lengths int32 [B].
-
-    Raises:
-        ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
-            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut off.
-
-    Warns:
-        WordsCutWarning: if words are longer than the model reads.
-
-    Example:
-        >>> char_ids, lengths = encode_batch([["Hello", "world"], ["Hi"]], config)
-        >>> char_ids.shape, lengths
-        ((2, 2, 50), array([2, 1], dtype=int32))
-        >>> encode_batch([["Hi"]], config, pad_to=[16, 32, 64], batch_size=8)[0].shape
-        (8, 16, 50)
-    """
-    check_collection(sentences)
-    sentences = list(checked_sentences(sentences))
-    lengths = list(map(len, sentences))
-    n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)
-    lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
-    # Each distinct word is spelled out once.
-    rows: dict[str, int] = {}
-    slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
-    words = list(rows)
-    words_UC = encode_words(words, config.max_characters_per_token)
-    char_ids = np.zeros((n_sentences, n_tokens, words_UC.shape[1]), np.int32)
-    char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = words_UC[slots]
-    cut = CutWords(config.max_characters_per_token)
-    where_cut = np.flatnonzero(are_cut(words, cut.width)[slots])
-    cut.add(len(slots), len(where_cut), words[slots[where_cut[0]]] if len(where_cut) else "")
-    cut.warn()
-    return char_ids, lengths_B
-
-
-def batch_shape(
-    lengths: Sequence[int], pad_to: int | Sequence[int] | None, batch_size: int | None
-) -> tuple[int, int]:
-    """B and T for sentences of these lengths, see ``encode_batch``."""
-    n_rows = len(lengths) if batch_size is None else _size(batch_size, "batch_size")
-    if len(lengths) > n_rows:
-        raise ElmoError(
-            f"Got {counted(len(lengths), 'sentence')} for batch_size={n_rows}. Divide them into "
-            "batches of at most that many."
-        )
-    longest = max(lengths, default=0)
-    if pad_to is None:
-        return n_rows, longest
-    sizes = _sizes(pad_to)
-    if longest > max(sizes):
-        index = list(lengths).index(longest)
-        raise ElmoError(
-            f"Sentence {index} has {longest} words; pad_to={pad_to!r} allows at most {max(sizes)}. "
-            "Add a larger length to pad_to, or divide the sentence."
-        )
-    return n_rows, min(size for size in sizes if size >= longest)
-
-
-def _sizes(pad_to: Any) -> list[int]:
-    if isinstance(pad_to, str | bytes) or np.ndim(pad_to) == 0:
-        return [_size(pad_to, "pad_to", ", or a list of such numbers")]
-    if len(pad_to) == 0:
-        raise ElmoError(f"pad_to is {pad_to!r}, expected at least one length.")
-    return [_size(length, f"pad_to[{index}]") for index, length in enumerate(pad_to)]
-
-
-def _size(value: Any, name: str, or_else: str = "") -> int:
-    if problem := count_problem(value, name):
-        raise ElmoError(f"{problem}{or_else}.")
-    return int(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import ElmoError
 from . import options as options_json
+from .alphabet import Alphabet
 
 # What users choose from, here because the command line must not import JAX to print its help.
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -20,7 +21,16 @@ POOLINGS = ("mean", "max")
 DTYPES = ("float32", "float16")
 """How numbers are stored: vectors, and the parameters of a native model."""
 
+TOKEN_LAYERS = ("bytes", "lexicon", "table")
+"""How a word becomes a vector, see ``ElmoConfig.token_layer``."""
+
 _ACTIVATIONS = ("relu", "tanh")
+
+_MARKS: dict[str, dict[str, tuple[str, ...]]] = {
+    "lexicon": {"words": ("<bos>", "<eos>", "<oov>"), "characters": ("<bos>", "<eos>", "<oov>")},
+    "table": {"words": ("<S>", "</S>", "<UNK>"), "characters": ()},
+}
+_WORD_MARKS = ("<bow>", "<eow>", "<pad>")  # among the characters of a lexicon, too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +38,12 @@ class ElmoConfig:
     """The architecture of one ELMo. Frozen and hashable, so it can be a static jit argument.
 
     Attributes:
-        filters: (width, number of filters) of each character convolution, in file order.
+        filters: (width, number of filters) of each character convolution, in file order; none if
+            the token layer does not read characters.
         char_embedding_dim: E, size of a character's vector.
         n_highway: highway layers after the convolutions, possibly 0.
         activation: "relu" or "tanh", applied after the maximum over positions.
-        max_characters_per_token: C, width of a spelled-out word, both word markers included.
+        max_characters_per_token: width of a spelled-out word, both word markers included.
         projection_dim: P, size of a token's vector and of each LSTM layer's output.
         cell_dim: H, size of an LSTM cell ("dim" in options.json).
         n_layers: LSTM layers of each direction, without the token layer.
@@ -40,6 +51,15 @@ class ElmoConfig:
         proj_clip: bound on the absolute LSTM output, or None; it applies only if the LSTM has a
             projection.
         use_skip_connections: whether layers from the second on add their input to their output.
+        token_layer: what a word's vector is made of. "bytes": convolutions over its UTF-8 bytes
+            (bilm-tf, AllenNLP). "lexicon": convolutions over the characters of an alphabet, and
+            the word's own vector, or one of these (ELMoForManyLangs). "table": the word's own
+            vector alone (bilm-tf without ``char_cnn``).
+        word_dim: size of a word's own vector in a "lexicon"; 0 if it has none.
+        forced_projections: whether token layer and LSTMs have their projections, with
+            ``proj_clip``, even where the sizes before and after are the same.
+        alphabet: the words and characters of a "lexicon" or a "table". Without one, the
+            architecture can be trained; training makes one from the text.
 
     Raises:
         ElmoError: if a value cannot describe an ELMo; the message lists all such values.
@@ -56,11 +76,19 @@ class ElmoConfig:
     cell_clip: float | None = 3.0
     proj_clip: float | None = 3.0
     use_skip_connections: bool = True
+    token_layer: str = "bytes"
+    word_dim: int = 0
+    forced_projections: bool = False
+    alphabet: Alphabet | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.filters, list | tuple):  # lists are accepted, but not hashable
             pairs = tuple(tuple(p) if isinstance(p, list) else p for p in self.filters)
             object.__setattr__(self, "filters", pairs)
+        if self.token_layer in ("lexicon", "table") and self.filters == ():
+            # What belongs to characters: equal models have equal configurations.
+            object.__setattr__(self, "char_embedding_dim", 0)
+            object.__setattr__(self, "n_highway", 0)
         problems = list(_problems(self))
         if problems:
             raise ElmoError("This ELMo configuration cannot be built: " + "; ".join(problems))
@@ -72,18 +100,33 @@ class ElmoConfig:
 
     @property
     def max_filter_width(self) -> int:
-        """The characters that the widest convolution sees at once."""
-        return max(width for width, _ in self.filters)
+        """The characters that the widest convolution sees at once; 0 without convolutions."""
+        return max((width for width, _ in self.filters), default=0)
+
+    @property
+    def word_columns(self) -> int:
+        """How many of the C ids of a word are its row in a table of words: 1 or 0."""
+        return int(self.token_layer == "table" or self.word_dim > 0)
+
+    @property
+    def spelling_width(self) -> int:
+        """C, the ids that spell a word: its row in a table of words, then its characters."""
+        return self.word_columns + (self.max_characters_per_token if self.filters else 0)
 
     @property
     def has_token_projection(self) -> bool:
-        """Whether F filters are projected to P; bilm-tf leaves that out if F = P."""
-        return self.n_filters != self.projection_dim
+        """Whether the F filters, and a word's own vector before them, are projected to P.
+
+        bilm-tf leaves the projection out if F = P, and has none after a table.
+        """
+        if self.token_layer == "table":
+            return False
+        return self.forced_projections or self.word_dim + self.n_filters != self.projection_dim
 
     @property
     def has_lstm_projection(self) -> bool:
         """Whether H cell units are projected to P; bilm-tf leaves that out if H = P."""
-        return self.cell_dim != self.projection_dim
+        return self.forced_projections or self.cell_dim != self.projection_dim
 
     @property
     def output_dim(self) -> int:
@@ -112,7 +155,9 @@ class ElmoConfig:
     def from_options(cls, options: Mapping[str, Any], source: str = "options") -> ElmoConfig:
         """The configuration in a published ``options.json`` (bilm-tf, AllenNLP), as parsed.
 
-        Keys that only training needs are ignored; ``n_characters`` may be 261 or 262.
+        Keys that only training needs are ignored; ``n_characters`` may be 261 or 262. Options
+        without ``char_cnn`` describe a model with a table of words. The configuration of an
+        ELMoForManyLangs model is read, too. ``alphabet`` is None in both cases.
 
         Raises:
             ElmoError: naming ``source`` and every key that is missing or has a wrong value.
@@ -127,8 +172,21 @@ class ElmoConfig:
         """The published ``options.json`` of this model, as a JSON-ready dictionary.
 
         ``n_characters`` is 262, which the published tools expect for inference.
+
+        Raises:
+            ElmoError: if the published format has no such model.
         """
-        return options_json.from_fields(dataclasses.asdict(self))
+        return options_json.from_fields(self.to_dict(), self.alphabet)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, JSON-ready, without the alphabet."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "alphabet"]
+        fields = {name: getattr(self, name) for name in names}
+        return {**fields, "filters": [list(pair) for pair in self.filters]}
+
+    def with_alphabet(self, alphabet: Alphabet) -> ElmoConfig:
+        """The same architecture with an alphabet."""
+        return dataclasses.replace(self, alphabet=alphabet)
 
 
 def preset_names() -> tuple[str, ...]:
@@ -138,6 +196,48 @@ def preset_names() -> tuple[str, ...]:
 
 def _problems(config: ElmoConfig) -> Iterator[str]:
     """Every reason why ``config`` cannot be built."""
+    if config.token_layer not in TOKEN_LAYERS:
+        known = ", ".join(TOKEN_LAYERS)
+        yield f"token_layer is {config.token_layer!r}, expected one of {known}"
+        return
+    yield from _token_layer_problems(config)
+    for name in ("projection_dim", "cell_dim", "n_layers"):
+        if not _is_count(value := getattr(config, name)):
+            yield f"{name} is {value!r}, expected a positive integer"
+    for name in ("cell_clip", "proj_clip"):
+        if not _is_bound(clip := getattr(config, name)):
+            yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
+    for name in ("use_skip_connections", "forced_projections"):
+        if not isinstance(value := getattr(config, name), bool):
+            yield f"{name} is {value!r}, expected true or false"
+    # bilm-tf has a projection only if the sizes differ, and it only ever makes vectors shorter.
+    dims = config.cell_dim, config.projection_dim
+    is_longer = all(map(_is_count, dims)) and config.cell_dim < config.projection_dim
+    if is_longer and config.forced_projections is not True:
+        yield f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}"
+
+
+def _token_layer_problems(config: ElmoConfig) -> Iterator[str]:
+    has_words = config.token_layer == "lexicon" and config.word_dim != 0
+    if not _is_count(config.word_dim, least=0) or (config.word_dim and not has_words):
+        expected = "0 or a positive integer" if config.token_layer == "lexicon" else "0"
+        yield f"word_dim is {config.word_dim!r}, expected {expected}"
+    if config.token_layer == "table":
+        if config.filters != ():
+            yield f"filters is {config.filters!r}, but a table of words reads no characters"
+    elif config.filters != () or not has_words:
+        yield from _character_problems(config)
+    if config.activation not in _ACTIVATIONS:
+        yield f"activation is {config.activation!r}, expected one of {', '.join(_ACTIVATIONS)}"
+    if not _is_count(config.max_characters_per_token, least=3):
+        yield (
+            f"max_characters_per_token is {config.max_characters_per_token!r}, expected at least "
+            "3: two word markers and a character"
+        )
+    yield from _alphabet_problems(config)
+
+
+def _character_problems(config: ElmoConfig) -> Iterator[str]:
     pairs = config.filters if isinstance(config.filters, tuple) else ()
     if not pairs:
         yield f"filters is {config.filters!r}, expected at least one (width, number) pair"
@@ -149,27 +249,28 @@ def _problems(config: ElmoConfig) -> Iterator[str]:
                 f"a filter is {pair[0]} characters wide, but words have only {longest} "
                 "(max_characters_per_token)"
             )
-    for name in ("projection_dim", "cell_dim", "char_embedding_dim", "n_layers"):
-        if not _is_count(value := getattr(config, name)):
-            yield f"{name} is {value!r}, expected a positive integer"
+    if not _is_count(config.char_embedding_dim):
+        yield f"char_embedding_dim is {config.char_embedding_dim!r}, expected a positive integer"
     if not _is_count(config.n_highway, least=0):
         yield f"n_highway is {config.n_highway!r}, expected 0 or a positive integer"
-    if not _is_count(config.max_characters_per_token, least=3):
-        yield (
-            f"max_characters_per_token is {config.max_characters_per_token!r}, expected at least "
-            "3: two word markers and a character"
-        )
-    if config.activation not in _ACTIVATIONS:
-        yield f"activation is {config.activation!r}, expected one of {', '.join(_ACTIVATIONS)}"
-    for name in ("cell_clip", "proj_clip"):
-        if not _is_bound(clip := getattr(config, name)):
-            yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
-    if not isinstance(config.use_skip_connections, bool):
-        yield f"use_skip_connections is {config.use_skip_connections!r}, expected true or false"
-    # bilm-tf has a projection only if the sizes differ, and it only ever makes vectors shorter.
-    dims = config.cell_dim, config.projection_dim
-    if all(map(_is_count, dims)) and config.cell_dim < config.projection_dim:
-        yield f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}"
+
+
+def _alphabet_problems(config: ElmoConfig) -> Iterator[str]:
+    alphabet = config.alphabet
+    if alphabet is None:
+        return
+    if config.token_layer == "bytes" or not isinstance(alphabet, Alphabet):
+        expected = "None" if config.token_layer == "bytes" else "an Alphabet"
+        yield f"alphabet is {alphabet!r:.60}, expected {expected}"
+        return
+    for name, marks in _MARKS[config.token_layer].items():
+        rows = alphabet.word_rows if name == "words" else alphabet.character_rows
+        if name == "words" and not config.word_columns:
+            marks = ()
+        if name == "characters":
+            marks = (*marks, *_WORD_MARKS) if config.filters else ()
+        if missing := [mark for mark in marks if mark not in rows]:
+            yield f"the alphabet's {name} lack {', '.join(missing)}"
 
 
 def _is_count(value: object, least: int = 1) -> bool:

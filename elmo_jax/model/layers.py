@@ -1,4 +1,9 @@
-"""The layers that a user asks for, and pooling: one vector for the tokens of a sentence."""
+"""The layers that a user asks for, and pooling: one vector for the tokens of a sentence.
+
+A model may have layers of its own beside those of the biLM, where a task has trained them: scalar
+mixes, a projection after a mix, and alignments, which map the vectors of a layer into the space of
+another language. ``parameters.extra_datasets`` says where they are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,9 @@ import numpy as np
 
 from ..errors import ElmoError
 from ..forking import check_process
-from .config import POOLINGS, ElmoConfig
+from .config import DTYPES, POOLINGS, ElmoConfig
+from .parameters import Params
+from .precision import linear
 
 LAYER_NAMES = ("all", "average", "top", "mix")
 
@@ -28,6 +35,7 @@ class LayerSelection:
     n_computed: int  # layers to compute, from the token layer up
     index: int | None = None  # the only layer that is wanted
     weighted: bool = False  # a weighted sum; all layers are wanted if there is no index either
+    projected: bool = False  # whether the model's output projection follows the weighted sum
 
     @property
     def n_result_layers(self) -> int | None:
@@ -49,18 +57,25 @@ class LayerSelection:
 
 
 def select_layers(
-    layers: Layers, config: ElmoConfig, mix_weights: Any = None, mix_gamma: Any = 1.0
+    layers: Layers,
+    config: ElmoConfig,
+    mix_weights: Any = None,
+    mix_gamma: Any = 1.0,
+    params: Params | None = None,
 ) -> tuple[LayerSelection, jax.Array]:
     """Resolve ``layers=`` of the public functions, where negative numbers count from the top.
 
-    With the selection come the factors of a weighted sum, float32 [L].
+    Without ``mix_weights``, or with the number of a mix, "mix" is one that ``params`` have, and the
+    projection that follows it if there is one. With the selection come the factors of a weighted
+    sum, float32 [L].
     """
     check_process()
     n_layers = config.n_output_layers
     layer_weights_L = jnp.full(n_layers, 1 / n_layers)
-    if (mix_weights is not None) != (isinstance(layers, str) and layers == "mix"):
+    is_mix = isinstance(layers, str) and layers == "mix"
+    if mix_weights is not None and not is_mix:
         raise ElmoError(
-            f"layers='mix' and mix_weights belong together; got layers={layers!r} and "
+            f"mix_weights belong to layers='mix'; got layers={layers!r} and "
             f"mix_weights={mix_weights!r}."
         )
     if not isinstance(layers, str):
@@ -73,16 +88,107 @@ def select_layers(
     if layers == "average":
         return LayerSelection(n_layers, weighted=True), layer_weights_L
     if layers == "mix":
-        if np.shape(mix_weights) != (n_layers,):
-            raise ElmoError(
-                f"mix_weights has shape {np.shape(mix_weights)}, expected ({n_layers},): one "
-                "weight for each layer, the token layer first."
-            )
-        if np.shape(mix_gamma) != ():
-            raise ElmoError(f"mix_gamma has shape {np.shape(mix_gamma)}, expected a single number.")
-        weights_L = jnp.asarray(mix_weights, jnp.float32)
-        return LayerSelection(n_layers, weighted=True), mix_gamma * jax.nn.softmax(weights_L)
+        return _select_mix(config, mix_weights, mix_gamma, params or {})
     raise ElmoError(_unknown_layers(layers, n_layers))
+
+
+def _select_mix(
+    config: ElmoConfig, mix_weights: Any, mix_gamma: Any, params: Params
+) -> tuple[LayerSelection, jax.Array]:
+    n_layers = config.n_output_layers
+    if np.shape(mix_gamma) != ():
+        raise ElmoError(f"mix_gamma has shape {np.shape(mix_gamma)}, expected a single number.")
+    selection = LayerSelection(n_layers, weighted=True)
+    if mix_weights is None or _is_number(mix_weights):
+        mix = _own_mix(params, mix_weights)
+        mix_weights, own_gamma = mix["weights"], jnp.asarray(mix["gamma"], jnp.float32)
+        mix_gamma = mix_gamma * own_gamma
+        selection = dataclasses.replace(selection, projected="output_projection" in params)
+    if np.shape(mix_weights) != (n_layers,):
+        raise ElmoError(
+            f"mix_weights has shape {np.shape(mix_weights)}, expected ({n_layers},): one "
+            "weight for each layer, the token layer first."
+        )
+    return selection, mix_gamma * jax.nn.softmax(jnp.asarray(mix_weights, jnp.float32))
+
+
+def _is_number(mix_weights: Any) -> bool:
+    return hasattr(mix_weights, "__index__") and np.ndim(mix_weights) == 0
+
+
+def _own_mix(params: Params, number: Any) -> Params:
+    """The scalar mix with this number, or the only one."""
+    mixes = params.get("scalar_mixes", {})
+    if not mixes:
+        raise ElmoError(
+            "This model has no scalar mix of its own: give the weights of layers='mix' as "
+            "mix_weights, one for each layer."
+        )
+    if number is None and len(mixes) > 1:
+        raise ElmoError(
+            f"This model has {len(mixes)} scalar mixes: choose one by its number, "
+            f"mix_weights=0 to {len(mixes) - 1}."
+        )
+    name = next(iter(mixes)) if number is None else str(operator.index(number))
+    if name not in mixes:
+        raise ElmoError(f"There is no scalar mix {name}: the model has {', '.join(sorted(mixes))}.")
+    mix: Params = mixes[name]
+    return mix
+
+
+def align_layers(layers_LTD: jax.Array, params: Params) -> jax.Array:
+    """Map the layers that have an ``alignment`` in ``params``: M v for every vector v.
+
+    ``layers_LTD`` are the layers from 0 up, not necessarily all. Schuster et al. 2019,
+    "Cross-Lingual Alignment of Contextual Word Embeddings".
+    """
+    for layer, matrix_DD in alignments(params).items():
+        if layer < len(layers_LTD):
+            aligned_TD = linear(matrix_DD, layers_LTD[layer], "float32", kernel_first=False)
+            layers_LTD = layers_LTD.at[layer].set(aligned_TD)
+    return layers_LTD
+
+
+def alignments(params: Params) -> dict[int, Any]:
+    """The matrix [D, D] of each layer that has one."""
+    matrices = params.get("alignment", {})
+    return {int(name.removeprefix("layer_")): matrices[name] for name in sorted(matrices)}
+
+
+def project_output(vectors: jax.Array, params: Params) -> jax.Array:
+    """The output projection of ``params``: [..., D] -> [..., O]."""
+    projection = params["output_projection"]
+    bias = projection["bias"].reshape(*[1] * (vectors.ndim - 1), -1)
+    return linear(projection["kernel"], vectors, "float32", kernel_first=False) + bias
+
+
+def select_outputs(
+    layers_LTD: jax.Array,
+    length: jax.Array,
+    params: Params,
+    layer_weights_L: jax.Array,
+    selection: LayerSelection,
+    pooling: str | None,
+) -> jax.Array:
+    """What is wanted of the layers of one sentence, with its ``length`` first tokens.
+
+    Returns [T, D], or [L, T, D] for all layers; pooled [D] or [L, D].
+    """
+    selected = selection.apply(list(layers_LTD), layer_weights_L, axis=0)
+    if selection.projected:
+        selected = project_output(selected, params)
+    if pooling is None:
+        return selected
+    selected_LTD = selected if selection.n_result_layers else selected[None]
+    pooled_LD = jax.vmap(lambda layer_TD: pool(layer_TD, length, pooling))(selected_LTD)
+    return pooled_LD if selection.n_result_layers else pooled_LD[0]
+
+
+def output_dim(selection: LayerSelection, config: ElmoConfig, params: Params) -> int:
+    """The size of the vectors of a result."""
+    if selection.projected:
+        return int(params["output_projection"]["bias"].shape[0])
+    return config.output_dim
 
 
 def _layer_number(layers: Any, n_layers: int) -> int:
@@ -110,6 +216,12 @@ def check_pooling(pooling: str) -> None:
         raise ElmoError(
             f"Unknown pooling={pooling!r}: expected one of {', '.join(map(repr, POOLINGS))}."
         )
+
+
+def check_dtype(dtype: str) -> None:
+    """Raise ElmoError unless ``dtype`` is one of DTYPES."""
+    if dtype not in DTYPES:
+        raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
 
 
 def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:

@@ -1,5 +1,7 @@
 """The parameter tree of a config, and how the datasets of a published HDF5 file map to it.
 
+Parameters that no published file has are datasets, too, under names of their own.
+
 The file has matrices as [in, out], and both matrices of an LSTM layer in one dataset. The tree
 has each matrix by itself as [out, in], the layout in which it is used.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from ..errors import ElmoError, counted
 from .config import ElmoConfig
 from .options import N_CHARACTERS
+from .spelling import alphabet_of
 
 Params = Mapping[str, Any]
 """A nested dictionary of arrays, as Flax modules take it."""
@@ -60,6 +63,8 @@ class Dataset:
     def param_shape(self) -> tuple[int | None, ...]:
         """The shape of each of its parameters."""
         shape = self.shape[1:] if len(self.shape) == 4 else self.shape
+        if not shape:
+            return ()
         rows = shape[0] and shape[0] // len(self.paths)  # None stays None
         shape = (rows, *shape[1:])
         return shape[::-1] if self.transposed else shape
@@ -69,22 +74,84 @@ def datasets(config: ElmoConfig) -> tuple[Dataset, ...]:
     """Every dataset of a weight file for ``config``, the optional ones last."""
     # Files may also have a word-vector table and the training softmax; V is not in options.json.
     table = (None, config.projection_dim)
+    word_embedding = Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True)
     return (
-        *_char_encoder(config),
+        *token_layer_datasets(config),
         *_stacks(config),
-        Dataset("embedding", table, (("word_embedding", "embedding"),), optional=True),
+        *([word_embedding] if config.token_layer == "bytes" else []),
         Dataset("softmax/W", table, (("softmax", "kernel"),), optional=True),
         Dataset("softmax/b", (None,), (("softmax", "bias"),), optional=True),
     )
 
 
+def token_layer_datasets(config: ElmoConfig) -> tuple[Dataset, ...]:
+    """The first of these datasets: those of the token layer."""
+    token_layer = {"bytes": _char_encoder, "lexicon": _lexicon_encoder, "table": _word_encoder}
+    return tuple(token_layer[config.token_layer](config))
+
+
+def token_layer_name(config: ElmoConfig) -> str:
+    """Where the parameters of the token layer are in the tree."""
+    return token_layer_datasets(config)[0].paths[0][0]
+
+
+def has_token_layer(config: ElmoConfig, params: Params) -> bool:
+    """Whether there are parameters of the token layer."""
+    return token_layer_name(config) in params
+
+
+def extra_datasets(config: ElmoConfig, paths: Iterable[Path]) -> Iterator[Dataset]:
+    """What a task has added to a model, as far as ``paths`` have it; published files never do.
+
+    ``scalar_mixes`` are numbered, ``output_projection`` follows a mix, and ``alignment`` has a map
+    for the vectors of a layer.
+    """
+    n_layers, dim = config.n_output_layers, config.output_dim
+    sizes = {"weights": (n_layers,), "gamma": (), "kernel": (None, dim), "bias": (None,)}
+    aligned = {f"layer_{layer}" for layer in range(n_layers)}
+    for path in paths:
+        shape: tuple[int | None, ...] | None = None
+        match path:
+            case ("scalar_mixes", str(number), ("weights" | "gamma") as name) if number.isdigit():
+                shape = sizes[name]
+            case ("output_projection", ("kernel" | "bias") as name):
+                shape = sizes[name]
+            case ("alignment", str(layer)) if layer in aligned:
+                shape = (dim, dim)
+        if shape is not None:
+            yield Dataset("/".join(path), shape, (path,), optional=True)
+
+
+def _lexicon_encoder(config: ElmoConfig) -> Iterator[Dataset]:
+    alphabet = alphabet_of(config)
+    if config.word_dim:
+        shape = (len(alphabet.words), config.word_dim)
+        yield Dataset("lexicon/words", shape, (("lexicon_encoder", "word_embedding"),))
+    if config.filters:
+        shape = (len(alphabet.characters), config.char_embedding_dim)
+        yield Dataset("lexicon/characters", shape, (("lexicon_encoder", "char_embedding"),))
+    yield from _convolutions(config, "lexicon_encoder")
+
+
+def _word_encoder(config: ElmoConfig) -> Iterator[Dataset]:
+    shape = (len(alphabet_of(config).words), config.projection_dim)
+    yield Dataset("embedding", shape, (("word_encoder", "embedding"),))
+
+
 def _char_encoder(config: ElmoConfig) -> Iterator[Dataset]:
+    # Without a row for padding: its vector is zeros [AllenNLP].
+    shape = (N_CHARACTERS, config.char_embedding_dim)
+    yield Dataset("char_embed", shape, (("char_encoder", "char_embedding"),))
+    yield from _convolutions(config, "char_encoder")
+
+
+def _convolutions(config: ElmoConfig, encoder: str) -> Iterator[Dataset]:
+    """What comes after the vectors of the characters."""
+
     def path(*names: str) -> tuple[Path]:
-        return (("char_encoder", *names),)
+        return ((encoder, *names),)
 
     dim, size = config.char_embedding_dim, config.n_filters
-    # Without a row for padding: its vector is zeros [AllenNLP].
-    yield Dataset("char_embed", (N_CHARACTERS, dim), path("char_embedding"))
     for i, (width, number) in enumerate(config.filters):
         module = f"convolutions_{i}"
         yield Dataset(f"CNN/W_cnn_{i}", (1, width, dim, number), path(module, "kernel"))
@@ -96,7 +163,7 @@ def _char_encoder(config: ElmoConfig) -> Iterator[Dataset]:
             yield Dataset(f"CNN_high_{i}/W_{part}", (size, size), kernel, transposed=True)
             yield Dataset(f"CNN_high_{i}/b_{part}", (size,), bias)
     if config.has_token_projection:
-        shape = (size, config.projection_dim)
+        shape = (config.word_dim + size, config.projection_dim)
         yield Dataset("CNN_proj/W_proj", shape, path("projection", "kernel"), transposed=True)
         yield Dataset("CNN_proj/b_proj", shape[1:], path("projection", "bias"))
 
@@ -146,7 +213,7 @@ def check_params(config: ElmoConfig, params: Params, source: str = "params") -> 
 def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str) -> None:
     """What ``check_params`` does, for a tree that ``flatten`` has flattened."""
     flat, problems = dict(flat), []
-    for dataset in datasets(config):
+    for dataset in (*datasets(config), *extra_datasets(config, flat)):
         expected = Dataset("", dataset.param_shape(), ())
         for path in dataset.paths:
             name = ".".join(path)

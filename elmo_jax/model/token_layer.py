@@ -1,7 +1,7 @@
 """The token layer: from the spelling of a word to its vector.
 
-Another token layer is another Flax module like ``CharEncoder``: it takes what describes the words
-of a lane, one row per word, and gives float32 [T, P]. ``BiLM.setup`` chooses it.
+Each takes what ``spelling`` makes of the words of a lane, int [T, C], and gives float32 [T, P].
+``make_token_layer`` chooses one. Another is another Flax module here, with its own way to spell.
 """
 
 from __future__ import annotations
@@ -17,6 +17,22 @@ from jax.nn.initializers import Initializer
 from .config import ElmoConfig
 from .options import N_CHARACTERS
 from .precision import convolve, linear
+from .spelling import alphabet_of
+
+TOKEN_LAYER_NAMES = {
+    "bytes": "char_encoder",
+    "lexicon": "lexicon_encoder",
+    "table": "word_encoder",
+}
+"""Where the parameters of a token layer are in the tree."""
+
+
+def make_token_layer(config: ElmoConfig, precision: str) -> nn.Module:
+    """The token layer of ``config``, under its name in the tree of parameters."""
+    kinds = {"bytes": CharEncoder, "lexicon": LexiconEncoder, "table": WordEncoder}
+    name = TOKEN_LAYER_NAMES[config.token_layer]
+    module: nn.Module = kinds[config.token_layer](config, precision, name=name)
+    return module
 
 
 class CharEncoder(nn.Module):
@@ -37,21 +53,82 @@ class CharEncoder(nn.Module):
         embedding = self.param("char_embedding", _uniform(1.0), shape)
         # Id 0 marks a padded word. Its vector is zero and never trained, so not a parameter.
         table = jnp.concatenate([jnp.zeros_like(embedding[:1]), embedding])
-        characters_TCE = table[char_ids_TC]
+        words_TF = _read_characters(table[char_ids_TC], config, self.precision)
+        return _project(words_TF, config, self.precision)
 
-        activation = {"relu": nn.relu, "tanh": jnp.tanh}[config.activation]
-        features = []
-        for index, (width, number) in enumerate(config.filters):
-            convolution = _Convolution(width, number, self.precision, name=f"convolutions_{index}")
-            # The activation is monotone, so it may follow the maximum, on a smaller array.
-            features.append(activation(convolution(characters_TCE).max(axis=1)))
-        words_TF = jnp.concatenate(features, axis=-1)
 
-        for index in range(config.n_highway):
-            words_TF = _Highway(self.precision, name=f"highways_{index}")(words_TF)
-        if not config.has_token_projection:
-            return words_TF
-        return _Projection(config.projection_dim, self.precision, name="projection")(words_TF)
+class LexiconEncoder(nn.Module):
+    """A word's own vector, a char-CNN over an alphabet, or both, and a projection.
+
+    The token layer of ELMoForManyLangs (Che et al. 2018, "Towards Better UD Parsing").
+    """
+
+    config: ElmoConfig
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, ids_TC: jax.Array | np.ndarray) -> jax.Array:
+        """Encode each word of a lane: int [T, C], rows of the tables plus one -> float32 [T, P].
+
+        The row of the word comes first, if words have vectors; then its characters. As in
+        ``CharEncoder``, there may be fewer of these, with the same result.
+        """
+        config, alphabet = self.config, alphabet_of(self.config)
+        parts = []
+        if config.word_dim:
+            shape = (len(alphabet.words), config.word_dim)
+            words = self.param("word_embedding", _uniform(1.0), shape)
+            parts.append(_look_up(words, ids_TC[:, 0]))
+        if config.filters:
+            shape = (len(alphabet.characters), config.char_embedding_dim)
+            characters = self.param("char_embedding", _uniform(1.0), shape)
+            # Padding has a vector like any other character, and takes part in the maximum.
+            characters_TCE = _look_up(characters, ids_TC[:, config.word_columns :])
+            parts.append(_read_characters(characters_TCE, config, self.precision))
+        return _project(jnp.concatenate(parts, axis=-1), config, self.precision)
+
+
+class WordEncoder(nn.Module):
+    """A table of word vectors (bilm-tf without ``char_cnn``)."""
+
+    config: ElmoConfig
+    precision: str = "float32"
+
+    @nn.compact
+    def __call__(self, ids_TC: jax.Array | np.ndarray) -> jax.Array:
+        """Look up the words of a lane: int [T, 1], rows of the table plus one -> float32 [T, P]."""
+        shape = (len(alphabet_of(self.config).words), self.config.projection_dim)
+        return _look_up(self.param("embedding", _uniform(1.0), shape), ids_TC[:, 0])
+
+
+def _look_up(table: jax.Array, ids: jax.Array | np.ndarray) -> jax.Array:
+    """Rows of a table by their numbers plus one; zeros for id 0."""
+    ids = jnp.asarray(ids)
+    # Not from a table with a row of zeros in front, which would be a copy of a large one.
+    return jnp.where((ids > 0)[..., None], table[jnp.maximum(ids - 1, 0)], 0)
+
+
+# These make submodules of the token layer that calls them.
+
+
+def _read_characters(characters_TCE: jax.Array, config: ElmoConfig, precision: str) -> jax.Array:
+    """Convolutions, the maximum over positions, and highway layers: [T, C, E] -> [T, F]."""
+    activation = {"relu": nn.relu, "tanh": jnp.tanh}[config.activation]
+    features = []
+    for index, (width, number) in enumerate(config.filters):
+        convolution = _Convolution(width, number, precision, name=f"convolutions_{index}")
+        # The activation is monotone, so it may follow the maximum, on a smaller array.
+        features.append(activation(convolution(characters_TCE).max(axis=1)))
+    words_TF = jnp.concatenate(features, axis=-1)
+    for index in range(config.n_highway):
+        words_TF = _Highway(precision, name=f"highways_{index}")(words_TF)
+    return words_TF
+
+
+def _project(words_TF: jax.Array, config: ElmoConfig, precision: str) -> jax.Array:
+    if not config.has_token_projection:
+        return words_TF
+    return _Projection(config.projection_dim, precision, name="projection")(words_TF)
 
 
 class _Convolution(nn.Module):

@@ -78,7 +78,7 @@ _HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"  # of FASTA, below comments
 _JSON_STRING = r'"(\\.|[^"\\\n])*"'
 
 _CONLLU = ("CoNLL-U", _READER.format("conllu"))
-_CONLL = ("CoNLL", "Write the words of each sentence on one line first")
+_CONLL = ("CoNLL", _READER.format("conll") + ", with --column N if the words are not in column 1")
 _FASTA = ("FASTA", _READER.format("fasta"))
 
 _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (

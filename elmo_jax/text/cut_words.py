@@ -1,13 +1,14 @@
 """Words that are longer than a model reads: count them, and warn the user.
 
-``characters.encode_words`` spells a word in a fixed number of bytes and cuts off the rest, as
-bilm-tf did. Words that differ only in the rest have the same token vector.
+A model spells a word in a fixed number of bytes or characters and cuts off the rest. Words that
+differ only in the rest have the same token vector.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,11 +17,29 @@ from ..errors import WordsCutWarning, counted, warn
 _SHOWN_CHARACTERS = 24
 
 
+class WordLimit(NamedTuple):
+    """How much of a word a model reads."""
+
+    most: int | None  # how many units; None for a model that knows words as a whole
+    unit: str = "byte"  # "byte" (of UTF-8) or "character" (a Unicode code point)
+
+    def cuts(self, word: str) -> bool:
+        """Whether a word is longer, or cannot be spelled in these units."""
+        if self.most is None:
+            return False
+        if self.unit == "character" or word.isascii():
+            return len(word) > self.most
+        try:
+            return len(word.encode()) > self.most
+        except UnicodeEncodeError:  # a lone surrogate
+            return True
+
+
 @dataclasses.dataclass
 class CutWords:
     """A count of words and of those that are cut, with repetitions."""
 
-    width: int  # C of the model: a word has room for ``width - 2`` bytes
+    limit: WordLimit  # of the model
     n_words: int = 0
     n_cut: int = 0
     example: str = ""  # the first word that is cut
@@ -34,17 +53,19 @@ class CutWords:
 
     def add_sentence(self, words: Sequence[str]) -> int:
         """Count the words of a sentence; returns how many are cut."""
-        if "".join(words).isascii() and max(map(len, words), default=0) <= self.width - 2:
+        most = self.limit.most
+        is_short = most is None or max(map(len, words), default=0) <= most
+        if is_short and (self.limit.unit != "byte" or "".join(words).isascii()):
             cut = []  # the usual case, at the speed of C
         else:
-            cut = [word for word in words if _is_cut(word, self.width - 2)]
+            cut = list(filter(self.limit.cuts, words))
         self.add(len(words), len(cut), cut[0] if cut else "")
         return len(cut)
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
         """Count words, each as often as ``counts`` says."""
         for word, n in counts.items():
-            self.add(n, n if _is_cut(word, self.width - 2) else 0, word)
+            self.add(n, n if self.limit.cuts(word) else 0, word)
 
     def warn(self, text: str = "", *, so_far: bool = False) -> None:
         """Give a WordsCutWarning if any word is cut.
@@ -53,11 +74,12 @@ class CutWords:
         """
         if not self.n_cut:
             return
-        example = f", such as {_shown(self.example)}" if self.example else ""
+        example = f", such as {_shown(self.example, self.limit.unit)}" if self.example else ""
+        units = f"{self.limit.unit}s of a word" + " in UTF-8" * (self.limit.unit == "byte")
         warn(
             f"{self.n_cut:,} of {'the first ' if so_far else ''}{counted(self.n_words, 'word')} "
             f"{f'of {text} ' if text else ''}{'is' if self.n_cut == 1 else 'are'} not read whole"
-            f"{example}. The model reads at most {self.width - 2} bytes of a word in UTF-8 and "
+            f"{example}. The model reads at most {self.limit.most} {units} and "
             "cuts off the rest, so words that differ only there have the same token vector. If "
             "these are not words, split the text with a tokenizer (tokenizer=, in a command "
             "--tokenizer), or read sequences such as proteins from a .fasta file.",
@@ -65,22 +87,15 @@ class CutWords:
         )
 
 
-def are_cut(words: Iterable[str], width: int) -> np.ndarray:
-    """Which words do not fit in ``width - 2`` bytes, or cannot be UTF-8; bool [U]."""
-    return np.array([_is_cut(word, width - 2) for word in words], bool)
+def are_cut(words: Iterable[str], limit: WordLimit) -> np.ndarray:
+    """Which words a model does not read whole; bool [U]."""
+    return np.array(list(map(limit.cuts, words)), bool)
 
 
-def _is_cut(word: str, max_bytes: int) -> bool:
-    if word.isascii():
-        return len(word) > max_bytes
-    try:
-        return len(word.encode()) > max_bytes
-    except UnicodeEncodeError:  # a lone surrogate
-        return True
-
-
-def _shown(word: str) -> str:
+def _shown(word: str, unit: str) -> str:
     start = word if len(word) <= _SHOWN_CHARACTERS else word[:_SHOWN_CHARACTERS] + "…"
+    if unit == "character":
+        return f"{start!r} ({counted(len(word), 'character')})"
     try:
         return f"{start!r} ({counted(len(word.encode()), 'byte')})"
     except UnicodeEncodeError:

@@ -7,13 +7,16 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Se
 from typing import Any
 
 from ..errors import ElmoError, WhitespaceWarning, shortened, warn
-from .tokenizers import ASCII_SPACES, Tokenizer, resolve_tokenizer, warn_of_other_spaces
+from .tokenizers import (
+    ASCII_SPACES,
+    CheckedWords,
+    Tokenizer,
+    resolve_tokenizer,
+    split_text,
+    warn_of_other_spaces,
+)
 
 _find_space = re.compile(f"[{ASCII_SPACES}]").search
-
-
-class CheckedWords(list[str]):
-    """The words of a sentence that was checked before: the checks pass it without a look."""
 
 
 class SentenceChecker:
@@ -124,7 +127,7 @@ def _tokenize_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[
             yield text
             continue
         has_warned = has_warned or warn_of_other_spaces(text, f"text {index}")
-        yield split(text) if text.strip(ASCII_SPACES) else []
+        yield split_text(split, text, f"text {index}") if text.strip(ASCII_SPACES) else []
 
 
 def _joined(words: Any, where: str) -> str:

@@ -6,6 +6,7 @@
   and AllenNLP. It splits at any Unicode whitespace, including the no-break space (``1 000``), the
   ideographic space U+3000 and U+2028; a ``WhitespaceWarning`` tells you where.
 * ``"spaces"``: splits at spaces, tabs and line ends only; other whitespace is part of a word.
+* ``"tabs"``: splits at tabs only, for tokenised text with words that hold spaces (``New York``).
 * ``"words"``: a regular expression for any language with spaces between words, see ``words``.
 * ``"spacy"``, ``"spacy:de"``, ``"spacy:en_core_web_sm"``: spaCy's rules for English, for another
   language by its code, or for an installed pipeline. Extra ``spacy``.
@@ -22,11 +23,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from ..errors import ElmoError, WhitespaceWarning, optional_module, warn
+from ..errors import ElmoError, WhitespaceWarning, optional_module, shortened, warn
 
 Tokenizer = Callable[[str], Sequence[str]]
 
-NAMES = ("whitespace", "spaces", "words", "spacy", "nltk")
+NAMES = ("whitespace", "spaces", "tabs", "words", "spacy", "nltk")
 
 ASCII_SPACES = " \t\n\r\f\v"
 """Whitespace that is never part of a word."""
@@ -42,8 +43,8 @@ _split_at_spaces = re.compile(r"[^ \t\r\n]+").findall
 def tokenizer_named(name: str) -> Tokenizer:
     """Look up a tokenizer, a function from a text to its words, by its name.
 
-    Names are "whitespace", "spaces", "words", "spacy[:LANGUAGE or PIPELINE]" and "nltk[:KIND]",
-    where KIND is "treebank" (the default), "wordpunct" or "casual".
+    Names are "whitespace", "spaces", "tabs", "words", "spacy[:LANGUAGE or PIPELINE]" and
+    "nltk[:KIND]", where KIND is "treebank" (the default), "wordpunct" or "casual".
 
     Raises:
         ElmoError: for an unknown name, or one whose package is not installed.
@@ -61,6 +62,8 @@ def tokenizer_named(name: str) -> Tokenizer:
         return str.split
     if name == "spaces":
         return _split_at_spaces
+    if name == "tabs":
+        return split_at_tabs
     if name == "words":
         return words
     raise ElmoError(
@@ -81,6 +84,33 @@ def resolve_tokenizer(tokenizer: Tokenizer | str | None) -> Tokenizer:
             f"{type(tokenizer).__name__}."
         )
     return tokenizer
+
+
+def split_text(split: Tokenizer, text: str, where: str) -> Sequence[str]:
+    """Split a text with a tokenizer, whose errors get the place ``where`` in front."""
+    try:
+        return split(text)
+    except ElmoError as error:
+        raise ElmoError(f"{where}: {error}") from None
+
+
+class CheckedWords(list[str]):
+    """The words of a sentence that was checked before: the checks pass it without a look."""
+
+
+def split_at_tabs(text: str) -> CheckedWords:
+    """Split a text at its tabs. Words keep the spaces inside them, and lose those around them.
+
+    Raises:
+        ElmoError: if there is no word before or after a tab.
+    """
+    cells = [cell.strip(ASCII_SPACES) for cell in text.split("\t")]
+    if not all(cells):
+        raise ElmoError(
+            f"Word {cells.index('') + 1} of the {len(cells)} between tabs is empty in "
+            f"{shortened(text)}. Expected one tab between two words."
+        )
+    return CheckedWords(cells)  # the spaces in them are meant
 
 
 def warn_of_other_spaces(text: str, where: str) -> bool:
