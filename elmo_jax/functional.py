@@ -14,7 +14,14 @@ from .lanes.devices import over_rows
 from .model.arguments import check_batch, check_state
 from .model.bilm import BiLM, BiLMState, zero_state
 from .model.config import ElmoConfig
-from .model.layers import Layers, LayerSelection, check_pooling, pool, select_layers
+from .model.layers import (
+    Layers,
+    LayerSelection,
+    align_layers,
+    check_pooling,
+    select_layers,
+    select_outputs,
+)
 from .model.parameters import Params
 
 
@@ -39,7 +46,8 @@ def layer_outputs(
 
     Returns:
         float32 [B, L, T, D], zeros at padding. Layer 0 is the token vector twice; layer k is
-        the forward and the backward output of the k-th LSTM layer side by side. With
+        the forward and the backward output of the k-th LSTM layer side by side, aligned if the
+        model has an alignment for it. With
         ``boundaries`` [B, L, T + 2, D]: BOS first, EOS after the last real word.
 
     Raises:
@@ -130,12 +138,14 @@ def pooled_sentences(
         layers: "average", "top", a layer's number, "mix", or "all". Layers above the highest
             that is needed are not computed.
         pooling: "mean" or "max".
-        mix_weights: for "mix", L unnormalised weights.
+        mix_weights: for "mix", L unnormalised weights; None for the model's own mix, followed by
+            its output projection if it has one; or the number of such a mix.
         mix_gamma: for "mix", the scale.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
-        float32 [B, D]; for "all" [B, L, D]. Zeros for an empty sentence.
+        float32 [B, D], or as many numbers as the output projection has; for "all" [B, L, D]. Zeros
+        for an empty sentence.
 
     Raises:
         ElmoError: for an unknown name, or arrays of a wrong shape, dtype or content.
@@ -145,7 +155,7 @@ def pooled_sentences(
         (2, 256)
     """
     check_pooling(pooling)
-    selection, layer_weights = select_layers(layers, config, mix_weights, mix_gamma)
+    selection, layer_weights = select_layers(layers, config, mix_weights, mix_gamma, params)
     char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
     return _pooled(params, char_ids, lengths, layer_weights, config, selection, pooling, precision)
 
@@ -213,10 +223,7 @@ def _pooled(
 
     def pool_one(char_ids_TC: jax.Array, length: jax.Array) -> jax.Array:
         layers_LTD = one_lane(char_ids_TC, length, selection.n_computed)
-        selected = selection.apply(layers_LTD, layer_weights_L, axis=0)
-        selected_LTD = selected if selection.n_result_layers else selected[None]
-        pooled_LD = jax.vmap(lambda layer_TD: pool(layer_TD, length, pooling))(selected_LTD)
-        return pooled_LD if selection.n_result_layers else pooled_LD[0]
+        return select_outputs(layers_LTD, length, params, layer_weights_L, selection, pooling)
 
     return jax.vmap(pool_one)(char_ids, lengths)
 
@@ -224,4 +231,15 @@ def _pooled(
 def _one_lane(
     params: Params, config: ElmoConfig, precision: str, method: str = "__call__"
 ) -> Callable[..., Any]:
-    return functools.partial(BiLM(config, precision).apply, {"params": params}, method=method)
+    apply = functools.partial(BiLM(config, precision).apply, {"params": params}, method=method)
+    if "alignment" not in params:
+        return apply
+
+    def aligned(*arguments: Any) -> Any:
+        outputs: Any = apply(*arguments)
+        if method == "with_state":
+            layers_LTD, state = outputs
+            return align_layers(layers_LTD, params), state
+        return align_layers(outputs, params)
+
+    return aligned

@@ -429,10 +429,11 @@ def test_unknown_layers_are_an_error(batch, pooled, layers):
 
 def test_a_mix_and_its_weights_belong_together(batch, pooled):
     assert message(pooled, *batch, layers="mix") == (
-        "layers='mix' and mix_weights belong together; got layers='mix' and mix_weights=None."
+        "This model has no scalar mix of its own: give the weights of layers='mix' as mix_weights, "
+        "one for each layer."
     )
     assert message(pooled, *batch, layers="top", mix_weights=[0, 1, 2]) == (
-        "layers='mix' and mix_weights belong together; got layers='top' and mix_weights=[0, 1, 2]."
+        "mix_weights belong to layers='mix'; got layers='top' and mix_weights=[0, 1, 2]."
     )
     assert message(pooled, *batch, layers="mix", mix_weights=[0.0, 1.0]) == (
         "mix_weights has shape (2,), expected (3,): one weight for each layer, the token layer "

@@ -17,6 +17,7 @@ from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..model.precision import round_kernels
+from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from .memory import Fallback, NoRoomForWords, Shortage, ShortageLog
 from .outputs import Request
@@ -131,7 +132,7 @@ class Engine:
         weights_L = self._devices.copy(request.layer_weights_L)
         request = dataclasses.replace(request, layer_weights_L=weights_L)
         arguments = (self._config, self._params, self._precision, table, start, request)
-        cut = cut or CutWords(self._config.max_characters_per_token)
+        cut = cut or CutWords(word_limit(self._config))
         return StreamRun(*arguments, self._devices, plan, cut)
 
     def _step(

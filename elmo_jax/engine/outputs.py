@@ -19,6 +19,7 @@ from jax import lax
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.layers import LayerSelection
+from .layer_maps import LayerMaps
 from .step import Outputs
 from .timeline import Chunk, Parts
 from .word_table import Words
@@ -35,12 +36,14 @@ class Request:
     layer_weights_L: jax.Array  # see ``LayerSelection.apply``
     pooling: str | None  # "mean", "max", or None for one vector per token
     dtype: str  # "float32" or "float16"
+    maps: LayerMaps | None = None  # that the selection needs
 
     def shape(self, config: ElmoConfig, n_tokens: int) -> tuple[int, ...]:
         """The shape of the result for a sentence of ``n_tokens``."""
         layers = (self.selection.n_result_layers,) if self.selection.n_result_layers else ()
         tokens = () if self.pooling else (n_tokens,)
-        return (*layers, *tokens, config.output_dim)
+        bias = None if self.maps is None else self.maps.bias
+        return (*layers, *tokens, config.output_dim if bias is None else len(bias))
 
 
 class TokenPiece(NamedTuple):

@@ -16,7 +16,8 @@ from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
 from ..text.cut_words import CutWords
-from .outputs import PendingSentences, PendingTokens, PooledOutputs, Request, Results, TokenOutputs
+from .mapped_outputs import outputs_for
+from .outputs import PendingSentences, PendingTokens, Request, Results
 from .plan import Plan
 from .step import read_lanes
 from .timeline import Chunk, Timeline
@@ -103,11 +104,7 @@ class StreamRun:
     def _clear(self) -> None:
         """Start with no lanes, and nothing on its way to or from the device."""
         self._reservation = Reservation()
-        self._outputs: TokenOutputs | PooledOutputs = (
-            TokenOutputs(self._request, self._config)
-            if self._request.pooling is None
-            else PooledOutputs(self._request, self._config, self._devices)
-        )
+        self._outputs: Any = outputs_for(self._request, self._config, self._devices)
         self._timeline = Timeline(self.plan.chunk_steps)
         self._state = jax.tree.map(lambda x: jnp.zeros((0, *x.shape), x.dtype), self._start)
         self._in_flight: collections.deque[tuple[np.ndarray, PendingTokens | PendingSentences]]
