@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import forking as _forking  # noqa: F401  (watches for forks from now on)
 
 if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
+    from . import alignment as alignment
     from . import corpus as corpus
     from . import explore as explore
     from . import pretrained as pretrained
@@ -34,9 +35,10 @@ if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
     from .functional import layer_outputs as layer_outputs
     from .functional import layer_outputs_with_state as layer_outputs_with_state
     from .functional import pooled_sentences as pooled_sentences
+    from .model.alphabet import Alphabet as Alphabet
+    from .model.batches import encode_batch as encode_batch
     from .model.bilm import BiLM as BiLM
     from .model.bilm import BiLMState as BiLMState
-    from .model.characters import encode_batch as encode_batch
     from .model.config import ElmoConfig as ElmoConfig
     from .model.lstm import LSTMState as LSTMState
     from .model.scalar_mix import ScalarMix as ScalarMix
@@ -68,15 +70,16 @@ _HOMES = {
         "layer_outputs_with_state",
         "pooled_sentences",
     ),
+    "model.alphabet": ("Alphabet",),
+    "model.batches": ("encode_batch",),
     "model.bilm": ("BiLM", "BiLMState"),
-    "model.characters": ("encode_batch",),
     "model.config": ("ElmoConfig",),
     "model.lstm": ("LSTMState",),
     "model.scalar_mix": ("ScalarMix", "scalar_mix"),
     "text.splitting": ("split_sentences",),
     "text.tokenizers": ("tokenizer_named",),
 }
-_SUBPACKAGES = ("corpus", "explore", "pretrained", "text", "training")
+_SUBPACKAGES = ("alignment", "corpus", "explore", "pretrained", "text", "training")
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Generator, Iterable, Iterator, MutableSequence, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from .checkpoint import load
+from .checkpoint import Alignment, Options, is_model_path, load
 from .engine import Engine, Request
+from .engine.layer_maps import maps_for
 from .errors import ElmoError
 from .forking import check_process
 from .lanes.devices import check_devices
-from .model.config import DTYPES, ElmoConfig
-from .model.layers import Layers, check_pooling, select_layers
+from .model.config import ElmoConfig
+from .model.layers import Layers, check_dtype, check_pooling, select_layers
 from .model.parameters import Params, check_params, model_digest
 from .model.precision import check_precision
+from .model.spelling import word_limit
 from .text.cut_words import CutWords
 from .text.sentences import check_collection, check_strings, checked_sentences, tokenize
 from .text.tokenizers import Tokenizer
@@ -44,9 +46,8 @@ class Elmo:
     are pickled by platform and number; if any of them is missing, the default devices are used.
 
     Args:
-        source: a folder, a zip or a published model's name, see ``load``.
-        options_file: options.json of the published format, together with ``weight_file``.
-        weight_file: the HDF5 file of the published format.
+        source: a folder, an archive or a published model's name. See ``load`` for this and the
+            other arguments that say what to open, up to ``token_table``.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         devices: JAX devices that share the work; None for all local ones.
 
@@ -72,14 +73,25 @@ class Elmo:
         *,
         options_file: PathLike | None = None,
         weight_file: PathLike | None = None,
+        vocabulary_file: PathLike | None = None,
+        options: Options | None = None,
+        alignment: Alignment = None,
+        token_table: PathLike | None = None,
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
         check_process()
         check_precision(precision)
         check_devices(devices)
-        files: dict[str, PathLike | None]
-        files = {"source": source, "options_file": options_file, "weight_file": weight_file}
+        files: dict[str, Any] = {
+            "source": source,
+            "options_file": options_file,
+            "weight_file": weight_file,
+            "vocabulary_file": vocabulary_file,
+            "options": options,
+            "alignment": alignment,
+            "token_table": token_table,
+        }
         config, params = load(**files)
         self._set_up(config, params, precision, devices, files)
 
@@ -106,12 +118,12 @@ class Elmo:
         params: Params,
         precision: str,
         devices: Sequence[jax.Device] | None,
-        files: dict[str, PathLike | None] | None,
+        files: dict[str, Any] | None,
     ) -> None:
         check_process()
         self.config, self.precision = config, precision
         self._devices = devices
-        self._files = files and {name: _absolute(path) for name, path in files.items()}
+        self._files = files and {name: _absolute(value) for name, value in files.items()}
         # On the device once: every call of a function on host arrays would copy them again.
         self.params = jax.device_put(dict(params), devices[0] if devices else None)
         self._engine = Engine(config, self.params, precision, devices=devices)
@@ -136,7 +148,9 @@ class Elmo:
             layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
                 Layers above the highest that is needed are not computed.
             pooling: None for one vector per token; "mean" or "max" for one per sentence.
-            mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them.
+            mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them; None for
+                the model's own mix, followed by its output projection if it has one; or the number
+                of such a mix.
             mix_gamma: for "mix", the scale.
             dtype: of the results: "float32" or "float16".
             cut_words: counts words that are longer than the model reads, instead of the warning.
@@ -263,10 +277,11 @@ class Elmo:
     ) -> Request:
         if pooling is not None:
             check_pooling(pooling)
-        if dtype not in DTYPES:
-            raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
-        selection, layer_weights = select_layers(layers, self.config, mix_weights, mix_gamma)
-        return Request(selection, layer_weights, pooling, dtype)
+        check_dtype(dtype)
+        choice = layers, self.config, mix_weights, mix_gamma, self.params
+        selection, layer_weights = select_layers(*choice)
+        maps = maps_for(self.params, selection)
+        return Request(selection, layer_weights, pooling, dtype, maps)
 
     def _fill(
         self,
@@ -279,7 +294,7 @@ class Elmo:
         cut.warn()
 
     def _cut_words(self) -> CutWords:
-        return CutWords(self.config.max_characters_per_token)
+        return CutWords(word_limit(self.config))
 
     # Copies and pickles
 
@@ -312,7 +327,7 @@ class Elmo:
 
 def _unpickle(
     kind: type[Elmo],
-    files: dict[str, PathLike | None] | None,
+    files: dict[str, Any] | None,
     model: Any,
     precision: str,
     devices: list[tuple[str, int]] | None,
@@ -328,10 +343,11 @@ def _unpickle(
     return elmo
 
 
-def _load_unchanged(files: dict[str, PathLike | None], digest: str) -> tuple[ElmoConfig, Params]:
+def _load_unchanged(files: dict[str, Any], digest: str) -> tuple[ElmoConfig, Params]:
     config, params = load(**files)
     if model_digest(config, params) != digest:
-        names = " and ".join(str(path) for path in files.values() if path is not None)
+        paths = (files[name] for name in ("source", "options_file", "weight_file"))
+        names = " and ".join(str(path) for path in paths if path is not None)
         raise ElmoError(
             f"The model {names or 'mini'} has changed since this Elmo was pickled. Open it again "
             "and pickle that; or pickle an Elmo.from_params(config, params), which takes its "
@@ -352,9 +368,12 @@ def _devices_here(names: list[tuple[str, int]] | None) -> list[jax.Device] | Non
     return [local[number] for number in numbers] if {*numbers} <= local.keys() else None
 
 
-def _absolute(path: PathLike | None) -> PathLike | None:
-    # Paths become the same from any working folder; a model's name stays as it is.
-    return Path(path).absolute() if path is not None and Path(path).exists() else path
+def _absolute(value: Any) -> Any:
+    """The same path from any working folder; whatever is not a path here stays as it is."""
+    if isinstance(value, Mapping):
+        return {key: _absolute(part) for key, part in value.items()}
+    is_path = isinstance(value, str | os.PathLike) and is_model_path(Path(value))
+    return Path(value).absolute() if is_path else value
 
 
 def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Iterator[np.ndarray]:

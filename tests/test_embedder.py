@@ -259,7 +259,7 @@ def test_from_params_refuses_parameters_of_another_config(model):
         (lambda e: list(e.stream([["a"], None])), "sentence 1 as a list of words, got None"),
         (lambda e: e.embed([["a"]], "bottom"), "Unknown layers='bottom'"),
         (lambda e: e.embed([["a"]], 3), "Unknown layers=3"),
-        (lambda e: e.embed([["a"]], "mix"), "belong together"),
+        (lambda e: e.embed([["a"]], "mix"), "no scalar mix of its own"),
         (lambda e: e.embed([["a"]], dtype="int8"), "Unknown dtype 'int8'"),
         (lambda e: e.embed_sentences("text"), "list of sentences, got one str"),
         (lambda e: e.embed_sentences(["a"], pooling="sum"), "Unknown pooling='sum'"),

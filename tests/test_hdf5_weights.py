@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 import pytest
-from checkpoint_files import edit_datasets, message_of
+from checkpoint_files import assert_same_params, edit_datasets, message_of, read_datasets
 
 from elmo_jax import load
 from elmo_jax.errors import counted
@@ -129,6 +129,21 @@ def test_another_kind_of_hdf5_file_is_the_likely_cause(folder):
     assert message.endswith(
         "Likely cause: this is not an ELMo weight file; none of its datasets has an ELMo's name."
     )
+
+
+# Names
+
+
+def test_the_only_layer_may_have_the_name_that_bilm_tf_gives_it_in_a_dump(make_model):
+    folder, oracle = make_model(n_layers=1)
+    expected = load(folder)[1]
+    changes = {}
+    for name, array in oracle.weights.items():
+        if "/MultiRNNCell/Cell0/" in name:
+            changes |= {name: None, name.replace("/MultiRNNCell/Cell0/", "/"): array}
+    edit_datasets(folder / "weights.hdf5", changes)
+    assert f"{CELL}/B" not in read_datasets(folder / "weights.hdf5")
+    assert_same_params(load(folder)[1], expected)
 
 
 # Bytes

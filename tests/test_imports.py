@@ -18,14 +18,16 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 ORDER = """
     errors files forking
     text.tokenizers text.splitting text.sentences text.cut_words text.contents text.readers text
-    model.options model.config model.characters
+    model.alphabet model.options model.config model.characters model.spelling model.batches
     model.precision model.token_layer model.lstm model.bilm model.scalar_mix
-    model.layers model.parameters model.arguments model
-    pretrained.registry pretrained.download pretrained
-    checkpoint.formats checkpoint.vocabulary checkpoint.native checkpoint.hdf5_weights
-    checkpoint.published checkpoint.softmax_words checkpoint.saving checkpoint.sources checkpoint
+    model.parameters model.layers model.arguments model
+    pretrained.remote_files pretrained.registry pretrained.download pretrained
+    checkpoint.formats checkpoint.vocabulary checkpoint.opened checkpoint.containers
+    checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_weights checkpoint.published
+    checkpoint.softmax_words checkpoint.foreign checkpoint.matrices checkpoint.token_table
+    checkpoint.saving checkpoint.sources checkpoint
     lanes functional export engine embedder
-    sklearn ray corpus.writers corpus training explore cli
+    sklearn ray corpus.writers corpus training explore alignment cli
 """.split()
 
 

@@ -1,17 +1,23 @@
-"""Finding a model: in a native folder, a published one, or a zip of the NLPL repository."""
+"""Finding a model: in a native folder, a published one, or an archive of either."""
 
 import gzip
 import shutil
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from checkpoint_files import assert_same_params, message_of
+from checkpoint_files import assert_same_params, edit_json, message_of
+from random_models import random_model, write_model
 
 from elmo_jax import load, save
+from elmo_jax.checkpoint import is_native, read_metadata
+from elmo_jax.checkpoint.published import read_files
+from elmo_jax.checkpoint.sources import open_model
 
 EXPECTED = "expected weights.hdf5, model.hdf5, or one HDF5 file with an ELMo"
+FORMATS = "Expected one of: config.json and model.safetensors (native); options.json and an HDF5 "
 
 
 @pytest.fixture
@@ -64,12 +70,14 @@ def test_weights_hdf5_comes_before_model_hdf5(folder, other, params):
     assert_same_params(load(folder)[1], params)
 
 
-def test_a_native_model_comes_first(folder, params, tmp_path):
+def test_two_formats_in_one_folder_are_ambiguous(folder, tmp_path):
     save(tmp_path / "native", *load(folder))
-    (folder / "weights.hdf5").write_bytes(b"damaged")
     for file in (tmp_path / "native").iterdir():
         file.rename(folder / file.name)
-    assert_same_params(load(folder)[1], params)
+    assert message_of(load, folder) == (
+        f"{folder} can be read in more than one way: as native and as hdf5. Give each model a "
+        "folder of its own."
+    )
 
 
 def test_two_elmos_under_other_names_are_ambiguous(folder, other):
@@ -83,8 +91,8 @@ def test_two_elmos_under_other_names_are_ambiguous(folder, other):
 def test_options_without_weights_are_reported(folder):
     (folder / "weights.hdf5").unlink()
     (folder / "vocab.txt").touch()
-    assert message_of(load, folder) == (
-        f"{folder} has no HDF5 weight file; {EXPECTED}; found options.json, vocab.txt."
+    assert message_of(load, folder).startswith(
+        f"{folder} holds no model; found options.json, vocab.txt. {FORMATS}"
     )
 
 
@@ -111,21 +119,25 @@ def test_the_error_for_a_folder_without_a_model_lists_its_files(tmp_path, names)
     for name in names:
         (folder / name).touch()
     listed = {0: "nothing", 2: ", ".join(names), 11: "a, b, c, d, e, f, g, h and 3 more"}
-    assert message_of(load, folder) == (
-        f"{folder} holds no model: expected config.json and model.safetensors, or "
-        f"options.json and an HDF5 file; found {listed[len(names)]}."
+    assert message_of(load, folder).startswith(
+        f"{folder} holds no model; found {listed[len(names)]}. {FORMATS}"
     )
 
 
-def test_a_plain_file_is_not_a_source(folder):
+def test_a_weight_file_is_not_a_source(folder):
     path = folder / "weights.hdf5"
     assert message_of(load, path) == (
-        f"{path} is a file, expected a folder or a zip with options.json and weights. "
-        "A weight file alone is opened with options_file=..., weight_file=... ."
+        f"{path} is an HDF5 file, expected a folder, or an archive (zip, tar, tar.bz2, tar.gz, "
+        "tar.xz), of a model. A weight file alone is opened with options_file=..., weight_file=... "
+        "."
     )
 
 
-# Zips
+def test_a_model_below_a_folder_is_not_looked_for(folder):
+    assert "holds no model; " in message_of(load, folder.parent)
+
+
+# Archives
 
 
 def zip_of(folder, path, inside="", weights="model.hdf5", compression=zipfile.ZIP_DEFLATED):
@@ -182,8 +194,8 @@ def test_a_weight_files_problem_is_reported_with_its_place_in_the_zip(folder, ot
 
 def test_a_zip_without_weights_is_reported(folder, tmp_path):
     path = zip_of(folder, tmp_path / "model.zip", weights=None)
-    assert message_of(load, path) == (
-        f"{path} has no HDF5 weight file; {EXPECTED}; found meta.json, vocab.txt.gz, options.json."
+    assert message_of(load, path).startswith(
+        f"{path} holds no model; found meta.json, options.json, vocab.txt.gz. {FORMATS}"
     )
 
 
@@ -194,15 +206,108 @@ def test_a_zip_with_several_unnamed_weights_is_ambiguous(folder, other, tmp_path
     assert message_of(load, path).startswith(f"{path} has several HDF5 weight files; {EXPECTED}; ")
 
 
-def test_a_zip_needs_one_options_json(folder, tmp_path):
-    path = tmp_path / "model.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme.txt", "hello")
-    assert message_of(load, path) == f"{path}: expected one options.json, found readme.txt."
-    zip_of(folder, path, "a/")
+def test_a_model_may_lie_in_a_folder_beside_other_files(folder, params, other, tmp_path):
+    path = zip_of(folder, tmp_path / "model.zip", "models/nor/")
     with zipfile.ZipFile(path, "a") as archive:
-        archive.write(folder / "options.json", "b/options.json")
-    assert message_of(load, path).startswith(f"{path}: expected one options.json, found a/meta")
+        archive.writestr("README.txt", "hello")
+        for name in ("options.json", "model.hdf5"):  # farther from the top
+            archive.write(other, f"models/older/2018/{name}")
+    assert_same_params(load(path)[1], params)
+
+
+def test_a_zip_of_two_models_is_ambiguous(folder, tmp_path):
+    path = zip_of(folder, tmp_path / "model.zip", "a/")
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in ("options.json", "weights.hdf5"):
+            archive.write(folder / name, f"b/{name}")
+    message = message_of(load, path)
+    assert message.startswith(
+        f"{path} holds several models; found a/meta.json, a/model.hdf5, a/options.json, "
+        f"a/vocab.txt.gz, b/options.json, b/weights.hdf5. {FORMATS}"
+    )
+    assert message.endswith(" Unpack it, and name the folder of one of them.")
+
+
+@pytest.mark.parametrize("form", ["zip", "tar", "gztar", "bztar", "xztar"])
+@pytest.mark.parametrize("format", ["native", "hdf5"])
+def test_both_formats_are_opened_from_every_kind_of_archive(folder, params, tmp_path, form, format):
+    save(tmp_path / "saved", *load(folder), format, metadata={"origin": "a test"})
+    path = Path(shutil.make_archive(str(tmp_path / "m"), form, tmp_path, "saved"))
+    config, opened = load(path)
+    assert config == load(folder)[0]
+    assert_same_params(opened, params)
+    assert is_native(path) == (format == "native")
+    assert read_metadata(path) == ({"origin": "a test"} if format == "native" else {})
+
+
+@pytest.mark.parametrize("inside", ["", "nor/"])
+def test_the_files_of_a_checkpoint_beside_the_weights_are_left_alone(
+    folder, params, tmp_path, inside
+):
+    """Zips of the NLPL repository have both."""
+    path = zip_of(folder, tmp_path / "216.zip", inside)
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in ("checkpoint", "model.ckpt.index", "model.ckpt.data-00000-of-00001"):
+            archive.writestr(f"{inside}{name}", b"\0")
+    assert_same_params(load(path)[1], params)
+
+
+def test_options_of_the_user_come_before_those_of_the_file(folder, tmp_path):
+    edit_json(folder / "options.json", lambda options: options["lstm"].update(cell_clip=-1))
+    assert "cell_clip is -1" in message_of(load, folder)
+    archive = shutil.make_archive(str(tmp_path / "m"), "zip", folder)
+    for path in (folder, Path(archive)):
+        opened = open_model(path, {"lstm": {"cell_clip": None}})
+        assert opened.config.cell_clip is None
+        assert opened.format == "hdf5" and opened.assumed == ()
+
+
+# A model with a table of words
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A model without characters, and the vectors of its words."""
+    options, weights = random_model(0)
+    del options["char_cnn"]
+    options["n_tokens_vocab"] = len(WORDS)
+    weights = {name: array for name, array in weights.items() if name.startswith("RNN")}
+    weights["embedding"] = np.arange(6 * len(WORDS), dtype=np.float32).reshape(-1, 6)
+    write_model(tmp_path / "table", options, weights)
+    return tmp_path / "table", weights["embedding"]
+
+
+WORDS = ("<S>", "</S>", "<UNK>", "the", "of")
+
+
+@pytest.mark.parametrize("place", ["beside", "beside in a zip", "given"])
+def test_a_model_with_a_table_has_the_words_of_its_vocabulary(table, tmp_path, place):
+    folder, vectors = table
+    vocabulary = WORDS
+    if place != "given":
+        (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+        vocabulary = None
+    files = read_files(folder / "options.json", folder / "weights.hdf5", vocabulary=vocabulary)
+    if place == "beside in a zip":
+        folder = Path(shutil.make_archive(str(tmp_path / "m"), "zip", folder))
+    for opened in (open_model(folder, vocabulary=vocabulary), files):
+        assert opened.config.alphabet.words == WORDS
+        assert np.array_equal(opened.params["word_encoder"]["embedding"], vectors)
+
+
+def test_a_model_with_a_table_needs_its_vocabulary(table):
+    folder, _ = table
+    assert message_of(load, folder) == (
+        f"{folder / 'options.json'} describes a model that has a vector for each word of a "
+        "vocabulary; expected its vocabulary file, one word per line: as vocab.txt beside the "
+        "weights, or with vocabulary_file=..., in a command --vocabulary."
+    )
+    message = message_of(open_model, folder, vocabulary=[*WORDS, "more"])
+    assert message.startswith("The vocabulary has 6 words, but n_tokens_vocab in ")
+    assert "lacks <UNK>" in message_of(open_model, folder, vocabulary=["<S>", "</S>", "the", "of"])
+
+
+# Damaged archives
 
 
 @pytest.mark.parametrize("compression", METHODS)

@@ -10,8 +10,6 @@ from random_models import VARIANTS
 from elmo_jax import ElmoConfig, load, pretrained, save
 from elmo_jax.checkpoint import model_folder
 
-NAMES = "mini, small, medium, original, original_5p5b"
-
 
 @pytest.fixture
 def folder(make_model):
@@ -104,13 +102,24 @@ def test_a_path_object_is_never_a_name(fetched, tmp_path, monkeypatch):
     assert fetched == []
 
 
-@pytest.mark.parametrize("source", ["large", "no/such/folder", "Small"])
+@pytest.mark.parametrize("name", ["nlpl:225", "manylangs:german", "seqvec"])
+def test_names_of_other_repositories_are_fetched_too(name, fetched):
+    load(name)
+    assert fetched == [name]
+
+
+@pytest.mark.parametrize("source", ["bert", "no/such/folder"])
 def test_the_error_says_where_an_unknown_name_was_looked_for(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message_of(load, source) == (
-        f"There is no model {source!r}: no file or folder of that name here ({tmp_path}), "
-        f"nor one of the models {NAMES}."
+        f"There is no model {source!r}: no file or folder of that name here ({tmp_path}), nor a "
+        f"pretrained model. The names are {', '.join(pretrained.names())}, nlpl:ID and "
+        "manylangs:LANGUAGE."
     )
+
+
+def test_the_error_brings_the_name_that_was_meant():
+    assert message_of(load, "Medium").endswith("Did you mean 'medium'?")
 
 
 def test_a_name_gives_the_folder_it_was_downloaded_to(fetched, tmp_path):

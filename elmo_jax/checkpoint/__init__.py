@@ -2,27 +2,46 @@
 
 from .formats import FILES, FORMATS, VOCABULARY_FILE, WEIGHT_NAMES
 from .native import is_native, read_metadata, read_vocabulary_record
+from .opened import Opened
 from .published import read_options
 from .saving import save, write_model
 from .softmax_words import check_vocabulary, open_vocabulary, softmax_size, vocabulary_record
-from .sources import load, model_folder, open_model
+from .sources import (
+    Alignment,
+    Options,
+    is_model_path,
+    load,
+    model_folder,
+    open_model,
+    open_source,
+)
+from .token_table import TokenTable, as_word_model, read_token_table, write_token_table
 
 __all__ = [
     "FILES",
     "FORMATS",
     "VOCABULARY_FILE",
     "WEIGHT_NAMES",
+    "Alignment",
+    "Opened",
+    "Options",
+    "TokenTable",
+    "as_word_model",
     "check_vocabulary",
+    "is_model_path",
     "is_native",
     "load",
     "model_folder",
     "open_model",
+    "open_source",
     "open_vocabulary",
     "read_metadata",
     "read_options",
+    "read_token_table",
     "read_vocabulary_record",
     "save",
     "softmax_size",
     "vocabulary_record",
     "write_model",
+    "write_token_table",
 ]

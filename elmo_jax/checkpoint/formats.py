@@ -19,6 +19,15 @@ VOCABULARY_FILE = "vocab.txt"
 VOCABULARY_NAMES = (VOCABULARY_FILE, f"{VOCABULARY_FILE}.gz")
 """The names of that file; the NLPL repository's models may have it compressed."""
 
-MODEL_FILES = (*FILES["native"], *FILES["hdf5"], *WEIGHT_NAMES, *VOCABULARY_NAMES)
+ALPHABET_FILE = "alphabet.json"
+"""The words and characters of a native model that has an alphabet, each by row."""
+
+MODEL_FILES = (
+    *FILES["native"],
+    *FILES["hdf5"],
+    *WEIGHT_NAMES,
+    *VOCABULARY_NAMES,
+    ALPHABET_FILE,
+)
 """All files of a model, which a new model in the same folder replaces or removes: an old
 vocabulary, or old weights under another name, would be taken for the new model's."""

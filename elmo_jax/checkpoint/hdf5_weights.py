@@ -2,58 +2,47 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError
 from ..model.config import ElmoConfig
-from ..model.parameters import Dataset, datasets, flatten, unflatten
+from ..model.parameters import datasets, flatten, token_layer_datasets
+from .stored_arrays import StoredArray, UnreadableArray, read_params
 
-_HDF5_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+HDF5_ERRORS = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """What h5py raises for a file with wrong bytes, depending on where they are."""
 
-_DAMAGED = "the file is damaged; copy or download it again"
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_CELL = "RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell"
+DAMAGED = "the file is damaged; copy or download it again"
+"""Why, in an error, it cannot be read."""
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""The first bytes of every HDF5 file."""
+
+_LSTMS = "RNN_0"
 
 
-def read_weights(
-    weights: Path | IO[bytes], config: ElmoConfig, name: str, options_name: str
-) -> dict[str, Any]:
-    """The parameters of ``config`` from a path or an open file, as float32 NumPy arrays.
+def read_weights(weights: Path, config: ElmoConfig, name: str, options_name: str) -> dict[str, Any]:
+    """The parameters of ``config`` as float32 NumPy arrays.
 
-    One error has every problem of the file ``name``, and the likely cause.
+    If the file has the LSTMs and nothing of the token layer, as some that are used with a table of
+    token vectors, the token layer is left out.
+
+    One error has every problem of the file, which errors call ``name``, and the likely cause.
     """
-    with _open_hdf5(weights, name) as file:
+    with open_hdf5(weights, name) as file:
         try:
-            in_file = _list_datasets(file)
-        except _HDF5_ERRORS as error:
-            raise _unreadable(name, _DAMAGED, error) from None
-        shapes = {name: dataset.shape or () for name, dataset in in_file.items()}
-        problems, flat, damaged = [], {}, False
-        for dataset in datasets(config):
-            try:
-                array, problem = _read_dataset(in_file.pop(dataset.name, None), dataset)
-            except _HDF5_ERRORS as error:
-                array, problem, damaged = None, f"{dataset.name}: unreadable ({error})", True
-            if problem:
-                problems.append(problem)
-            elif array is not None:
-                flat.update(dataset.to_params(array))
-        # What is left is not a parameter of this config: often a layer that the options lack.
-        problems += [f"{name}: unexpected, shape {shapes[name]}" for name in in_file]
-    if problems:
-        listed = "".join(f"\n  {problem}" for problem in problems)
-        raise ElmoError(
-            f"{name} does not fit {options_name} ({counted(len(problems), 'problem')}):{listed}\n"
-            f"Likely cause: {_likely_cause(config, shapes, damaged)}"
-        )
-    return unflatten(flat)
+            arrays = {key: _stored(key, dataset) for key, dataset in _list_datasets(file)}
+            has_lstms = _LSTMS in file
+        except HDF5_ERRORS as error:
+            raise unreadable(name, DAMAGED, error) from None
+        of_token_layer = {dataset.name for dataset in token_layer_datasets(config)}
+        only_lstms = has_lstms and of_token_layer.isdisjoint(arrays)
+        named = _of_one_layer(arrays)
+        return read_params(config, named, name, options_name, without_token_layer=only_lstms)
 
 
 def write_weights(path: Path, config: ElmoConfig, params: dict[str, Any]) -> None:
@@ -67,17 +56,18 @@ def write_weights(path: Path, config: ElmoConfig, params: dict[str, Any]) -> Non
 
 
 def holds_an_elmo(path: Path) -> bool:
-    """Whether an HDF5 file has the character table of an ELMo."""
+    """Whether an HDF5 file has the LSTMs of an ELMo."""
     try:
         with h5py.File(path, "r") as file:
-            return "char_embed" in file
-    except _HDF5_ERRORS:
+            return _LSTMS in file
+    except HDF5_ERRORS:
         return False
 
 
-def _open_hdf5(weights: Path | IO[bytes], name: str) -> h5py.File:
-    if isinstance(weights, Path) and not weights.is_file():
-        raise ElmoError(f"Weight file {name} does not exist.")
+def open_hdf5(weights: Path, name: str, kind: str = "weight file") -> h5py.File:
+    """Open an HDF5 file, or raise ElmoError with the likely cause. Errors call it ``kind name``."""
+    if not weights.is_file():
+        raise ElmoError(f"{kind.capitalize()} {name} does not exist.")
     try:
         return h5py.File(weights, "r")
     except OSError as error:
@@ -85,92 +75,47 @@ def _open_hdf5(weights: Path | IO[bytes], name: str) -> h5py.File:
     beginning = _first_bytes(weights)
     if "truncated" in reason:
         cause = "the file is truncated; copy or download it again"
-    elif beginning.startswith(_SIGNATURE):
-        cause = _DAMAGED
+    elif beginning.startswith(SIGNATURE):
+        cause = DAMAGED
     elif not beginning:
         cause = "the file is empty; copy or download it again"
     else:
         cause = f"it is not an HDF5 file: it starts with {beginning!r}"
-    raise _unreadable(name, cause, reason)
+    raise unreadable(name, cause, reason, kind)
 
 
-def _unreadable(name: str, cause: str, reason: object) -> ElmoError:
-    return ElmoError(f"Cannot read the weight file {name}: {cause}. [HDF5: {reason}]")
+def unreadable(name: str, cause: str, reason: object, kind: str = "weight file") -> ElmoError:
+    """The error for an HDF5 file that cannot be read."""
+    return ElmoError(f"Cannot read the {kind} {name}: {cause}. [HDF5: {reason}]")
 
 
-def _first_bytes(weights: Path | IO[bytes]) -> bytes:
-    if isinstance(weights, Path):
-        with weights.open("rb") as file:
-            return file.read(24)
-    weights.seek(0)
-    return weights.read(24)
+def _first_bytes(weights: Path) -> bytes:
+    with weights.open("rb") as file:
+        return file.read(24)
 
 
-def _list_datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    datasets: dict[str, h5py.Dataset] = {}
+def _list_datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+    datasets: list[tuple[str, h5py.Dataset]] = []
 
     def visit(name: str | bytes, item: Any) -> None:
         if isinstance(item, h5py.Dataset):  # a name that is not UTF-8 comes as bytes
-            datasets[name if isinstance(name, str) else repr(name)] = item
+            datasets.append((name if isinstance(name, str) else repr(name), item))
 
     file.visititems(visit)
     return datasets
 
 
-def _read_dataset(
-    dataset: h5py.Dataset | None, expected: Dataset
-) -> tuple[np.ndarray | None, str | None]:
-    """The content as float32, or what is wrong with it."""
-    name, shape = expected.name, expected.shape
-    if dataset is None:
-        return None, None if expected.optional else f"{name}: missing, expected shape {shape}"
-    if dataset.shape is None or not expected.fits(dataset.shape):
-        return None, f"{name}: shape {dataset.shape}, expected {shape}"
-    if dataset.dtype.kind != "f":
-        return None, f"{name}: dtype {dataset.dtype}, expected float32"
-    with np.errstate(over="ignore"):  # float64 beyond float32 is reported as infinite
-        array = dataset[()].astype(np.float32, copy=False)
-    n_bad = array.size - int(np.isfinite(array).sum())
-    if n_bad:
-        return None, f"{name}: {n_bad} of {array.size} values are NaN or infinite"
-    return array, None
+def _stored(name: str, dataset: h5py.Dataset) -> StoredArray:
+    def read() -> np.ndarray:
+        try:
+            return dataset[()]
+        except HDF5_ERRORS as error:
+            raise UnreadableArray(error) from None
+
+    return StoredArray(name, dataset.shape, dataset.dtype.name, read)
 
 
-# Why a file does not fit: a guess from the shapes of its datasets
-
-
-def _likely_cause(config: ElmoConfig, shapes: Mapping[str, tuple[int, ...]], damaged: bool) -> str:
-    if damaged:
-        return "the file is damaged; copy or download it again."
-    if not any(name.startswith(("CNN", "RNN_0", "char_embed")) for name in shapes):
-        return "this is not an ELMo weight file; none of its datasets has an ELMo's name."
-    differences = [
-        f"{field} {value} (the options say {getattr(config, field)})"
-        for field, value in _fields_from_shapes(shapes).items()
-        if getattr(config, field) != value
-    ]
-    if differences:
-        return (
-            "options and weights belong to different models; the weights were made with "
-            f"{', '.join(differences)}."
-        )
-    return "the file was edited or written by another tool, or its training went wrong."
-
-
-def _fields_from_shapes(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """The config fields that the shapes of a weight file give away."""
-    fields: dict[str, Any] = {}
-    filters: list[tuple[int, int]] = []
-    while len(shape := shapes.get(f"CNN/W_cnn_{len(filters)}", ())) == 4:
-        filters.append((shape[1], shape[3]))
-    if filters:
-        fields["filters"] = tuple(filters)
-    if len(embedding := shapes.get("char_embed", ())) == 2:
-        fields["char_embedding_dim"] = embedding[1]
-    fields["n_highway"] = len(fnmatch.filter(shapes, "CNN_high_*/W_carry"))
-    fields["n_layers"] = len(fnmatch.filter(shapes, "RNN_0/*LSTMCell/W_0"))
-    if len(bias := shapes.get(f"{_CELL}/B", ())) == 1:
-        fields["cell_dim"] = bias[0] // 4  # one bias for each of the four gates
-    if len(kernel := shapes.get(f"{_CELL}/W_0", ())) == 2:
-        fields["projection_dim"] = kernel[0] // 2  # rows for the input, then for the hidden state
-    return fields
+def _of_one_layer(arrays: dict[str, StoredArray]) -> dict[str, StoredArray]:
+    """What bilm-tf's dump calls the only layer of a direction, under the name of a first layer."""
+    only, first = "/RNN/LSTMCell/", "/RNN/MultiRNNCell/Cell0/LSTMCell/"
+    return {name.replace(only, first): array for name, array in arrays.items()}

@@ -1,37 +1,42 @@
-"""The published format: options.json and one HDF5 file, apart, in a folder, or in a zip."""
+"""The published format: options.json and one HDF5 file, apart, in a folder, or in an archive."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import lzma
-import zipfile
-import zlib
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError
+from ..errors import ElmoError, counted
+from ..model.alphabet import Alphabet
 from ..model.config import ElmoConfig
-from .formats import WEIGHT_NAMES
+from ..model.options import read_fields
+from .containers.model_files import ModelFiles
+from .formats import FILES, VOCABULARY_NAMES, WEIGHT_NAMES
 from .hdf5_weights import holds_an_elmo, read_weights
+from .opened import Opened, config_from
+from .vocabulary import MOST_BYTES, Vocabulary, Words
+
+FORMAT = "hdf5"
+EXPECTED = "options.json and an HDF5 file"
 
 HDF5_SUFFIXES = (".hdf5", ".h5")
 
-# Of a damaged archive, or one that Python's zipfile cannot open (RuntimeError: a password).
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+_OPTIONS_FILE = FILES["hdf5"][0]
+MOST_OPTIONS = 10**7
+"""Bytes of an options.json. Real ones have less than 2 kB."""
 
 
 def read_options(path: Path) -> Any:
     """The JSON value in an options.json, which ``ElmoConfig.from_options`` checks."""
     try:
-        return _parse_options(path.read_bytes(), str(path))
+        return parse_options(path.read_bytes(), str(path))
     except OSError as error:
         raise ElmoError(f"Cannot read the options file {path}: {error.strerror}.") from None
 
 
-def _parse_options(text: bytes, source: str) -> Any:
+def parse_options(text: bytes, source: str) -> Any:
+    """What ``read_options`` does, from the content of a file that errors call ``source``."""
     try:
         return json.loads(text)
     except ValueError as error:
@@ -41,75 +46,105 @@ def _parse_options(text: bytes, source: str) -> Any:
         ) from None
 
 
-def read_files(options: Path, weights: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """A model from its two files, wherever they are."""
-    config = ElmoConfig.from_options(read_options(options), str(options))
-    return config, read_weights(weights, config, str(weights), str(options))
+def recognises(files: ModelFiles) -> bool:
+    """Whether there is an options.json with an HDF5 file beside it."""
+    return files.prefix is None and _OPTIONS_FILE in files.names and bool(_hdf5_names(files))
 
 
-def read_folder(folder: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """A model from the folder with its two files.
+def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None = None) -> Opened:
+    """A model from its two files.
 
-    The weights are ``weights.hdf5``, ``model.hdf5``, or the only HDF5 file with an ELMo.
+    The weights are ``weights.hdf5``, ``model.hdf5``, or the only HDF5 file with an ELMo. A model
+    with a table of words needs them: ``vocabulary``, or vocab.txt beside the weights.
+
+    Raises:
+        ElmoError: if no file or several files may be the weights, or the files have problems: all
+            of them in one error.
     """
-    names = sorted(file.name for file in folder.iterdir() if file.is_file())
-    if "options.json" not in names:
+    source = files.label(_OPTIONS_FILE)
+    weights = _weights_among(files)
+    parsed = parse_options(files.read(_OPTIONS_FILE, MOST_OPTIONS), source)
+    if vocabulary is None:
+        vocabulary = words_among(files)
+    return _open(parsed, source, files.path(weights), files.label(weights), options, vocabulary)
+
+
+def read_files(
+    options_file: Path,
+    weight_file: Path,
+    options: Mapping[str, Any] | None = None,
+    vocabulary: Words | None = None,
+) -> Opened:
+    """A model from its two files, wherever they are."""
+    parsed = read_options(options_file)
+    if vocabulary is None:
+        beside = (weight_file.with_name(name) for name in VOCABULARY_NAMES)
+        vocabulary = next(filter(Path.is_file, beside), None)
+    name = str(weight_file)
+    return _open(parsed, str(options_file), weight_file, name, options or {}, vocabulary)
+
+
+def _open(
+    parsed: Any,
+    source: str,
+    weights: Path,
+    weights_name: str,
+    options: Mapping[str, Any],
+    vocabulary: Words | None,
+) -> Opened:
+    config, _ = config_from(read_fields(parsed, source), (), options, source)
+    if config.token_layer == "table":
+        config = with_words(config, vocabulary, parsed, source)
+    return Opened(config, read_weights(weights, config, weights_name, source), "hdf5")
+
+
+def with_words(
+    config: ElmoConfig, vocabulary: Words | None, parsed: Mapping[str, Any], source: str
+) -> ElmoConfig:
+    """The config of a model with a table of words, with those words.
+
+    Raises:
+        ElmoError: if they are missing or do not make a vocabulary, or if the options in ``parsed``,
+            which errors call ``source``, say that there is another number of them.
+    """
+    if vocabulary is None:
         raise ElmoError(
-            f"{folder} holds no model: expected config.json and model.safetensors, or "
-            f"options.json and an HDF5 file; found {_listed(names)}."
+            f"{source} describes a model that has a vector for each word of a vocabulary; expected "
+            "its vocabulary file, one word per line: as vocab.txt beside the weights, or with "
+            "vocabulary_file=..., in a command --vocabulary."
         )
-    weights = [name for name in WEIGHT_NAMES if name in names][:1] or _hdf5_names(names)
-    if len(weights) > 1:
-        weights = [name for name in weights if holds_an_elmo(folder / name)]
-    return read_files(folder / "options.json", folder / _the_only(weights, str(folder), names))
-
-
-def read_zip(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """A model from a zip of its two files, or of a folder with them."""
-    with open_zip(path) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/")]
-        options = [name for name in names if PurePosixPath(name).name == "options.json"]
-        if len(options) != 1:
-            raise ElmoError(f"{path}: expected one options.json, found {_listed(names)}.")
-        # Some archives have the files at the top, others in a folder.
-        folder = PurePosixPath(options[0]).parent
-        beside = [name for name in names if PurePosixPath(name).parent == folder]
-        usual = [name for name in beside if PurePosixPath(name).name in WEIGHT_NAMES]
-        weights = _the_only(usual[:1] or _hdf5_names(beside), str(path), names)
-        source = f"{path}:{options[0]}"
-        config = ElmoConfig.from_options(_parse_options(archive.read(options[0]), source), source)
-        # HDF5 seeks back and forth, which is slow in a compressed member.
-        content = io.BytesIO(archive.read(weights))
-        return config, read_weights(content, config, f"{path}:{weights}", source)
-
-
-@contextlib.contextmanager
-def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip to read from; failures in the block are reported as its own."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except _ZIP_ERRORS as error:
+    words = Vocabulary.of(vocabulary)
+    n_words = parsed.get("n_tokens_vocab")
+    if n_words is not None and n_words != len(words):
         raise ElmoError(
-            f"Cannot read the zip {path}: {error}. If it is damaged, download it again."
-        ) from None
+            f"{words.source} has {counted(len(words), 'word')}, but n_tokens_vocab in {source} is "
+            f"{n_words!r}. Expected the vocabulary file that the model was trained with."
+        )
+    return config.with_alphabet(Alphabet(words.words))
 
 
-def _the_only(candidates: list[str], where: str, names: list[str]) -> str:
+def words_among(files: ModelFiles) -> Vocabulary | None:
+    """The words in vocab.txt or vocab.txt.gz, if one of them is there."""
+    name = next((name for name in VOCABULARY_NAMES if name in files.names), None)
+    if name is None:
+        return None
+    return Vocabulary.from_bytes(files.read(name, MOST_BYTES), files.label(name))
+
+
+def _weights_among(files: ModelFiles) -> str:
+    usual = [name for name in WEIGHT_NAMES if name in files.names]
+    candidates = usual[:1] or _hdf5_names(files)
+    if len(candidates) > 1:
+        paths = zip(candidates, files.paths(candidates), strict=True)
+        candidates = [name for name, path in paths if holds_an_elmo(path)]
     if len(candidates) == 1:
         return candidates[0]
     problem = "several HDF5 weight files" if candidates else "no HDF5 weight file"
     raise ElmoError(
-        f"{where} has {problem}; expected weights.hdf5, model.hdf5, or one HDF5 file with an "
-        f"ELMo; found {_listed(names)}."
+        f"{files.source} has {problem}; expected weights.hdf5, model.hdf5, or one HDF5 file with "
+        f"an ELMo; found {files.listed()}."
     )
 
 
-def _hdf5_names(names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(HDF5_SUFFIXES)]
-
-
-def _listed(names: list[str]) -> str:
-    if not names:
-        return "nothing"
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def _hdf5_names(files: ModelFiles) -> list[str]:
+    return [name for name in files.names if name.endswith(HDF5_SUFFIXES) and "/" not in name]

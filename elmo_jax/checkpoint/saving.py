@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError
+from ..errors import ElmoError, ElmoWarning, warn
 from ..files import atomic_folder, standing_folder, to_json
 from ..model.config import DTYPES, ElmoConfig
 from ..model.parameters import Params, check_params
+from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
 from .hdf5_weights import write_weights
 from .native import write_native
@@ -89,12 +90,15 @@ def write_model(
     _refuse_other_format(path, format)
     # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:
+        if words is None and format == "hdf5" and config.token_layer == "table":
+            words = Vocabulary(alphabet_of(config).words)  # which names the rows of the table
         if words is not None:
             words.write(folder / VOCABULARY_FILE)
         if format == "native":
             record = words_record if words is None else vocabulary_record(words)
             write_native(folder, config, dict(params), metadata, dtype, record)
         else:
+            _warn_of_losses(params)
             options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])
             options_file.write_text(options, encoding="utf-8")
@@ -109,6 +113,16 @@ def _check_format(format: str, dtype: str | None) -> None:
         expected = " or ".join(possible)
         raise ElmoError(
             f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}."
+        )
+
+
+def _warn_of_losses(params: Params) -> None:
+    extras = ("scalar_mixes", "output_projection", "alignment")
+    if lost := [name.replace("_", " ") for name in extras if name in params]:
+        warn(
+            f"An HDF5 file has no place for the model's {', '.join(lost)}, which are left out. The "
+            "native format keeps them.",
+            ElmoWarning,
         )
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ElmoError, counted
 from ..model.parameters import Params
+from . import native, published
+from .containers.archives import archive_kind
+from .containers.model_files import ModelFiles, open_files
 from .formats import MODEL_FILES, VOCABULARY_NAMES
 from .native import CONFIG_FILE, read_vocabulary_record
-from .published import HDF5_SUFFIXES, open_zip
+from .published import HDF5_SUFFIXES, words_among
 from .vocabulary import Vocabulary
 
 
@@ -60,15 +62,15 @@ def check_vocabulary(params: Params, vocabulary: Vocabulary, source: Path | None
 def open_vocabulary(source: Path, params: Params, options: Path | None = None) -> Vocabulary | None:
     """The words of a model's softmax, from vocab.txt or vocab.txt.gz beside its files.
 
-    If the files are links, the words may also lie beside the files that they lead to; in a zip,
-    at its top. ``source`` is the folder or zip of the model, or its weight file, which belongs to
-    the ``options`` file. None for a model without a softmax, or without such a file; ElmoError for
-    one with other words.
+    If the files are links, the words may also lie beside the files that they lead to; in an
+    archive, at its top. ``source`` is the folder or archive of the model, or its weight file, which
+    belongs to the ``options`` file. None for a model without a softmax, or without such a file;
+    ElmoError for one with other words.
     """
     if "softmax" not in params:
         return None
-    if source.is_file() and zipfile.is_zipfile(source):
-        vocabulary = _words_in_zip(source)
+    if source.is_file() and archive_kind(source):
+        vocabulary = _words_in_archive(source)
     else:
         paths = (folder / name for folder in _folders(source, options) for name in VOCABULARY_NAMES)
         path = next(filter(Path.is_file, paths), None)
@@ -92,12 +94,14 @@ def _is_of_a_model(name: str) -> bool:
     return name in MODEL_FILES or name.endswith(HDF5_SUFFIXES)
 
 
-def _words_in_zip(path: Path) -> Vocabulary | None:
-    with open_zip(path) as archive:
-        names = archive.namelist()
-        options = next(name for name in names if PurePosixPath(name).name == "options.json")
-        beside = [str(PurePosixPath(options).with_name(name)) for name in VOCABULARY_NAMES]
-        for name in (*beside, *VOCABULARY_NAMES):
-            if name in names:
-                return Vocabulary.from_bytes(archive.read(name), f"{path}:{name}")
+def _words_in_archive(path: Path) -> Vocabulary | None:
+    with open_files(path) as files:
+        roots = files.roots()
+        for root in (*filter(_holds_a_model, roots), roots[0]):
+            if vocabulary := words_among(root):
+                return vocabulary
     return None
+
+
+def _holds_a_model(files: ModelFiles) -> bool:
+    return native.recognises(files) or published.recognises(files)

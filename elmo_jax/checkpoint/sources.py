@@ -1,84 +1,235 @@
-"""Opening a model from whatever names it: a folder, a zip, two files, or a published name."""
+"""Opening a model from whatever names it: a folder, an archive, two files, or a published name."""
 
 from __future__ import annotations
 
 import os
-import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from .. import pretrained
 from ..errors import ElmoError
 from ..files import standing_folder
 from ..model.config import ElmoConfig
-from .native import is_native, read_native
-from .published import read_files, read_folder, read_zip
+from . import native, published
+from .containers.model_files import ModelFiles, open_files
+from .foreign import allennlp, bilm_tf, hub_module, manylangs
+from .matrices import as_matrix, read_matrix
+from .opened import Opened
+from .token_table import read_token_table, with_token_table
+
+PathLike = str | os.PathLike[str]
+
+Options = Mapping[str, Any] | PathLike
+"""Nested as options.json is, whole or in part; or the path of such a file."""
+
+Alignment = Any
+"""A matrix or the path of one, for layer 1; or a dictionary of these by layer."""
+
+READERS: tuple[ModuleType, ...] = (
+    native,
+    published,
+    manylangs,
+    allennlp,
+    bilm_tf,
+    hub_module,
+)
+"""The formats. Each module says whether files are of its format, and reads them."""
 
 
 def load(
-    source: str | os.PathLike[str] | None = None,
+    source: PathLike | None = None,
     *,
-    options_file: str | os.PathLike[str] | None = None,
-    weight_file: str | os.PathLike[str] | None = None,
+    options_file: PathLike | None = None,
+    weight_file: PathLike | None = None,
+    vocabulary_file: PathLike | None = None,
+    options: Options | None = None,
+    alignment: Alignment = None,
+    token_table: PathLike | None = None,
 ) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Open a model.
+    """Open a model of any format.
 
     Args:
-        source: a native folder; a folder or zip with ``options.json`` and an HDF5 file, such as
-            those of the NLPL repository; or a name: "mini", the model in the package and the
-            default, or a published model ("small", "medium", "original", "original_5p5b"), which
-            is downloaded once. A path that exists wins over a name.
+        source: a folder or archive (zip, tar, also compressed) with a model: the native format;
+            ``options.json`` with an HDF5 file; ELMoForManyLangs; an AllenNLP model; a bilm-tf
+            checkpoint, also by the prefix of its files; a TF-Hub module. Or a name: "mini", the
+            model in the package and the default, or a published model ("original", "nlpl:225"; see
+            ``pretrained.names``), which is downloaded once. A path that exists wins over a name.
         options_file: options.json of the published format, together with ``weight_file``.
         weight_file: the HDF5 file of the published format.
+        vocabulary_file: the words of a model that reads whole words, or of ``token_table``, one per
+            line, if they are not beside it.
+        options: what the files do not say, or say wrongly: a dictionary nested as options.json is,
+            or the path of such a file. For an archive with several ELMos also "prefix", a part of
+            the name of one.
+        alignment: a matrix [D, D] for the vectors of layer 1, as an array or a file of it (.pth,
+            .npy or .npz); or a dictionary of them by layer. It replaces that of the model.
+        token_table: a file of the model's token vectors, as bilm-tf, pytorch-fast-elmo and AllenNLP
+            write it. A model with its characters keeps using them: its vectors are the same for
+            the words of the table, and other words are spelled out. The table is only compared
+            with it. A weight file without them makes a model that reads whole words, those of the
+            table; all others are ``<UNK>``.
 
     Returns:
         The config, and the parameters as a nested dictionary of float32 NumPy arrays.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems: all of them in one
-            error.
+            error; or if the token table belongs to another model.
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")
+        >>> config, params = elmo_jax.load("model.tar.gz", options={"lstm": {"cell_clip": None}})
     """
-    if options_file is not None or weight_file is not None:
-        if source is not None or options_file is None or weight_file is None:
-            raise ElmoError(
-                "Expected either one source, or both options_file and weight_file; got "
-                f"source={source!r}, options_file={options_file!r}, weight_file={weight_file!r}."
-            )
-        return read_files(Path(options_file), Path(weight_file))
-    return open_model(model_folder(source))
+    opened = open_source(
+        source,
+        options_file=options_file,
+        weight_file=weight_file,
+        vocabulary_file=vocabulary_file,
+        options=options,
+        alignment=alignment,
+        token_table=token_table,
+    )
+    return opened.config, opened.params
 
 
-def model_folder(source: str | os.PathLike[str] | None) -> Path:
+def open_source(
+    source: PathLike | None = None,
+    *,
+    options_file: PathLike | None = None,
+    weight_file: PathLike | None = None,
+    vocabulary_file: PathLike | None = None,
+    options: Options | None = None,
+    alignment: Alignment = None,
+    token_table: PathLike | None = None,
+    with_softmax: bool = False,
+    words_only: bool = False,
+) -> Opened:
+    """What ``load`` does, with all that is known about the model.
+
+    ``with_softmax`` prefers a checkpoint to the HDF5 file beside it, which never has a softmax.
+    ``words_only`` makes a model that reads the words of the token table and no characters.
+    """
+    own_options = _as_mapping(options)
+    vocabulary = None if vocabulary_file is None else Path(vocabulary_file)
+    table = None if token_table is None else read_token_table(token_table, vocabulary)
+    if options_file is None and weight_file is None:
+        path = model_folder(source)
+        opened = open_model(path, own_options, vocabulary, with_softmax=with_softmax)
+    elif source is None and options_file is not None and weight_file is not None:
+        paths = Path(options_file), Path(weight_file)
+        opened = published.read_files(*paths, own_options, vocabulary)
+    else:
+        raise ElmoError(
+            "Expected either one source, or both options_file and weight_file; got "
+            f"source={source!r}, options_file={options_file!r}, weight_file={weight_file!r}."
+        )
+    opened = with_token_table(opened, table, words_only=words_only)
+    if alignment is not None:
+        opened.params["alignment"] = _read_alignment(alignment, opened.config)
+    return opened
+
+
+def model_folder(source: PathLike | None) -> Path:
     """The path of a model named by path or by name, downloaded if need be; None means "mini"."""
     if source is None:  # not a folder called "mini" that happens to be here
         return pretrained.fetch(pretrained.BUNDLED)
     path = standing_folder(Path(source))
-    if path.exists():
+    if is_model_path(path):
         return path
-    if isinstance(source, str) and source in pretrained.names():
+    if isinstance(source, str) and pretrained.is_name(source):
         return pretrained.fetch(source)
+    name = os.fspath(source)
     raise ElmoError(
-        f"There is no model {os.fspath(source)!r}: no file or folder of that name here "
-        f"({Path.cwd()}), nor one of the models {', '.join(pretrained.names())}."
+        f"There is no model {name!r}: no file or folder of that name here ({Path.cwd()}), nor a "
+        f"pretrained model. {pretrained.names_like(name)}"
     )
 
 
-def open_model(path: Path) -> tuple[ElmoConfig, dict[str, Any]]:
-    """Read a model from a folder or a zip, whatever its format."""
-    if path.is_dir():
-        return read_native(path) if is_native(path) else read_folder(path)
-    if not path.exists():
-        raise ElmoError(f"There is no model at {path}: no such file or folder.")
-    if zipfile.is_zipfile(path):
-        return read_zip(path)
-    # zipfile looks for a directory at the end, which a truncated file has lost.
-    with path.open("rb") as file:
-        if file.read(4) == b"PK\x03\x04":
-            raise ElmoError(f"The zip {path} is truncated; copy or download it again.")
+def is_model_path(path: Path) -> bool:
+    """Whether there is something to open: a file, a folder, or a checkpoint with this prefix."""
+    return path.exists() or path.with_name(f"{path.name}.index").is_file()
+
+
+def open_model(
+    path: Path,
+    options: Mapping[str, Any] | None = None,
+    vocabulary: Path | None = None,
+    *,
+    with_softmax: bool = False,
+) -> Opened:
+    """Read a model from a folder, an archive or a checkpoint, whatever its format.
+
+    Raises:
+        ElmoError: if there is no model, or several, or its files have problems.
+    """
+    with open_files(path) as files:
+        found = [(root, readers) for root in files.roots() if (readers := _readers_of(root))]
+        nearest = [(root, readers) for root, readers in found if root.depth == found[0][0].depth]
+        if len(nearest) != 1:
+            _refuse(files, several=bool(nearest))
+        root, readers = nearest[0]
+        reader = _choose(root, readers, with_softmax)
+        opened: Opened = reader.read(root, options or {}, vocabulary)
+        return opened
+
+
+def _readers_of(files: ModelFiles) -> list[ModuleType]:
+    return [reader for reader in READERS if reader.recognises(files)]
+
+
+def _refuse(files: ModelFiles, *, several: bool) -> None:
+    problem = "several models" if several else "no model"
+    advice = " Unpack it, and name the folder of one of them." if several else ""
+    formats = "; ".join(f"{reader.EXPECTED} ({reader.FORMAT})" for reader in READERS)
     raise ElmoError(
-        f"{path} is a file, expected a folder or a zip with options.json and weights. "
-        "A weight file alone is opened with options_file=..., weight_file=... ."
+        f"{files.source} holds {problem}; found {files.listed()}. Expected one of: {formats}."
+        f"{advice}"
     )
+
+
+def _choose(files: ModelFiles, readers: Sequence[ModuleType], with_softmax: bool) -> ModuleType:
+    """The format to read, if files are of several."""
+    if len(readers) == 1:
+        return readers[0]
+    by_name = {reader.FORMAT: reader for reader in readers}
+    checkpoint = by_name.get(bilm_tf.FORMAT)
+    if checkpoint is not None and files.prefix is not None:  # the user named the checkpoint
+        return checkpoint
+    # In NLPL's repository, an HDF5 file has the checkpoint that it was made from beside it.
+    if checkpoint is not None and by_name.keys() == {published.FORMAT, bilm_tf.FORMAT}:
+        return checkpoint if with_softmax else by_name[published.FORMAT]
+    raise ElmoError(
+        f"{files.source} can be read in more than one way: as {' and as '.join(by_name)}. Give "
+        "each model a folder of its own."
+    )
+
+
+def _as_mapping(options: Options | None) -> Mapping[str, Any]:
+    if options is None or isinstance(options, Mapping):
+        return options or {}
+    mapping: Mapping[str, Any] = published.read_options(Path(options))
+    return mapping
+
+
+def _read_alignment(alignment: Alignment, config: ElmoConfig) -> dict[str, np.ndarray]:
+    by_layer = alignment if isinstance(alignment, Mapping) else {1: alignment}
+    matrices, size = {}, config.output_dim
+    for layer, value in by_layer.items():
+        is_path = isinstance(value, str | os.PathLike)
+        matrix = read_matrix(value) if is_path else as_matrix(value, "The alignment")
+        if layer not in range(config.n_output_layers):
+            raise ElmoError(
+                f"There is no layer {layer!r} to align: expected a number from 0 (the token layer) "
+                f"to {config.n_output_layers - 1}."
+            )
+        if matrix.shape != (size, size):
+            raise ElmoError(
+                f"The alignment of layer {layer} has shape {matrix.shape}, expected {(size, size)} "
+                "for the vectors of this model."
+            )
+        matrices[f"layer_{layer}"] = matrix
+    return matrices

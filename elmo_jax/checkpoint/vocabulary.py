@@ -26,6 +26,9 @@ MARKERS = (BOS, EOS, UNK)
 _SKIPPED = "!!!MAXTERMID"
 """A line of old vocabulary files, which bilm-tf skips."""
 
+MOST_BYTES = 10**9
+"""Of a vocabulary file in an archive. The largest published one has about 8 MB."""
+
 _GZIP = b"\x1f\x8b"
 _MOST_LISTED = 3
 

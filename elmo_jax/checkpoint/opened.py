@@ -1,0 +1,53 @@
+"""What the reader of a format returns, and a config where the files of a model say too little."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import ElmoError
+from ..model.config import ElmoConfig
+from ..model.options import KEYS, override_fields
+from .vocabulary import Vocabulary
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A model, and what is known about where it comes from."""
+
+    config: ElmoConfig
+    params: dict[str, Any]  # float32 NumPy arrays
+    format: str  # what users call it
+    assumed: tuple[str, ...] = ()  # fields of the config that neither the files nor the user tell
+    vocabulary: Vocabulary | None = None  # the words of the softmax, where the format has them
+    # For people: options of the training, what was left out, and the like; ready for JSON.
+    remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def assumed_options(self) -> dict[str, Any]:
+        """What is assumed, by the keys of options.json with which users can say otherwise."""
+        return {KEYS[name][0]: getattr(self.config, name) for name in self.assumed}
+
+
+def config_from(
+    fields: Mapping[str, Any], assumed: Iterable[str], options: Mapping[str, Any], source: str
+) -> tuple[ElmoConfig, tuple[str, ...]]:
+    """The config of these ``fields`` under the user's ``options``, and what is still assumed.
+
+    ``options`` are nested as in options.json, whole or in part. ``assumed`` names the fields that
+    the files do not tell.
+
+    Raises:
+        ElmoError: for unknown options, or if there is no such ELMo.
+    """
+    final = override_fields(fields, options, source)
+    with_all = override_fields(dict.fromkeys(fields, _UNTOLD), options, source)
+    still = tuple(name for name in final if name in {*assumed} and with_all[name] is _UNTOLD)
+    try:
+        return ElmoConfig(**final), still
+    except ElmoError as error:
+        raise ElmoError(f"{source}: {error}") from None
+
+
+_UNTOLD = object()
