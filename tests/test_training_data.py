@@ -142,6 +142,9 @@ def test_a_corpus_is_split_by_a_named_tokenizer_and_warns_of_unusual_spaces_once
     assert list(corpus.sentences()) == [["a"], ["1\xa0000", "km"], ["2\xa0000"]]
     stream = ShuffledSentences(corpus, (0, 0), 10)
     assert sorted(itertools.islice(stream, 3)) == sorted(corpus.sentences())
+    (tmp_path / "tabs.txt").write_text("New York\tis\n\na\t\tb\n")
+    with pytest.raises(ElmoError, match=r"tabs\.txt, line 3: Word 2 of the 3 between tabs"):
+        survey(Corpus.of(tmp_path / "tabs.txt", tokenizer="tabs"))
     with pytest.raises(ElmoError, match="Unknown tokenizer 'no'"):
         Corpus.of(tmp_path / "a.txt", tokenizer="no")
     with pytest.raises(ElmoError, match="Expected the name of a tokenizer"):

@@ -25,6 +25,7 @@ from ..model.characters import EOS
 from ..model.config import ElmoConfig
 from ..model.parameters import Params, check_params
 from ..model.precision import check_precision
+from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.readers import Files
 from .language_model import Reading, initial_rows, read_window
@@ -148,7 +149,7 @@ def measure(
     params = jax.device_put(params, devices.everywhere)
     rows = initial_rows(config, settings.batch_size, params["softmax"]["bias"].dtype)
     rows = jax.device_put(rows, devices.divided())
-    lexicon, cut = Lexicon(vocabulary, config), CutWords(config.max_characters_per_token)
+    lexicon, cut = Lexicon(vocabulary, config), CutWords(word_limit(config))
     loss_sums, counts = np.zeros(2), np.zeros(3, np.int64)
     hidden = None if settings.progress else True  # None: hidden unless stderr is a terminal
     with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:

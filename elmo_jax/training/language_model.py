@@ -12,9 +12,10 @@ import numpy as np
 
 from ..checkpoint import (
     VOCABULARY_FILE,
+    Options,
     check_vocabulary,
     model_folder,
-    open_model,
+    open_source,
     open_vocabulary,
     softmax_size,
 )
@@ -35,7 +36,10 @@ StartFrom = (
 
 
 def load_language_model(
-    source: str | os.PathLike[str], vocabulary: Words | None = None
+    source: str | os.PathLike[str],
+    vocabulary: Words | None = None,
+    *,
+    options: Options | None = None,
 ) -> tuple[ElmoConfig, dict[str, Any], Vocabulary]:
     """Open a model with its softmax and the words of the softmax.
 
@@ -43,6 +47,7 @@ def load_language_model(
         source: whatever ``elmo_jax.load`` opens.
         vocabulary: a Vocabulary, its words, or a file of them; None for the vocab.txt beside the
             model.
+        options: see ``elmo_jax.load``.
 
     Returns:
         The config, the parameters and the vocabulary, as ``evaluate``, ``score`` and
@@ -57,10 +62,14 @@ def load_language_model(
         >>> score(*model, [["It", "works", "."]])
     """
     folder = model_folder(source)
-    config, params = open_model(folder)
+    # A model that reads whole words may have none of its own.
+    words_file = vocabulary if isinstance(vocabulary, str | os.PathLike) else None
+    choices: dict[str, Any] = {"vocabulary_file": words_file, "options": options}
+    opened = open_source(folder, **choices, with_softmax=True)
+    config, params = opened.config, opened.params
     softmax_size(params)  # a missing softmax is reported before a missing vocabulary
     if vocabulary is None:
-        words = open_vocabulary(folder, params)
+        words = opened.vocabulary or open_vocabulary(folder, params)
         if words is None:
             raise ElmoError(
                 f"There is no vocabulary at {folder / VOCABULARY_FILE}. Expected the vocab.txt "
@@ -71,6 +80,10 @@ def load_language_model(
         words = Vocabulary.of(vocabulary)
         check_vocabulary(params, words, folder)
     return config, params, words
+
+
+_MADE_FROM_LAYERS = ("word_embedding", "scalar_mixes", "output_projection", "alignment")
+"""Parts of a model that are left out when it is trained, because training makes them wrong."""
 
 
 class StartingModel(NamedTuple):
@@ -92,8 +105,7 @@ class StartingModel(NamedTuple):
         """
         if self.params is None:
             return init_language_model(self.config, len(vocabulary), seed)
-        # A table of word vectors is left out, because training the biLM makes it wrong.
-        bilm = {name: part for name, part in self.params.items() if name != "word_embedding"}
+        bilm = {name: part for name, part in self.params.items() if name not in _MADE_FROM_LAYERS}
         if self.vocabulary is not None and self.vocabulary.words == vocabulary.words:
             return bilm
         softmax = init_softmax(self.config, len(vocabulary), jax.random.key(seed))
@@ -124,8 +136,9 @@ def open_starting_model(source: StartFrom) -> StartingModel:
             check_vocabulary(params, vocabulary)
     else:
         folder = model_folder(source)
-        config, params = open_model(folder)
-        vocabulary = open_vocabulary(folder, params)
+        opened = open_source(folder, with_softmax=True)
+        config, params = opened.config, opened.params
+        vocabulary = opened.vocabulary or open_vocabulary(folder, params)
     if "softmax" in params and vocabulary is None:
         raise ElmoError(
             f"The model to start from has a softmax over {softmax_size(params)} words, and nothing "

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..checkpoint.vocabulary import Vocabulary
-from ..lanes.distinct_words import WordNumbers, spell
+from ..lanes.distinct_words import WordNumbers
 from ..model.characters import BOS, EOS
 from ..model.config import ElmoConfig
+from ..model.spelling import Spelling, spell, spell_marks
 
 BEGIN, END = range(2)
 """The numbers of the two sentence markers. A word of the text that looks like one has its own."""
@@ -21,7 +22,7 @@ _LEAST_ROOM = 1 << 12
 class Entries(NamedTuple):
     """What a lexicon has for each word, by number; with room for more words at the end."""
 
-    ids_UC: np.ndarray  # int16, character ids
+    ids_UC: np.ndarray  # int32, or int16 where all ids fit
     lengths_U: np.ndarray  # int32, how many ids come before the padding
     is_cut_U: np.ndarray  # bool, whether the word is longer than C allows
     targets_U: np.ndarray  # int32, ids of the vocabulary
@@ -32,11 +33,12 @@ class Lexicon:
 
     def __init__(self, vocabulary: Vocabulary, config: ElmoConfig) -> None:
         self.config, self._vocabulary = config, vocabulary
-        ids_UC = np.zeros((0, config.max_characters_per_token), np.int16)
+        dtype = np.int16 if config.token_layer == "bytes" else np.int32
+        ids_UC = np.zeros((0, config.spelling_width), dtype)
         lengths_U, targets_U = np.zeros((2, 0), np.int32)
         self._entries = Entries(ids_UC, lengths_U, np.zeros(0, bool), targets_U)
         self._words: list[str] = []
-        self._learn([BOS, EOS])
+        self._learn([BOS, EOS], spell_marks(config))
         self._numbers = WordNumbers(next_number=len(self._words))
 
     def __len__(self) -> int:
@@ -68,7 +70,7 @@ class Lexicon:
         self._numbers.update(zip(self._words[2:], range(2, len(self._words)), strict=True))
         return new_numbers
 
-    def _learn(self, new_words: list[str]) -> None:
+    def _learn(self, new_words: list[str], spelling: Spelling | None = None) -> None:
         if not new_words:
             return
         n_before = len(self._words)
@@ -79,6 +81,7 @@ class Lexicon:
             self._entries = Entries(
                 *(np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) for x in self._entries)
             )
-        new_entries = (*spell(new_words, self.config), self._vocabulary.ids(new_words))
+        spelling = spelling or spell(new_words, self.config)
+        new_entries = (*spelling, self._vocabulary.ids(new_words))
         for column, values in zip(self._entries, new_entries, strict=True):
             column[n_before : len(self._words)] = values

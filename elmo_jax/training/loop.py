@@ -18,6 +18,7 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
+from ..model.spelling import word_limit
 from .evaluation import EvaluationSettings, Perplexity, measure, warn_of_unknown_words
 from .language_model import Reading
 from .losses import Candidates, candidates_of_step
@@ -58,7 +59,7 @@ class Validation:
     def warn(self, config: ElmoConfig, vocabulary: Vocabulary) -> None:
         """Warn of unknown words and of words that the model cuts."""
         warn_of_unknown_words(self.statistics.oov_rate(vocabulary), "the validation text")
-        self.statistics.cut_words(config.max_characters_per_token).warn("the validation text")
+        self.statistics.cut_words(word_limit(config)).warn("the validation text")
 
     def perplexity(
         self, config: ElmoConfig, params: dict[str, Any], vocabulary: Vocabulary

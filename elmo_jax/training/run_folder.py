@@ -255,7 +255,7 @@ def describe_run(
     limits = dataclasses.asdict(words) if isinstance(words, VocabularyLimits) else {}
     description = {
         "settings": dataclasses.asdict(settings),
-        "config": dataclasses.asdict(start.config),
+        "config": start.config.to_dict(),
         "vocabulary_choice": limits,
         "files": file_digests(files),
         "start": start.digest,

@@ -16,6 +16,7 @@ from ..errors import ElmoError, check_count, counted
 from ..model.config import ElmoConfig
 from ..model.parameters import DIRECTIONS, Params
 from ..model.precision import check_precision, linear
+from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_sentence, check_sentences
 from .evaluation import check_softmax
@@ -200,7 +201,7 @@ def substitutes(
 
 
 def _warn_of_cut_words(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> None:
-    cut = CutWords(config.max_characters_per_token)
+    cut = CutWords(word_limit(config))
     for sentence in sentences:
         cut.add_sentence(sentence)
     cut.warn()

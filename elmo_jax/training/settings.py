@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import MOST_SEED, ElmoError, UnusedOptionsWarning, count_problem, number_problem, warn
-from ..model.options import KEYS
+from ..model.options import KEYS, MANYLANGS_KEYS
 from ..model.precision import check_precision
 
 RECIPES = ("modern", "original")
@@ -39,11 +39,13 @@ _BILM_KEYS = {
 _ADAGRAD_KEYS = {"learning_rate": "learning_rate", "all_clip_norm_val": "clip_norm"}
 # Keys that set no field of their own, and so are not reported as unused.
 _OTHER_KEYS = {
-    "bidirectional", "share_embedding_softmax",  # belong to the architecture
+    "bidirectional",  # belongs to the architecture
     "sample_softmax",  # false means n_negative_samples = 0
     "n_train_tokens", "n_tokens_vocab",  # counted from the text and the vocabulary
 }  # fmt: skip
-_ARCHITECTURE_KEYS = {path for path, _ in KEYS.values()} | {"char_cnn.n_characters"}
+_ARCHITECTURE_KEYS = {path for keys in (KEYS, MANYLANGS_KEYS) for path, _ in keys.values()} | {
+    "char_cnn.n_characters", "encoder.name", "token_embedder.name"
+}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,6 +225,8 @@ def _fields_from_options(
     present = {key: value for key, value in options.items() if value is not None}
     fields = {field: present[key] for key, field in _BILM_KEYS.items() if key in present}
     used = {*_BILM_KEYS, *_OTHER_KEYS, *_ARCHITECTURE_KEYS}
+    if present.get("share_embedding_softmax") is not True:  # the softmax has its own matrix here
+        used.add("share_embedding_softmax")
     if present.get("sample_softmax") is False:
         fields["n_negative_samples"] = 0
     if recipe != "modern":

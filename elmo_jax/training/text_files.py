@@ -18,10 +18,10 @@ from typing import Any
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
 from ..text.contents import check_is_plain, check_is_text, head_of
-from ..text.cut_words import CutWords
+from ..text.cut_words import CutWords, WordLimit
 from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
 from ..text.readers.lines import TO_CONVERT, utf8_lines
-from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
+from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
 
 _MAX_REPORTS_PER_FILE = 5
 
@@ -102,8 +102,8 @@ class Corpus:
         """Every sentence once, in the order of the files, as a list of words."""
         split = self.split
         for path in self.files:
-            for _, line in self.lines(path):
-                yield list(split(line))
+            for number, line in self.lines(path):
+                yield list(split_text(split, line, f"{path}, line {number}"))
 
     def lines(self, path: Path, skip: int = 0) -> Iterator[tuple[int, str]]:
         """The lines after the first ``skip`` that are not blank, each with its number, from 1.
@@ -220,9 +220,9 @@ class CorpusStatistics:
         n_known = sum(n for word, n in self.counts.items() if word in vocabulary)
         return 1 - n_known / max(1, self.n_words)
 
-    def cut_words(self, max_characters: int) -> CutWords:
-        """Count of the words that a model with C = ``max_characters`` does not read whole."""
-        cut = CutWords(max_characters)
+    def cut_words(self, limit: WordLimit) -> CutWords:
+        """Count of the words that a model with this limit does not read whole."""
+        cut = CutWords(limit)
         cut.add_counts(self.counts)
         return cut
 

@@ -20,7 +20,9 @@ from ..errors import ElmoError, check_count
 from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
+from ..model.spelling import word_limit
 from ..text.readers import Files
+from .alphabets import with_alphabet
 from .evaluation import EvaluationSettings, warn_of_unknown_words
 from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
@@ -67,7 +69,8 @@ def train(
         output: the folder of the run.
         files: text files, paths or patterns: one tokenised sentence per line, UTF-8, plain or
             ``.gz``, ``.xz``, ``.bz2``, ``.zst``.
-        config: the architecture of a new model. Give either this or ``start_from``.
+        config: the architecture of a new model. Give either this or ``start_from``. A model that
+            needs an alphabet and has none gets one from the vocabulary.
         start_from: the model to fine-tune: whatever ``elmo_jax.load`` opens, or
             (config, params, vocabulary), or (config, params) if it has no softmax.
         vocabulary: the words to predict: a Vocabulary, a list, or a file of them. If None, those
@@ -131,6 +134,7 @@ def train(
     folder = RunFolder(Path(output))
     folder.refuse_inputs([*corpus.files, *(validation.corpus.files if validation else ())])
     run = _open_run(folder, settings, start, corpus, words, validation)
+    start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
     finished = folder.finished_summary(run.n_steps)
     if finished is not None and folder.model_formats:
         return _summary_of_finished_run(run, finished, formats)
@@ -209,7 +213,8 @@ def _open_run(
         check_same_run(record, description, folder.path)
         vocabulary = _recorded_vocabulary(folder, record, words)
     n_steps = settings.total_steps(record["n_predictions"])
-    return Run(folder, record, start.config, settings, vocabulary, n_steps, validation)
+    config = with_alphabet(start.config, vocabulary)
+    return Run(folder, record, config, settings, vocabulary, n_steps, validation)
 
 
 def _begin_run(
@@ -223,7 +228,7 @@ def _begin_run(
     """Count the text, and write the record and the vocabulary of a new run."""
     statistics = survey(corpus)
     settings.total_steps(statistics.n_predictions)  # raises if too many, before a file is written
-    cut = statistics.cut_words(start.config.max_characters_per_token)
+    cut = statistics.cut_words(word_limit(start.config))
     cut.warn("the training text")
     if isinstance(words, VocabularyLimits):
         words = Vocabulary.from_counts(statistics.counts, words.vocabulary_size, words.min_count)
@@ -342,7 +347,8 @@ def _summary_of_finished_run(
         validation = None
     missing = [format for format in formats if format not in folder.model_formats]
     if missing or validation is not None:
-        config, params = open_model(folder.model(folder.model_formats[0]))
+        opened = open_model(folder.model(folder.model_formats[0]))
+        config, params = opened.config, opened.params
         folder.write_models(missing, config, params, run.vocabulary, finished)
     if validation is not None:
         validation.warn(run.config, run.vocabulary)
