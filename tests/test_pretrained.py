@@ -1,13 +1,16 @@
 """`elmo_jax.pretrained`, against a server on the loopback device."""
 
+import gzip
 import hashlib
 import http.server
+import io
 import json
 import re
 import socket
 import struct
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,11 +19,11 @@ import pytest
 
 from elmo_jax import pretrained
 from elmo_jax.errors import ElmoError
-from elmo_jax.pretrained import PublishedModel, RemoteFile, fetch
+from elmo_jax.pretrained import PublishedModel, RemoteFile, ZipMember, fetch, registry
 from elmo_jax.pretrained import download as downloading
 
 OPTIONS = json.dumps({"lstm": {"projection_dim": 8}}).encode()
-WEIGHTS = bytes(range(256)) * 400
+WEIGHTS = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 399 + bytes(248)
 HALF = len(WEIGHTS) // 2
 
 
@@ -101,11 +104,9 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def model(site: Site) -> PublishedModel:
-    return PublishedModel(
-        "tiny",
-        options=RemoteFile(site.url("options.json")),
-        weights=RemoteFile(site.url("weights.hdf5"), len(WEIGHTS), sha256(WEIGHTS)),
-    )
+    options = RemoteFile(site.url("options.json"))
+    weights = RemoteFile(site.url("weights.hdf5"), len(WEIGHTS), sha256(WEIGHTS))
+    return PublishedModel("tiny", {"options.json": options, "weights.hdf5": weights})
 
 
 @pytest.fixture(autouse=True)
@@ -132,29 +133,116 @@ def part_of(cache: Path, content: bytes) -> Path:
 
 
 def with_weights(model: PublishedModel, **changes: object) -> PublishedModel:
-    return replace(model, weights=replace(model.weights, **changes))
+    weights = replace(model.files["weights.hdf5"], **changes)  # type: ignore[arg-type]
+    return replace(model, files={**model.files, "weights.hdf5": weights})
 
 
 # What is published
 
 
-def test_the_bundled_and_the_four_published_models_are_named() -> None:
-    assert pretrained.names() == ("mini", "small", "medium", "original", "original_5p5b")
+def test_single_models_are_named() -> None:
+    assert pretrained.names() == tuple(
+        "mini small medium original original_5p5b small_checkpoint original_checkpoint pubmed "
+        "portuguese_wikipedia portuguese_brwac russian_wiki russian_news russian_twitter "
+        "seqvec".split()
+    )
     assert all(name == model.name for name, model in pretrained.MODELS.items())
 
 
 def test_what_is_known_of_the_published_files_is_well_formed() -> None:
-    for model in pretrained.MODELS.values():
-        assert model.options.url.endswith("_options.json")
-        assert model.weights.url.endswith("_weights.hdf5")
-        assert model.weights.size is not None
-        digest = model.weights.sha256
-        assert digest is None or re.fullmatch(r"[0-9a-f]{64}", digest)
+    for model in (*pretrained.MODELS.values(), registry.model_named("nlpl:225")):
+        for name, remote in model.files.items():
+            assert re.fullmatch(r"https?://[^/?#]+/[^ ?#]+", remote.url)
+            assert Path(remote.url).suffix == Path(name).suffix
+            for known in filter(None, (remote, remote.member)):
+                assert known.size is None or known.size > 10**7
+                assert known.sha256 is None or re.fullmatch(r"[0-9a-f]{64}", known.sha256)
 
 
-def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ElmoError, match=r"'orginal'.*'small', 'medium', 'original'"):
-        fetch("orginal", cache=tmp_path)
+def test_the_english_weights_have_a_known_size() -> None:
+    for name in pretrained.names()[1:5]:
+        model = pretrained.MODELS[name]
+        assert model.files["options.json"].url.endswith("_options.json")
+        assert model.files["weights.hdf5"].url.endswith("_weights.hdf5")
+        assert model.files["weights.hdf5"].size is not None
+
+
+def test_a_checkpoint_has_the_files_that_its_reader_looks_for() -> None:
+    for name, prefix in (
+        ("small_checkpoint", "model.ckpt-1501260"),
+        ("original_checkpoint", "model.ckpt-935588"),
+    ):
+        assert set(pretrained.MODELS[name].files) == {
+            "checkpoint",
+            "options.json",
+            f"{prefix}.index",
+            f"{prefix}.data-00000-of-00001",
+            "vocab.txt",
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("nlpl:136", "http://vectors.nlpl.eu/repository/11/136.zip"),
+        ("nlpl:179", "http://vectors.nlpl.eu/repository/11/179.zip"),
+        ("nlpl:135", "http://vectors.nlpl.eu/repository/20/135.zip"),
+        ("nlpl:180", "http://vectors.nlpl.eu/repository/20/180.zip"),
+        ("nlpl:225", "http://vectors.nlpl.eu/repository/20/225.zip"),
+        ("manylangs:german", "http://vectors.nlpl.eu/repository/11/142.zip"),
+        ("manylangs:English", "http://vectors.nlpl.eu/repository/11/144.zip"),
+        ("manylangs:chinese", "http://vectors.nlpl.eu/repository/11/179.zip"),
+    ],
+)
+def test_a_number_or_a_language_leads_to_a_zip_at_nlpl(name: str, url: str) -> None:
+    model = registry.model_named(name)
+    id_ = url.rpartition("/")[2].removesuffix(".zip")
+    assert model.name == f"nlpl-{id_}"
+    assert [(file, remote.url) for file, remote in model.files.items()] == [(f"{id_}.zip", url)]
+
+
+@pytest.mark.parametrize("number", [136, 142, 179, 210, 225, 135, 180, 226])
+def test_only_a_number_that_is_not_known_is_called_a_guess(number: int) -> None:
+    is_known = number not in (135, 180, 226)
+    assert ("is a guess" not in registry.model_named(f"nlpl:{number}").remark) == is_known
+
+
+@pytest.mark.parametrize("name", ["nlpl:", "nlpl:ru", "nlpl:0136", "nlpl:-1", "nlpl:1/2", "nlpl:²"])
+def test_what_is_no_number_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ElmoError, match=rf"'{name}' is not the name of a model.*nlpl:144"):
+        fetch(name, cache=tmp_path)
+
+
+def test_a_language_that_is_not_known_leads_to_the_numbers(tmp_path: Path) -> None:
+    message = r"manylangs:chinese, manylangs:english, manylangs:german\. .* nlpl:136 to nlpl:179; "
+    with pytest.raises(ElmoError, match=message + "`elmo-jax info nlpl:ID`"):
+        fetch("manylangs:latvian", cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("orginal", "'original'"),
+        ("Small", "'small'"),
+        ("portuguese", "'portuguese_brwac'"),
+        ("manylang:german", "'manylangs:german'"),
+    ],
+)
+def test_an_unknown_name_brings_close_ones(name: str, close: str, tmp_path: Path) -> None:
+    with pytest.raises(ElmoError, match=rf"{name!r}. Did you mean .*{close}"):
+        fetch(name, cache=tmp_path)
+
+
+def test_a_name_like_no_other_lists_all(tmp_path: Path) -> None:
+    everything = f"{', '.join(pretrained.names())}, nlpl:ID and manylangs:LANGUAGE"
+    with pytest.raises(ElmoError, match=f"The names are {everything}"):
+        fetch("bert", cache=tmp_path)
+
+
+@pytest.mark.parametrize("name", [*pretrained.names(), "nlpl:1", "nlpl:x", "manylangs:klingon"])
+def test_names_are_told_from_paths(name: str) -> None:
+    assert pretrained.is_name(name)
+    assert not pretrained.is_name(f"./{name}")
 
 
 # Where it goes
@@ -276,6 +364,93 @@ def test_callers_at_once_wait_for_each_other(
     assert (tmp_path / "tiny" / "weights.hdf5").read_bytes() == WEIGHTS
 
 
+# Archives
+
+
+def zip_of(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            # With the time of 1980: pytest makes names of tests of these bytes.
+            archive.writestr(zipfile.ZipInfo(f"folder/{name}"), content, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def archive_of(site: Site, name: str, content: bytes, **known: object) -> PublishedModel:
+    """A model that is one archive, with this content at the site."""
+    site.files[name] = content
+    remote = RemoteFile(site.url(name), **known)  # type: ignore[arg-type]
+    return PublishedModel("tiny", {name: remote}, remark="Nobody has seen this model.")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("7.zip", zip_of(a=b"a")), ("m.tar.gz", gzip.compress(b"a", mtime=0))]
+)
+def test_a_model_of_one_file_is_the_path_of_its_archive(
+    name: str, content: bytes, site: Site, tmp_path: Path
+) -> None:
+    archive = fetch(archive_of(site, name, content), cache=tmp_path, progress=False)
+    assert archive == tmp_path / "tiny" / name
+    assert archive.read_bytes() == content
+    sums = archive.with_name("SHA256SUMS").read_text()
+    assert sums == f"{sha256(content)}  {name}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("7.zip", b"<html>Moved</html>", "18 bytes that are not a zip, beginning '<html>Moved"),
+        ("7.zip", zip_of(a=b"a")[:-9], "bytes that are not a zip"),
+        ("m.tar.gz", b"<html>Moved</html>", "18 bytes that are not a gzip file, beginning"),
+    ],
+)
+def test_something_else_than_an_archive_is_dropped(
+    name: str, content: bytes, kind: str, site: Site, tmp_path: Path
+) -> None:
+    with pytest.raises(ElmoError, match=kind):
+        fetch(archive_of(site, name, content), cache=tmp_path, progress=False)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
+def test_a_remark_is_in_the_error_of_a_failed_download(site: Site, tmp_path: Path) -> None:
+    model = archive_of(site, "7.zip", b"")
+    del site.files["7.zip"]
+    with pytest.raises(ElmoError, match=r"(?s)404.*\n  note: Nobody has seen this model\."):
+        fetch(model, cache=tmp_path, progress=False)
+
+
+MEMBER = ZipMember("model.hdf5", len(WEIGHTS), sha256(WEIGHTS))
+
+
+def test_a_known_file_in_a_zip_is_verified(site: Site, tmp_path: Path) -> None:
+    model = archive_of(site, "7.zip", zip_of(**{"model.hdf5": WEIGHTS}), member=MEMBER)
+    assert fetch(model, cache=tmp_path, progress=False).is_file()
+
+
+def damaged(content: bytes) -> bytes:
+    """A zip with other bytes in the middle of its first file."""
+    return content[:200] + b"\xff" * 100 + content[300:]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (zip_of(other=WEIGHTS), "a zip with 0 files called model.hdf5"),
+        (zip_of(**{"model.hdf5": b"short"}), "a zip with a model.hdf5 of 5 bytes"),
+        (zip_of(**{"model.hdf5": WEIGHTS[::-1]}), "a zip with a model.hdf5 of sha256 [0-9a-f]{64}"),
+        (damaged(zip_of(**{"model.hdf5": WEIGHTS})), "a zip with a damaged model.hdf5"),
+    ],
+)
+def test_another_file_in_a_zip_is_an_error(
+    content: bytes, problem: str, site: Site, tmp_path: Path
+) -> None:
+    model = archive_of(site, "7.zip", content, member=MEMBER)
+    expected = f"a zip, with a model.hdf5 of 102,400 bytes, sha256 {MEMBER.sha256}"
+    with pytest.raises(ElmoError, match=rf"(?s){expected}.*got: {problem}"):
+        fetch(model, cache=tmp_path, progress=False)
+    assert list((tmp_path / "tiny").iterdir()) == []
+
+
 # When the connection breaks
 
 
@@ -394,7 +569,7 @@ def test_a_silent_server_is_given_up(
 
 def test_a_wrong_hash_is_an_error_and_drops_the_part(model: PublishedModel, tmp_path: Path) -> None:
     message = failure_of(with_weights(model, sha256="0" * 64), tmp_path)
-    assert model.weights.url in message
+    assert model.files["weights.hdf5"].url in message
     assert f"expected: 102,400 bytes, sha256 {'0' * 64}" in message
     assert f"got: 102,400 bytes with sha256 {sha256(WEIGHTS)}" in message
     assert f"save it exactly as {tmp_path / 'tiny' / 'weights.hdf5'}" in message
@@ -452,7 +627,8 @@ def test_an_unreachable_host_is_reported(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed_soon:
         port = closed_soon.getsockname()[1]
     missing = RemoteFile(f"http://127.0.0.1:{port}/options.json")
-    message = failure_of(PublishedModel("tiny", missing, missing), tmp_path)
+    files = {"options.json": missing, "weights.hdf5": missing}
+    message = failure_of(PublishedModel("tiny", files), tmp_path)
     assert missing.url in message
     assert re.search(r"no answer: .*refused.* \(after 5 attempts\)", message)
     assert f"save it exactly as {tmp_path / 'tiny' / 'options.json'}" in message
@@ -464,7 +640,7 @@ def test_a_full_disk_is_reported(model: PublishedModel, tmp_path: Path) -> None:
     (tmp_path / "tiny" / "weights.hdf5.part").symlink_to("/dev/full")
     message = failure_of(model, tmp_path)
     assert re.search(r"weights\.hdf5\.part could not be written: .*No space left", message)
-    assert model.weights.url in message
+    assert model.files["weights.hdf5"].url in message
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,35 @@ from pathlib import Path
 
 from ..errors import ElmoError
 from ..files import try_lock
-from .registry import MODELS, PublishedModel, RemoteFile, sha256_of
+from .registry import BUNDLED, MODELS, is_name, model_named, names_like
+from .remote_files import PublishedModel, RemoteFile, ZipMember, sha256_of
 
-__all__ = ["BUNDLED", "MODELS", "PublishedModel", "RemoteFile", "cache_dir", "fetch", "names"]
-
-BUNDLED = "mini"
-"""The model that comes with the package, in a folder of this name here; see its README.md."""
+__all__ = [
+    "BUNDLED",
+    "MODELS",
+    "PublishedModel",
+    "RemoteFile",
+    "ZipMember",
+    "cache_dir",
+    "fetch",
+    "is_name",
+    "names",
+    "names_like",
+]
 
 _SUMS = "SHA256SUMS"
 
 
 def names() -> tuple[str, ...]:
-    """The names that ``fetch`` accepts, smallest model first.
+    """The names of single models; ``fetch`` takes two kinds of names more.
+
+    * ``"nlpl:ID"``: a model of the NLPL repository by its number there, for example
+      ``"nlpl:225"``. 136 to 179 are those of ELMoForManyLangs, one per language.
+    * ``"manylangs:LANGUAGE"``: the same by language: chinese, english or german.
 
     Example:
         >>> from elmo_jax import pretrained
-        >>> pretrained.names()
+        >>> pretrained.names()[:5]
         ('mini', 'small', 'medium', 'original', 'original_5p5b')
     """
     return (BUNDLED, *MODELS)
@@ -46,7 +59,7 @@ def cache_dir() -> Path:
 
 
 def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bool = True) -> Path:
-    """The folder of a model; what is missing of a published one is downloaded.
+    """The path of a model; what is missing of a published one is downloaded.
 
     A file that is there already, downloaded or placed by hand, is used if its size is right;
     no file under its final name is ever deleted or replaced. If the hash of a file is not known
@@ -54,13 +67,14 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
     ``sha256sum -c SHA256SUMS`` checks. Processes that fetch the same model wait for each other.
 
     Args:
-        name: one of ``names()``, or the description of a model elsewhere.
+        name: one of ``names()``, "nlpl:ID", "manylangs:LANGUAGE", or the description of a model
+            elsewhere.
         cache: a folder for models, instead of ``cache_dir()``.
         progress: whether to show progress on stderr.
 
     Returns:
-        ``<cache>/<name>``, with ``options.json`` and ``weights.hdf5``; for "mini" its native folder
-        in the package.
+        ``<cache>/<name>``, the folder with the model's files, or the archive in it if the model is
+        one (the folder of "nlpl:ID" is "nlpl-ID"); for "mini" its native folder in the package.
 
     Raises:
         ElmoError: if the name is unknown, a file is not what was expected, or the download fails.
@@ -72,17 +86,13 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
     """
     if name == BUNDLED:
         return Path(__file__).parent / BUNDLED
-    if not isinstance(name, PublishedModel) and name not in MODELS:
-        raise ElmoError(
-            f"Unknown pretrained model {name!r}; expected one of {', '.join(map(repr, names()))}."
-        )
-    model = name if isinstance(name, PublishedModel) else MODELS[name]
+    model = name if isinstance(name, PublishedModel) else model_named(name)
     folder = Path(cache or cache_dir()) / model.name
     # Before the lock, so that a cache which cannot be written can still be read.
     if _missing(model, folder):
-        with _locked(folder, progress):
+        with _locked(model, folder, progress):
             _download_missing(model, folder, progress)
-    return folder
+    return model.path(folder)
 
 
 def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
@@ -108,7 +118,12 @@ def _download_missing(model: PublishedModel, folder: Path, progress: bool) -> No
 
     # Looked up again: the process that held the lock may have downloaded them.
     for file_name, remote in _missing(model, folder).items():
-        download(remote, folder / file_name, progress=progress)
+        try:
+            download(remote, folder / file_name, progress=progress)
+        except ElmoError as error:
+            if not model.remark:
+                raise
+            raise ElmoError(f"{error}\n  note: {model.remark}") from error
         if remote.sha256 is None:
             try:
                 _record_hash(folder, file_name)
@@ -131,7 +146,7 @@ def _record_hash(folder: Path, file_name: str) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, progress: bool) -> Iterator[None]:
+def _locked(model: PublishedModel, folder: Path, progress: bool) -> Iterator[None]:
     """Keep other processes out of the folder; the lock ends when the process does."""
     # Beside the folder, which has only the model. The file stays: if it were deleted while others
     # wait for it, they would lock nothing.
@@ -142,8 +157,8 @@ def _locked(folder: Path, progress: bool) -> Iterator[None]:
     except OSError as error:
         raise ElmoError(
             f"Cannot write to the model cache at {folder.parent}: {error}. Set "
-            f"ELMO_JAX_CACHE to a folder that can be written, or place options.json and "
-            f"weights.hdf5 in {folder.absolute()} by hand."
+            f"ELMO_JAX_CACHE to a folder that can be written, or place "
+            f"{', '.join(model.files)} in {folder.absolute()} by hand."
         ) from error
     with file:
         # Where a file system has no locks, going ahead is safe enough: all processes write the same

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError
-from .registry import RemoteFile
+from .remote_files import RemoteFile
 
 ATTEMPTS = 5  # how many in a row may fail without a new byte
 BACKOFF_SECONDS = 0.5  # the pause after the first failed attempt; it doubles after each further one

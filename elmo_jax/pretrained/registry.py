@@ -1,105 +1,163 @@
-"""The published English ELMos: where their files are, and how to recognise them."""
+"""The published models, by name."""
 
 from __future__ import annotations
 
-import hashlib
-import json
+import dataclasses
+import difflib
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
+from ..errors import ElmoError
+from .remote_files import PublishedModel, RemoteFile, ZipMember
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file on a server, with its size in bytes and SHA-256 if they are known."""
-
-    url: str
-    size: int | None = None
-    sha256: str | None = None  # 64 lower-case hexadecimal digits
-
-    @property
-    def expectation(self) -> str:
-        """What is known about the bytes, for error messages."""
-        size = "size not known" if self.size is None else f"{self.size:,} bytes"
-        digest = "sha256 not known" if self.sha256 is None else f"sha256 {self.sha256}"
-        kind = ", a JSON object" if self.url.endswith(".json") else ""
-        return f"{size}, {digest}{kind}"
-
-    def problem(self, path: Path, *, check_hash: bool = True) -> str | None:
-        """What is at ``path`` instead of this file, or None if nothing is wrong.
-
-        Only ``check_hash`` compares the SHA-256, for which the whole file must be read.
-        """
-        if not path.is_file():
-            return "something that is not a file"
-        size = path.stat().st_size
-        if self.size is not None and size != self.size:
-            return f"{size:,} bytes{_beginning(path)}"
-        if check_hash and self.sha256 is not None and (digest := sha256_of(path)) != self.sha256:
-            return f"{size:,} bytes with sha256 {digest}{_beginning(path)}"
-        if self.url.endswith(".json") and not _holds_json_object(path):
-            return f"{size:,} bytes that are not a JSON object{_beginning(path)}"
-        return None
+_ALLENNLP = "https://allennlp.s3.amazonaws.com/models/elmo"
+_DEEPPAVLOV = "http://files.deeppavlov.ai/deeppavlov_data"
+_NLPL = "http://vectors.nlpl.eu/repository"
+_SMALL = "2x1024_128_2048cnn_1xhighway"
+_MEDIUM = "2x2048_256_2048cnn_1xhighway"
+_ORIGINAL = "2x4096_512_2048cnn_2xhighway"
 
 
-@dataclass(frozen=True)
-class PublishedModel:
-    """An options file and a weight file on a server; ``name`` is their folder in the cache."""
-
-    name: str
-    options: RemoteFile
-    weights: RemoteFile
-
-    @property
-    def files(self) -> dict[str, RemoteFile]:
-        """The files by their names in the model's folder."""
-        return {"options.json": self.options, "weights.hdf5": self.weights}
+def _two_files(
+    name: str, options: str, weights: str, size: int | None = None, sha256: str | None = None
+) -> PublishedModel:
+    """An options file, whose size and hash nobody published, and a weight file."""
+    files = {
+        "options.json": RemoteFile(f"{_ALLENNLP}/{options}"),
+        "weights.hdf5": RemoteFile(f"{_ALLENNLP}/{weights}", size, sha256),
+    }
+    return PublishedModel(name, files)
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file as 64 lower-case hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _english(name: str, shape: str, size: int, sha256: str | None = None) -> PublishedModel:
+    start = f"{shape}/elmo_{shape}"
+    return _two_files(name, f"{start}_options.json", f"{start}_weights.hdf5", size, sha256)
 
 
-def _holds_json_object(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except ValueError:  # not JSON, or not even text
-        return False
+def _checkpoint(name: str, folder: str, step: int, size: int | None = None) -> PublishedModel:
+    """What bilm-tf's training left, with the LM head; its vocabulary lies elsewhere."""
+    data = f"model.ckpt-{step}.data-00000-of-00001"
+    names = ("checkpoint", "options.json", f"model.ckpt-{step}.index")
+    files = {file_name: RemoteFile(f"{_ALLENNLP}/{folder}/{file_name}") for file_name in names}
+    files[data] = RemoteFile(f"{_ALLENNLP}/{folder}/{data}", size)
+    files["vocab.txt"] = RemoteFile(f"{_ALLENNLP}/vocab-2016-09-10.txt")
+    return PublishedModel(name, files)
 
 
-def _beginning(path: Path, length: int = 60) -> str:
-    """The start of a file that is text, quoted: often it is a server's error page."""
-    with path.open("rb") as file:
-        head = file.read(length).decode("utf-8", errors="replace")
-    if not head or not all(c.isprintable() or c.isspace() for c in head) or "\ufffd" in head:
-        return ""
-    return f", beginning {' '.join(head.split())!r}"
-
-
-def _published(
-    name: str, variant: str, size: int, sha256: str | None = None
-) -> tuple[str, PublishedModel]:
-    base = f"https://allennlp.s3.amazonaws.com/models/elmo/{variant}/elmo_{variant}"
-    # Sizes and hashes of the options files are not published; they must be JSON.
-    options = RemoteFile(f"{base}_options.json")
-    return name, PublishedModel(name, options, RemoteFile(f"{base}_weights.hdf5", size, sha256))
+def _archive(name: str, url: str, member: ZipMember | None = None) -> PublishedModel:
+    return PublishedModel(name, {url.rpartition("/")[2]: RemoteFile(url, member=member)})
 
 
 _SMALL_SHA256 = "747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229"
 # This one comes from a single source.
 _ORIGINAL_SHA256 = "a6b92b9ccbb13fe489faacd2221c795d4bebe84b75f8aded9d85ea464fa5c994"
 
-_PUBLISHED = (
-    _published("small", "2x1024_128_2048cnn_1xhighway", 54_402_456, _SMALL_SHA256),
+_MODELS = (
+    _english("small", _SMALL, 54_402_456, _SMALL_SHA256),
     # The size follows from the parameter shapes and the layout of the file above.
-    _published("medium", "2x2048_256_2048cnn_1xhighway", 112_140_184),
-    _published("original", "2x4096_512_2048cnn_2xhighway", 374_434_792, _ORIGINAL_SHA256),
+    _english("medium", _MEDIUM, 112_140_184),
+    _english("original", _ORIGINAL, 374_434_792, _ORIGINAL_SHA256),
     # The same shapes as "original", so the same size.
-    _published("original_5p5b", "2x4096_512_2048cnn_2xhighway_5.5B", 374_434_792),
+    _english("original_5p5b", f"{_ORIGINAL}_5.5B", 374_434_792),
+    _checkpoint("small_checkpoint", f"{_SMALL}/tf_checkpoint", 1501260),
+    # The size follows from the shapes: biLM, LM head, and Adagrad's slot for every parameter.
+    _checkpoint("original_checkpoint", f"{_ORIGINAL}_tf_checkpoint", 935588, 4_005_211_776),
+    _two_files(
+        "pubmed",
+        f"contributed/pubmed/elmo_{_ORIGINAL}_options.json",
+        f"contributed/pubmed/elmo_{_ORIGINAL}_weights_PubMed_only.hdf5",
+    ),
+    _two_files(
+        "portuguese_wikipedia",
+        "contributed/pt/wikipedia/options.json",
+        "contributed/pt/wikipedia/elmo_pt_weights.hdf5",
+    ),
+    _two_files(
+        "portuguese_brwac",
+        "contributed/pt/brwac/options.json",
+        "contributed/pt/brwac/elmo_pt_weights_dgx1.hdf5",
+    ),
+    _archive("russian_wiki", f"{_DEEPPAVLOV}/elmo_ru-wiki_600k_steps.tar.gz"),
+    _archive("russian_news", f"{_DEEPPAVLOV}/elmo_ru-news_wmt11-16_1.5M_steps.tar.gz"),
+    _archive("russian_twitter", f"{_DEEPPAVLOV}/elmo_ru-twitter_2013-01_2018-04_600k_steps.tar.gz"),
+    _archive("seqvec", "https://rostlab.org/~deepppi/seqvec.zip"),
 )
 
-MODELS: Mapping[str, PublishedModel] = MappingProxyType(dict(_PUBLISHED))
-"""The four published English ELMos, smallest first."""
+BUNDLED = "mini"
+"""The model that comes with the package, in a folder of this name here; see its README.md."""
+
+MODELS: Mapping[str, PublishedModel] = MappingProxyType({model.name: model for model in _MODELS})
+"""The published models with a name of their own: English ones, smallest first, then others."""
+
+PATTERNS = ("nlpl:ID", "manylangs:LANGUAGE")
+"""Names that stand for many models."""
+
+LANGUAGES: Mapping[str, int] = MappingProxyType({"chinese": 179, "english": 144, "german": 142})
+"""The models of ELMoForManyLangs whose language is known here, and their ids at NLPL."""
+
+_MANYLANGS_IDS = range(136, 180)
+_OTHER_IDS = (210, 211, 217, 218, 225)  # Norwegian; the last is English, of the corpus COHA
+_COHA_WEIGHTS = ZipMember(
+    "model.hdf5",
+    223_308_760,
+    "02247353a237541a5a2351d781f8d28c5d1110e72aea7a96eca0d2bcec3df2eb",
+)
+
+
+def is_name(source: str) -> bool:
+    """Whether a model is named in one of the known ways, which does not mean that it exists."""
+    return source == BUNDLED or source in MODELS or source.startswith(("nlpl:", "manylangs:"))
+
+
+def model_named(name: str) -> PublishedModel:
+    """The files of a published model; raises ElmoError if there is none of this name."""
+    family, _, rest = name.partition(":")
+    if family == "nlpl":
+        return _nlpl(rest)
+    if family == "manylangs":
+        return _manylangs(rest)
+    if name not in MODELS:
+        raise ElmoError(f"Unknown pretrained model {name!r}. {names_like(name)}")
+    return MODELS[name]
+
+
+def names_like(name: str) -> str:
+    """A sentence with the names that resemble an unknown one, or else with all names."""
+    known = [BUNDLED, *MODELS]
+    languages = [f"manylangs:{language}" for language in LANGUAGES]
+    if close := difflib.get_close_matches(name.lower(), known + languages):
+        return f"Did you mean {' or '.join(map(repr, close))}?"
+    return f"The names are {', '.join(known)}, {' and '.join(PATTERNS)}."
+
+
+def _nlpl(number: str) -> PublishedModel:
+    """A model of the NLPL repository, whether or not its number is known."""
+    if re.fullmatch("[1-9][0-9]{0,8}", number) is None:
+        raise ElmoError(
+            f"'nlpl:{number}' is not the name of a model. Expected nlpl: and its number in the "
+            "NLPL repository, http://vectors.nlpl.eu/repository; for example nlpl:144."
+        )
+    id_ = int(number)
+    url = f"{_NLPL}/{11 if id_ in _MANYLANGS_IDS else 20}/{id_}.zip"
+    model = _archive(f"nlpl-{id_}", url, _COHA_WEIGHTS if id_ == 225 else None)
+    if id_ in (*_MANYLANGS_IDS, *_OTHER_IDS):
+        return model
+    remark = (
+        f"elmo-jax does not know a model with the number {id_}, so the address is a guess. Known "
+        f"are {_MANYLANGS_IDS[0]} to {_MANYLANGS_IDS[-1]}, {', '.join(map(str, _OTHER_IDS))}; "
+        "http://vectors.nlpl.eu/repository lists all."
+    )
+    return dataclasses.replace(model, remark=remark)
+
+
+def _manylangs(language: str) -> PublishedModel:
+    """A model of ELMoForManyLangs, all of which are in the NLPL repository."""
+    if language.lower() not in LANGUAGES:
+        raise ElmoError(
+            f"elmo-jax does not know the number of 'manylangs:{language}'. It knows "
+            f"{', '.join(f'manylangs:{known}' for known in LANGUAGES)}. The other languages are "
+            f"nlpl:{_MANYLANGS_IDS[0]} to nlpl:{_MANYLANGS_IDS[-1]}; `elmo-jax info nlpl:ID` shows "
+            "the language of one."
+        )
+    return _nlpl(str(LANGUAGES[language.lower()]))
