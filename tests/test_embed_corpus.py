@@ -19,6 +19,7 @@ from elmo_jax.corpus.parts import PartsFolder
 from elmo_jax.corpus.survey import Survey, iter_parts
 from elmo_jax.corpus.writers import WRITERS
 from elmo_jax.errors import DuplicateKeysWarning, WhitespaceWarning
+from elmo_jax.text.cut_words import WordLimit
 from elmo_jax.text.readers import Record, Records
 
 RECORDS = list(sentences(40))
@@ -57,7 +58,7 @@ def broken(records, n):
 
 
 def survey_parts(records):
-    return Survey.from_records(records, 12, width=50).parts
+    return Survey.from_records(records, 12, limit=WordLimit(48)).parts
 
 
 def test_parts_are_cut_by_tokens_and_blank_sentences_count():
@@ -89,7 +90,7 @@ def test_an_input_that_changes_meanwhile_is_refused():
 def test_refused_blank_lines_are_listed():
     blank = [Record([], "", None, "a.txt", n) for n in range(1, 16)]
     with pytest.raises(ElmoError, match=r"a\.txt has blank lines: 1, 2, .* and 5 more"):
-        Survey.from_records(blank, width=50, strict=True)
+        Survey.from_records(blank, limit=WordLimit(48), strict=True)
 
 
 def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
@@ -103,7 +104,7 @@ def test_records_that_share_a_key_are_warned_of_once_and_counted(tmp_path):
     assert len(warned) == 1
     with np.load(tmp_path / "a.npz") as arrays:
         assert arrays["keys"].tolist() == [key or "" for key in keys]
-    assert Survey.from_records(RECORDS, width=50).duplicate_keys == 0
+    assert Survey.from_records(RECORDS, limit=WordLimit(48)).duplicate_keys == 0
 
 
 def test_a_word_with_a_space_is_warned_of_once_per_corpus(tmp_path):
@@ -249,6 +250,74 @@ def test_a_warm_model_would_not_give_the_same(tmp_path, monkeypatch):
     assert whole(tmp_path) != expected
 
 
+# Sentences as keys
+
+DISTINCT = [record for record in RECORDS if record.words]
+SLASH = Record(["a", "/", "b"], "a / b", None, "f", 7)
+
+
+def keys_of(path):
+    with h5py.File(path, "r") as file:
+        return sorted(file)
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"sentence_keys": "text"}, lambda record: record.text),
+        (
+            {"sentence_keys": "words", "escape_keys": True},
+            lambda record: "\t".join(record.words).replace("/", "$backslash$"),
+        ),
+    ],
+)
+def test_shards_with_sentence_keys_are_merged_to_the_bytes_of_one_run(tmp_path, options, key):
+    records = [r for r in DISTINCT if options.get("escape_keys") or "/" not in r.words]
+    embed(tmp_path / "whole.h5", records, **options)
+    assert keys_of(tmp_path / "whole.h5") == sorted(map(key, records))
+    out = tmp_path / "out.h5"
+    for i in (2, 1):
+        embed(out, records, shard=(i, 2), **options)
+    with pytest.raises(ElmoError, match=r"cannot have sentences as keys: only \.h5"):
+        merge_parts(out, tmp_path / "out.npz")
+    merge_parts(out)
+    assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    embed(tmp_path / "numbers.h5", records)
+    with h5py.File(out) as named, h5py.File(tmp_path / "numbers.h5") as numbered:
+        for i, record in enumerate(records):
+            np.testing.assert_array_equal(named[key(record)], numbered[str(i)])
+
+
+@pytest.mark.parametrize(
+    ("record", "options", "problem"),
+    [
+        (SLASH, {}, r"f, line 7: the key is 'a / b', and in HDF5 a slash ends .*--escape-keys"),
+        (SLASH._replace(text="."), {}, r"the key is '\.', and in HDF5 this is the name of a group"),
+        (SLASH._replace(words=[], text=""), {}, "line 7: a sentence without words has no key"),
+        (SLASH._replace(text="a\0b"), {}, "line 7: the key 'a.*' has a NUL character"),
+        (SLASH._replace(words=["\ud800"]), {"sentence_keys": "words"}, "lone surrogate"),
+        (
+            Record(["x"], "w1", None, "g", 3),
+            {},
+            "g, line 3: the key 'w1' is also that of corpus",
+        ),
+        (SLASH, {"sentence_keys": "both"}, "Unknown sentence_keys='both': expected 'text' or"),
+        (SLASH, {"sentence_keys": None, "escape_keys": True}, "escape_keys is for sentence keys"),
+    ],
+)
+def test_a_sentence_that_is_no_key_is_refused_before_the_work(tmp_path, record, options, problem):
+    options = {"sentence_keys": "text", **options}
+    first, elmo = Record(["w1"], "w1", None, "corpus", 2), FakeElmo()
+    with pytest.raises(ElmoError, match=problem):
+        embed(tmp_path / "out.h5", [first, record], elmo=elmo, **options)
+    assert elmo.streams == 0 and list(tmp_path.iterdir()) == []
+
+
+def test_only_hdf5_has_sentences_as_keys(tmp_path):
+    with pytest.raises(ElmoError, match=r"out\.npz cannot have sentences as keys"):
+        embed(tmp_path / "out.npz", DISTINCT, sentence_keys="text", escape_keys=True)
+
+
 # Other jobs
 
 
@@ -260,6 +329,7 @@ def test_a_warm_model_would_not_give_the_same(tmp_path, monkeypatch):
         ({"part_tokens": 13}, "part_tokens"),
         ({"records": RECORDS[1:]}, "another text"),
         ({"with_text": False}, "sentences"),
+        ({"records": DISTINCT, "sentence_keys": "words", "escape_keys": True}, "sentence_keys"),
     ],
 )
 def test_the_parts_of_another_job_are_refused_and_kept(tmp_path, change, problem):

@@ -49,6 +49,22 @@ def test_the_library_reads_every_dataset(tmp_path, n, named):
             assert h5py.check_string_dtype(file["keys"].dtype) == ("utf-8", None)
 
 
+NAMES = ["a bank .", "naïve 日本語 😀", 'a "b"', "a:b", "x" * 100_000, " a\tb ", "0", "10", "keys"]
+
+
+@pytest.mark.parametrize("n", [0, 300])
+def test_datasets_may_have_names_of_their_own(tmp_path, n):
+    names = NAMES + [f"sentence {i}" for i in range(n)]
+    with Hdf5File(tmp_path / "a.h5") as file:
+        for i, name in enumerate(names):
+            file.add(values(i), name)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert list(file) == sorted(names)
+        for i, name in enumerate(names):
+            np.testing.assert_array_equal(file[name][()], values(i))
+        assert "a bank" not in file
+
+
 def test_names_are_written_in_blocks(tmp_path, monkeypatch):
     whole = written(tmp_path / "whole.h5", 1030).read_bytes()
     monkeypatch.setattr(hdf5_file, "_NAMES_PER_BLOCK", 64)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from elmo_jax import ElmoError
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.text.readers import Record, Records, format_of
+from elmo_jax.text.sentences import check_sentence
 
 CONLLU = """\
 # newdoc id = d
@@ -91,6 +92,24 @@ def test_a_tokenizer_splits_strings_of_every_format(tmp_path):
     assert words == [["a", "b"], ["a-b"]], "lists of words stay as they are"
 
 
+def test_words_between_tabs_are_read_from_every_format_of_strings(tmp_path):
+    text = write(tmp_path / "a.txt", "New York\tis big\r\n\n \nYes\n")
+    expected = [["New York", "is big"], [], [], ["Yes"]]
+    assert [r.words for r in Records.of(text, tokenizer="tabs")] == expected
+    assert next(iter(Records.of(text, tokenizer="tabs"))).text == "New York\tis big"
+    table = write(tmp_path / "a.csv", "t\nNew York\tis big\n")
+    assert [r.words for r in Records.of(table, column="t", tokenizer="tabs")] == expected[:1]
+
+
+def test_an_empty_word_between_tabs_is_an_error_at_its_line(tmp_path):
+    for line, position in [("a\t\tb", "2 of the 3"), ("\ta", "1 of the 2"), ("a\t", "2 of the 2")]:
+        path = write(tmp_path / "a.txt", f"fine\n{line}\n")
+        with pytest.raises(ElmoError, match=rf"a\.txt, line 2: Word {position} between tabs is"):
+            list(Records.of(path, tokenizer="tabs"))
+    with pytest.raises(ElmoError, match=r"tabs.*leave out --split-sentences"):
+        Records.of(path, tokenizer="tabs", split_sentences="en")
+
+
 def test_conllu_gives_the_annotated_words_and_keys(tmp_path):
     assert read(write(tmp_path / "a.conllu", CONLLU)) == [
         (["Do", "n't", "go", "."], "Don't go.", "d-1"),
@@ -116,13 +135,141 @@ def test_conllu_errors_name_the_line(tmp_path, line, problem):
         list(Records.of(path))
 
 
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [("FORM", ["Do", "n't", "go", "."]), ("LEMMA", ["do", "not", "go", "."])],
+)
+def test_a_column_of_conllu_has_a_name_and_a_number(tmp_path, column, words):
+    path = write(tmp_path / "a.conllu", CONLLU)
+    number = str(["ID", "FORM", "LEMMA"].index(column) + 1)
+    for name in (column, number):
+        first, *_ = read(path, column=name)
+        assert first == (words, "Don't go.", "d-1")
+
+
+@pytest.mark.parametrize("column", ["form", "11", "0", "-1", "²", "TAG"])
+def test_a_column_that_conllu_lacks_is_answered_with_those_it_has(tmp_path, column):
+    path = write(tmp_path / "a.conllu", CONLLU)
+    problem = rf"a\.conllu, line 4: no column '{column}', expected one of 1 ID, 2 FORM, .* 10 MISC"
+    with pytest.raises(ElmoError, match=problem):
+        list(Records.of(path, column=column))
+
+
+def test_conllu_plus_names_its_columns(tmp_path):
+    plus = "# global.columns = {}\n# sent_id = p\n{}\n"
+    path = write(tmp_path / "a.conllup", plus.format("ID FORM X:Y", "1-2\ta b\t_\n1\ta\tA A"))
+    assert read(path) == [(["a"], "a", "p")]
+    assert read(path, column="X:Y") == [(["A A"], "A A", "p")]
+    without_ids = write(tmp_path / "b.conllu", plus.format("FORM TAG", "a\tX\nb\tY"))
+    assert read(without_ids) == [(["a", "b"], "a b", "p")]
+    assert read(without_ids, column="2") == [(["X", "Y"], "X Y", "p")]
+    for columns, problem in [
+        ("TAG WORD", "no column 'FORM', expected one of 1 TAG, 2 WORD"),
+        ("FORM", "2 columns between tabs, expected the 1 of the comment global.columns"),
+    ]:
+        path = write(tmp_path / "c.conllu", plus.format(columns, "a\tX"))
+        with pytest.raises(ElmoError, match=f"line 3: {problem}"):
+            list(Records.of(path))
+
+
+CONLL_2003 = """\
+-DOCSTART- -X- -X- O
+
+EU NNP B-NP B-ORG
+rejects VBZ B-VP O
+# # O O
+#1 CD B-NP O
+
+1 CD B-NP O
+\t
+-DOCSTART- -X- -X- O
+Peter NNP B-NP B-PER
+Blackburn NNP I-NP I-PER
+"""
+
+
+@pytest.mark.parametrize("separator", [" ", "  ", "\t"])
+def test_conll_gives_the_words_of_column_1_and_skips_starts_of_documents(tmp_path, separator):
+    content = CONLL_2003.replace(" ", separator).encode()
+    path = write(tmp_path / "a.conll.gz", gzip.compress(content))
+    sentences = [["EU", "rejects", "#", "#1"], ["1"], ["Peter", "Blackburn"]]
+    assert read(path) == [(words, " ".join(words), None) for words in sentences]
+    assert [r.number for r in Records.of(path)] == [3, 8, 11]
+    assert read(path, column="2")[0][0] == ["NNP", "VBZ", "#", "CD"]
+    text = write(tmp_path / "a.txt", CONLL_2003)
+    with pytest.raises(ElmoError, match=r"looks like CoNLL.*--input-format conll reads it"):
+        list(Records.of(text))
+    assert [words for words, *_ in read(text, "conll")] == sentences
+
+
+def test_words_between_the_tabs_of_conll_files_keep_their_spaces_without_a_warning(tmp_path):
+    rows = "1\tHà Nội\tX\n2\tlà_gì\tY\n"
+    generic = write(tmp_path / "a.conll", f"#\tnews of today\n{rows}")
+    conllu = write(tmp_path / "a.conllu", f"# global.columns = ID FORM TAG\n{rows}")
+    for path, options in ((generic, {"column": "2"}), (conllu, {})):
+        (record,) = Records.of(path, **options)
+        assert record.words == ["Hà Nội", "là_gì"] and record.text == "Hà Nội là_gì"
+        check_sentence(record.words)
+    path = write(tmp_path / "b.conll", "Việt Nam\nlà\n")
+    with pytest.raises(
+        ElmoError, match=r"b\.conll, line 2: 1 column between spaces, expected 2 as"
+    ):
+        list(Records.of(path))
+
+
+def test_conll_files_with_ids_need_the_column_of_the_words(tmp_path):
+    path = write(tmp_path / "a.conll", CONLLU)
+    with pytest.raises(ElmoError, match=r"line 4: column 1 numbers the words, from 1 to 4\. Name"):
+        list(Records.of(path))
+    as_conllu = read(path, "conllu")
+    for column in ("2", "FORM"):
+        assert read(path, column=column) == as_conllu
+    assert read(path, column="1")[0][0] == ["1-2", "1", "2", "3", "3.1", "4"]
+    numbers = write(tmp_path / "b.conll", "1\ta\n0.5\tb\n\n1-2\tc\n2\td\n")
+    assert [words for words, *_ in read(numbers, column="2")] == [["a", "b"], ["c", "d"]]
+
+
+def test_conll_tells_comments_from_words(tmp_path):
+    blocks = [
+        "# licence",
+        "#begin document (a); part 0",
+        "# global.columns = WORD TAG\n# sent_id=s 1\n# text = #a b\n#a O\nb O\n#end document",
+        "#love O\n#peace O",
+        "# a remark about this\nc O",
+    ]
+    path = write(tmp_path / "a.conll", "\n\n".join(blocks))
+    assert read(path, column="WORD") == [
+        (["#a", "b"], "#a b", "s 1"),
+        (["#love", "#peace"], "#love #peace", None),
+        (["c"], "c", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "problem"),
+    [
+        ("a\tX\n", "3", "line 1: no column '3', expected a number from 1 to 2"),
+        ("a\tX\n", "FORM", "line 1: no column 'FORM', expected a number from 1 to 2"),
+        ("a\tX\tY\nb\tX\n", "3", "line 2: 2 columns, but the words are in column 3"),
+        ("a\tX\nb c\n", None, "line 2: no tab, which other lines of the sentence have"),
+        ("# text = a\tb\na X\nb\n", None, "line 3: 1 column between spaces, expected 2"),
+        ("a\tX\n \tY\n", None, "line 2: column 1 is empty"),
+        ("a X\nb Y Z\n", None, "line 2: 3 columns between spaces, expected 2 as in line 1"),
+    ],
+)
+def test_conll_errors_name_the_line(tmp_path, content, column, problem):
+    path = write(tmp_path / "a.conll", content)
+    with pytest.raises(ElmoError, match=rf"a\.conll, {problem}"):
+        list(Records.of(path, column=column))
+
+
 def test_comments_of_a_conllu_block_without_words_belong_to_no_sentence(tmp_path):
     word = "1\t{}" + "\t_" * 8
     blocks = [
         "# sent_id = gone\n# text = Gone.",
         word.format("One"),
         "# text = Nothing but an empty node\n0.1\tx" + "\t_" * 8,
-        "# global.columns = ID FORM\n" + word.format("Two"),
+        "# global.columns = ID FORM\n1\tTwo",
         "# sent_id = last",
     ]
     path = write(tmp_path / "a.conllu", "\n\n".join(blocks))
@@ -313,8 +460,8 @@ def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
 def test_formats_are_taken_from_the_suffix_below_compression():
     names = ["a.CONLLU.gz", "a.ndjson.zst", "b.pq", "x.faa.xz", "x.txt", "no", "y.tokens.bz2"]
     expected = ["conllu", "jsonl", "parquet", "fasta", "text", "text", "text"]
-    names += ["a.json", "a.CSV.gz", "a.tsv"]
-    expected += ["jsonl", "csv", "tsv"]
+    names += ["a.json", "a.CSV.gz", "a.tsv", "a.conll", "a.conllup.xz"]
+    expected += ["jsonl", "csv", "tsv", "conll", "conllu"]
     assert list(map(format_of, names)) == expected
 
 
@@ -425,7 +572,10 @@ OTHER_TEXT = {
         "# licence\n" * 500 + "1\ta" + "\t_" * 8 + "\n",
         "looks like a table below comments",
     ),
-    "4 columns": ("1\ta\tb\tc\n2\td\te\tf\n", "looks like CoNLL, .*one line first"),
+    "4 columns": (
+        "1\ta\tb\tc\n2\td\te\tf\n",
+        "looks like CoNLL, .*conll reads it, with --column N",
+    ),
     "4 columns, short sentences": ("1\ta\tb\tc\n\n1\td\te\tf\n", "looks like CoNLL, "),
     "2 columns": ("# sent_id = 1\n# text = a b\n1\ta\n2\tb\n", "looks like CoNLL"),
     "9 columns": ("# text = a\n1\ta" + "\t_" * 7 + "\n", "looks like CoNLL, "),
@@ -503,6 +653,7 @@ def test_what_cannot_be_opened_is_refused_at_once(tmp_path):
         (dict(files=text, format="word"), "Unknown format 'word': expected one of text, conllu"),
         (dict(files=text, column="t"), "read as text, which has no columns"),
         (dict(files=text, format="jsonl"), "which column"),
+        (dict(files=text, format="conll", key_column="k"), "sent_id is the key of a sentence"),
     ]:
         with pytest.raises(ElmoError, match=problem):
             Records.of(**arguments)

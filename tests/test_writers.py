@@ -1,6 +1,7 @@
 """Every output format: exact layout, round trips, equal bytes, clear refusals."""
 
 import csv
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_jax import ElmoError
-from elmo_jax.corpus.writers import FileLayout, hdf5, npz, parquet, writer_for
+from elmo_jax.corpus.writers import FileLayout, check_layout, hdf5, npz, parquet, writer_for
+from elmo_jax.corpus.writers.sentence_keys import sentence_key
 from elmo_jax.files import check_space
 from elmo_jax.text.readers import Record, Records
 
@@ -46,6 +48,35 @@ def write(path, layout, results):
     writer.check(layout)
     writer.write(path, layout, iter(results))
     return path
+
+
+def with_sentence_keys(kind, escaped, pooled=False):
+    layout, results = case(pooled=pooled)
+    results = results[:3]  # the others have no words, or those of the first
+    counts = {"sentences": 3, "tokens": sum(len(record.words) for record, _ in results)}
+    layout = dataclasses.replace(layout, **counts, sentence_keys=kind, escape_keys=escaped)
+    return layout, results
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "first"), [("text", "a $backslash$ b"), ("words", "a\t$backslash$\tb")]
+)
+def test_hdf5_has_sentences_as_keys(tmp_path, kind, first, pooled):
+    layout, results = with_sentence_keys(kind, True, pooled)
+    with h5py.File(write(tmp_path / "a.h5", layout, results), "r") as file:
+        keys = [sentence_key(record, kind, True) for record, _ in results]
+        assert sorted(file) == sorted(keys) and keys[0] == first
+        for key, (_, expected) in zip(keys, results, strict=True):
+            np.testing.assert_array_equal(file[key][()], expected)
+
+
+def test_only_hdf5_has_sentences_as_keys(tmp_path):
+    layout, _ = with_sentence_keys("text", True, pooled=True)
+    for suffix in (".npz", ".npy", ".csv", ".parquet"):
+        with pytest.raises(ElmoError, match=r"a\.\w+ cannot have sentences as keys: only \.h5"):
+            check_layout(tmp_path / f"a{suffix}", layout)
+    check_layout(tmp_path / "a.hdf5", layout)
 
 
 @pytest.mark.parametrize("pooled", [False, True])
@@ -192,12 +223,16 @@ def test_equal_results_make_equal_bytes_at_any_time(tmp_path, suffix, monkeypatc
     assert write(tmp_path / f"b{suffix}", layout, results).read_bytes() == first
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet"])
-def test_the_estimate_is_close_to_the_size(tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [(".h5", {}), (".npz", {}), (".parquet", {}), (".h5", {"sentence_keys": "text"})],
+)
+def test_the_estimate_is_close_to_the_size(tmp_path, suffix, options):
     texts = [f"a few words a line {i} ." for i in range(2000)]
     records = [Record(text.split(), text) for text in texts]
     text_bytes = sum(map(len, texts))
-    layout = FileLayout((16,), False, "float32", len(records), 14000, text_bytes, 0, True)
+    sizes = len(records), 14000, text_bytes, 0
+    layout = FileLayout((16,), False, "float32", *sizes, True, **options)
     results = [(record, vectors(record, (16,), False, "float32")) for record in records]
     path = write(tmp_path / f"a{suffix}", layout, results)
     assert 0.85 < writer_for(path).estimated_bytes(layout) / path.stat().st_size < 1.2

@@ -14,12 +14,12 @@ import numpy as np
 from ..embedder import Elmo
 from ..errors import ElmoError
 from ..files import to_json
-from ..model.layers import select_layers
+from ..model.layers import output_dim, select_layers
 from ..model.parameters import model_digest
 from .survey import Part, Survey
 from .writers import FileLayout
 
-_MANIFEST_VERSION = 2
+_MANIFEST_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +45,24 @@ class Job:
 
     @classmethod
     def from_survey(
-        cls, elmo: Elmo, survey: Survey, options: EmbedOptions, part_tokens: int, with_text: bool
+        cls,
+        elmo: Elmo,
+        survey: Survey,
+        options: EmbedOptions,
+        part_tokens: int | None,
+        *,
+        carry_state: int | None,
+        with_text: bool,
+        sentence_keys: str | None,
+        escape_keys: bool,
     ) -> Job:
         """The job of embedding a surveyed corpus."""
         from .. import __version__
 
         config = elmo.config
-        selection, _ = select_layers(options.layers, config, options.mix_weights, options.mix_gamma)
-        n_layers = selection.n_result_layers
+        choice = options.layers, config, options.mix_weights, options.mix_gamma, elmo.params
+        selection, _ = select_layers(*choice)
+        n_layers, dim = selection.n_result_layers, output_dim(selection, config, elmo.params)
         text = hashlib.sha256("".join(part.digest for part in survey.parts).encode())
         is_mix = options.mix_weights is not None
         identity = {
@@ -64,7 +74,10 @@ class Job:
             "mix_gamma": _as_floats(options.mix_gamma) if is_mix else None,
             "pooling": options.pooling,
             "dtype": options.dtype,
+            "carry_state": carry_state,
             "sentences": with_text,
+            "sentence_keys": sentence_keys,
+            "escape_keys": escape_keys,
             "part_tokens": part_tokens,
             # Another version or platform may change the last bits.
             "elmo-jax": __version__,
@@ -72,7 +85,7 @@ class Job:
             "platform": jax.default_backend(),
         }
         layout = FileLayout(
-            shape=(n_layers, config.output_dim) if n_layers else (config.output_dim,),
+            shape=(n_layers, dim) if n_layers else (dim,),
             pooled=options.pooling is not None,
             dtype=options.dtype,
             sentences=survey.sentences,
@@ -80,6 +93,8 @@ class Job:
             text_bytes=survey.text_bytes,
             longest_key=survey.longest_key,
             with_text=with_text,
+            sentence_keys=sentence_keys,
+            escape_keys=escape_keys,
         )
         return cls(identity, layout, survey.blank, survey.parts)
 

@@ -15,7 +15,7 @@ from ..files import check_space, refuse_existing, shown_size, sync
 from .job import Job
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
-from .writers import FileLayout, RecordVectors, writer_for
+from .writers import FileLayout, RecordVectors, check_layout, writer_for
 
 _MAX_LISTED = 10
 
@@ -56,14 +56,15 @@ def merge_parts(
         n_sources = counted(len(source_names), "source")
         raise ElmoError(f"Got {n_sources} and no output: name the file to write with -o.")
     target = Path(source_names[0] if output is None else output)
-    writer, folder = writer_for(target), PartsFolder.beside(target)
+    writer_for(target)  # raises for an unknown format
+    folder = PartsFolder.beside(target)
     check_target(target, overwrite)
     source_folders = [_folder_of(Path(name)) for name in source_names]
     for source in source_folders:
         if target.absolute().parent.samefile(source.path):
             raise ElmoError(f"Cannot write {target}: it would lie among the parts. Choose another.")
     job = _common_job(source_folders)
-    writer.check(job.layout)
+    check_layout(target, job.layout)
     with folder.opened(job), explaining_disk_errors(target, folder, job):
         began = time.perf_counter()
         if not folder.has_finished(target):

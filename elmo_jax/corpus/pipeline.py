@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ..embedder import Elmo
-from ..errors import counted
+from ..errors import ElmoError, check_count, counted
 from ..files import check_space, refuse_input
-from ..model.layers import Layers, check_pooling
+from ..model.layers import Layers, check_dtype, check_pooling
+from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.readers import Record
-from ..text.sentences import CheckedWords
+from ..text.tokenizers import CheckedWords
+from .carrying import stream_with_state
 from .job import EmbedOptions, Job
 from .merging import (
     announce_output,
@@ -28,7 +30,7 @@ from .merging import (
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
 from .survey import PART_TOKENS, Survey, check_repeatable, iter_parts
-from .writers import RecordVectors, writer_for
+from .writers import RecordVectors, SentenceKeyChecker, check_layout, writer_for
 
 
 def embed_corpus(
@@ -41,10 +43,13 @@ def embed_corpus(
     mix_weights: Any = None,
     mix_gamma: Any = 1.0,
     dtype: str = "float32",
+    carry_state: int | None = None,
     strict: bool = False,
     with_text: bool = True,
+    sentence_keys: str | None = None,
+    escape_keys: bool = False,
     shard: tuple[int, int] | None = None,
-    part_tokens: int = PART_TOKENS,
+    part_tokens: int | None = PART_TOKENS,
     overwrite: bool = False,
     restart: bool = False,
     progress: bool = False,
@@ -66,11 +71,22 @@ def embed_corpus(
         mix_weights: as in ``Elmo.stream``.
         mix_gamma: as in ``Elmo.stream``.
         dtype: as in ``Elmo.stream``.
+        carry_state: read the corpus as bilm-tf (1) and ``allennlp elmo`` (its ``--batch-size``)
+            did, whose LSTMs kept their state: in batches of this many sentences, sentence i of a
+            batch after sentence i of the batch before. The corpus is one part then, whatever
+            ``part_tokens`` is, so an interrupted run starts again from the first sentence. None
+            reads every sentence from the same state.
         strict: refuse sentences without words.
         with_text: store the texts beside the vectors, in formats that have a place for them.
+        sentence_keys: "text" names datasets of HDF5 by the text of their sentence, as
+            ``allennlp elmo --use-sentence-keys`` did, and "words" by its words with tabs between
+            them. Every sentence must have words and be different from all others; all keys are in
+            memory. None names datasets by numbers.
+        escape_keys: write ``/`` in sentence keys as ``$backslash$``, and ``.`` as ``$period$``, as
+            the command of ELMoForManyLangs does; without it a sentence with ``/`` is refused.
         shard: (i, n) makes only every n-th part, starting at the i-th, counted from 1. Other
             processes or machines make the other parts, and ``merge_parts`` joins them.
-        part_tokens: the most tokens of a part.
+        part_tokens: the most tokens of a part; None for a single part.
         overwrite: replace an existing output.
         restart: first remove all parts of earlier runs; with ``shard``, only this shard's parts,
             unless the others are of another job.
@@ -96,18 +112,38 @@ def embed_corpus(
         1000000
     """
     target = Path(output)
-    writer, folder = writer_for(target), PartsFolder.beside(target)
+    writer_for(target)  # raises for an unknown format
+    folder = PartsFolder.beside(target)
     refuse_input(target, getattr(records, "files", ()))
     check_target(target, overwrite)
     if pooling is not None:
         check_pooling(pooling)
+    check_dtype(dtype)
     check_repeatable(records)
+    if carry_state is not None:
+        _check_carrying(carry_state, shard)
+        part_tokens = None
+    if escape_keys and sentence_keys is None:
+        raise ElmoError("escape_keys is for sentence keys: choose some, or leave it out.")
+    keys = None if sentence_keys is None else SentenceKeyChecker(sentence_keys, escape_keys)
 
     options = EmbedOptions(layers, pooling, mix_weights, mix_gamma, dtype)
-    width = elmo.config.max_characters_per_token
-    survey = Survey.from_records(records, part_tokens, width=width, strict=strict)
-    job = Job.from_survey(elmo, survey, options, part_tokens, with_text)
-    writer.check(job.layout)
+    limit = word_limit(elmo.config)
+    survey = Survey.from_records(
+        records, part_tokens, limit=limit, strict=strict, sentence_keys=keys
+    )
+    job = Job.from_survey(
+        elmo,
+        survey,
+        options,
+        part_tokens,
+        carry_state=carry_state,
+        with_text=with_text,
+        sentence_keys=sentence_keys,
+        escape_keys=escape_keys,
+    )
+    check_layout(target, job.layout)
+    n_rows = carry_state and min(carry_state, job.layout.sentences)
     numbers = job.parts_of_shard(shard)
     survey.cut_words.warn()
 
@@ -123,11 +159,13 @@ def embed_corpus(
             if not is_direct:
                 note(f"{counted(len(job.parts), 'part')}; {len(missing):,} to be made here")
                 n_bytes = job.bytes_of_parts(missing) + (n_bytes if shard is None else 0)
+            if carry_state is not None:
+                note("the state is carried through the corpus: if interrupted, it starts again")
             check_space(target, n_bytes)
             n_tokens, n_missing = job.count_tokens(numbers), job.count_tokens(missing)
             with progress_bar(n_tokens, n_tokens - n_missing, progress) as bar:
                 for number, part in iter_parts(records, job.parts, missing):
-                    results = with_progress(_embed_part(elmo, part, options), bar)
+                    results = with_progress(_embed_part(elmo, part, options, n_rows), bar)
                     if is_direct:
                         write_output(target, folder, job, results, overwrite=overwrite)
                     else:
@@ -150,13 +188,28 @@ def embed_corpus(
     }
 
 
-def _embed_part(elmo: Elmo, records: Iterator[Record], options: EmbedOptions) -> RecordVectors:
+def _check_carrying(carry_state: int, shard: tuple[int, int] | None) -> None:
+    check_count(carry_state, "carry_state")
+    if shard is not None:
+        raise ElmoError(
+            "A state that is carried through the whole corpus cannot be carried in shards: each "
+            "sentence needs all those before it. Leave out carry_state or shard, in a command "
+            "--carry-state or --shard."
+        )
+
+
+def _embed_part(
+    elmo: Elmo, records: Iterator[Record], options: EmbedOptions, n_rows: int | None
+) -> RecordVectors:
     """The records with their vectors. To the last bit, they depend on these records only."""
     elmo.forget_words()  # else the last bits would depend on the parts before
     # The stream reads records ahead; tee keeps them until their vectors come.
     ahead, records = itertools.tee(records)
     # The survey has checked the words and counted those that are cut.
     words = (CheckedWords(record.words) for record in ahead)
-    uncounted = CutWords(elmo.config.max_characters_per_token)
-    results = elmo.stream(words, **vars(options), cut_words=uncounted)
+    uncounted = CutWords(word_limit(elmo.config))
+    if n_rows is None:
+        results = elmo.stream(words, **vars(options), cut_words=uncounted)
+    else:
+        results = stream_with_state(elmo, words, n_rows, options)
     return ((record, vectors) for vectors, record in zip(results, records, strict=True))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..errors import DuplicateKeysWarning, ElmoError, check_count, warn
-from ..text.cut_words import CutWords
+from ..text.cut_words import CutWords, WordLimit
 from ..text.readers import Record
 from ..text.sentences import SentenceChecker
+from .writers import SentenceKeyChecker
 
 # Tokens of a part: the most work that a killed process can lose. Every part fills the lanes and the
 # word table anew, so longer parts cost less.
@@ -55,28 +57,34 @@ class Survey:
     def from_records(
         cls,
         records: Iterable[Record],
-        part_tokens: int = PART_TOKENS,
+        part_tokens: int | None = PART_TOKENS,
         *,
-        width: int,
+        limit: WordLimit,
         strict: bool = False,
+        sentence_keys: SentenceKeyChecker | None = None,
     ) -> Survey:
         """Read a corpus once, and cut it into parts of at most ``part_tokens`` tokens.
 
-        A longer sentence is a part of its own. The cuts depend on the records and ``part_tokens``
-        only. ``width`` is C of the model; ``strict`` refuses sentences without words. Raises
-        ElmoError if there is no record, or one cannot be embedded and stored.
+        A longer sentence is a part of its own; for None, there is a single part. The cuts depend on
+        the records and ``part_tokens`` only. ``limit`` is that of the model; ``strict`` refuses
+        sentences without words; ``sentence_keys`` checks the keys of sentences. Raises ElmoError if
+        there is no record, or one cannot be embedded and stored.
         """
+        if part_tokens is None:
+            part_tokens = sys.maxsize
         check_count(part_tokens, "part_tokens")
         parts: list[_PartBuilder] = []
         blank_lines: list[tuple[str, int]] = []
         text_bytes = longest_key = 0
-        sentence_checker, cut_words, keys = SentenceChecker(), CutWords(width), _KeyCounter()
+        sentence_checker, cut_words, keys = SentenceChecker(), CutWords(limit), _KeyCounter()
         for record in records:
             _check_type(record)
             where = f"{record.file}, line {record.number}"
             sentence_checker.check(record.words, where)
             _check_key(record, where)
             keys.add(record, where)
+            if sentence_keys is not None:
+                sentence_keys.add(record)
             if not parts or parts[-1].size + _size(record) > part_tokens:
                 parts.append(_PartBuilder())
             parts[-1].add(record, words_cut=cut_words.add_sentence(record.words))

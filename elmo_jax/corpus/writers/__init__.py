@@ -9,8 +9,18 @@ from typing import NamedTuple
 from ...errors import ElmoError
 from . import delimited, hdf5, npy, npz, parquet
 from .layout import FileLayout, RecordVectors
+from .sentence_keys import SENTENCE_KEYS, SentenceKeyChecker
 
-__all__ = ["WRITERS", "FileLayout", "RecordVectors", "Writer", "writer_for"]
+__all__ = [
+    "SENTENCE_KEYS",
+    "WRITERS",
+    "FileLayout",
+    "RecordVectors",
+    "SentenceKeyChecker",
+    "Writer",
+    "check_layout",
+    "writer_for",
+]
 
 
 class Writer(NamedTuple):
@@ -45,3 +55,14 @@ def writer_for(target: Path) -> Writer:
     raise ElmoError(
         f"Unknown format of {target}: expected a name that ends in {', '.join(WRITERS)}."
     )
+
+
+def check_layout(target: Path, layout: FileLayout) -> None:
+    """Raise ElmoError if the format of a file cannot hold what is to be written."""
+    writer = writer_for(target)
+    if layout.sentence_keys is not None and writer is not _HDF5:
+        raise ElmoError(
+            f"{target} cannot have sentences as keys: only .h5 and .hdf5 files can. Write such a "
+            "file, or leave out the choice of keys."
+        )
+    writer.check(layout)

@@ -64,9 +64,15 @@ class Hdf5File:
             if kind is None:
                 self._finish()
 
-    def add(self, values: np.ndarray) -> None:
-        """Write the next numbered dataset, float32 or float16."""
-        self._numbered.append(self._write_dataset(values))
+    def add(self, values: np.ndarray, name: str | None = None) -> None:
+        """Write a dataset, float32 or float16: the next numbered one, or one with a new name.
+
+        A file has either numbered datasets or names that may be numbers.
+        """
+        if name is None:
+            self._numbered.append(self._write_dataset(values))
+        else:
+            self._named[name] = self._write_dataset(values)
 
     def add_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Write texts without NUL characters; returns references for ``name_texts``."""

@@ -31,6 +31,8 @@ class FileLayout:
     text_bytes: int  # of all texts in UTF-8
     longest_key: int  # in characters; 0 if no record has a key
     with_text: bool  # whether the texts are stored beside the vectors
+    sentence_keys: str | None = None  # "text" or "words": sentences name datasets, in HDF5
+    escape_keys: bool = False  # whether / and . are escaped in those names
 
     @property
     def n_rows(self) -> int:

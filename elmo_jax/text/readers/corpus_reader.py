@@ -14,7 +14,8 @@ from typing import IO
 
 from ...errors import ElmoError
 from ..splitting import check_language
-from ..tokenizers import Tokenizer, resolve_tokenizer
+from ..tokenizers import Tokenizer, resolve_tokenizer, split_at_tabs
+from .conll import read_conll
 from .conllu import read_conllu
 from .delimited import read_csv, read_tsv
 from .fasta import read_fasta
@@ -34,6 +35,7 @@ from .record import Record, SourceFile
 TEXT_FORMATS: dict[str, Callable[[IO[bytes], SourceFile], Iterator[Record]]] = {
     "text": read_text,
     "conllu": read_conllu,
+    "conll": read_conll,
     "jsonl": read_json_lines,
     "parquet": read_parquet,
     "csv": read_csv,
@@ -45,8 +47,11 @@ TEXT_FORMATS: dict[str, Callable[[IO[bytes], SourceFile], Iterator[Record]]] = {
 COLUMN_FORMATS = ("jsonl", "parquet", "csv", "tsv")
 """Formats in which the user must name a column."""
 
+_CONLL_FORMATS = ("conllu", "conll")
+
 _FORMAT_OF_SUFFIX = {
     **{f".{name}": name for name in TEXT_FORMATS if name != "text"},
+    ".conllup": "conllu",
     **dict.fromkeys((".ndjson", ".json"), "jsonl"),
     **dict.fromkeys((".fa", ".faa", ".fas", ".fna"), "fasta"),
     ".pq": "parquet",
@@ -96,9 +101,10 @@ class Records:
                 to a temporary file, since a corpus is read more than once.
             format: one of TEXT_FORMATS for all files. If None, it is taken from each file's suffix
                 (the one before ``.gz``, ``.xz``, ``.bz2`` or ``.zst``).
-            column: the column with the sentences, as strings or lists of words, in JSON lines,
-                Parquet, CSV and TSV.
-            key_column: the column with their keys.
+            column: the name of the column with the sentences, as strings or lists of words, in
+                JSON lines, Parquet, CSV and TSV. In CoNLL the column with the words, by its name
+                or its number from 1; if None, FORM in CoNLL-U, and 1 in other files.
+            key_column: the column with their keys, except in CoNLL.
             tokenizer: a function from a string to words, or a name (``tokenizer_named``). If None,
                 strings are split at whitespace.
             split_sentences: a language code ("en"), for plain text that does not have one sentence
@@ -116,6 +122,11 @@ class Records:
                 path, format or format_of(path.name), column, key_column, split_sentences
             )
         split = resolve_tokenizer(tokenizer)
+        if split is split_at_tabs and split_sentences is not None:
+            raise ElmoError(
+                "Text with tabs between its words has its sentences on lines of their own: leave "
+                "out --split-sentences, or --tokenizer tabs."
+            )
         records = cls(paths, format, column, key_column, split, split_sentences)
         if STDIN in paths:
             if sys.stdin is None or sys.stdin.closed:
@@ -175,10 +186,16 @@ def _check_options(
             f"{file} is read as {format}: which column holds the sentences? Name it with --column."
             f"{plain}"
         )
-    if format not in COLUMN_FORMATS and (column or key_column):
+    if format in _CONLL_FORMATS and key_column:
         raise ElmoError(
-            f"{file} is read as {format}, which has no columns to name. --column and --key-column "
-            "are for JSON lines, Parquet, CSV and TSV; --input-format names the format."
+            f"{file} is read as {format}, where the comment sent_id is the key of a sentence. "
+            "Leave out the column of keys."
+        )
+    if format not in (*COLUMN_FORMATS, *_CONLL_FORMATS) and (column or key_column):
+        raise ElmoError(
+            f"{file} is read as {format}, which has no columns to name. --column is for JSON "
+            "lines, Parquet, CSV, TSV and CoNLL, and --key-column for all of them but CoNLL; "
+            "--input-format names the format."
         )
     if language is not None:
         check_language(language)

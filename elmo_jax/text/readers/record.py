@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import ElmoError, shortened
-from ..tokenizers import ASCII_SPACES, Tokenizer, warn_of_other_spaces
+from ..tokenizers import (
+    ASCII_SPACES,
+    Tokenizer,
+    split_at_tabs,
+    split_text,
+    warn_of_other_spaces,
+)
 
 
 class Record(NamedTuple):
@@ -67,11 +73,14 @@ class SourceFile(NamedTuple):
         """Split a string into the words of a record."""
         # Not strip(): whether an unusual space belongs to a word is up to the tokenizer.
         trimmed = text.strip(ASCII_SPACES)
-        words = self.split(trimmed) if trimmed else []
+        where = f"{self.name}, line {number}"
+        # A tab at either end is an error of its tokenizer.
+        line = text if self.split is split_at_tabs else trimmed
+        words = split_text(self.split, line, where) if trimmed else []
         if (
             self.split is str.split
             and self.name not in self.warned_files
-            and warn_of_other_spaces(trimmed, f"{self.name}, line {number}")
+            and warn_of_other_spaces(trimmed, where)
         ):
             self.warned_files.add(self.name)
         return Record(words, trimmed, key, self.name, number)
