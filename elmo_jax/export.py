@@ -4,8 +4,9 @@ The file is a NumPy archive (.npz):
 
 ===============  =================================================================================
 ``function``     uint8: what ``jax.export`` serialized
-``width``        C, the character ids of a word
+``width``        C, the ids of a word
 ``weights/...``  float32: the parameters, which the function takes as a dictionary by these names
+``alphabet``     uint8: JSON with the words and characters of a model that has an alphabet, by row
 ===============  =================================================================================
 
 ``examples/serve.py`` reads it with NumPy and JAX alone.
@@ -23,12 +24,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import ElmoError
-from .files import atomic_file
+from .files import atomic_file, to_json
 from .functional import layer_outputs, pooled_sentences
+from .model.alphabet import Alphabet
 from .model.config import ElmoConfig
-from .model.layers import Layers, check_pooling, select_layers
-from .model.parameters import Params, check_params, datasets, flatten, unflatten
+from .model.layers import Layers, check_pooling, project_output, select_layers
+from .model.parameters import Params, check_params, datasets, extra_datasets, flatten, unflatten
 from .model.precision import check_precision
+from .model.spelling import unknown_of, word_limit
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 
@@ -81,7 +84,7 @@ def export_function(
         raise ElmoError(
             f"platforms is {platforms!r}, expected a list of any of {', '.join(PLATFORMS)}."
         )
-    selection, layer_weights_L = select_layers(layers, config, mix_weights, mix_gamma)
+    selection, layer_weights_L = select_layers(layers, config, mix_weights, mix_gamma, params)
 
     def embed(
         weights: Mapping[str, jax.Array], char_ids_BTC: jax.Array, lengths_B: jax.Array
@@ -100,10 +103,13 @@ def export_function(
             )
         layers_BLTD = layer_outputs(*batch, config=config, precision=precision)
         computed = [layers_BLTD[:, layer] for layer in range(selection.n_computed)]
-        return selection.apply(computed, layer_weights_L, axis=1)
+        vectors = selection.apply(computed, layer_weights_L, axis=1)
+        return project_output(vectors, params) if selection.projected else vectors
 
     # Embedding needs no softmax.
-    needed = {path for d in datasets(config) if not d.optional for path in d.paths}
+    every = [*datasets(config), *extra_datasets(config, flatten(params))]
+    training = ("softmax", "word_embedding")
+    needed = {path for d in every for path in d.paths if path[0] not in training}
     flat = {path: value for path, value in flatten(params).items() if path in needed}
     weights = {".".join(path): np.asarray(value, np.float32) for path, value in flat.items()}
     # numpy.savez adds a suffix to a path, but not to an open file.
@@ -111,8 +117,20 @@ def export_function(
         serialized = _serialize(embed, weights, config, platforms)
         arrays: dict[str, Any] = {f"weights/{name}": value for name, value in weights.items()}
         arrays["function"] = np.frombuffer(serialized, np.uint8)
-        arrays["width"] = np.int32(config.max_characters_per_token)
+        arrays["width"] = np.int32(config.spelling_width)
+        if config.alphabet is not None:
+            arrays["alphabet"] = np.frombuffer(_alphabet_json(config, config.alphabet), np.uint8)
         np.savez(file, **arrays)
+
+
+def _alphabet_json(config: ElmoConfig, alphabet: Alphabet) -> bytes:
+    content = {
+        "words": alphabet.words if config.word_columns else [],
+        "characters": alphabet.characters if config.filters else [],
+        "unknown": unknown_of(config),
+        "longest": word_limit(config).most,  # characters of a word that are read; null for all
+    }
+    return to_json(content).encode()
 
 
 def _serialize(
@@ -125,7 +143,7 @@ def _serialize(
 
     # One exported function serves every B and T.
     n_sentences, n_tokens = export.symbolic_shape("sentences, tokens")
-    words = (n_sentences, n_tokens, config.max_characters_per_token)
+    words = (n_sentences, n_tokens, config.spelling_width)
     array: Callable[..., jax.ShapeDtypeStruct] = jax.ShapeDtypeStruct
     exported = export.export(jax.jit(function), platforms=platforms)(
         {name: array(value.shape, jnp.float32) for name, value in weights.items()},

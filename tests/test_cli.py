@@ -2,7 +2,6 @@
 
 import argparse
 import gzip
-import importlib
 import io
 import json
 import os
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.cli import COMMANDS, frame, main
+from elmo_jax.cli import COMMANDS, command_module, frame, main
 from elmo_jax.cli.flags import FLAGS
 
 TEXT = "The bank of the river .\n\n  She runs a bank / shop .  \nnaïve\nThe bank of the river .\n"
@@ -106,6 +105,57 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     capsys.readouterr()
     failing(["embed", *inputs, "-o", tmp_path / "x.npy"], capsys, "--pooling")
     failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "Unknown format of x.txt")
+
+
+def test_embed_takes_words_between_tabs_as_they_are(folder, tmp_path, capsys):
+    text, out = tmp_path / "text.txt", tmp_path / "out.npz"
+    text.write_text("New York\tis big\n\nYes\n", "utf-8")
+    assert embed(text, "-o", out, "--model", folder, "--tokenizer", "tabs") == 0
+    assert capsys.readouterr().err == ""
+    words = [["New York", "is big"], [], ["Yes"]]
+    with np.load(out) as arrays:
+        assert arrays["offsets"].tolist() == [0, 2, 2, 3]
+        with pytest.warns(elmo_jax.WhitespaceWarning):
+            expected = elmo_jax.Elmo(folder).embed(words)
+        vectors = np.concatenate(expected, axis=1).swapaxes(0, 1)
+        np.testing.assert_array_equal(arrays["vectors"], vectors)
+    text.write_text("fine\na\t\tb\n", "utf-8")
+    arguments = ["embed", text, "-o", out, "--model", folder, "--tokenizer", "tabs", "--overwrite"]
+    failing(arguments, capsys, "text.txt, line 2: Word 2 of the 3 between tabs is empty")
+
+
+def test_embed_takes_a_column_of_conll(folder, tmp_path, capsys):
+    text, out = tmp_path / "text.conll", tmp_path / "out.npz"
+    text.write_text("-DOCSTART- O\n\nThe DT\nbank NN\n\nHi UH\n", "utf-8")
+    arguments = [text, "-o", out, "--model", folder, "--pooling", "mean", "--overwrite"]
+    for column, words in (
+        ([], [["The", "bank"], ["Hi"]]),
+        (["--column", 2], [["DT", "NN"], ["UH"]]),
+    ):
+        assert embed(*arguments, *column) == 0
+        with np.load(out) as arrays:
+            expected = elmo_jax.Elmo(folder).embed_sentences(words, layers="all")
+            np.testing.assert_allclose(arrays["vectors"], expected, atol=1e-5)
+    capsys.readouterr()
+    failing(["embed", *arguments, "--column", 3], capsys, "line 3", "expected a number from 1 to 2")
+
+
+def test_embed_names_datasets_by_their_sentences(folder, tmp_path, capsys):
+    text, out = tmp_path / "text.txt", tmp_path / "out.h5"
+    text.write_text("  The bank .\nnaïve\n", "utf-8")
+    arguments = [text, "-o", out, "--model", folder, "--overwrite", "--use-sentence-keys"]
+    assert embed(*arguments) == 0
+    vectors, listing = read(out)
+    assert sorted(vectors) == ["The bank .", "naïve"] and listing is None
+    (expected,) = elmo_jax.Elmo(folder).embed([["naïve"]])
+    np.testing.assert_allclose(vectors["naïve"], expected, atol=1e-5)
+    assert embed(*arguments, "words", "--escape-keys") == 0
+    assert sorted(read(out)[0]) == ["The\tbank\t$period$", "naïve"]
+    text.write_text("The bank .\na / b\n", "utf-8")
+    capsys.readouterr()
+    failing(["embed", *arguments], capsys, "text.txt, line 2: the key is 'a / b'", "--escape-keys")
+    text.write_text("Hi\nThe\n Hi\n", "utf-8")
+    failing(["embed", *arguments], capsys, "line 3: the key 'Hi' is also that of", "line 1")
 
 
 def test_no_command_writes_over_what_it_reads(folder, text_file, tmp_path, capsys):
@@ -266,7 +316,7 @@ def flags_of_commands():
     commands = {}
     for command in COMMANDS:
         parser = argparse.ArgumentParser(add_help=False)
-        importlib.import_module(f"elmo_jax.cli.{command}").add_arguments(parser)
+        command_module(command).add_arguments(parser)
         for action in parser._actions:
             for flag in action.option_strings[-1:] or [action.metavar]:
                 commands.setdefault(flag.replace("--no-", "--"), {})[command] = action

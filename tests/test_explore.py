@@ -35,7 +35,8 @@ class SpellingElmo:
     """Stands in for an Elmo: a vector tells its word, the word before it and nothing else."""
 
     def __init__(self):
-        sizes = {"n_output_layers": 2, "output_dim": 4, "max_characters_per_token": 50}
+        sizes = {"n_output_layers": 2, "output_dim": 4}
+        sizes |= {"token_layer": "bytes", "max_characters_per_token": 50}
         self.config = type("Config", (), sizes)()
         self.seen = 0
 
@@ -305,6 +306,21 @@ def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
     assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
 
 
+def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, capsys):
+    text = corpus.with_suffix(".tokens")
+    text.write_text("\t".join(["Hà Nội"] * 9 + ["Việt Nam", "ở"]) + "\nViệt Nam\tở\n", "utf-8")
+    command = ["neighbors", "Việt Nam", text, "--tokenizer", "tabs", "--quiet"]
+    assert main(list(map(str, command))) == 0
+    shown = capsys.readouterr()
+    assert shown.err == "" and "Hà Nội [Việt Nam] ở (sentence 1)\n" in shown.out
+    compared = summary(capsys, "similarity", "a b\tc", "a b", "--tokenizer", "tabs", "--words")
+    assert compared["rows"] == ["a b", "c"]
+    labelled = ["explore", "a", corpus, "-o", "x.html", "--tokenizer", "tabs", "--label-column", 1]
+    assert "between tabs if its label is" in failing(
+        capsys, *labelled, "--input-format", "text", "--overwrite"
+    )
+
+
 def test_neighbors_says_what_it_cannot_do(plain, capsys):
     common = ["neighbors", "play", plain]
     assert "no occurrence 7: " in (said := failing(capsys, *common, "--occurrence", 7))
@@ -323,19 +339,18 @@ def test_neighbors_says_what_it_cannot_do(plain, capsys):
     [
         (
             ["embed", "-o", "x.h5", "x", "--layers"],
-            "expected all, average, top, or a number from 0",
+            "expected all, average, top, mix, or a number from 0",
         ),
         (["neighbors", "a", "x", "--layers"], "expected all, top, or a number from 0"),
         (["similarity", "a", "b", "--layers"], "expected average, top, or a number from 0"),
     ],
 )
 def test_a_layer_is_a_number_or_a_name_that_the_command_has(capsys, command, expected):
-    for layer in ("²", "foo", "--1", "1.5", "mix"):
+    for layer in ("²", "foo", "--1", "1.5"):
         with pytest.raises(SystemExit):
             main([*command[:-1], f"{command[-1]}={layer}"])
         said = capsys.readouterr().err
         assert f"{layer!r} is not a layer; {expected}" in said
-        assert ("for Python: they need mix_weights" in said) == (layer == "mix")
 
 
 def test_a_layer_that_the_model_lacks_is_answered_with_its_numbers(capsys):

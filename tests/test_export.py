@@ -56,18 +56,22 @@ def test_a_served_function_gives_the_librarys_vectors(elmo, tmp_path):
 
 
 def test_the_examples_encode_is_encode_batch(elmo):
-    encode = runpy.run_path(str(EXAMPLE))["encode"]
+    names = runpy.run_path(str(EXAMPLE))
+    encode = names["encode"]
     words = ["</S>", "<S>", "é" * 40, "\ud800a", "😀"]
     width = elmo.config.max_characters_per_token
     for ours, wanted in zip(
-        encode([words, []], width), elmo_jax.encode_batch([words, []], elmo.config), strict=True
+        encode([words, []], width, names["bytes_of"]),
+        elmo_jax.encode_batch([words, []], elmo.config),
+        strict=True,
     ):
         np.testing.assert_array_equal(ours, wanted)
 
 
 def test_the_example_compiles_few_shapes():
     names = runpy.run_path(str(EXAMPLE))
-    batches = {n: names["encode"]([["a"] * n] * 3, 50) for n in range(1, 61)}
+    encode, spell = names["encode"], names["bytes_of"]
+    batches = {n: encode([["a"] * n] * 3, 50, spell) for n in range(1, 61)}
     filled = {n: names["pad"](*batch) for n, batch in batches.items()}
     shapes = {char_ids.shape[:2] for char_ids, _ in filled.values()}
     assert shapes == {(4, 2**power) for power in range(7)}

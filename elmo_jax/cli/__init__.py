@@ -24,11 +24,14 @@ COMMANDS = {
     "merge": "Join the shards that `elmo-jax embed --shard` made, on one machine or several.",
     "train": "Train a biLM on text, fine-tune one, or resume an unfinished run.",
     "evaluate": "Measure the perplexity of a model with a softmax on text.",
-    "convert": "Convert a model between the native format and options.json with an HDF5 file.",
+    "convert": "Convert a model of any format to the native or the published one.",
+    "token-table": "Write the token vectors of a vocabulary, as bilm-tf's tables have them.",
     "export": "Write a model as one file that embeds with JAX alone, for serving.",
     "neighbors": "List the occurrences of a word that are nearest to one of them.",
     "explore": "Draw a word's occurrences on a plane: an HTML page, or a figure for a paper.",
     "similarity": "Compare sentences, or two of them word by word, and draw a heatmap.",
+    "anchors": "Average each word's vectors over a text, to align its language with another.",
+    "align": "Fit the matrix that maps one language's vectors into the space of another's.",
     "info": "Show a model's configuration, parameter count and sizes.",
     "init": "Make a new, untrained model with random weights.",
 }
@@ -68,8 +71,13 @@ def _main(argv: Sequence[str] | None) -> int:
     for name, description in COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description)
         if name in argv:  # importing the others would only take time
-            _declare(command, importlib.import_module(f".{name}", __name__))
+            _declare(command, command_module(name))
     return _execute(parser.parse_args(argv))
+
+
+def command_module(name: str) -> ModuleType:
+    """The module of a command."""
+    return importlib.import_module(f".{name.replace('-', '_')}", __name__)
 
 
 def run_command(

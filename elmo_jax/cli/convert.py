@@ -1,4 +1,4 @@
-"""``elmo-jax convert``: a model from one format to the other."""
+"""``elmo-jax convert``: a model of any format to the native or the published one."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from ..checkpoint import (
     FORMATS,
     VOCABULARY_FILE,
     WEIGHT_NAMES,
-    is_native,
-    load,
+    Opened,
+    check_vocabulary,
     model_folder,
+    open_source,
     open_vocabulary,
-    read_metadata,
     read_vocabulary_record,
     write_model,
 )
+from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoWarning, warn
 from ..files import refuse_input
 from ..model.parameters import count_parameters
 from .flags import add_flag, add_flags, add_model
-from .inputs import files_in, model_files
+from .inputs import files_in, model_arguments, model_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,31 +33,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", ": a folder", required=True)
     add_flag(parser, "--format", " (default: native; hdf5 for a native MODEL)", choices=FORMATS)
     add_flag(parser, "--dtype", ", if it is native; float16 takes half the space")
+    only = "make a model that reads the words of --token-table and no characters, as bilm-tf does"
+    parser.add_argument("--words-only", action="store_true", help=only)
     add_flags(parser, "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """``source`` is the weight file if two files were named, ``parameters`` counts numbers."""
-    config, params = load(args.model, options_file=args.options_file, weight_file=args.weight_file)
+    opened = open_source(**model_arguments(args), words_only=args.words_only)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
-    format = args.format or ("hdf5" if is_native(source) else "native")
+    format = args.format or ("hdf5" if opened.format == "native" else "native")
     output = Path(args.output)
     for name in (*FILES[format], *WEIGHT_NAMES):
         refuse_input(output / name, [*model_files(args), *files_in(source)])
-    options = Path(args.options_file) if args.options_file else None
-    words = open_vocabulary(source, params, options)
+    words = _softmax_words(args, opened, source)
     write_model(
         output,
-        config,
-        params,
+        opened.config,
+        opened.params,
         format,
         words=words,
-        words_record=read_vocabulary_record(source),
+        words_record=read_vocabulary_record(source) if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=read_metadata(source),
+        metadata=_metadata(opened),
         overwrite=args.overwrite,
     )
-    if "softmax" in params and words is None:
+    if "softmax" in opened.params and words is None:
         warn(
             f"{output} has a softmax, but not its words: there is no {VOCABULARY_FILE} beside "
             f"{source}. Put the one it was trained with into {output} to evaluate or train the "
@@ -67,9 +69,30 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "source": str(source),
         "output": str(output),
         "format": format,
-        "parameters": count_parameters(params),
+        "parameters": count_parameters(opened.params),
         "bytes": sum((output / name).stat().st_size for name in FILES[format]),
     }
+
+
+def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vocabulary | None:
+    if "softmax" not in opened.params:
+        return None
+    if args.vocabulary and not args.token_table:  # else it is the table's
+        words = Vocabulary.read(args.vocabulary)
+        check_vocabulary(opened.params, words, source)
+        return words
+    options = Path(args.options_file) if args.options_file else None
+    return opened.vocabulary or open_vocabulary(source, opened.params, options)
+
+
+def _metadata(opened: Opened) -> dict[str, Any]:
+    """What a native model says of its origin."""
+    if opened.format in FORMATS:
+        return dict(opened.remarks)
+    origin: dict[str, Any] = {"origin": opened.format}
+    if opened.assumed:
+        origin["assumed"] = opened.assumed_options
+    return {**origin, **opened.remarks}
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from ..errors import counted
+from ..errors import ElmoError, counted
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
 from .inputs import model_files, open_elmo, open_records
@@ -17,21 +17,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = parser.add_argument_group("input")
     add_input(text)
     text.add_argument(
-        "--key-column", metavar="NAME", help="the column with the keys, in the same formats"
+        "--key-column", metavar="NAME", help="the column with the keys, except in CoNLL"
     )
     add_word_flags(text)
     add_flag(text, "--strict", ": blank lines, which are empty sentences")
     vectors = parser.add_argument_group("output")
     suffixes = ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv; pooled also .npy"
     add_flag(vectors, "--output", suffixes, required=True)
-    add_layers(vectors, "all", "average", "top", default="all")
+    add_layers(vectors, "all", "average", "top", "mix", default="all")
     add_flag(vectors, "--pooling", default="none")
     add_flag(vectors, "--dtype")
+    rows = (
+        "read as bilm-tf (ROWS 1) and allennlp elmo (ROWS its --batch-size, by default 64) did: in "
+        "batches of ROWS sentences, each continuing the sentence in its place in the batch before"
+    )
+    vectors.add_argument("--carry-state", type=int, metavar="ROWS", help=rows)
     vectors.add_argument(
         "--forget-sentences", action="store_true", help="leave the sentences' texts out of OUT"
     )
+    vectors.add_argument(
+        "--use-sentence-keys",
+        nargs="?",
+        const="text",
+        choices=("text", "words"),
+        help="name datasets of HDF5 by their sentences, as they stand in the text (text, if "
+        "nothing is named) or their words between tabs (words)",
+    )
+    escape = "write / in these keys as $backslash$, and . as $period$, as ELMoForManyLangs does"
+    vectors.add_argument("--escape-keys", action="store_true", help=escape)
     add_flag(vectors, "--overwrite")
-    add_model_flags(parser.add_argument_group("model"))
+    model = parser.add_argument_group("model")
+    add_model_flags(model)
+    matrix = "a matrix for the vectors of layer 1: .pth as published, .npy or .npz"
+    model.add_argument("--alignment", metavar="FILE", help=matrix)
     parts = parser.add_argument_group("large corpora")
     share = "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards"
     parts.add_argument("--shard", type=_shard, metavar="I/N", help=share)
@@ -55,6 +73,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..corpus.merging import check_target
     from ..files import refuse_input
 
+    if args.carry_state is not None and args.part_tokens is not None:
+        raise ElmoError("With --carry-state the corpus is one part: leave out --part-tokens.")
     refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = open_records(args, args.key_column)
@@ -65,8 +85,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.layers,
         pooling=None if args.pooling == "none" else args.pooling,
         dtype=args.dtype,
+        carry_state=args.carry_state,
         strict=args.strict,
         with_text=not args.forget_sentences,
+        sentence_keys=args.use_sentence_keys,
+        escape_keys=args.escape_keys,
         shard=args.shard,
         part_tokens=PART_TOKENS if args.part_tokens is None else args.part_tokens,
         overwrite=args.overwrite,

@@ -8,6 +8,7 @@ from typing import Any
 from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_count, add_flag, add_flags, add_plain_input
+from .inputs import options_of
 
 _AS_IN_TRAINING = " (default: as in training if the model says so, else {})"
 
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_plain_input(parser)
     add_flag(parser, "--model")
     add_flag(parser, "--vocabulary", " (default: vocab.txt in the model's folder)")
+    add_flag(parser, "--option")
     add_flag(parser, "--batch-size", default=32)
     most = "how many tokens to measure, to the end of a sentence (default: all)"
     add_count(parser, "--max-tokens", most)
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     tokenizer = args.tokenizer or trained_with.get("tokenizer", "whitespace")
     corpus = Corpus.of(args.input, args.strict, tokenizer=tokenizer, format=args.input_format)
     result = evaluate(
-        *load_language_model(folder, args.vocabulary),
+        *load_language_model(folder, args.vocabulary, options=options_of(args)),
         corpus,
         batch_size=args.batch_size,
         max_tokens=args.max_tokens,

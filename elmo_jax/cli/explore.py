@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_text_arguments(parser, labels=True)
     drawings = ": page.html; or figure.png, .pdf or .svg (extra: plots)"
     add_flag(parser, "--output", drawings, required=True)
-    add_flag(parser, "-n", default=2000)
+    add_flag(parser, "-n", " occurrences", default=2000)
     add_model_flags(parser)
     add_flags(parser, "--overwrite", "--quiet")
 

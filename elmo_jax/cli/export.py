@@ -6,13 +6,13 @@ import argparse
 from typing import Any
 
 from .flags import add_flag, add_flags, add_layers, add_model
-from .inputs import check_output
+from .inputs import check_output, model_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_flag(parser, "--output", " (.npz)", required=True)
-    add_layers(parser, "all", "average", "top", default="average")
+    add_layers(parser, "all", "average", "top", "mix", default="average")
     add_flag(parser, "--pooling", default="mean")
     add_flag(parser, "--precision")
     platforms = "of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     output = check_output(args)
     export_function(
         output,
-        *load(args.model),
+        *load(**model_arguments(args)),
         layers=args.layers,
         pooling=None if args.pooling == "none" else args.pooling,
         precision=args.precision,

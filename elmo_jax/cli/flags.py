@@ -19,14 +19,30 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--batch-size": {"type": int, "metavar": "N", "help": "rows of text in a batch"},
     "--column": {
         "metavar": "NAME",
-        "help": "the column with the sentences, in JSON lines, Parquet, CSV or TSV",
+        "help": "the column with the sentences, in JSON lines, Parquet, CSV or TSV; in CoNLL, that "
+        "of the words, by its name or its number from 1",
     },
     "--dtype": {"choices": DTYPES, "default": "float32", "help": "of the numbers in OUT"},
     "--exact": {**_SWITCH, "help": "distinguish upper and lower case in WORD"},
     "--format": {"help": "of the model in OUT"},
     "--input-format": {"help": "format of every INPUT (default: taken from its suffix)"},
     "--layers": {"metavar": "LAYERS", "help": "a number from 0 (the token layer), or"},
-    "--model": {"metavar": "MODEL", "help": "folder, zip or name of a model (default: mini)"},
+    "--min-count": {
+        "type": int,
+        "metavar": "N",
+        "default": 1,
+        "help": "leave out words that occur less often",
+    },
+    "--model": {
+        "metavar": "MODEL",
+        "help": "folder, archive, checkpoint or name of a model (default: mini)",
+    },
+    "--option": {
+        "metavar": "KEY=VALUE",
+        "action": "append",
+        "default": argparse.SUPPRESS,
+        "help": "what the model's files do not say, such as lstm.cell_clip=3; may be repeated",
+    },
     "--options-file": {"metavar": "JSON", "help": "an options.json of the published format"},
     "--output": {"metavar": "OUT", "help": "what to write"},
     "--overwrite": {**_SWITCH, "help": "replace an existing OUT"},
@@ -49,14 +65,23 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "split running text into sentences of this language (en if none is named)",
     },
     "--strict": {**_SWITCH, "help": "stop at faults in the text that are otherwise passed over"},
+    "--token-table": {
+        "metavar": "FILE",
+        "help": "the model's token vectors, HDF5 or text: checks that they are its own, or stands "
+        "in for the characters that the weight file lacks",
+    },
     "--tokenizer": {
         "metavar": "NAME",
-        "help": "splits lines into words: whitespace, spaces, words, "
+        "help": "splits lines into words: whitespace, spaces, tabs, words, "
         "spacy[:LANGUAGE or PIPELINE], nltk[:treebank|wordpunct|casual]",
     },
-    "--vocabulary": {"metavar": "FILE", "help": "the words of the softmax, one per line"},
+    "--vocabulary": {
+        "metavar": "FILE",
+        "help": "the words of the softmax, of a model without characters, or of --token-table, one "
+        "per line",
+    },
     "--weight-file": {"metavar": "HDF5", "help": "the weights that belong to --options-file"},
-    "-n": {"type": int, "metavar": "N", "help": "the most occurrences to show"},
+    "-n": {"type": int, "metavar": "N", "help": "at most this many"},
 }
 
 
@@ -98,21 +123,22 @@ def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
         return text
     if re.fullmatch("-?[0-9]+", text):
         return int(text)
-    in_python = " The layers 'mix' are for Python: they need mix_weights." * (text == "mix")
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a layer; expected {', '.join(names)}, or a number from 0, the token "
-        f"layer.{in_python}"
+        "layer."
     )
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:
     """Declare MODEL, for the commands that work on a model."""
     parser.add_argument("model", nargs="?", **FLAGS["--model"])
+    add_flags(parser, "--vocabulary", "--option", "--token-table")
 
 
 def add_model_flags(parser: argparse._ActionsContainer) -> None:
     """Declare what ``inputs.open_elmo`` reads."""
-    add_flags(parser, "--model", "--options-file", "--weight-file", "--precision")
+    add_flags(parser, "--model", "--options-file", "--weight-file", "--vocabulary", "--option")
+    add_flags(parser, "--token-table", "--precision")
 
 
 def add_word_flags(parser: argparse._ActionsContainer) -> None:
@@ -127,7 +153,8 @@ def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
 
     files = (
         "files or patterns, or - for standard input: UTF-8 text, one sentence per line; "
-        ".conllu, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or .zst. "
+        ".conllu, .conll, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or "
+        ".zst. "
     )
     parser.add_argument(name, metavar="INPUT", nargs="+", help=files + _TWICE)
     add_flag(parser, "--input-format", choices=tuple(TEXT_FORMATS))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 from ..errors import counted
 from ..files import shown_size
 from .flags import add_model
+from .inputs import files_in, model_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,31 +17,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    from ..checkpoint import is_native, model_folder, open_model, read_metadata
+    """``assumed`` has the options that the files do not say, by their keys in options.json."""
+    from ..checkpoint import model_folder, open_source
     from ..model.parameters import count_parameters
 
     path = model_folder(args.model)
-    config, params = open_model(path)
-    files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
+    opened = open_source(**{**model_arguments(args), "source": path})
+    config, params = opened.config, opened.params
+    files = [file for file in files_in(path) if file.is_file()]
     return {
         "model": str(path),
-        "format": "native" if is_native(path) else "hdf5",
-        "metadata": read_metadata(path),
-        "config": dataclasses.asdict(config),
+        "format": opened.format,
+        "assumed": opened.assumed_options,
+        "metadata": dict(opened.remarks),
+        "config": config.to_dict(),
+        "alphabet": config.alphabet and config.alphabet.describe(),
         "layers": config.n_output_layers,
         "dim": config.output_dim,
         "parameters": count_parameters(params),
         "parameters_by_part": {part: count_parameters(tree) for part, tree in params.items()},
+        "scalar_mixes": _mixes(params),
         "files": {file.name: file.stat().st_size for file in files},
     }
+
+
+def _mixes(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The share of each layer in the model's own mixes, and their scale."""
+    import numpy as np
+
+    mixes = {}
+    for number, mix in params.get("scalar_mixes", {}).items():
+        exponentials = np.exp(mix["weights"] - mix["weights"].max())
+        shares = exponentials / exponentials.sum()
+        mixes[number] = {
+            "shares": [round(float(share), 4) for share in shares],
+            "gamma": round(float(mix["gamma"]), 4),
+        }
+    return mixes
 
 
 def text(summary: dict[str, Any]) -> str:
     layers, dimensions = counted(summary["layers"], "layer"), counted(summary["dim"], "dimension")
     rows = [("model", f"{summary['model']} ({summary['format']})")]
+    for key, value in summary["assumed"].items():
+        rows.append((f"assumed: {key}", f"{value} (the files do not say; --option {key}=...)"))
     for key, value in summary["metadata"].items():
         rows += _rows(key, value)
     rows += [(key, str(value)) for key, value in summary["config"].items()]
+    if summary["alphabet"]:
+        rows.append(("alphabet", summary["alphabet"]))
+    for number, mix in summary["scalar_mixes"].items():
+        rows.append((f"scalar mix {number}", f"layers {mix['shares']}, gamma {mix['gamma']}"))
     rows += [("output", f"{layers} of {dimensions}"), ("parameters", f"{summary['parameters']:,}")]
     rows += [(f"  {part}", f"{n:,}") for part, n in summary["parameters_by_part"].items()]
     rows += [(name, shown_size(size)) for name, size in summary["files"].items()]

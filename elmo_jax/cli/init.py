@@ -15,20 +15,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     architecture = parser.add_mutually_exclusive_group()
     add_flag(architecture, "--preset", default="tiny")
     add_flag(architecture, "--options-file", ", which has the architecture")
+    add_flag(parser, "--vocabulary", ", for a model that reads whole words")
     add_flag(parser, "--seed", default=0)
     add_flags(parser, "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..checkpoint import read_options, save
+    from ..checkpoint.vocabulary import Vocabulary
     from ..model.bilm import init_params
     from ..model.parameters import count_parameters
+    from ..training.alphabets import with_alphabet
 
     if args.options_file:
         options = read_options(Path(args.options_file))
         config = ElmoConfig.from_options(options, args.options_file)
     else:
         config = ElmoConfig.preset(args.preset)
+    if args.vocabulary:
+        config = with_alphabet(config, Vocabulary.read(args.vocabulary))
     params = init_params(config, args.seed)
     metadata = {"trained": False, "origin": f"random weights, seed {args.seed}"}
     save(args.output, config, params, metadata=metadata, overwrite=args.overwrite)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import functools
+import glob
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError, counted
-from ..text.tokenizers import Tokenizer, tokenizer_named, warn_of_other_spaces
+from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
 from .flags import add_flag, add_input, add_word_flags
 from .frame import note
 
@@ -28,26 +30,63 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
     from ..checkpoint import model_folder, read_metadata
     from ..embedder import Elmo
 
-    files = {"options_file": args.options_file, "weight_file": args.weight_file}
-    source = args.model
-    if not any(files.values()):
-        source = model_folder(source)
+    files = model_arguments(args)
+    if not (args.options_file or args.weight_file):
+        files["source"] = source = model_folder(args.model)
         if read_metadata(source).get("trained") is False:
             note(args, f"note: the weights of {source} are random; its vectors mean nothing")
-    return Elmo(source, **files, precision=args.precision)
+    return Elmo(**files, precision=args.precision)
+
+
+def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say of the model to open, as ``load`` takes it."""
+    flags = vars(args)
+    return {
+        "source": flags.get("model"),
+        "options_file": flags.get("options_file"),
+        "weight_file": flags.get("weight_file"),
+        "vocabulary_file": flags.get("vocabulary"),
+        "options": options_of(args),
+        "alignment": flags.get("alignment"),
+        "token_table": flags.get("token_table"),
+    }
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What ``--option`` says, nested as options.json is."""
+    options: dict[str, Any] = {}
+    for text in vars(args).get("option", ()):
+        path, equals, value = text.partition("=")
+        if not (path and equals):
+            raise ElmoError(f"--option {text}: expected KEY=VALUE, such as lstm.cell_clip=3.")
+        *parents, key = path.split(".")
+        section = options
+        for parent in parents:
+            section = section.setdefault(parent, {})
+        section[key] = _json_or_text(value)
+    return options
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def model_files(args: argparse.Namespace) -> list[Path]:
     """The model's files, which no output may replace."""
-    flags = ("model", "options_file", "weight_file")
+    flags = ("model", "options_file", "weight_file", "vocabulary", "alignment", "token_table")
     return [
         file for flag in flags if (name := vars(args).get(flag)) for file in files_in(Path(name))
     ]
 
 
 def files_in(path: Path) -> list[Path]:
-    """The files of a folder, or the file itself."""
-    return sorted(path.iterdir()) if path.is_dir() else [path]
+    """The files of a folder, those of a checkpoint by its prefix, or the file itself."""
+    if path.is_dir():
+        return sorted(path.iterdir())
+    return [path] if path.exists() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
 
 
 def check_output(args: argparse.Namespace) -> Path:
@@ -113,6 +152,12 @@ def labelled_text(args: argparse.Namespace) -> LabelledText:
         )
     format = args.input_format
     if label_column is not None and args.column is None and format in (None, "text"):
+        if args.tokenizer == "tabs":
+            raise ElmoError(
+                "The words of a line cannot be between tabs if its label is: of the other columns, "
+                "only one is the sentence. Leave out --tokenizer tabs, or give the labels in a "
+                "file of their own, --labels."
+            )
         records, column = Records.of(args.input, "text"), _column_number(label_column)
         return functools.partial(_split_columns, records, column, tokenizer_named(args.tokenizer))
     if labels_file is not None:
@@ -139,7 +184,7 @@ def _split_columns(records: Records, column: int, split: Tokenizer) -> Iterator[
     for where, line in records.lines():
         sentence, label = _columns(line, column, where) if line.strip() else ("", None)
         warned = warned or warn_of_other_spaces(sentence, where)
-        yield Labelled(split(sentence) if sentence else [], label)
+        yield Labelled(split_text(split, sentence, where) if sentence else [], label)
 
 
 def _join_labels(args: argparse.Namespace, records: Records, labels: Records) -> Iterator[Labelled]:

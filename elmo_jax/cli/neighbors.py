@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     nth = "start from WORD's Nth occurrence in the text (default: 1), or from 'each'"
     query.add_argument("--occurrence", default="1", metavar="N", help=nth)
     add_layers(parser, "all", "top", default="top")
-    add_flag(parser, "-n", default=10)
+    add_flag(parser, "-n", " occurrences", default=10)
     any_word = "look among all words, not only at WORD"
     parser.add_argument("--any-word", action="store_true", help=any_word)
     add_model_flags(parser)
@@ -114,7 +114,8 @@ def _listing(query: dict[str, Any]) -> str:
 
 def _excerpt(occurrence: dict[str, Any], most: int = 9) -> str:
     """The sentence, cut to the words around the marked one."""
-    words = occurrence["text"].split(" ")
-    first, last = max(0, occurrence["position"] - most), occurrence["position"] + most + 1
-    before, after = "… " if first else "", " …" if last < len(words) else ""
-    return before + " ".join(words[first:last]) + after
+    marked = f"[{occurrence['word']}]"
+    before, _, after = occurrence["text"].partition(marked)  # words may hold spaces
+    left, right = before.split(" "), after.split(" ")
+    start, end = "… " * (len(left) > most + 1), " …" * (len(right) > most + 1)
+    return start + " ".join(left[-most - 1 :]) + marked + " ".join(right[: most + 1]) + end

@@ -45,11 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(model, "--preset")
     options = ", with the architecture; bilm-tf's training options in it are defaults"
     add_flag(model, "--options-file", options)
-    old = "model to fine-tune: folder, zip or name"
+    old = "model to fine-tune: folder, archive, checkpoint or name"
     model.add_argument("--start-from", metavar="MODEL", help=old)
     add_flag(parser, "--vocabulary", " (default: made from the text)")
     add_count(parser, "--vocabulary-size", "the most words of a vocabulary made from the text")
-    add_count(parser, "--min-count", "leave rarer words out of it (default: 1)", default=1)
+    add_flag(parser, "--min-count", ", in a vocabulary made from the text")
     valid = "text to measure the perplexity on"
     parser.add_argument("--valid", nargs="+", metavar="FILE", help=valid)
     add_count(parser, "--max-valid-tokens", "how much of it (default: all)")

@@ -14,7 +14,8 @@ from ..embedder import Elmo
 from ..errors import ElmoError
 from ..files import atomic_file
 from ..model.layers import Layers
-from ..text.sentences import CheckedWords, check_collection, check_sentences
+from ..text.sentences import check_collection, check_sentences
+from ..text.tokenizers import CheckedWords
 from .drawing import FIGURE_SUFFIXES, new_figure, plain, save_figure
 from .occurrences import unit_vectors
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..embedder import Elmo
 from ..errors import check_count
+from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
-from ..text.sentences import CheckedWords
+from ..text.tokenizers import CheckedWords
 from .occurrences import Labelled, Occurrence, embed_occurrences, iter_occurrences, unit_vectors
 
 
@@ -57,12 +58,12 @@ def neighbors(
         WordsCutWarning: if words of the queries or the text are longer than the model reads.
     """
     check_count(n, "n")
-    width = elmo.config.max_characters_per_token
-    queries_QLD = unit_vectors(embed_occurrences(elmo, queries, cut_words=CutWords(width)))
+    limit = word_limit(elmo.config)
+    queries_QLD = unit_vectors(embed_occurrences(elmo, queries, cut_words=CutWords(limit)))
     best = [[_Best(n) for _ in range(queries_QLD.shape[1])] for _ in queries]
     own_keys = [_key(query) for query in queries]
     # The sentence of a query is counted with the text if the text has it, else at the end.
-    cut_words, uncounted = CutWords(width), dict.fromkeys(query.words for query in queries)
+    cut_words, uncounted = CutWords(limit), dict.fromkeys(query.words for query in queries)
     for candidates, vectors_KLD in _embed_candidates(elmo, sentences, word, exact, cut_words):
         uncounted.pop(candidates[0].words, None)
         scores_QLK = np.einsum("qld,kld->qlk", queries_QLD, unit_vectors(vectors_KLD))

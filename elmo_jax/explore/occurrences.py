@@ -10,7 +10,8 @@ import numpy as np
 from ..embedder import Elmo
 from ..errors import ElmoError, check_count
 from ..text.cut_words import CutWords
-from ..text.sentences import CheckedWords, SentenceChecker, check_collection
+from ..text.sentences import SentenceChecker, check_collection
+from ..text.tokenizers import CheckedWords
 
 
 @dataclasses.dataclass(frozen=True)
