@@ -34,7 +34,7 @@ from .measure import Spread, assert_equal, compare_rates, interleave, timed
 from .peers import open_peer
 from .precision import BOUNDS, compare_layers, largest_error
 from .question import Setting, setting
-from .systems import TOLERANCES, System, add_peers, peer_vectors
+from .systems import TOLERANCES, System, add_peers, peer_vectors, source
 from .tables import markdown
 from .texts import Sentence, count_tokens, even_batches, even_sample, write_sentences
 from .work import needed_work, step_work
@@ -177,7 +177,7 @@ def peers(job: Job) -> Iterator[Row]:
 
 
 def _peer_rows(job: Job, variant: Variant, peer: Any) -> Iterator[Row]:
-    files, settings = job.setup.model.published, {"precision": variant.precision}
+    files, settings = source(variant.peer, job.setup.model), {"precision": variant.precision}
     peer.ask("open", settings=settings, **files)
     error = _check_peer(job, variant, peer)
     peer.ask("open", settings={**settings, "dtype": "float16"}, **files)

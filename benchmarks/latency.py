@@ -21,6 +21,7 @@ from typing import Any
 
 import elmo_jax
 
+from . import manylangs
 from .limit import bandwidth
 from .measure import Spread, interleave, ratios, timed
 from .question import setting
@@ -29,7 +30,7 @@ from .tables import markdown, number, spread
 from .texts import Sentence, recut, write_sentences
 from .work import weight_bytes
 
-PEERS = ("allennlp", "torch_lstm")
+PEERS = ("allennlp", "torch_lstm", manylangs.PEER)
 _TOKENS, _N_WARM_UPS = 2000, 3
 
 

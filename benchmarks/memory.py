@@ -36,14 +36,14 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         for system in SYSTEMS:
             if system.peer in (ELMO_JAX, *args.peers):
                 with open_peer(system.peer) as peer:
-                    peer.ask("open", **source(system.peer, setup))
+                    peer.ask("open", **source(system.peer, setup.model))
                     open_bytes = peer.ask("memory")["peak_bytes"]
                     system.embed(peer, text, "layers")
                     peak = peer.ask("memory")["peak_bytes"]
                 rows.append({"system": system.label, "open_bytes": open_bytes, "peak_bytes": peak})
     config = setup.model.config
     n_numbers = count_tokens(setup.sentences) * config.n_output_layers * config.output_dim
-    model_bytes = setup.model.published["weights"].stat().st_size
+    model_bytes = sum(file.stat().st_size for file in setup.model.native.iterdir())
     return {**head, "model_bytes": model_bytes, "vector_bytes": 4 * n_numbers, "rows": rows}
 
 

@@ -5,7 +5,8 @@ small, the processor meets denormal numbers, and any two outputs are equal withi
 they are too large, gates saturate and every clip bites, which a peer without clips cannot compute.
 So these are scaled to the size of a trained model's: on English text the layers of ``mini`` have
 standard deviations of 0.5, 0.4 and 0.7; these weights, in the *original* shape, give 0.3, 0.3 and
-0.4, and no clip bites.
+0.4, and no clip bites. The shape of ELMoForManyLangs has weights of its own (``manylangs.py``),
+which give 0.6, 0.5 and 0.8.
 """
 
 from __future__ import annotations
@@ -27,42 +28,60 @@ from elmo_jax.model.bilm import init_params
 from elmo_jax.model.config import preset_names
 from elmo_jax.model.lstm import FORGET_BIAS, GATES
 
+from . import manylangs
+
 _VERSION = 3  # of the random weights; part of the name of the folder that caches them
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A model as folders: in the published format, which every system reads, and in elmo-jax's."""
+    """A model as files: as they are published, for every system that reads them, and elmo-jax's."""
 
     name: str
     config: ElmoConfig
-    hdf5: Path
+    published: dict[str, Path]  # what a peer is asked to open
     native: Path
 
     @property
-    def published(self) -> dict[str, Path]:
-        return {"options": self.hdf5 / "options.json", "weights": self.hdf5 / "weights.hdf5"}
+    def is_manylangs(self) -> bool:
+        """Whether the published files are those of ELMoForManyLangs, else options and HDF5."""
+        return self.config.token_layer == "lexicon"
 
 
 def open_model(name: str) -> Model:
-    """A preset with random weights, "mini", or the path of a model; written once into the cache."""
+    """A shape with random weights, "mini", or the path of a model; written once into the cache."""
     path = pretrained.fetch(name) if name == pretrained.BUNDLED else Path(name)
-    is_preset = name in preset_names()
-    if not is_preset and not path.exists():
+    shapes = *preset_names(), *manylangs.SHAPES
+    if name not in shapes and not path.exists():
         raise ElmoError(
-            f"There is no model {name!r}: expected one of the shapes {', '.join(preset_names())}, "
+            f"There is no model {name!r}: expected one of the shapes {', '.join(shapes)}, "
             f"{pretrained.BUNDLED}, or the path of a model."
         )
-    mark = f"random-{_VERSION}" if is_preset else _mark(path)
+    mark = f"random-{_VERSION}" if name in shapes else _mark(path)
     folder = cache_folder() / f"{path.name}-{mark}"
-    if not (folder / "native").is_dir():
-        preset = ElmoConfig.preset(name) if is_preset else None
-        config, params = (preset, random_params(preset)) if preset else elmo_jax.load(path)
-        # The native folder comes last: if it is there, both are complete.
-        elmo_jax.save(folder / "hdf5", config, params, format="hdf5", overwrite=True)
-        elmo_jax.save(folder / "native", config, params, overwrite=True)
-    config, _ = elmo_jax.load(folder / "native")
-    return Model(path.name, config, folder / "hdf5", folder / "native")
+    hdf5, native = folder / "hdf5", folder / "native"
+    own_files = folder / "manylangs" if name in manylangs.SHAPES else path
+    if not native.is_dir():
+        config, params = _load(name, own_files)
+        if config.token_layer != "lexicon":
+            elmo_jax.save(hdf5, config, params, format="hdf5", overwrite=True)
+        # The native folder comes last: if it is there, all is complete.
+        elmo_jax.save(native, config, params, overwrite=True)
+    config, _ = elmo_jax.load(native)
+    published = {"options": hdf5 / "options.json", "weights": hdf5 / "weights.hdf5"}
+    if config.token_layer == "lexicon":
+        published = {"folder": own_files}
+    return Model(path.name, config, published, native)
+
+
+def _load(name: str, files: Path) -> tuple[ElmoConfig, dict[str, Any]]:
+    """The model in ``files``, which may have to be written first; a preset needs none."""
+    if name in preset_names():
+        config = ElmoConfig.preset(name)
+        return config, random_params(config)
+    if name in manylangs.SHAPES:
+        manylangs.write_random_model(files, name)
+    return elmo_jax.load(files)
 
 
 def cache_folder() -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from . import manylangs
 from .measure import Spread, interleave, ratios
 from .peers import open_peer
 from .question import Setting, setting
@@ -24,7 +25,7 @@ from .systems import ELMO_JAX, LABELS, add_peers, opened, source
 from .tables import markdown
 from .texts import recut, write_sentences
 
-PEERS = ("allennlp", "torch_lstm")
+PEERS = ("allennlp", "torch_lstm", manylangs.PEER)
 PARTS = ("python", "import", "open", "first_sentence")
 COLD, WARM = "elmo-jax, empty compilation cache", "elmo-jax, filled compilation cache"
 
@@ -74,7 +75,7 @@ def _start(name: str, setup: Setting, text: Path, cache: Path | None) -> dict[st
     }
     started = time.perf_counter()
     with mock.patch.dict("os.environ", variables if cache else {}), open_peer(name) as peer:
-        reply = peer.ask("open", **source(name, setup, native=True))
+        reply = peer.ask("open", **source(name, setup.model, native=True))
         embedded = peer.ask("embed", sentences=text, output="layers")
         total = time.perf_counter() - started
     seconds = reply["import_seconds"], reply["seconds"], embedded["seconds"][0]

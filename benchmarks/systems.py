@@ -12,18 +12,32 @@ from typing import Any
 
 import numpy as np
 
+from elmo_jax import ElmoError
+
+from . import manylangs
 from .measure import SUMS, Tolerance, assert_equal
+from .models import Model
 from .peers import open_peer
 from .question import Setting
 from .texts import Sentence, even_sample, write_sentences
 
 ELMO_JAX, MINILM = "elmo-jax", "minilm"
-LABELS = {ELMO_JAX: "elmo-jax", "allennlp": "AllenNLP", "torch_lstm": "PyTorch nn.LSTM"}
+LABELS = {
+    ELMO_JAX: "elmo-jax",
+    "allennlp": "AllenNLP",
+    "torch_lstm": "PyTorch nn.LSTM",
+    manylangs.PEER: "ELMoForManyLangs",
+}
 
 # PyTorch's LSTM cannot clip its states: where a clip of the model bites, its numbers and those that
 # follow in the sentence differ. Elsewhere SUMS holds.
 UNCLIPPED = Tolerance("nn.LSTM has no clips", largest=1e-4, share=0.9)
-TOLERANCES = {"allennlp": SUMS, "simple_elmo": SUMS, "torch_lstm": UNCLIPPED}
+TOLERANCES = {
+    "allennlp": SUMS,
+    "simple_elmo": SUMS,
+    "torch_lstm": UNCLIPPED,
+    manylangs.PEER: SUMS,
+}
 """The peers that compute an ELMo's layers."""
 
 _CHECKED_TOKENS = 200
@@ -52,6 +66,7 @@ SYSTEMS = (
     System("simple_elmo", "simple_elmo"),
     System("PyTorch nn.LSTM sorted, 64", "torch_lstm", 64, "sorted"),
     System("PyTorch nn.LSTM sorted, 128", "torch_lstm", 128, "sorted"),
+    System("ELMoForManyLangs as documented (64, sorted)", manylangs.PEER, 64, "sorted"),
 )
 """The systems that give all layers of every token, elmo-jax first."""
 
@@ -59,17 +74,27 @@ SYSTEMS = (
 def add_peers(
     parser: argparse.ArgumentParser, peers: Sequence[str], default: Sequence[str] | None = None
 ) -> None:
-    """Declare ``--peers``."""
+    """Declare ``--peers``; by default those that open the default model."""
     help = f"compare with these, of {', '.join(peers)}; with no name elmo-jax runs alone"
-    names: dict[str, Any] = {"choices": peers, "default": list(default or peers)}
+    default = default or [name for name in peers if name != manylangs.PEER]
+    names: dict[str, Any] = {"choices": peers, "default": default}
     parser.add_argument("--peers", nargs="*", metavar="NAME", help=help, **names)
 
 
-def source(name: str, setup: Setting, *, native: bool = False) -> dict[str, Path]:
-    """What a peer opens: the published files; elmo-jax its own format if ``native``."""
+def source(name: str, model: Model, *, native: bool = False) -> dict[str, Path]:
+    """What a peer opens: the published files; elmo-jax its own format if ``native``.
+
+    Raises:
+        ElmoError: if the files are of a format that the peer does not read.
+    """
     if name == MINILM:
         return {}
-    return {"folder": setup.model.native} if native and name == ELMO_JAX else setup.model.published
+    if name == ELMO_JAX:
+        return {"folder": model.native} if native else model.published
+    if (name == manylangs.PEER) != model.is_manylangs:
+        peers = f"--peers {manylangs.PEER}" if model.is_manylangs else "another of --peers"
+        raise ElmoError(f"{name} cannot open the model {model.name}. Choose {peers}.")
+    return model.published
 
 
 @contextlib.contextmanager
@@ -83,9 +108,10 @@ def opened(names: Sequence[str], setup: Setting) -> Iterator[tuple[dict[str, Any
     Raises:
         ElmoError: if one is not installed, cannot open the model, or computes something else.
     """
+    sources = {name: source(name, setup.model) for name in (ELMO_JAX, *names)}
     with contextlib.ExitStack() as stack:
-        peers = {name: stack.enter_context(open_peer(name)) for name in (ELMO_JAX, *names)}
-        replies = {name: peer.ask("open", **source(name, setup)) for name, peer in peers.items()}
+        peers = {name: stack.enter_context(open_peer(name)) for name in sources}
+        replies = {name: peer.ask("open", **sources[name]) for name, peer in peers.items()}
         sample = even_sample(setup.sentences, _CHECKED_TOKENS)
         expected = peer_vectors(peers[ELMO_JAX], sample)
         differences = {}

@@ -96,7 +96,7 @@ def _compare(
 
 def _embed(setup: Setting, peer: Any, system: System, output: str, text: Path) -> float:
     if system.peer == ELMO_JAX:  # a new one knows no word of the round before
-        peer.ask("open", **systems.source(ELMO_JAX, setup))
+        peer.ask("open", **systems.source(ELMO_JAX, setup.model))
     return system.embed(peer, text, output)
 
 

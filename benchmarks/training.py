@@ -31,7 +31,7 @@ from .measure import PAUSE, compare_rates
 from .models import open_model
 from .peers import open_peer
 from .peers.environments import TORCH_TRAINING
-from .systems import add_peers
+from .systems import add_peers, source
 from .tables import markdown
 from .texts import corpus_file, write_made_up_text
 
@@ -83,7 +83,6 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         what |= {"words": len(words), "window": args.unroll_steps, "precision": args.precision}
         what |= {"negatives": args.n_negative_samples}
         result: dict[str, Any] = {"setting": what, "batches": []}
-        source = {"options": model.published["options"], "text": text, "vocabulary": vocabulary}
         for n_rows in args.batch_size:
             settings = _settings(args, n_rows)
             with contextlib.ExitStack() as stack:
@@ -91,7 +90,8 @@ def measure(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 if args.peers:
                     here = {"here": args.peers_here, "worker": TORCH_TRAINING}
                     peer = stack.enter_context(open_peer(args.peers[0], **here))
-                    _open(peer, settings, source)
+                    files = {"options": source(args.peers[0], model)["options"]}
+                    _open(peer, settings, {**files, "text": text, "vocabulary": vocabulary})
                 turns = Turns(peer, args.n_steps)
                 stack.enter_context(replaced(TRAIN_STEP, turns.watch))
                 choices: Any = {"vocabulary": vocabulary, "settings": settings}
@@ -153,7 +153,7 @@ class Turns:
         self._start()
 
 
-def _open(peer: Any, settings: TrainingSettings, source: dict[str, Path]) -> None:
+def _open(peer: Any, settings: TrainingSettings, files: dict[str, Path]) -> None:
     choices = {
         "batch_size": settings.batch_size,
         "unroll_steps": settings.unroll_steps,
@@ -162,7 +162,7 @@ def _open(peer: Any, settings: TrainingSettings, source: dict[str, Path]) -> Non
         "learning_rate": settings.learning_rate,
         "rate": settings.dropout,
     }
-    peer.ask("open", settings=choices, **source)
+    peer.ask("open", settings=choices, **files)
 
 
 def _batch(turns: Turns, settings: TrainingSettings) -> dict[str, Any]:

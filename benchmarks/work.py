@@ -2,13 +2,14 @@
 
 Only matrix products count, 2 operations for a multiplication with its addition; everything else
 (gates, clips, maxima) is less than 1% at the published sizes. With character dimension E, filters
-(k, n_k), F filters in all, C characters, P projection, H cell, a distinct word needs
+(k, n_k), F filters in all, W numbers of a word's own vector (0 but for ELMoForManyLangs), C
+characters, P projection, H cell, a distinct word needs
 
 * convolutions: 2·E·k·n_k at each position of a filter of width k that can decide the maximum. With
   s characters, both word markers included, these are min(s + 1, C - k + 1): the windows that
   overlap the word, and one that sees only padding, where there is room for it;
 * each highway layer: two products, 2·2·F²;
-* the projection: 2·F·P, unless F = P;
+* the projection: 2·(W + F)·P, unless F = P and it is left out;
 * the input product of the first LSTM layer, in both directions: 2·(2·P·4H).
 
 A token needs, in each of both directions,
@@ -26,7 +27,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from elmo_jax import ElmoConfig
-from elmo_jax.model.characters import encode_words, spelled_lengths
+from elmo_jax.model.spelling import spell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def needed_work(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> Work:
     """The work for all layers' vectors of a text."""
     tokens = [word for sentence in sentences for word in sentence]
     words = sorted(set(tokens))
-    n_characters_U = spelled_lengths(encode_words(words, config.max_characters_per_token))
+    n_characters_U = spell(words, config).lengths_U - config.word_columns
     return Work(
         words=sum(word_work(config, n) for n in n_characters_U.tolist()),
         input_products=len(words) * input_work(config),
@@ -72,12 +73,12 @@ def needed_work(config: ElmoConfig, sentences: Iterable[Sequence[str]]) -> Work:
 def word_work(config: ElmoConfig, n_characters: int) -> int:
     """The token layer for one word of ``n_characters``, both markers included."""
     size, width = config.n_filters, config.max_characters_per_token
+    projected = config.word_dim + size if config.has_token_projection else 0
     work = sum(
         2 * config.char_embedding_dim * k * number * min(n_characters + 1, width - k + 1)
         for k, number in config.filters
     )
-    work += config.n_highway * 2 * 2 * size**2
-    return work + (2 * size * config.projection_dim if config.has_token_projection else 0)
+    return work + config.n_highway * 2 * 2 * size**2 + 2 * projected * config.projection_dim
 
 
 def input_work(config: ElmoConfig) -> int:
@@ -97,7 +98,7 @@ def weight_bytes(config: ElmoConfig, n_tokens: int) -> int:
     width, size = config.projection_dim, config.n_filters
     token_layer = sum(config.char_embedding_dim * k * number for k, number in config.filters)
     token_layer += config.n_highway * 2 * size**2
-    token_layer += size * width if config.has_token_projection else 0
+    token_layer += (config.word_dim + size) * width if config.has_token_projection else 0
     # A product with one vector does two operations a weight.
     input_kernel = input_work(config) // 2
     others = step_work(config, config.n_layers) // 2 - (config.n_layers - 1) * input_kernel

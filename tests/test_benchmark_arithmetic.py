@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
-from benchmarks import models, precision, texts
+from benchmarks import manylangs, models, precision, systems, texts
 from benchmarks.measure import SUMS, Spread, Tolerance, assert_equal, interleave, ratios
 from benchmarks.scaling import within
 from benchmarks.tables import markdown, number, spread
 from benchmarks.work import input_work, needed_work, step_work, weight_bytes, word_work
-from elmo_jax import Elmo, ElmoConfig, ElmoError
+from elmo_jax import Alphabet, Elmo, ElmoConfig, ElmoError
 from elmo_jax.model.bilm import init_params
 
 # Work
@@ -24,6 +24,15 @@ TINY = ElmoConfig(
     max_characters_per_token=8,
     projection_dim=3,
     cell_dim=7,
+)
+LEXICON = dataclasses.replace(
+    TINY,
+    token_layer="lexicon",
+    word_dim=2,
+    forced_projections=True,
+    alphabet=Alphabet(
+        ["<oov>", "<bos>", "<eos>"], ["a", "<bos>", "<eos>", "<oov>", "<pad>", "<bow>", "<eow>"]
+    ),
 )
 
 
@@ -49,14 +58,24 @@ def test_the_work_of_a_text_is_what_a_hand_counts():
     assert work.total == work.words + work.input_products + work.steps
 
 
-def test_a_sentence_of_one_token_reads_every_kernel_once():
-    leaves = jax.tree_util.tree_leaves_with_path(init_params(TINY, 0))
-    kernels = {jax.tree_util.keystr(path): leaf.nbytes for path, leaf in leaves}
+def test_a_word_of_a_lexicon_is_projected_together_with_its_own_vector():
+    assert word_work(LEXICON, 4) == word_work(TINY, 4) + 2 * 2 * 3
+    # "äz" has two characters and three bytes.
+    work = needed_work(LEXICON, [["äz", "äz"]])
+    assert work.words == word_work(LEXICON, 4)
+    assert work.steps == 2 * step_work(TINY, 2)
+
+
+@pytest.mark.parametrize("config", [TINY, LEXICON], ids=["bytes", "lexicon"])
+def test_a_sentence_of_one_token_reads_every_kernel_once(config):
+    shapes = jax.eval_shape(lambda: init_params(config, 0))
+    leaves = jax.tree_util.tree_leaves_with_path(shapes)
+    kernels = {jax.tree_util.keystr(path): 4 * leaf.size for path, leaf in leaves}
     once = sum(n for path, n in kernels.items() if "kernel" in path)
-    assert weight_bytes(TINY, 1) == once
+    assert weight_bytes(config, 1) == once
     states = ("recurrent_kernel", "projection_kernel")
     again = sum(n for p, n in kernels.items() if "layers_" in p and any(s in p for s in states))
-    assert weight_bytes(TINY, 3) == once + 2 * again
+    assert weight_bytes(config, 3) == once + 2 * again
 
 
 def test_the_original_model_needs_a_tenth_of_a_gflop_a_token_more_without_a_word_table():
@@ -206,11 +225,47 @@ def test_a_model_is_made_once_in_both_formats(tmp_path, monkeypatch, make_model)
     stamp = made.published["weights"].stat().st_mtime_ns
     again = models.open_model("tiny")
     assert again == made and again.published["weights"].stat().st_mtime_ns == stamp
-    assert Elmo(made.native).config == Elmo(made.hdf5).config == ElmoConfig.preset("tiny")
+    hdf5 = made.published["weights"].parent
+    assert Elmo(made.native).config == Elmo(hdf5).config == ElmoConfig.preset("tiny")
     folder, _ = make_model(n_layers=1)
     assert models.open_model(str(folder)).config.n_layers == 1
     with pytest.raises(ElmoError, match=r"no model 'gone': expected one of the shapes tiny, small"):
         models.open_model("gone")
+
+
+def test_a_model_in_the_shape_of_elmoformanylangs_is_written_by_its_own_code(
+    tmp_path, monkeypatch, manylangs_writer
+):
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path))
+    made = models.open_model("manylangs-tiny")
+    assert (made.config.token_layer, made.config.word_dim) == ("lexicon", 100)
+    assert made.config.filters == ElmoConfig.preset("tiny").filters
+    (folder,) = made.published.values()
+    assert Elmo(folder).config == Elmo(made.native).config == made.config
+    monkeypatch.setattr(manylangs, "run_command", None)
+    assert models.open_model("manylangs-tiny") == made, "it is made once"
+    assert models.open_model(str(folder)).published == {"folder": folder}
+
+
+def test_a_peer_is_asked_to_open_only_what_it_reads(tmp_path, monkeypatch, manylangs_writer):
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path))
+    tiny, own = models.open_model("tiny"), models.open_model("manylangs-tiny")
+    assert set(systems.source("allennlp", tiny)) == {"options", "weights"}
+    for name in ("elmo-jax", manylangs.PEER):
+        assert systems.source(name, own) == own.published
+    with pytest.raises(ElmoError, match=r"allennlp cannot open .*--peers elmoformanylangs"):
+        systems.source("allennlp", own)
+    with pytest.raises(ElmoError, match="elmoformanylangs cannot open the model tiny"):
+        systems.source(manylangs.PEER, tiny)
+
+
+def test_the_shape_of_elmoformanylangs_is_the_published_one():
+    config = ElmoConfig.from_options(manylangs.configuration(ElmoConfig.preset("original")))
+    assert config.filters == ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))
+    assert (config.word_dim, config.char_embedding_dim, config.n_highway) == (100, 50, 2)
+    assert (config.projection_dim, config.cell_dim, config.n_layers) == (512, 4096, 2)
+    assert config.cell_clip == config.proj_clip == 3
+    assert config.max_characters_per_token == 50
 
 
 # Tables

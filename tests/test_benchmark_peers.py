@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import re
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from comparing import assert_close
 
 import benchmarks.__main__ as program
+from benchmarks import manylangs, models
 from benchmarks.peers import Peer, environments, open_peer
 from benchmarks.peers.environments import (
     HERE,
@@ -152,7 +154,8 @@ def test_a_worker_needs_nothing_of_this_project():
             elif isinstance(node, ast.ImportFrom):
                 yield (node.module or "").split(".")[0] if not node.level else "relative"
 
-    for file in [TORCH_TRAINING, *(peer.worker for peer in IMPLEMENTATIONS if peer.environment)]:
+    others = TORCH_TRAINING, manylangs.WRITER
+    for file in [*others, *(peer.worker for peer in IMPLEMENTATIONS if peer.environment)]:
         assert not {"elmo_jax", "benchmarks", "relative"} & set(imported(file)), file
     assert set(imported(HERE / "worker.py")) <= sys.stdlib_module_names | {"numpy"}
 
@@ -186,6 +189,23 @@ def test_a_peer_gives_the_vectors_of_elmo_jax_whatever_it_was_asked_before(name,
         for output in ("layers", "sentences"):
             peer.ask("embed", sentences=text, output=output, batch_size=2)
         for array, expected in zip(vectors(peer, text), Elmo(folder).embed(SENTENCES), strict=True):
+            assert_close(array, expected, tolerance=1e-5)
+
+
+@pytest.mark.slow
+def test_elmoformanylangs_gives_the_vectors_of_elmo_jax_for_a_model_that_it_wrote(
+    tmp_path, monkeypatch, text
+):
+    need(manylangs.PEER)
+    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path))
+    source = models.open_model("manylangs-tiny").published
+    with open_peer(manylangs.PEER) as peer:
+        peer.ask("open", **source)
+        for output in ("layers", "sentences"):
+            peer.ask("embed", sentences=text, output=output, batch_size=2)
+        for array, expected in zip(
+            vectors(peer, text), Elmo(source["folder"]).embed(SENTENCES), strict=True
+        ):
             assert_close(array, expected, tolerance=1e-5)
 
 
@@ -236,10 +256,11 @@ def pip(tmp_path, monkeypatch):
 def test_an_environment_is_made_once(pip, tmp_path, capsys):
     assert program.main(["peers", "list"]) == 0
     out = capsys.readouterr().out
-    assert "elmo-jax     in this Python" in out and "allennlp     not installed" in out
+    assert re.search("(?m)^elmo-jax +in this Python$", out)
+    assert re.search("(?m)^allennlp +not installed$", out)
     for state in ("installed in", "ready"):
         assert program.main(["peers", "install", "allennlp"]) == 0
-        assert f"allennlp     {state}" in capsys.readouterr().out
+        assert re.search(f"(?m)^allennlp +{state}", capsys.readouterr().out)
     make, pinned, alone = pip
     assert make[1:] == ["-m", "venv", str(tmp_path / "peers" / "allennlp")]
     assert str(implementation("allennlp").requirements) in pinned

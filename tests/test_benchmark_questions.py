@@ -20,6 +20,7 @@ from benchmarks import (
     compiled,
     corpus,
     limit,
+    manylangs,
     memory,
     question,
     startup,
@@ -131,7 +132,7 @@ def test_every_question_is_answered_quickly(ask, name, capsys):
 
 def check_throughput(result):
     rows = {row["system"]: row for row in result["layers"]}
-    assert list(rows) == [system.label for system in systems.SYSTEMS]
+    assert list(rows) == [s.label for s in systems.SYSTEMS if s.peer != manylangs.PEER]
     own = rows.pop("elmo-jax")
     assert own["tokens_per_second"]["median"] == 1000
     for row in rows.values():
@@ -250,6 +251,16 @@ def test_peers_on_the_accelerator_are_compared_or_their_errors_noted(ask, fake_e
     assert failed["peer"] == "AllenNLP, float32" and "does not compute the same" in failed["error"]
     assert failed_again["peer"] == "AllenNLP, TF32"
     assert "| AllenNLP, TF32 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["throughput", "latency", "startup", "memory"])
+def test_a_model_of_elmoformanylangs_is_compared_with_its_own_code(ask, name, manylangs_writer):
+    choices = "--model", "manylangs-tiny", "--peers", manylangs.PEER
+    code, result = ask(name, *QUICKLY.get(name, ()), *choices)
+    assert code == 0 and result["setting"]["model"] == "manylangs-tiny"
+    assert manylangs.PEER in result["largest_difference"]
+    rows = result["layers" if name == "throughput" else "rows"]
+    assert any("ELMoForManyLangs" in row["system"] for row in rows)
 
 
 @pytest.mark.parametrize("name", ["throughput", "startup"])

@@ -1,4 +1,4 @@
-"""Install the implementations that elmo-jax is compared with (some 5 GB), or list them.
+"""Install the implementations that elmo-jax is compared with (some 6 GB), or list them.
 
 Each gets a virtual environment, made once from pinned packages. The last file written into it is a
 stamp: a hash of what it was made from. Without the right stamp, an environment is unfinished or
@@ -55,6 +55,7 @@ IMPLEMENTATIONS = (
     Implementation("allennlp", without_dependencies=("allennlp==2.10.1",)),
     Implementation("simple_elmo", newest_python=(3, 11)),
     Implementation("torch_lstm"),
+    Implementation("elmoformanylangs"),
     Implementation("minilm"),
 )
 
@@ -164,5 +165,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def text(summary: dict[str, Any]) -> str:
-    lines = [f"{name:<12} {state}" for name, state in summary["peers"].items()]
+    width = max(map(len, summary["peers"]))
+    lines = [f"{name:<{width}} {state}" for name, state in summary["peers"].items()]
     return "\n".join([f"environments in {summary['folder']}", *lines])
