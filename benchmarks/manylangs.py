@@ -5,11 +5,11 @@ elmo-jax reads that format and does not write it, so the peer of that name does.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from elmo_jax import ElmoConfig, pretrained
+from elmo_jax.files import to_json
 
 from .peers.environments import HERE, implementation, interpreter, run_command
 
@@ -35,7 +35,7 @@ def write_random_model(folder: Path, shape: str) -> None:
         "config.json": {"config_path": _CONFIGURATION},  # the command line of the training
         _CONFIGURATION: configuration(ElmoConfig.preset(SHAPES[shape])),
     }.items():
-        (folder / name).write_text(json.dumps(content), "utf-8")
+        (folder / name).write_text(to_json(content), "utf-8")
     vocabulary = pretrained.fetch(pretrained.BUNDLED) / "vocab.txt"
     run_command([str(python), "-P", str(WRITER), str(folder), str(vocabulary)])
 

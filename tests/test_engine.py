@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import elmo_jax
 from elmo_jax.engine import engine, plan, run, timeline, word_rows, word_table
 from elmo_jax.functional import layer_outputs
-from elmo_jax.lanes import distinct_words
+from elmo_jax.model import spelling
 from elmo_jax.model.bilm import BiLM, init_params
 from elmo_jax.model.characters import encode_words
 
@@ -189,7 +189,7 @@ def test_each_distinct_word_is_spelled_once(tiny, monkeypatch):
         spelled.extend(words)
         return encode_words(words, width)
 
-    monkeypatch.setattr(distinct_words, "encode_words", spy)
+    monkeypatch.setattr(spelling, "encode_words", spy)
     table = word_table.WordTable(*tiny, "float32", plan.CPU)
     table.rows(["the", "bank", "the"])
     table.rows(["bank", "river", "the"])

@@ -12,6 +12,7 @@ import pytest
 import elmo_jax
 from elmo_jax.engine import engine, plan, run, word_rows, word_table
 from elmo_jax.lanes import distinct_words
+from elmo_jax.model import spelling
 from elmo_jax.model.bilm import init_params
 
 # Float32 sums in another order: words in batches of another size.
@@ -116,7 +117,7 @@ PLACES = {
     "a word's number": (distinct_words.WordNumbers, "__missing__"),
     "new words": (distinct_words.WordNumbers, "take_new_words"),
     "room for words": (word_rows.WordRows, "_make_room"),
-    "spelling": (distinct_words, "encode_words"),
+    "spelling": (spelling, "encode_words"),
     "token vectors": (word_table, "_write_words"),
     "the step": (run, "read_lanes"),
 }

@@ -74,6 +74,7 @@ def writers_of_json(folder):
 def test_whatever_may_hold_such_numbers_goes_through_to_json():
     assert {module_name(path) for path in writers_of_json(ROOT)} == {
         "files",
+        "model.alphabet",  # strings
         "text.readers.record",  # strings
         "corpus.job",  # a digest
         "corpus.parts",  # strings and integers
