@@ -163,8 +163,10 @@ def test_functions_and_elmo_agree_on_layers(model):
     assert_close(outputs, padded(results, 4), SAME_SENTENCE_TOLERANCE)
 
 
-@pytest.mark.parametrize("pooling", ["mean", "max"])
-@pytest.mark.parametrize("layers", ["all", "average", "mix", 1, 2])
+@pytest.mark.parametrize("model", ["words and characters", "table"], indirect=True)
+@pytest.mark.parametrize(
+    ("layers", "pooling"), [("all", "mean"), ("mix", "mean"), ("mix", "max"), (1, "max")]
+)
 def test_functions_and_elmo_agree_on_pooled_sentences(model, layers, pooling):
     config, params = model
     batch = elmo_jax.encode_batch(SENTENCES, config)
@@ -261,6 +263,7 @@ def test_what_hdf5_has_no_place_for_is_named(tmp_path):
         elmo_jax.save(tmp_path / "table", config, params, format="hdf5")
 
 
+@pytest.mark.parametrize("model", ["words and characters", "table"], indirect=True)
 def test_an_exported_model_is_served_by_its_own_alphabet(model, tmp_path):
     config, params = model
     path = tmp_path / "elmo.npz"
