@@ -84,10 +84,21 @@ def test_options_may_be_a_file(lexicon, tmp_path):
         assert load(lexicon, options=given)[0].cell_clip == 0.5
 
 
-def test_a_misspelled_option_is_refused(lexicon):
-    message = message_of(load, lexicon, options={"lstm": {"cellclip": 3}})
-    assert message.startswith("Unknown option lstm.cellclip for")
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [({"lstm": {"cellclip": 3}}, "lstm.cellclip"), ({"cell_clip": 3}, "cell_clip")],
+)
+def test_a_misspelled_option_is_refused(lexicon, options, key):
+    message = message_of(load, lexicon, options=options)
+    assert message.startswith(f"Unknown option {key} for")
     assert "lstm.cell_clip" in message
+
+
+@pytest.mark.parametrize("content", ["[3]", '"lstm"'])
+def test_options_that_are_no_dictionary_are_refused(lexicon, tmp_path, content):
+    (tmp_path / "options.json").write_text(content)
+    for given in (tmp_path / "options.json", [3]):
+        assert "Expected options as a dictionary" in message_of(load, lexicon, options=given)
 
 
 def test_a_folder_of_two_formats_names_both(lexicon):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import pretrained
-from ..errors import ElmoError
+from ..errors import ElmoError, shortened
 from ..files import standing_folder
 from ..model.config import ElmoConfig
 from . import native, published
@@ -211,7 +211,13 @@ def _choose(files: ModelFiles, readers: Sequence[ModuleType], with_softmax: bool
 def _as_mapping(options: Options | None) -> Mapping[str, Any]:
     if options is None or isinstance(options, Mapping):
         return options or {}
-    mapping: Mapping[str, Any] = published.read_options(Path(options))
+    is_path = isinstance(options, str | os.PathLike)
+    mapping: Any = published.read_options(Path(options)) if is_path else options
+    if not isinstance(mapping, Mapping):
+        raise ElmoError(
+            "Expected options as a dictionary nested like options.json, or the path of such a "
+            f"file; got {type(mapping).__name__} {shortened(mapping)}."
+        )
     return mapping
 
 

@@ -183,7 +183,8 @@ def override_fields(
     ElmoConfig have no effect.
 
     Raises:
-        ElmoError: for a misspelled key within ``lstm`` or ``char_cnn``; the message lists the keys.
+        ElmoError: for a misspelled key within ``lstm`` or ``char_cnn``, or one of theirs outside;
+            the message lists the keys.
     """
     if not isinstance(options, Mapping):
         raise ElmoError(
@@ -192,7 +193,10 @@ def override_fields(
         )
     known = {path for path, _ in KEYS.values()} | {"char_cnn.n_characters"}
     unknown = [path for path in _paths(options) if path not in known]
-    if wrong := [path for path in unknown if path.split(".")[0] in ("lstm", "char_cnn")]:
+    misplaced = {path.rpartition(".")[2] for path in known}  # without its lstm or char_cnn
+    if wrong := [
+        path for path in unknown if path.split(".")[0] in ("lstm", "char_cnn") or path in misplaced
+    ]:
         raise ElmoError(
             f"Unknown option {', '.join(wrong)} for {source}: expected any of "
             f"{', '.join(sorted(known))}."
