@@ -157,3 +157,24 @@ def test_a_model_of_words_is_made_with_a_vocabulary(tmp_path, capsys):
     config, params = elmo_jax.load(tmp_path / "new")
     assert config.alphabet.words == ("<S>", "</S>", "<UNK>", "bank")
     assert params["word_encoder"]["embedding"].shape == (4, 4)
+
+
+def train_command(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("The bank of the river .\n" * 4)
+    flags = "--n-steps 1 --batch-size 2 --unroll-steps 4 --n-negative-samples 0 --quiet"
+    return ["train", str(text), "-o", str(tmp_path / "run"), *flags.split()]
+
+
+def test_options_belong_to_a_model_that_there_is(tmp_path, capsys):
+    command = [*train_command(tmp_path), "--option", "lstm.cell_clip=2", "--preset", "tiny"]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "--option belongs to the model in --start-from, and there is none." in said
+
+
+@pytest.mark.slow
+def test_a_model_to_tune_takes_options_too(lexicon, tmp_path):
+    command = [*train_command(tmp_path), "--option", "lstm.cell_clip=2"]
+    assert main([*command, "--start-from", str(lexicon)]) == 0
+    assert load(tmp_path / "run" / "model")[0].cell_clip == 2

@@ -8,11 +8,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import FORMATS, read_options
-from ..errors import counted
+from ..checkpoint import FORMATS, model_folder, open_source, open_vocabulary, read_options
+from ..errors import ElmoError, counted
 from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
 from .flags import FLAGS, add_count, add_flag, add_flags, add_plain_input
+from .inputs import options_of
 
 # The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(model, "--options-file", options)
     old = "model to fine-tune: folder, archive, checkpoint or name"
     model.add_argument("--start-from", metavar="MODEL", help=old)
+    add_flag(parser, "--option", "; of the model in --start-from")
     add_flag(parser, "--vocabulary", " (default: made from the text)")
     add_count(parser, "--vocabulary-size", "the most words of a vocabulary made from the text")
     add_flag(parser, "--min-count", ", in a vocabulary made from the text")
@@ -83,7 +85,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.output,
         args.input,
         config=_config(args, options),
-        start_from=args.start_from,
+        start_from=_start_from(args),
         vocabulary=args.vocabulary,
         vocabulary_size=args.vocabulary_size,
         min_count=args.min_count,
@@ -95,6 +97,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         input_format=args.input_format,
         progress=not args.quiet,
     )
+
+
+def _start_from(args: argparse.Namespace) -> Any:
+    """The model to fine-tune, opened if ``--option`` says something about it."""
+    options = options_of(args)
+    if not options:
+        return args.start_from
+    if args.start_from is None:
+        raise ElmoError("--option belongs to the model in --start-from, and there is none.")
+    opened = open_source(args.start_from, options=options, with_softmax=True)
+    source = model_folder(args.start_from)
+    words = opened.vocabulary or open_vocabulary(source, opened.params)
+    return (opened.config, opened.params, *([words] if words else []))
 
 
 def _config(args: argparse.Namespace, options: Any) -> ElmoConfig | None:
