@@ -29,7 +29,7 @@ def edit_tensors(folder, changes):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b'{"format": ', " is not JSON: Expecting value: line 1 column 12 (char 11)"),
+        (b'{"format": ', " is not JSON: Expecting value: line 1 column 12 (char 11)."),
         (b"[]", ": expected a JSON object, got list."),
         (
             b'{"model_type": "bert"}',

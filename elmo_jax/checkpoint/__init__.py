@@ -1,7 +1,7 @@
 """Models on disk: the native folder, and the published options.json with its HDF5 file."""
 
 from .formats import FILES, FORMATS, VOCABULARY_FILE, WEIGHT_NAMES
-from .native import is_native, read_metadata, read_vocabulary_record
+from .native import read_metadata, read_vocabulary_record
 from .opened import Opened
 from .published import read_options
 from .saving import save, write_model
@@ -29,7 +29,6 @@ __all__ = [
     "as_word_model",
     "check_vocabulary",
     "is_model_path",
-    "is_native",
     "load",
     "model_folder",
     "open_model",

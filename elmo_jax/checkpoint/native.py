@@ -9,7 +9,6 @@ float32.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +48,7 @@ def recognises(files: ModelFiles) -> bool:
 
 def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None = None) -> Opened:
     """A model from its files; its metadata are the remarks. ``vocabulary`` is not needed."""
-    content = _read_json(files, CONFIG_FILE)
+    content = files.read_json(CONFIG_FILE, _MOST_JSON)
     config = _config_of(files, content, options)
     weights, source = files.path(WEIGHT_FILE), files.label(WEIGHT_FILE)
     try:
@@ -69,11 +68,6 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
         raise ElmoError(f"{source} has NaN or infinite values in {', '.join(bad)}.")
     params = {path: value.astype(np.float32, copy=False) for path, value in flat.items()}
     return Opened(config, unflatten(params), "native", remarks=content.get("metadata", {}))
-
-
-def is_native(source: Path) -> bool:
-    """Whether a folder or an archive holds the files of the native format."""
-    return _content_in(source) is not None
 
 
 def read_metadata(source: Path) -> dict[str, Any]:
@@ -96,7 +90,7 @@ def _content_in(source: Path) -> dict[str, Any] | None:
         return None
     with open_files(source) as files:
         native = next(filter(recognises, files.roots()), None)
-        return None if native is None else _read_json(native, CONFIG_FILE)
+        return None if native is None else native.read_json(CONFIG_FILE, _MOST_JSON)
 
 
 def write_native(
@@ -166,7 +160,7 @@ def _read_alphabet(files: ModelFiles, record: Any) -> Alphabet:
             "the model, which is missing. Copy it, too."
         )
     source = files.label(ALPHABET_FILE)
-    content = _read_json(files, ALPHABET_FILE)
+    content = files.read_json(ALPHABET_FILE, _MOST_JSON)
     lists: list[Any] = [content.get(name) for name in ("words", "characters")]
     if not all(isinstance(entries, list) for entries in lists):
         raise ElmoError(f"{source}: expected two lists, 'words' and 'characters'.")
@@ -184,16 +178,3 @@ def _read_alphabet(files: ModelFiles, record: Any) -> Alphabet:
 
 def _is_float(array: np.ndarray) -> bool:
     return array.dtype.kind == "f" or array.dtype.name == "bfloat16"  # its NumPy kind is V
-
-
-def _read_json(files: ModelFiles, name: str) -> dict[str, Any]:
-    try:
-        content = json.loads(files.read(name, _MOST_JSON))
-    except ElmoError:
-        raise
-    except ValueError as error:
-        raise ElmoError(f"{files.label(name)} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise ElmoError(f"{files.label(name)}: expected a JSON object, got {kind}.")
-    return content

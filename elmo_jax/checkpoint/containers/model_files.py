@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import posixpath
 import re
@@ -11,6 +12,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ...errors import ElmoError
 from ...files import shown_size
@@ -78,6 +80,18 @@ class ModelFiles:
             return path.read_bytes()
         except OSError as error:
             raise ElmoError(f"Cannot read {self.label(name)}: {error.strerror}.") from None
+
+    def read_json(self, name: str, most: int) -> dict[str, Any]:
+        """The JSON object in a file of at most ``most`` bytes."""
+        content = self.read(name, most)
+        try:
+            value = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise ElmoError(f"{self.label(name)} is not JSON: {error}.") from None
+        if not isinstance(value, dict):
+            kind = type(value).__name__
+            raise ElmoError(f"{self.label(name)}: expected a JSON object, got {kind}.")
+        return value
 
     def _check(self, names: Sequence[str]) -> None:
         if missing := [name for name in names if name not in self.names]:

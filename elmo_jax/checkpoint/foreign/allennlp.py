@@ -8,7 +8,6 @@ the training and is not read.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -52,7 +51,7 @@ _BOUNDARIES = re.compile(r"_token_embedder\._(beginning|end)_of_sentence_charact
 _CACHED_WORDS = "_word_embedding.weight"
 
 _ASSUMED = {"activation": "relu", "cell_clip": 3.0, "proj_clip": 3.0}
-"""What tensors do not tell, as it is in all published models."""
+"""What tensors do not say; the values are those of all published models."""
 
 _FIXED = {"max_characters_per_token": 50, "use_skip_connections": True}
 """What AllenNLP does, whatever the options say."""
@@ -61,7 +60,7 @@ _OPTIONS_URLS = {
     name: MODELS[name].files[_OPTIONS_FILE].url for name in preset_names() if name in MODELS
 }
 _PRESET_OF = {url.rpartition("/")[2]: name for name, url in _OPTIONS_URLS.items()}
-"""By the name of the options file, of which people have copies."""
+"""Name of a published options file -> preset. People copy the file, but keep its name."""
 
 _DEFAULT_OPTIONS = _OPTIONS_URLS["original"]
 """What AllenNLP takes from 1.0 on if config.json does not say."""
@@ -102,9 +101,9 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
     settings = _settings(files, place)
 
     sizes = _sizes(tensors, place, source)
-    told, origin = _told(files, place, settings, sizes)
-    fields = {**sizes, **_ASSUMED, **told, **_FIXED}
-    config, assumed = config_from(fields, () if told else _ASSUMED, options, source)
+    clips, origin = _clips(files, place, settings, sizes)
+    fields = {**sizes, **_ASSUMED, **clips, **_FIXED}
+    config, assumed = config_from(fields, () if clips else _ASSUMED, options, source)
 
     own = {name: array for name, array in tensors.items() if place.has(name)}
     left_out = []
@@ -260,18 +259,18 @@ def _tells_options(name: str) -> bool:
     return is_archived or name in (_CONFIG_FILE, _OPTIONS_FILE)
 
 
-def _told(
+def _clips(
     files: ModelFiles,
     place: _Place,
     settings: Sequence[Mapping[str, Any]],
     sizes: Mapping[str, Any],
 ) -> tuple[dict[str, Any], str | None]:
-    """The fields that ``_ASSUMED`` names, as far as anything tells them, and what does."""
+    """Activation and clips, if any file says what they are, and which file that is."""
     archived = list(_archived_options(files, place, sizes))
-    if archived and all(told == archived[0][0] for told, _ in archived):
+    if archived and all(clips == archived[0][0] for clips, _ in archived):
         return archived[0]
     if _OPTIONS_FILE in files.names:
-        fields = read_fields(_read_json(files, _OPTIONS_FILE), files.label(_OPTIONS_FILE))
+        fields = read_fields(files.read_json(_OPTIONS_FILE, _MOST_JSON), files.label(_OPTIONS_FILE))
         if different := [name for name in _compared(sizes) if fields.get(name) != sizes[name]]:
             listed = ", ".join(f"{name} {sizes[name]}" for name in different)
             raise ElmoError(
@@ -283,20 +282,20 @@ def _told(
         preset = _PRESET_OF.get(re.split(r"[/\\]", url)[-1])
         published = ElmoConfig.preset(preset) if preset else None
         if published and all(getattr(published, name) == sizes[name] for name in _compared(sizes)):
-            told = {name: getattr(published, name) for name in _ASSUMED}
-            return told, f"{url}, which {files.label(_CONFIG_FILE)} names"
+            clips = {name: getattr(published, name) for name in _ASSUMED}
+            return clips, f"{url}, which {files.label(_CONFIG_FILE)} names"
     return {}, None
 
 
 def _archived_options(
     files: ModelFiles, place: _Place, sizes: Mapping[str, Any]
 ) -> Iterator[tuple[dict[str, Any], str]]:
-    """What options files in an archive tell that may be this ELMo's."""
+    """What the options files in an archive say, as far as they may be this ELMo's."""
     matches = list(filter(None, map(_ARCHIVED_OPTIONS.fullmatch, files.names)))
     matches = [match for match in matches if (match["language"] or "") in ("", place.language)]
     named = [match for match in matches if match["key"].split(".")[-1] == place.name]
     for match in named or matches:
-        fields = read_fields(_read_json(files, match[0]), files.label(match[0]))
+        fields = read_fields(files.read_json(match[0], _MOST_JSON), files.label(match[0]))
         if all(fields.get(name) == sizes[name] for name in _compared(sizes)):
             yield _without_sizes(fields), files.label(match[0])
 
@@ -306,15 +305,15 @@ def _compared(sizes: Mapping[str, Any]) -> list[str]:
 
 
 def _without_sizes(fields: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: fields[name] for name in _ASSUMED}
-    return {name: None if value == 0 else value for name, value in told.items()}  # no clipping
+    clips = {name: fields[name] for name in _ASSUMED}
+    return {name: None if value == 0 else value for name, value in clips.items()}  # no clipping
 
 
 def _settings(files: ModelFiles, place: _Place) -> list[dict[str, Any]]:
     """The entries of config.json that may be this ELMo's; those with its name, if there are any."""
     if _CONFIG_FILE not in files.names:
         return []
-    entries = list(_entries(_read_json(files, _CONFIG_FILE)))
+    entries = list(_entries(files.read_json(_CONFIG_FILE, _MOST_JSON)))
     named = [entry for key, entry in entries if key == place.name]
     return named or [entry for _, entry in entries]
 
@@ -338,14 +337,6 @@ def _options_url(entry: Mapping[str, Any], language: str) -> str | None:
     default = _DEFAULT_OPTIONS if entry.get("type") == "elmo_token_embedder" else None
     url = url or entry.get("options_file", default)
     return url if isinstance(url, str) else None
-
-
-def _read_json(files: ModelFiles, name: str) -> Any:
-    content = files.read(name, _MOST_JSON)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ElmoError(f"{files.label(name)} is not JSON: {error}.") from None
 
 
 # Its tensors

@@ -8,7 +8,6 @@ a configuration that published models do not have beside them, but that their co
 from __future__ import annotations
 
 import contextlib
-import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -75,7 +74,7 @@ _ASSUMED = {
     "proj_clip": 3.0,
     "max_characters_per_token": 50,
 }
-"""What tensors do not tell, as it is in both configurations of the package."""
+"""What tensors do not say; both configurations of the package have these values."""
 
 _OF_THE_PACKAGE = ("cnn_50_100_512_4096_sample.json", "cnn_0_100_512_4096_sample.json")
 _SIZES_OF_THE_PACKAGE = {"word_dim": 100, "char_embedding_dim": 50}
@@ -116,13 +115,14 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
     dictionaries = _read_dictionaries(files, shapes)
     _check_fit(files, shapes, sizes, settings, dictionaries)
 
-    told = {} if settings is None else {name: settings.fields[name] for name in _ASSUMED}
+    configured = {} if settings is None else {name: settings.fields[name] for name in _ASSUMED}
     alphabet = Alphabet(
         dictionaries.get(_WORDS, ()) if sizes["word_dim"] else (),
         dictionaries.get(_CHARACTERS, ()) if sizes["filters"] else (),
     )
-    fields = {**sizes, **_FIXED, **_ASSUMED, **told, "alphabet": alphabet}
-    config, assumed = config_from(fields, _assumed(sizes) if not told else (), options, source)
+    fields = {**sizes, **_FIXED, **_ASSUMED, **configured, "alphabet": alphabet}
+    unknown = () if configured else _assumed(sizes)
+    config, assumed = config_from(fields, unknown, options, source)
     softmax = _find_softmax(files, config, dictionaries.get(_WORDS))
     expected = [*_token_tensors(config), *lstm_tensors(config, _LAYERS), *softmax.expected]
     params = unflatten(read_tensors({**tensors, **softmax.tensors}, expected, source))
@@ -163,7 +163,9 @@ def _find_configuration(files: ModelFiles, options: Mapping[str, Any]) -> _Confi
     for name in (posixpath.normpath(path), posixpath.basename(path)):
         if name in files.names:
             source = files.label(name)
-            return _Configuration(read_manylangs_fields(_read_json(files, name), source), source)
+            return _Configuration(
+                read_manylangs_fields(files.read_json(name, _MOST_JSON), source), source
+            )
     return None
 
 
@@ -186,19 +188,8 @@ def _named_configuration(files: ModelFiles) -> str:
     """The path that config.json has, with slashes; "" if there is none."""
     if _COMMAND_LINE not in files.names:
         return ""
-    path = _read_json(files, _COMMAND_LINE).get("config_path")
+    path = files.read_json(_COMMAND_LINE, _MOST_JSON).get("config_path")
     return path.replace("\\", "/") if isinstance(path, str) else ""
-
-
-def _read_json(files: ModelFiles, name: str) -> dict[str, Any]:
-    try:
-        content = json.loads(files.read(name, _MOST_JSON))
-    except (ValueError, RecursionError) as error:
-        raise ElmoError(f"{files.label(name)} is not JSON: {error}.") from None
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise ElmoError(f"{files.label(name)}: expected a JSON object, got {kind}.")
-    return content
 
 
 def _refuse_other_networks(shapes: Shapes, source: str) -> None:
@@ -267,13 +258,14 @@ def _check_fit(
 
 
 def _differences(sizes: Mapping[str, Any], settings: _Configuration) -> Iterator[str]:
-    told = settings.fields
+    configured = settings.fields
     for field, size in sizes.items():
-        if field == "n_highway" and told["char_embedding_dim"] == 0:
+        if field == "n_highway" and configured["char_embedding_dim"] == 0:
             continue  # without characters there are no highway layers, whatever their number is
-        if told[field] != size:
+        if configured[field] != size:
             key = MANYLANGS_KEYS[field][0]
-            yield f"{settings.source} has {key} {told[field]!r:.200}, but the tensors have {size}"
+            value = f"{configured[field]!r:.200}"
+            yield f"{settings.source} has {key} {value}, but the tensors have {size}"
 
 
 def _token_tensors(config: ElmoConfig) -> Iterator[Tensor]:
@@ -347,5 +339,5 @@ def _remarks(
     for key, name in (("training_options", _COMMAND_LINE), ("meta", _META)):
         if name in files.names:
             with contextlib.suppress(ElmoError):  # the model can do without
-                remarks[key] = _read_json(files, name)
+                remarks[key] = files.read_json(name, _MOST_JSON)
     return remarks
