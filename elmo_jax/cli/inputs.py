@@ -27,15 +27,13 @@ if TYPE_CHECKING:
 
 def open_elmo(args: argparse.Namespace) -> Elmo:
     """The model that ``flags.add_model_flags`` names, with a note if its weights are random."""
-    from ..checkpoint import model_folder, read_metadata
+    from ..checkpoint import open_source
     from ..embedder import Elmo
 
-    files = model_arguments(args)
-    if not (args.options_file or args.weight_file):
-        files["source"] = source = model_folder(args.model)
-        if read_metadata(source).get("trained") is False:
-            note(args, f"note: the weights of {source} are random; its vectors mean nothing")
-    return Elmo(**files, precision=args.precision)
+    opened = open_source(**model_arguments(args))
+    if opened.remarks.get("trained") is False:
+        note(args, f"note: the weights of {args.model} are random; its vectors mean nothing")
+    return Elmo.from_params(opened.config, opened.params, precision=args.precision)
 
 
 def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
