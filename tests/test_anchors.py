@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from commands import failing, summary
 from comparing import assert_close
 from random_models import random_elmo
 
@@ -198,16 +199,6 @@ def test_norms_that_lack_the_layer_are_an_error(tmp_path, norms):
 
 
 # The command
-
-
-def summary(capsys, *arguments):
-    assert main([*map(str, arguments), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def failing(capsys, *arguments):
-    assert main(list(map(str, arguments))) == 1
-    return capsys.readouterr().err
 
 
 @pytest.fixture

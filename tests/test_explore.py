@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from commands import failing, summary
 
 import elmo_jax
 from elmo_jax import ElmoError, explore
@@ -281,16 +282,6 @@ def corpus(tmp_path, monkeypatch):
 def plain(corpus):
     """The same as lines of text, of which the label is a word."""
     return corpus.rename(corpus.with_suffix(".txt"))
-
-
-def summary(capsys, *arguments):
-    assert main([*map(str, arguments), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def failing(capsys, *arguments):
-    assert main(list(map(str, arguments))) == 1
-    return capsys.readouterr().err
 
 
 def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from checkpoint_files import assert_same_params, message_of
+from commands import summary
 from random_models import random_lexicon_model, random_model, write_lexicon_model, write_model
 
 import elmo_jax
@@ -32,11 +33,6 @@ def lexicon(tmp_path):
     folder = tmp_path / "lexicon"
     write_lexicon_model(folder, options, tensors, words, characters, configuration=None)
     return folder
-
-
-def summary(capsys, *arguments):
-    assert main([*map(str, arguments), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())

@@ -1,9 +1,8 @@
 """Aligning two languages: dictionaries, the orthogonal map, its scores, and the command."""
 
-import json
-
 import numpy as np
 import pytest
+from commands import failing, summary
 from comparing import FLOAT32_TOLERANCE, assert_close
 from random_models import random_elmo
 from scipy.linalg import orthogonal_procrustes
@@ -166,16 +165,6 @@ def test_scores_are_the_mean_cosine_and_the_share_of_words_that_find_a_translati
 
 
 # The command
-
-
-def summary(capsys, *arguments):
-    assert main([*map(str, arguments), "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def failing(capsys, *arguments):
-    assert main(list(map(str, arguments))) == 1
-    return capsys.readouterr().err
 
 
 @pytest.fixture

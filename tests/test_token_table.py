@@ -8,6 +8,7 @@ import numpy as np
 import oracle
 import pytest
 from checkpoint_files import assert_same_arrays, edit_datasets, message_of, read_datasets
+from commands import failing
 from comparing import assert_close
 
 from elmo_jax import Elmo, load, save
@@ -65,11 +66,6 @@ def only_lstms(folder):
 
 def run(*arguments):
     assert main([*map(str, arguments), "--json"]) == 0
-
-
-def failure(capsys, *arguments):
-    assert main(list(map(str, arguments))) == 1
-    return capsys.readouterr().err
 
 
 # Reading
@@ -206,7 +202,7 @@ def test_the_command_writes_the_token_vectors_of_a_vocabulary(model, vocabulary,
     assert written.keys() == {"embedding"} and written["embedding"].dtype == np.float32
     assert_close(written["embedding"], vectors)
     check_token_table(*load(folder), read_token_table(out, vocabulary))
-    error = failure(capsys, "token-table", vocabulary, "-o", out, "--model", folder)
+    error = failing(capsys, "token-table", vocabulary, "-o", out, "--model", folder)
     assert "exists already" in error
 
 
@@ -216,14 +212,14 @@ def test_the_command_loses_no_input_and_wants_a_model_of_characters(
     command = ["token-table", vocabulary, "--overwrite", "--model", model[0], "-o"]
     for path in (vocabulary, model[0] / "weights.hdf5"):
         before = path.read_bytes()
-        assert "it is the input" in failure(capsys, *command, path)
+        assert "it is the input" in failing(capsys, *command, path)
         assert path.read_bytes() == before
     table = write_hdf5(tmp_path / "table.hdf5", model[1])
     words = tmp_path / "words"
     files = ["--token-table", table, "--vocabulary", vocabulary]
     run("convert", model[0], *files, "--words-only", "-o", words)
     command = ["token-table", vocabulary, "--model", words, "-o", tmp_path / "new.hdf5"]
-    assert "does not spell words in bytes" in failure(capsys, *command)
+    assert "does not spell words in bytes" in failing(capsys, *command)
 
 
 # A model with its characters
@@ -376,9 +372,9 @@ def test_a_model_is_converted_to_one_of_words(model, vocabulary, tmp_path, forma
 
 def test_a_model_is_not_converted_without_its_own_table(model, vocabulary, tmp_path, capsys):
     command = ["convert", model[0], "--words-only", "-o", tmp_path / "out"]
-    assert "`elmo-jax token-table` makes" in failure(capsys, *command)
+    assert "`elmo-jax token-table` makes" in failing(capsys, *command)
     table = write_hdf5(tmp_path / "table.hdf5", model[1] + 1)
-    error = failure(capsys, *command, "--token-table", table, "--vocabulary", vocabulary)
+    error = failing(capsys, *command, "--token-table", table, "--vocabulary", vocabulary)
     assert "belongs to another model" in error
     assert not (tmp_path / "out").exists()
 
