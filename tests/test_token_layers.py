@@ -283,16 +283,16 @@ def test_a_new_model_is_trained_with_an_alphabet_made_from_the_text(n, tmp_path)
     text = tmp_path / "text.txt"
     text.write_text("the bank is the bank .\nthe river is near the bank .\n" * 50)
     settings = elmo_jax.training.TrainingSettings(
-        n_steps=20, batch_size=4, unroll_steps=8, n_negative_samples=0
+        n_steps=200, batch_size=4, unroll_steps=8, n_negative_samples=0
     )
     config = dataclasses.replace(CONFIGS[n], alphabet=None)
     run = {"settings": settings, "valid_files": text}
     summary = elmo_jax.training.train(tmp_path / "run", text, config=config, **run)
-    # The text has 7 words and a marker: guessing at random gives 8.
-    assert summary["valid_perplexity"] < 9
+    # The text has 7 words and a marker: guessing at random gives 8, and most of it can be learnt.
+    assert summary["valid_perplexity"] < 4
     config, _ = elmo_jax.load(tmp_path / "run" / "model")
     assert {"the", "bank", "is", "."} <= {*config.alphabet.words}
-    assert "".join(config.alphabet.characters[:6]) in ("", "thebank"[:6])
+    assert n == "table" or {*"thebank", *MARKS} <= {*config.alphabet.characters}
     again = elmo_jax.training.train(
         tmp_path / "again", text, start_from=tmp_path / "run" / "model", **run
     )

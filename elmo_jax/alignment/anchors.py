@@ -163,11 +163,13 @@ def compute_anchors(
             "language, spelled as in the text."
         )
     occurring_V = counts_V > 0
-    kept = tuple(itertools.compress(rows, occurring_V))
+    words_in_text = tuple(itertools.compress(rows, occurring_V))
     anchors = {}
     for i, number in enumerate(numbers):
         vectors_VD = (sums[i][occurring_V] / counts_V[occurring_V, None]).astype(np.float32)
-        anchors[number] = Anchors(kept, vectors_VD, norm_sums[i] / int(counts_V.sum()), number)
+        anchors[number] = Anchors(
+            words_in_text, vectors_VD, norm_sums[i] / int(counts_V.sum()), number
+        )
     return anchors
 
 

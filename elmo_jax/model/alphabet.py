@@ -12,7 +12,7 @@ from ..errors import ElmoError, shortened
 
 
 class Alphabet:
-    """Words and characters, each of which has a row in a table of vectors: that of its index.
+    """Words and characters. The index of an entry is its row in a table of vectors.
 
     It never changes, and alphabets with the same content are equal and have the same hash, so it
     can be part of a static jit argument.

@@ -152,7 +152,7 @@ def _nlpl(number: str) -> PublishedModel:
 
 
 def _manylangs(language: str) -> PublishedModel:
-    """A model of ELMoForManyLangs, all of which are in the NLPL repository."""
+    """A model of ELMoForManyLangs. All of them are in the NLPL repository."""
     if language.lower() not in LANGUAGES:
         raise ElmoError(
             f"elmo-jax does not know the number of 'manylangs:{language}'. It knows "
