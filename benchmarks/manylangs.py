@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from elmo_jax import ElmoConfig, pretrained
-from elmo_jax.files import to_json
+from elmo_jax.json_text import to_json
 
 from .peers.environments import HERE, implementation, interpreter, run_command
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from elmo_jax.files import atomic_file, refuse_existing, to_json
+from elmo_jax.files import atomic_file, refuse_existing
+from elmo_jax.json_text import to_json
 
 from . import models
 from .card import card, card_line, device_name

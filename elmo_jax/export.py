@@ -24,8 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from .errors import ElmoError
-from .files import atomic_file, to_json
+from .files import atomic_file
 from .functional import layer_outputs, pooled_sentences
+from .json_text import to_json
 from .model.alphabet import Alphabet
 from .model.config import ElmoConfig
 from .model.layers import Layers, check_pooling, project_output, select_layers

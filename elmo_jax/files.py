@@ -1,24 +1,20 @@
-"""Writing files that are never half there, and what goes into them and into messages about them.
+"""Writing single files that are never half there, locks, and checks before anything is written.
 
-A file or folder is written under a temporary name, then renamed.
+A file is written under a temporary name, then renamed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import math
+import hashlib
 import os
+import secrets
 import shutil
 import sys
-import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from .errors import ElmoError
-
-# One file
 
 
 @contextlib.contextmanager
@@ -27,8 +23,9 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     refuse_existing(target, overwrite)
     if not target.parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
+        new_file(temporary)
         yield temporary
         refuse_existing(target, overwrite)  # it may have appeared meanwhile
         temporary.replace(target)
@@ -36,6 +33,17 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise ElmoError(f"Cannot write {target}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def new_file(path: Path) -> None:
+    """Create an empty file. Where something stands, even a link that leads nowhere, it fails.
+
+    So nobody who may write in the folder can have this process overwrite another file.
+
+    Raises:
+        FileExistsError: if something of that name exists.
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
 @contextlib.contextmanager
@@ -88,107 +96,6 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
     return True
 
 
-# A folder
-
-
-@contextlib.contextmanager
-def atomic_folder(
-    target: Path, *, overwrite: bool = False, replaced: Collection[str] = ()
-) -> Iterator[Path]:
-    """A temporary folder beside ``target``, which replaces ``target`` on success.
-
-    ``target`` is always the whole old folder or the whole new one, except between two renames: a
-    process that is killed just then leaves the old folder beside it, where ``standing_folder``
-    finds it. The new folder takes over the old one's files, except those in ``replaced`` and those
-    that it has itself.
-
-    Raises:
-        ElmoError: if ``target`` is a file, a folder with files and ``overwrite`` is False, or the
-            working directory, which cannot be replaced.
-    """
-    folder = Path(os.path.realpath(target))  # if target is a link, replace what it leads to
-    temporary = folder.parent / f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp"
-    try:
-        _restore(folder)
-        refuse_folder(target, overwrite)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()  # not mkdtemp(): only the owner could read that folder
-        yield temporary
-        refuse_folder(target, overwrite)
-        for path in temporary.iterdir():  # on the disk before the old folder goes
-            sync(path)
-        if folder.is_dir():
-            _take_over(folder, temporary, replaced)
-        _swap(temporary, folder)
-    except OSError as error:
-        raise ElmoError(f"Cannot write the folder {target}: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def standing_folder(target: Path) -> Path:
-    """The folder itself, or the old one if a process was killed while it replaced it."""
-    old = _old(Path(os.path.realpath(target)) if target.is_symlink() else target)
-    return old if old.is_dir() and not target.exists() else target
-
-
-def _old(folder: Path) -> Path:
-    return folder.parent / f".{folder.name}.old"
-
-
-def _restore(folder: Path) -> None:
-    """Clean up after a process that was killed while it replaced the folder."""
-    if standing_folder(folder) != folder:
-        _old(folder).rename(folder)
-    elif _old(folder).exists():
-        shutil.rmtree(_old(folder))
-
-
-def refuse_folder(target: Path, overwrite: bool) -> None:
-    """Raise ElmoError if ``atomic_folder`` would refuse to write ``target``."""
-    if not target.is_dir():
-        if target.exists():
-            raise ElmoError(f"Cannot write the folder {target}: a file of that name exists.")
-        return
-    if any(target.iterdir()):
-        refuse_existing(target, overwrite)
-    if target.samefile(Path.cwd()):
-        raise ElmoError(
-            f"Cannot write the folder {target}: it is the working directory, which cannot be "
-            "replaced. Name a folder in it, or change to another directory."
-        )
-
-
-def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
-    for path in old.iterdir():
-        copy = new / path.name
-        if path.name in replaced or copy.exists():
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.copytree(path, copy, symlinks=True, copy_function=_link)
-        else:
-            _link(path, copy)
-
-
-def _link(path: str | Path, copy: str | Path) -> None:
-    """A hard link to a file, or a copy if the file system has no hard links."""
-    try:
-        os.link(path, copy, follow_symlinks=False)
-    except (OSError, NotImplementedError):
-        shutil.copy2(path, copy, follow_symlinks=False)
-
-
-def _swap(new: Path, folder: Path) -> None:
-    # A folder cannot be renamed over one with files, so there are two renames.
-    if folder.exists():
-        shutil.copymode(folder, new)
-        folder.rename(_old(folder))
-    try:
-        new.rename(folder)
-    finally:
-        _restore(folder)
-
-
 # Checks before anything is written
 
 
@@ -227,25 +134,15 @@ def check_space(target: Path, needed: int) -> None:
 # Contents and messages
 
 
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def shown_size(n_bytes: int) -> str:
     """A size as a person reads it: "1.23 GB"."""
     for factor, unit in ((1e9, "GB"), (1e6, "MB")):
         if n_bytes >= factor:
             return f"{n_bytes / factor:.2f} {unit}"
     return f"{n_bytes / 1e3:.1f} kB"
-
-
-def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
-    """``json.dumps``, with null for the numbers that JSON lacks: infinities and NaN."""
-    finite = _finite(value)
-    return json.dumps(finite, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return value

@@ -16,7 +16,7 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # A file imports only what stands above it. A package that is named as a whole keeps its own order;
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
-    errors files forking
+    errors json_text files folders forking
     text.tokenizers text.splitting text.sentences text.cut_words text.contents text.readers text
     model.alphabet model.options model.config model.characters model.spelling model.batches
     model.precision model.token_layer model.lstm model.bilm model.scalar_mix

@@ -5,12 +5,14 @@ import json
 import math
 
 import numpy as np
+import pytest
+from checkpoint_files import message_of
 from hypothesis import given
 from hypothesis import strategies as st
 from test_imports import ROOT, module_name
 
 from elmo_jax import ElmoConfig, save
-from elmo_jax.files import to_json
+from elmo_jax.json_text import parse_json, parse_json_object, to_json
 from elmo_jax.model.bilm import init_params
 from elmo_jax.training import TrainingSettings
 from elmo_jax.training.reporting import Reporter, read_metrics
@@ -44,6 +46,32 @@ def test_numbers_that_json_lacks_become_null_and_all_else_stays(value):
     assert strict(to_json(value)) == without(value)
 
 
+@given(values)
+def test_what_is_written_is_read_back(value):
+    assert parse_json(to_json(value), "x") == without(value)
+
+
+BAD_TEXTS = {
+    "cut off": (b'{"a": [1', "x is not JSON: "),
+    "nested too deep": (b"[" * 200_000, "x is not JSON that can be read: it is nested too deep."),
+    "a number of 5,000 digits": (b"1" * 5000, "x is not JSON: Exceeds the limit"),
+    "no UTF-8": (b'"\xff\xfe"', "x is not JSON: "),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXTS)
+def test_a_text_that_is_no_json_is_one_error_that_says_where(name):
+    text, message = BAD_TEXTS[name]
+    assert message_of(parse_json, text, "x").startswith(message)
+
+
+@pytest.mark.parametrize(("text", "kind"), [("[]", "list"), ("null", "NoneType"), ("1", "int")])
+def test_an_object_is_told_from_other_values(text, kind):
+    assert parse_json_object('{"a": 1}', "x") == {"a": 1}
+    expected = f"x: expected a JSON object, got {kind}."
+    assert message_of(parse_json_object, text, "x") == expected
+
+
 def test_what_a_model_is_saved_with_is_json(tmp_path):
     config = ElmoConfig.preset("tiny")
     metadata = {"training": {"valid_perplexity": math.inf, "loss": np.float64("nan")}}
@@ -73,7 +101,7 @@ def writers_of_json(folder):
 
 def test_whatever_may_hold_such_numbers_goes_through_to_json():
     assert {module_name(path) for path in writers_of_json(ROOT)} == {
-        "files",
+        "json_text",
         "model.alphabet",  # strings
         "text.readers.record",  # strings
         "corpus.job",  # a digest

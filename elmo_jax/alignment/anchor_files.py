@@ -17,7 +17,8 @@ from typing import TextIO
 import numpy as np
 
 from ..errors import ElmoError, first_few, shortened
-from ..files import atomic_folder, to_json
+from ..folders import atomic_folder
+from ..json_text import to_json
 from ..text.readers import Records
 from .anchors import Anchors, is_storable
 

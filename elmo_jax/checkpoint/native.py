@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from ..errors import ElmoError
-from ..files import to_json
+from ..json_text import to_json
 from ..model.alphabet import Alphabet
 from ..model.config import ElmoConfig
 from ..model.parameters import check_flat_params, flatten, unflatten

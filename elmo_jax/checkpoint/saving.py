@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError, ElmoWarning, warn
-from ..files import atomic_folder, standing_folder, to_json
+from ..folders import atomic_folder, standing_folder
+from ..json_text import to_json
 from ..model.config import DTYPES, ElmoConfig
 from ..model.parameters import Params, check_params
 from ..model.spelling import alphabet_of

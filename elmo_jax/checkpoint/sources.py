@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import pretrained
 from ..errors import ElmoError, shortened
-from ..files import standing_folder
+from ..folders import standing_folder
 from ..model.config import ElmoConfig
 from . import native, published
 from .containers.model_files import ModelFiles, open_files

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
-from ..files import to_json
+from ..json_text import to_json
 from .frame import INTERRUPTED, framed, is_interrupt, keep_compiled, say, tell, warnings_on_one_line
 
 COMMANDS = {

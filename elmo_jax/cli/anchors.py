@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check_output(args: argparse.Namespace, records: Records) -> None:
     from ..alignment.anchor_files import anchor_files_in
-    from ..files import refuse_folder, refuse_input
+    from ..files import refuse_input
+    from ..folders import refuse_folder
 
     output = Path(args.output)
     refuse_folder(output, args.overwrite)

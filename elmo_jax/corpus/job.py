@@ -13,7 +13,7 @@ import numpy as np
 
 from ..embedder import Elmo
 from ..errors import ElmoError
-from ..files import to_json
+from ..json_text import to_json
 from ..model.layers import output_dim, select_layers
 from ..model.parameters import model_digest
 from .survey import Part, Survey

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import counted
-from ..files import atomic_file, to_json
+from ..files import atomic_file
+from ..json_text import to_json
 from .drawing import NO_LABEL, colours_of, layer_name, new_figure, plain, save_figure
 from .occurrences import Occurrence
 from .projection import Projection, project_layers

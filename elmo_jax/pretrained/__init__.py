@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ElmoError
-from ..files import try_lock
+from ..files import sha256_of, try_lock
 from .registry import BUNDLED, MODELS, is_name, model_named, names_like
-from .remote_files import PublishedModel, RemoteFile, ZipMember, sha256_of
+from .remote_files import PublishedModel, RemoteFile, ZipMember
 
 __all__ = [
     "BUNDLED",

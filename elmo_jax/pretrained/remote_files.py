@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
+from ..files import sha256_of
+
 
 @dataclass(frozen=True)
 class ZipMember:
@@ -103,12 +105,6 @@ class PublishedModel:
     def path(self, folder: Path) -> Path:
         """What is opened, once all files are in ``folder``: the archive, or else the folder."""
         return folder / next(iter(self.files)) if len(self.files) == 1 else folder
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file as 64 lower-case hexadecimal digits."""
-    with path.open("rb") as file:
-        return _digest(file)
 
 
 def _digest(file: IO[bytes]) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..files import atomic_file, to_json
+from ..files import atomic_file
+from ..json_text import to_json
 from .evaluation import Perplexity
 from .settings import TrainingSettings
 from .train_step import learning_rate

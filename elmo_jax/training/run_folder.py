@@ -24,7 +24,8 @@ import numpy as np
 from ..checkpoint import FILES, FORMATS, save
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
-from ..files import atomic_file, refuse_input, to_json
+from ..files import atomic_file, refuse_input
+from ..json_text import to_json
 from ..model.config import ElmoConfig
 from .language_model import StartingModel
 from .settings import TrainingSettings

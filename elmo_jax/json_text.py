@@ -1,0 +1,55 @@
+"""JSON, written and read: every JSON text of this library passes here.
+
+What others wrote may be anything; whatever is wrong with it is an ElmoError that says where.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from .errors import ElmoError
+
+
+def to_json(value: Any, *, indent: int | None = None, ensure_ascii: bool = True) -> str:
+    """``json.dumps``, with null for the numbers that JSON lacks: infinities and NaN."""
+    finite = _finite(value)
+    return json.dumps(finite, indent=indent, ensure_ascii=ensure_ascii, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value
+
+
+def parse_json(text: str | bytes, where: str) -> Any:
+    """The value of a JSON text; ``where`` is what errors call its origin.
+
+    Raises:
+        ElmoError: if the text is not JSON, is not UTF-8, is nested too deep to be read, or has a
+            whole number of thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ElmoError(f"{where} is not JSON that can be read: it is nested too deep.") from None
+    except ValueError as error:  # also UnicodeDecodeError, and integers beyond Python's limit
+        raise ElmoError(f"{where} is not JSON: {error}.") from None
+
+
+def parse_json_object(text: str | bytes, where: str) -> dict[str, Any]:
+    """``parse_json`` for a text that must be an object.
+
+    Raises:
+        ElmoError: as ``parse_json`` does, and for any other value.
+    """
+    value = parse_json(text, where)
+    if not isinstance(value, dict):
+        raise ElmoError(f"{where}: expected a JSON object, got {type(value).__name__}.")
+    return value
