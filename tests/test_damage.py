@@ -1,0 +1,35 @@
+"""The measures of the other tests are measured too."""
+
+import json
+
+import pytest
+from damage import damaged, flipped
+from tally import Tally
+
+
+def test_damage_changes_the_content_and_is_the_same_every_time():
+    content = bytes(range(256)) * 8
+    copies = list(damaged(content, 200, seed=1))
+    assert len(copies) > 190 and all(copy != content for _, copy in copies)
+    assert copies == list(damaged(content, 200, seed=1))
+    kinds = {what.split()[0] for what, _ in copies}
+    assert kinds == {"bit", "cut", "zeros", "noise", "lost", "doubled", "longer"}
+
+
+def test_a_flipped_bit_is_one_bit():
+    assert flipped(b"\x00\x00", 1, bit=3) == b"\x00\x08"
+
+
+def test_a_tally_counts_and_fails_for_what_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELMO_JAX_TALLIES", str(tmp_path / "tallies.jsonl"))
+    with pytest.raises(AssertionError, match="one of them"), Tally("attacks") as tally:
+        tally.right()
+        tally.refused()
+        tally.wrong("one of them")
+    counts = {"kind": "attacks", "tried": 3, "right": 1, "refused": 1, "wrong": 1}
+    assert json.loads((tmp_path / "tallies.jsonl").read_text("utf-8")) == counts
+
+
+def test_a_tally_of_nothing_fails():
+    with pytest.raises(AssertionError, match="nothing was tried"), Tally("attacks"):
+        pass
