@@ -75,12 +75,18 @@ def first_few(problems: Sequence[str], most: int = 3) -> str:
 
 def shortened(value: Any) -> str:
     """The repr of a value for a message, cut to 60 characters."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integers of more than 4,300 digits
+        shown = "a number of thousands of digits"
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 MOST_SEED = 2**32 - 1
 """The largest seed: JAX uses only the last 32 bits of larger ones."""
+
+_MOST_COUNT = 2**63 - 1
+"""The largest number of an array's size or index; NumPy and HDF5 fail beyond it."""
 
 
 def check_count(value: Any, name: str, least: int = 1, most: int | None = None) -> None:
@@ -98,20 +104,24 @@ def count_problem(value: Any, name: str, least: int = 1, most: int | None = None
     """What is wrong with a number that should be whole, if anything."""
     # bool is an Integral, and True as a number is nearly always a mistake.
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if whole and value >= least and (most is None or value <= most):
+    limit = _MOST_COUNT if most is None else most
+    if whole and least <= value <= limit:
         return None
-    beyond = "" if most is None else f" and at most {most}"
-    return f"{name} is {value!r}, expected a whole number of at least {least}{beyond}"
+    is_limit_told = most is not None or (whole and value > limit)
+    beyond = f" and at most {limit}" if is_limit_told else ""
+    return f"{name} is {shortened(value)}, expected a whole number of at least {least}{beyond}"
 
 
 def number_problem(value: Any, name: str, *, positive: bool, below: float = math.inf) -> str | None:
     """What is wrong with a number that should be finite and not negative, if anything."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if real and 0 <= value < below and not (positive and value == 0):
+    # A whole number may be finite, and yet too large for a float.
+    limit = sys.float_info.max if below == math.inf else below
+    if real and 0 <= value < below and value <= limit and not (positive and value == 0):
         return None
     least = "more than 0" if positive else "at least 0"
     bound = "a finite number" if below == math.inf else f"a number below {below:g}"
-    return f"{name} is {value!r}, expected {bound} of {least}"
+    return f"{name} is {shortened(value)}, expected {bound} of {least}"
 
 
 def optional_module(name: str, purpose: str, extra: str) -> Any:
