@@ -29,13 +29,13 @@ def test_anything_else_is_named(value):
     assert count_problem(value, "n") == f"n is {value!r}, expected a whole number of at least 1"
 
 
-@pytest.mark.parametrize("value", [2**63, 10**5000])
+@pytest.mark.parametrize("value", [2**63, 10**5000], ids=["2**63", "5,000 digits"])
 def test_a_number_beyond_64_bits_is_refused_with_the_limit(value):
     problem = count_problem(value, "n") or ""
     assert problem.endswith("expected a whole number of at least 1 and at most 9223372036854775807")
 
 
-@pytest.mark.parametrize("value", [math.inf, math.nan, -1, 10**400, 10**5000, "1", True, None, 1j])
+@pytest.mark.parametrize("value", [math.inf, math.nan, -1, 10**400, "1", True, None, 1j])
 def test_a_number_that_no_finite_float_holds_is_named(value):
     assert (number_problem(value, "x", positive=False) or "").startswith("x is ")
 
