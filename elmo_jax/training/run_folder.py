@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -226,7 +227,7 @@ def _check_summary(summary: dict[str, Any], path: Path) -> None:
 
 
 def _share_problem(value: Any, name: str) -> str | None:
-    return None if value == 1 else number_problem(value, name, positive=False, below=1)
+    return number_problem(value, name, positive=False, below=math.nextafter(1, 2))
 
 
 def _refuse(problems: Iterable[str | None], path: Path, remedy: str) -> None:

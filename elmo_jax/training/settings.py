@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from ..errors import (
 from ..model.config import PRECISIONS
 from ..model.options import KEYS, MANYLANGS_KEYS
 from .argument_types import choice_problem, flag_problem
+
+T = TypeVar("T")
 
 RECIPES = ("modern", "original")
 
@@ -61,6 +64,22 @@ _ARCHITECTURE_KEYS = {path for keys in (KEYS, MANYLANGS_KEYS) for path, _ in key
 }  # fmt: skip
 
 
+def _refuse_unknown_names(settings: type[T]) -> type[T]:
+    """Make a setting that does not exist an ElmoError, which says what may be meant."""
+    initialise = settings.__init__
+
+    @functools.wraps(initialise)
+    def checked(self: T, *args: Any, **choices: Any) -> None:
+        names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
+        if unknown := [_unknown_name(name, names) for name in choices if name not in names]:
+            raise ElmoError(first_few(unknown))
+        initialise(self, *args, **choices)
+
+    settings.__init__ = checked  # type: ignore[method-assign,assignment]
+    return settings
+
+
+@_refuse_unknown_names
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
     """The numbers of a training run.
@@ -118,13 +137,6 @@ class TrainingSettings:
     checkpoint_every: int | None = None
     keep_checkpoints: int = 3
     log_every: int = 10
-
-    def __new__(cls, *_: Any, **choices: Any) -> TrainingSettings:
-        """A setting that does not exist is an ElmoError, which says what may be meant."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        if unknown := [_unknown_name(name, names) for name in choices if name not in names]:
-            raise ElmoError(first_few(unknown))
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, value in _values(self).items():

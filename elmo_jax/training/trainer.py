@@ -68,7 +68,9 @@ def train(
 
     ``elmo_jax.training.run_folder`` lists the files of the folder; the result is in
     ``output/model``. A run that was killed, when started again with the same arguments, ends with
-    the parameters of an unbroken run. A finished run stays as it is, except that missing formats
+    the parameters of an unbroken run. A text that has changed since the run was started is an
+    error, also if it changes during the run: no checkpoint is written after it was read. A finished
+    run stays as it is, except that missing formats
     are written, unless it is made longer with more epochs or steps.
 
     Args:
@@ -100,7 +102,8 @@ def train(
           finished before); ``total_tokens`` of the run;
         * ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
           of ``files`` that are not in the vocabulary; ``words_cut``, the number of them that are
-          longer than the model reads;
+          longer than the model reads; ``broken_files``, if some could not be read to their end:
+          each ``file``, and where and why it ``breaks_off``;
         * with ``valid_files``: ``valid_perplexity`` and the other fields of ``Perplexity``, and
           ``valid_text``, a hash of that text. For a run that was finished before, another text is
           measured, but not recorded;
@@ -111,8 +114,12 @@ def train(
         WordsCutWarning: if a new run's text or a validation text has words longer than the model
             reads.
 
+        ElmoWarning: if the latest checkpoint is damaged and an earlier one is used; if the
+            metrics, the picture of the loss or the last checkpoint cannot be written.
+
     Raises:
-        ElmoError: for arguments, files or a folder that cannot be used.
+        ElmoError: for arguments, files or a folder that cannot be used: another process trains in
+            it, its run was started with other arguments or another text, or its files are damaged.
         TrainingDiverged: if the loss is no longer a number.
 
     Example:
