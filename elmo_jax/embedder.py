@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from .checkpoint import Alignment, Options, is_model_path, load
-from .engine import Engine, Request
+from .engine import Engine, Request, Stream
 from .engine.layer_maps import maps_for
 from .errors import ElmoError
 from .forking import check_process
@@ -160,7 +160,8 @@ class Elmo:
             An empty sentence has T = 0, and pooled zeros.
 
         Raises:
-            ElmoError: at once for an unknown name; for a bad sentence when its turn comes.
+            ElmoError: at once for an unknown name; for a bad sentence when its turn comes. After an
+                error or an interrupt (Ctrl-C), a stream raises this for every further result.
 
         Warns:
             WordsCutWarning: once, at the first words that are longer than the model reads.
@@ -168,9 +169,10 @@ class Elmo:
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_collection(sentences)
         if cut_words is not None:
-            return self._engine.run(checked_sentences(sentences), request, cut_words)
+            return Stream(self._engine.run(checked_sentences(sentences), request, cut_words))
         cut = self._cut_words()
-        return _warn_once(self._engine.run(checked_sentences(sentences), request, cut), cut)
+        results = self._engine.run(checked_sentences(sentences), request, cut)
+        return Stream(_warn_once(results, cut))
 
     def embed(
         self,
@@ -376,7 +378,9 @@ def _absolute(value: Any) -> Any:
     return Path(value).absolute() if is_path else value
 
 
-def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Iterator[np.ndarray]:
+def _warn_once(
+    results: Generator[np.ndarray, None, None], cut: CutWords
+) -> Generator[np.ndarray, None, None]:
     with contextlib.closing(results):  # so that an interrupt while it closes is not lost
         for result in results:
             if cut.n_cut:

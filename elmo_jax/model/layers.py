@@ -7,10 +7,9 @@ another language. ``parameters.extra_datasets`` says where they are.
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -28,9 +27,12 @@ Layers = str | SupportsIndex
 """``layers=`` as users type it: one of LAYER_NAMES, or the number of a layer."""
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerSelection:
-    """A resolved ``layers=``. It is hashable because it decides what is compiled."""
+class LayerSelection(NamedTuple):
+    """A resolved ``layers=``. It is hashable because it decides what is compiled.
+
+    A tuple, because JAX compares it in each call: were that Python code, an interrupt in it would
+    come out of JAX as a ValueError.
+    """
 
     n_computed: int  # layers to compute, from the token layer up
     index: int | None = None  # the only layer that is wanted
@@ -103,7 +105,7 @@ def _select_mix(
         mix = _own_mix(params, mix_weights)
         mix_weights, own_gamma = mix["weights"], jnp.asarray(mix["gamma"], jnp.float32)
         mix_gamma = mix_gamma * own_gamma
-        selection = dataclasses.replace(selection, projected="output_projection" in params)
+        selection = selection._replace(projected="output_projection" in params)
     if np.shape(mix_weights) != (n_layers,):
         raise ElmoError(
             f"mix_weights has shape {np.shape(mix_weights)}, expected ({n_layers},): one "
