@@ -20,10 +20,10 @@ from .forking import check_process
 from .lanes.devices import check_devices
 from .model.config import ElmoConfig
 from .model.layers import Layers, check_dtype, check_pooling, select_layers
-from .model.parameters import Params, check_params, model_digest
+from .model.parameters import Params, check_finite_params, check_params, model_digest
 from .model.precision import check_precision
 from .model.spelling import word_limit
-from .text.cut_words import CutWords
+from .text.cut_words import CutWords, check_cut_words
 from .text.sentences import check_collection, check_strings, checked_sentences, tokenize
 from .text.tokenizers import Tokenizer
 
@@ -104,10 +104,15 @@ class Elmo:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> Elmo:
-        """An Elmo with parameters in memory. Raises ElmoError if they do not fit ``config``."""
+        """An Elmo with parameters in memory.
+
+        Raises:
+            ElmoError: if they do not fit ``config``, or are no finite floats.
+        """
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)
+        check_finite_params(params)
         elmo = cls.__new__(cls)
         elmo._set_up(config, params, precision, devices, None)
         return elmo
@@ -152,7 +157,7 @@ class Elmo:
                 the model's own mix, followed by its output projection if it has one; or the number
                 of such a mix.
             mix_gamma: for "mix", the scale.
-            dtype: of the results: "float32" or "float16".
+            dtype: of the results: "float32", or "float16", which holds numbers up to 65,504.
             cut_words: counts words that are longer than the model reads, instead of the warning.
 
         Yields:
@@ -160,14 +165,16 @@ class Elmo:
             An empty sentence has T = 0, and pooled zeros.
 
         Raises:
-            ElmoError: at once for an unknown name; for a bad sentence when its turn comes. After an
-                error or an interrupt (Ctrl-C), a stream raises this for every further result.
+            ElmoError: at once for an unknown name, or a mix that is not finite; for a bad sentence,
+                or one with vectors that float16 cannot hold, when its turn comes. After an error or
+                an interrupt (Ctrl-C), a stream raises this for every further result.
 
         Warns:
             WordsCutWarning: once, at the first words that are longer than the model reads.
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_collection(sentences)
+        check_cut_words(cut_words)
         if cut_words is not None:
             return Stream(self._engine.run(checked_sentences(sentences), request, cut_words))
         cut = self._cut_words()
@@ -189,7 +196,8 @@ class Elmo:
             For each sentence, in order: [L, T, D], or [T, D] unless ``layers="all"``.
 
         Raises:
-            ElmoError: for an unknown name or a bad sentence, before anything is computed.
+            ElmoError: for an unknown name, a mix that is not finite or a bad sentence, before
+                anything is computed; for vectors that float16 cannot hold.
 
         Warns:
             WordsCutWarning: if words are longer than the model reads.
@@ -226,7 +234,8 @@ class Elmo:
             [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty text.
 
         Raises:
-            ElmoError: for an unknown name or a bad text, before anything is computed.
+            ElmoError: for an unknown name, a mix that is not finite or a bad text, before anything
+                is computed; for vectors that float16 cannot hold.
 
         Warns:
             WordsCutWarning: if words are longer than the model reads.

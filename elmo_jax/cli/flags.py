@@ -121,7 +121,7 @@ def add_layers(parser: argparse._ActionsContainer, *names: str, default: str) ->
 def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
     if text in names:
         return text
-    if re.fullmatch("-?[0-9]+", text):
+    if re.fullmatch("-?[0-9]{1,9}", text):
         return int(text)
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a layer; expected {', '.join(names)}, or a number from 0, the token "

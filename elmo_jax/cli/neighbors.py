@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
 from ..text.sentences import tokenize
 from ..text.tokenizers import tokenizer_named
 from .flags import add_flag, add_flags, add_layers, add_model_flags
@@ -63,8 +63,9 @@ def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occu
         return [occurrence_in(words, args.word, exact=args.exact)]
     if args.occurrence == "each":
         return find_occurrences(args.word, sentences(), most=_MOST_QUERIES, exact=args.exact)
-    if not re.fullmatch("0*[1-9][0-9]*", args.occurrence):
-        raise ElmoError(f"Expected --occurrence as a number from 1 or each, got {args.occurrence}.")
+    if not re.fullmatch("0*[1-9][0-9]{,17}", args.occurrence):
+        shown = shortened(args.occurrence)
+        raise ElmoError(f"Expected --occurrence as a number from 1 or each, got {shown}.")
     number = 0
     occurrences = iter_occurrences(args.word, sentences(), exact=args.exact)
     for number, occurrence in enumerate(occurrences, start=1):

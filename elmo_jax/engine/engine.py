@@ -20,7 +20,7 @@ from ..model.precision import round_kernels
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from .memory import Fallback, NoRoomForWords, Shortage, ShortageLog
-from .outputs import Request
+from .outputs import Request, check_float16
 from .plan import Plan, plan_for
 from .run import ReadAhead, Sentence, StreamRun
 from .step import start_state
@@ -102,6 +102,7 @@ class Engine:
         order = np.argsort(lengths <= _LONG, kind="stable").tolist()
         ordered = (sentences[i] for i in order)
         for i, result in zip(order, self.run(ordered, request, cut), strict=True):
+            check_float16(result, i)
             results[i] = result
 
     def forget_words(self) -> None:
