@@ -141,7 +141,8 @@ def _check_texts(texts: Any) -> None:
 
 
 def _open(source: Any, precision: str) -> Elmo:
-    if not isinstance(source, str | os.PathLike | None):
+    is_source = isinstance(source, str | os.PathLike | None)
+    if not is_source:
         raise ElmoError(f"Expected source as a model's name or path, got {shortened(source)}.")
     # The state of the files is part of the key of the cache, so that new files are read again.
     path = None if source is None else Path(source).absolute()

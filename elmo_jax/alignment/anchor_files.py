@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -182,7 +182,7 @@ def _read_mean_norm(path: Path, layer: int) -> float | None:
     except OSError as error:
         raise ElmoError(f"Cannot read the mean norms in {path}: {error}.") from None
     norms = parse_json_object(content, str(path))
-    norm = norms.get(_norm_key(layer))
+    norm: Any = norms.get(_norm_key(layer))
     if number_problem(norm, "", positive=True):
         raise ElmoError(
             f"{path} has no mean norm of layer {layer}: expected {_norm_key(layer)!r} with a "

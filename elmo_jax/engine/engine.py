@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections.abc import Callable, Generator, Iterable, MutableSequence, Sequence
@@ -30,6 +31,15 @@ Result = TypeVar("Result")
 
 _LONG = 64
 """Tokens. About one real sentence in a hundred is longer."""
+
+
+def _compiling() -> contextlib.AbstractContextManager[Any]:
+    """A context in which JAX compiles, also where the user's code runs in ``jax.disable_jit()``.
+
+    There, each operation of each step would be dispatched by itself: minutes for two sentences.
+    """
+    is_disabled: bool = jax.config.jax_disable_jit
+    return jax.disable_jit(False) if is_disabled else contextlib.nullcontext()
 
 
 class Engine:
@@ -124,7 +134,7 @@ class Engine:
             )
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
-        with self._lock, self._devices.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip
+        with self._lock, self._devices.as_mesh(), _compiling(): return function(*arguments)  # noqa: E701  # fmt: skip
 
     def _new_run(self, request: Request, cut: CutWords | None) -> StreamRun:
         n_layers = request.selection.n_computed - 1

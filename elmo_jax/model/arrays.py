@@ -1,14 +1,15 @@
 """Arrays of numbers that users give: the one check of their kind, shape and content.
 
-Inside a caller's ``jax.jit`` values are not known, and only dtypes and shapes are checked.
+Inside a caller's ``jax.jit`` values are not known, and only dtypes and shapes are checked. This
+does not import JAX, which is slow: an array of JAX can only come from code that did.
 """
 
 from __future__ import annotations
 
+import operator
+import sys
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ElmoError, shortened
@@ -19,7 +20,7 @@ Shape = tuple[int | None, ...]
 
 def as_array(value: Any, name: str) -> Any:
     """A value as an array, which may be traced; raises ElmoError if it cannot be one."""
-    if isinstance(value, jax.Array):  # a traced value is a jax.Array too
+    if _is_instance_of_jax(value, "Array"):  # a traced value is a jax.Array too
         return value
     try:
         return np.asarray(value)
@@ -30,9 +31,7 @@ def as_array(value: Any, name: str) -> Any:
 def is_float(array: Any) -> bool:
     """Whether an array has floats of any precision, bfloat16 among them."""
     dtype = getattr(array, "dtype", None)
-    return isinstance(dtype, np.dtype) and (
-        dtype.kind == "f" or bool(jnp.issubdtype(dtype, jnp.floating))
-    )
+    return isinstance(dtype, np.dtype) and (dtype.kind == "f" or dtype.name == "bfloat16")
 
 
 def is_whole(array: Any) -> bool:
@@ -74,7 +73,9 @@ def check_finite(array: Any, name: str) -> None:
 
 def not_finite(array: Any) -> tuple[int, ...] | None:
     """Where the first number is that is not finite as float32, if there is one."""
-    if isinstance(array, jax.core.Tracer) or not getattr(array, "is_fully_addressable", True):
+    if _is_instance_of_jax(array, "core.Tracer"):
+        return None
+    if not getattr(array, "is_fully_addressable", True):  # parts of it are in other processes
         return None
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
         is_bad = ~np.isfinite(np.asarray(array).astype(np.float32, copy=False))
@@ -91,4 +92,9 @@ def fits(shape: tuple[int, ...], expected: Shape) -> bool:
 
 
 def _shown(shape: Shape) -> str:
-    return str(shape).replace("None", "any size")
+    return str(shape).replace("None", "any size") if shape else "a single number"
+
+
+def _is_instance_of_jax(value: Any, name: str) -> bool:
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(value, operator.attrgetter(name)(jax))

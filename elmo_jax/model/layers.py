@@ -37,7 +37,7 @@ class LayerSelection(NamedTuple):
     """
 
     n_computed: int  # layers to compute, from the token layer up
-    index: int | None = None  # the only layer that is wanted
+    index: int | None = None  # type: ignore[assignment]  # the only layer that is wanted
     weighted: bool = False  # a weighted sum; all layers are wanted if there is no index either
     projected: bool = False  # whether the model's output projection follows the weighted sum
 
@@ -108,7 +108,7 @@ def _select_mix(
     config: ElmoConfig, mix_weights: Any, mix_gamma: Any, params: Params
 ) -> tuple[LayerSelection, jax.Array]:
     n_layers = config.n_output_layers
-    gamma = jnp.asarray(finite_floats(mix_gamma, "mix_gamma", (), "one number"), jnp.float32)
+    gamma = jnp.asarray(finite_floats(mix_gamma, "mix_gamma", ()), jnp.float32)
     selection = LayerSelection(n_layers, weighted=True)
     name = "mix_weights"
     if mix_weights is None or _is_number(mix_weights):
