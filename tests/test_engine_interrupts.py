@@ -43,11 +43,11 @@ def elmo():
 
 
 def short_of_memory(elmo):
-    """A call whose second step finds no memory, so that it goes on with fewer lanes."""
-    calls, read_lanes, here = itertools.count(1), run.read_lanes, threading.current_thread()
+    """A call whose first step finds no memory, so that it goes on with fewer lanes."""
+    calls, read_lanes, here = itertools.count(), run.read_lanes, threading.current_thread()
 
     def sometimes(*arguments):
-        if threading.current_thread() is here and next(calls) == 2:
+        if threading.current_thread() is here and next(calls) == 0:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory (forced)")
         return read_lanes(*arguments)
 
@@ -114,10 +114,15 @@ def lines_of_a_call(elmo, name):
 
 
 def interrupt_a_call(elmo, expected, name, number):
-    """Whether the call gets the interrupt, and is right when it is made again."""
-    with pytest.raises(KeyboardInterrupt), Interrupt(number):
-        CALLS[name](elmo)
+    """Returns whether the interrupt hit the call, which must be right when it is made again."""
+    is_hit = False
+    try:
+        with Interrupt(number):
+            equal(CALLS[name](elmo), expected[name])
+    except KeyboardInterrupt:
+        is_hit = True
     equal(CALLS[name](elmo), expected[name])
+    return is_hit
 
 
 def with_a_suspended_stream(elmo, expected, name, number):
@@ -125,7 +130,7 @@ def with_a_suspended_stream(elmo, expected, name, number):
     elmo.forget_words()
     stream = elmo.stream(OTHERS)
     results = [next(stream)]
-    interrupt_a_call(elmo, expected, name, number)
+    assert interrupt_a_call(elmo, expected, name, number)
     equal([*results, *stream], expected["others"])
 
 
@@ -142,6 +147,7 @@ def with_a_stream_of_another_thread(elmo, expected, name, number):
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     assert begun.wait(60)
+    # The call may be over before: how many lines it runs depends on what the stream has done.
     interrupt_a_call(elmo, expected, name, number)
     thread.join(60)
     equal(results, expected["others"])
@@ -164,12 +170,9 @@ def test_an_interrupt_at_any_line_leaves_the_other_streams_right(elmo, expected)
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("way", [with_a_suspended_stream, with_a_stream_of_another_thread])
 def test_an_interrupt_at_any_step_leaves_the_other_streams_right(elmo, expected, name, way):
-    # A running stream leaves other words in the table each time, and so other lines to a call: the
-    # last ones may not come.
     n_lines = len(lines_of_a_call(elmo, name))
-    last = n_lines if way is with_a_suspended_stream else n_lines * 3 // 4
     with Tally(f"an interrupt at a step of a call, {way.__name__.replace('_', ' ')}") as tally:
-        for number in range(last):
+        for number in range(n_lines):
             try:
                 way(elmo, expected, name, number)
                 tally.right()

@@ -38,8 +38,8 @@ def _compiling() -> contextlib.AbstractContextManager[Any]:
 
     There, each operation of each step would be dispatched by itself: minutes for two sentences.
     """
-    is_disabled: bool = jax.config.jax_disable_jit
-    return jax.disable_jit(False) if is_disabled else contextlib.nullcontext()
+    config: Any = jax.config
+    return jax.disable_jit(False) if config.jax_disable_jit else contextlib.nullcontext()
 
 
 class Engine:
