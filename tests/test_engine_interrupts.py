@@ -19,6 +19,7 @@ from elmo_jax.errors import DeviceMemoryWarning
 from elmo_jax.lanes import distinct_words
 from elmo_jax.model import spelling
 from elmo_jax.model.bilm import init_params
+from elmo_jax.model.layers import LayerSelection
 
 # Float32 sums in another order: words in batches of another size, other numbers of lanes.
 TOLERANCE = 1e-6
@@ -164,6 +165,18 @@ def test_an_interrupt_at_any_line_leaves_the_other_streams_right(elmo, expected)
         for number in sorted(firsts.values()):
             with_a_suspended_stream(elmo, expected, name, number)
     assert len(seen) > 300
+
+
+def test_jax_compares_no_configurations_by_python_code(elmo, monkeypatch):
+    other = elmo_jax.Elmo.from_params(
+        elmo_jax.ElmoConfig(**vars(elmo.config)), init_params(elmo.config, seed=1)
+    )
+    other._engine = engine.Engine(other.config, other.params, "float32", plan=SIZES)
+    assert other.config == elmo.config and other.config is not elmo.config
+    assert LayerSelection.__eq__ is tuple.__eq__
+    monkeypatch.setattr(elmo_jax.ElmoConfig, "__eq__", raises(KeyboardInterrupt("in __eq__")))
+    for name in ("embed", "pooled", "mix"):
+        CALLS[name](other)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Generator, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
@@ -33,6 +34,16 @@ _LONG = 64
 """Tokens. About one real sentence in a hundred is longer."""
 
 
+@functools.lru_cache(maxsize=8)
+def _first_equal(config: ElmoConfig) -> ElmoConfig:
+    """The first of all configurations that are equal to this one.
+
+    JAX compares them in every call, by identity first. An interrupt in ``__eq__``, which is Python
+    code, would come out of it as a ValueError.
+    """
+    return config
+
+
 def _compiling() -> contextlib.AbstractContextManager[Any]:
     """A context in which JAX compiles, also where the user's code runs in ``jax.disable_jit()``.
 
@@ -58,7 +69,7 @@ class Engine:
         devices: Sequence[jax.Device] | None = None,
         plan: Plan | None = None,
     ) -> None:
-        self._config, self._precision = config, precision
+        self._config, self._precision = _first_equal(config), precision
         self._devices = Devices(devices)
         with self._devices.as_mesh():
             self._params = self._devices.copy(round_kernels(params, precision))
