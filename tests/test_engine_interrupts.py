@@ -156,14 +156,16 @@ def with_a_stream_of_another_thread(elmo, expected, name, number):
 
 def test_an_interrupt_at_any_line_leaves_the_other_streams_right(elmo, expected):
     seen = set()
-    for name in CALLS:  # of the calls after the first, only what that one does not do
-        firsts = {}
-        for number, line in enumerate(lines_of_a_call(elmo, name)):
-            if line not in seen:
-                firsts.setdefault(line, number)
-        seen |= firsts.keys()
-        for number in sorted(firsts.values()):
-            with_a_suspended_stream(elmo, expected, name, number)
+    with Tally("an interrupt at a line of a call, another stream suspended") as tally:
+        for name in CALLS:  # of the calls after the first, only what that one does not do
+            firsts = {}
+            for number, line in enumerate(lines_of_a_call(elmo, name)):
+                if line not in seen:
+                    firsts.setdefault(line, number)
+            seen |= firsts.keys()
+            for number in sorted(firsts.values()):
+                with_a_suspended_stream(elmo, expected, name, number)
+                tally.right()
     assert len(seen) > 300
 
 
@@ -186,7 +188,7 @@ def test_jax_compares_no_configurations_by_python_code(elmo, monkeypatch):
 @pytest.mark.parametrize("way", [with_a_suspended_stream, with_a_stream_of_another_thread])
 def test_an_interrupt_at_any_step_leaves_the_other_streams_right(elmo, expected, name, way):
     n_lines = len(lines_of_a_call(elmo, name))
-    with Tally(f"an interrupt at a step of a call, {way.__name__.replace('_', ' ')}") as tally:
+    with Tally(f"an interrupt at any step of a call, {way.__name__.replace('_', ' ')}") as tally:
         for number in range(n_lines):
             try:
                 way(elmo, expected, name, number)
