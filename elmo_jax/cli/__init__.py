@@ -17,7 +17,8 @@ from typing import Any
 
 from ..errors import ElmoError, ElmoWarning
 from ..json_text import to_json
-from .frame import INTERRUPTED, framed, is_interrupt, keep_compiled, say, tell, warnings_on_one_line
+from .compiled import keep_compiled
+from .frame import INTERRUPTED, framed, is_interrupt, say, tell, warnings_on_one_line
 
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
@@ -60,8 +61,8 @@ def _main(argv: Sequence[str] | None) -> int:
     from .. import __version__
 
     if argv is None:  # the process belongs to this program
-        keep_compiled()
         argv = sys.argv[1:]
+        keep_compiled(quiet="--quiet" in argv)
     parser = _Parser(
         prog="elmo-jax",
         description="ELMo word vectors in JAX: embed text, train and convert models.",

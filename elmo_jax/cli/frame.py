@@ -1,4 +1,4 @@
-"""What is around every command: printing, warnings, interrupts, exit codes, compiled functions.
+"""What is around every command: printing, warnings, interrupts and exit codes.
 
 Exit codes: 0; 1 for an error, also if stdout cannot be written (a full disk, a closed file); 2 for
 wrong usage; 130 after Ctrl-C; 141 if the reader of the output has gone away, as in
@@ -27,9 +27,6 @@ from typing import TextIO
 from ..errors import ElmoWarning, MissingFontWarning
 
 INTERRUPTED, READER_IS_GONE = 130, 141
-
-_COMPILED_FOLDER = "JAX_COMPILATION_CACHE_DIR"
-_LEAST_COMPILE_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def framed(prog: str, action: Callable[[], int]) -> int:
@@ -190,21 +187,3 @@ def _let_go(stream: TextIO | None) -> None:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, stream.fileno())
             os.close(null)
-
-
-def keep_compiled() -> None:
-    """Keep what XLA compiles beside the downloaded models, unless the user names a folder.
-
-    A short command spends most of its time compiling what the one before compiled. Only the
-    program does this, before JAX is imported: the library leaves such choices to its caller.
-    """
-    from ..pretrained import cache_dir
-
-    if _COMPILED_FOLDER in os.environ:
-        return
-    folder = cache_dir() / "compiled"
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            os.environ[_COMPILED_FOLDER] = str(folder)
-            os.environ.setdefault(_LEAST_COMPILE_SECONDS, "0.2")

@@ -53,6 +53,11 @@ def cache_dir() -> Path:
     """
     if own := os.environ.get("ELMO_JAX_CACHE"):
         return Path(own).expanduser()
+    return user_cache_dir()
+
+
+def user_cache_dir() -> Path:
+    """The folder for what one user keeps, as ``cache_dir`` without ``$ELMO_JAX_CACHE``."""
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG base directory specification says to ignore a relative path.
     return (shared if shared.is_absolute() else Path.home() / ".cache") / "elmo-jax"
