@@ -28,7 +28,7 @@ from typing import Any
 
 from ..errors import ElmoError
 from ..files import atomic_file
-from .frame import tell
+from .streams import tell
 
 MOST_BYTES = 1 << 30
 """The size of the folder at which the entries that were not used for longest are deleted."""
