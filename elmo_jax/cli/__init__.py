@@ -85,7 +85,7 @@ def _main(argv: Sequence[str] | None) -> int:
         command = commands.add_parser(name, help=description, description=description)
         if name in argv:  # importing the others would only take time
             _declare(command, command_module(name))
-    return _execute(parser.parse_args(argv))
+    return _execute(_parsed(parser, argv))
 
 
 def command_module(name: str) -> ModuleType:
@@ -101,7 +101,7 @@ def run_command(
     def action() -> int:
         parser = _Parser(prog=prog, description=description)
         _declare(parser, module)
-        return _execute(parser.parse_args(argv))
+        return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv))
 
     return framed(prog, action)
 
@@ -111,6 +111,12 @@ def _declare(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     parser.add_argument("--json", action="store_true", help="print the summary as a JSON object")
     parser.add_argument("--debug", action="store_true", help="show where an error comes from")
     parser.set_defaults(module=module, prog=parser.prog)
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    if any("\0" in argument for argument in argv):  # no file name can have one, nor can any text
+        parser.error("expected arguments without NUL bytes")
+    return parser.parse_args(argv)
 
 
 def _execute(args: argparse.Namespace) -> int:
