@@ -275,6 +275,19 @@ def test_a_signal_that_is_handled_or_ignored_already_stays_so(handler):
 
 
 @posix
+def test_a_program_in_the_background_of_a_script_is_terminated_in_order(capsys):
+    """The shell has it ignore Ctrl-C, which is for the script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert call(lambda args: signal.raise_signal(signal.SIGTERM)) == 143
+        assert call(lambda args: signal.raise_signal(signal.SIGINT)) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "prog: terminated\n"
+
+
+@posix
 def test_a_process_with_a_handler_for_interrupts_keeps_its_others_too():
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:

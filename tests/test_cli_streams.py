@@ -64,7 +64,11 @@ def test_wrong_usage_is_exit_code_2_whatever_the_streams_are(environment, stream
 
 @pytest.mark.parametrize(
     ("name", "code", "ending"),
-    [("SIGTERM", 143, "terminated"), ("SIGHUP", 129, "hung up"), ("SIGINT", 130, "interrupted")],
+    [
+        ("SIGTERM", 143, "terminated"),
+        pytest.param("SIGHUP", 129, "hung up", marks=pytest.mark.slow),
+        pytest.param("SIGINT", 130, "interrupted", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_a_real_command_in_one_line(tmp_path, environment, name, code, ending):
     pipe = tmp_path / "text.txt"

@@ -238,7 +238,7 @@ def test_a_hostile_server_never_leaves_a_wrong_file(server, tmp_path, impatient)
 
 @pytest.mark.slow
 def test_a_hostile_server_never_leaves_a_wrong_file_in_many_tries(server, tmp_path, impatient):
-    campaign(server, tmp_path, 2000)
+    campaign(server, tmp_path, 1500)
 
 
 # Single kinds

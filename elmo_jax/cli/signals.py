@@ -88,7 +88,8 @@ def stopping(prog: str) -> Iterator[Stop]:
 
 def _handlers() -> dict[signal.Signals, signal.Handlers]:
     """The handlers of the signals that are this program's to handle."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    # A shell's script has the programs that it starts with & ignore SIGINT.
+    if signal.getsignal(signal.SIGINT) not in (signal.default_int_handler, signal.SIG_IGN):
         return {}
     numbers = [signal.Signals[name] for name in ENDINGS if hasattr(signal, name)]
     handlers = {number: signal.getsignal(number) for number in numbers}
