@@ -143,8 +143,8 @@ def wrong_arguments(text):
             {
                 **of_model,
                 "files": [*NOT_PATHS, "no such file"],
-                "batch_size": [*NOT_COUNTS, None, 2**31],
-                "unroll_steps": [*NOT_COUNTS, None, 2**31],
+                "batch_size": [*NOT_COUNTS, None],
+                "unroll_steps": [*NOT_COUNTS, None],
                 "max_tokens": NOT_COUNTS,
                 "reset_state": NOT_FLAGS,
                 "precision": NOT_CHOICES,

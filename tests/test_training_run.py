@@ -677,7 +677,7 @@ def test_unknown_words_can_be_left_out_of_a_score(model):
     assert score(*model, [known], unknown="skip")[0].perplexity == pytest.approx(
         score(*model, [known])[0].perplexity
     )
-    with pytest.raises(ElmoError, match="unknown='ignore': expected as_unk or skip"):
+    with pytest.raises(ElmoError, match="unknown is 'ignore', expected one of as_unk, skip"):
         score(*model, [words], unknown="ignore")
 
 

@@ -38,9 +38,6 @@ from .windows import LanePair, Window, WordWindow, assemble
 # A larger share of unknown words makes a perplexity meaningless.
 _MAX_OOV_RATE = 0.2
 
-# Rows and steps are counted in int32 on the device.
-_MAX_INT32 = 2**31 - 1
-
 
 class Perplexity(NamedTuple):
     """How well a model predicts a text, with the full softmax and every token counted.
@@ -77,8 +74,8 @@ class EvaluationSettings:
         refuse(
             [
                 choice_problem(self.precision, "precision", PRECISIONS),
-                count_problem(self.batch_size, "batch_size", 1, _MAX_INT32),
-                count_problem(self.unroll_steps, "unroll_steps", 1, _MAX_INT32),
+                count_problem(self.batch_size, "batch_size"),
+                count_problem(self.unroll_steps, "unroll_steps"),
                 None if self.max_tokens is None else count_problem(self.max_tokens, "max_tokens"),
                 *(flag_problem(getattr(self, name), name) for name in flags),
             ]
