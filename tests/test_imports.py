@@ -23,6 +23,7 @@ ORDER = """
     model.parameters model.layers model.arguments model
     pretrained.remote_files pretrained.registry pretrained.download pretrained
     checkpoint.formats checkpoint.vocabulary checkpoint.opened checkpoint.containers
+    checkpoint.digests checkpoint.native_config checkpoint.safetensors_weights
     checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_weights checkpoint.published
     checkpoint.softmax_words checkpoint.foreign checkpoint.matrices checkpoint.token_table
     checkpoint.saving checkpoint.sources checkpoint

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import files_of, message_of
+from checkpoint_files import edit_config, files_of, message_of
 
 from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
@@ -90,7 +90,7 @@ def test_other_words_beside_a_native_model_are_refused(saved):
     write_words(folder, OTHERS)
     for call in (load_language_model, open_starting_model):
         assert message_of(call, folder).startswith(
-            f"{folder}/vocab.txt is not the one of this model: {folder}/config.json has another "
+            f"{folder}/vocab.txt is not the one of this model: its config.json has another "
         )
     write_words(folder, WORDS)
     assert load_language_model(folder)[2].words == tuple(WORDS)
@@ -129,7 +129,7 @@ def test_a_model_without_a_softmax_is_no_language_model(make_model):
 
 def test_a_damaged_record_is_reported(saved):
     path = saved() / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "vocabulary": [6]}))
+    edit_config(path.parent, lambda content: content.update(vocabulary=[6]))
     assert f"{path}: expected 'vocabulary' with size and sha256, got [6]" in message_of(
         load_language_model, path.parent
     )

@@ -1,7 +1,7 @@
 """Models on disk: the native folder, and the published options.json with its HDF5 file."""
 
 from .formats import FILES, FORMATS, VOCABULARY_FILE, WEIGHT_NAMES
-from .native import read_metadata, read_vocabulary_record
+from .native import read_metadata
 from .opened import Opened
 from .published import read_options
 from .saving import save, write_model
@@ -37,7 +37,6 @@ __all__ = [
     "read_metadata",
     "read_options",
     "read_token_table",
-    "read_vocabulary_record",
     "save",
     "softmax_size",
     "vocabulary_record",

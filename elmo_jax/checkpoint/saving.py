@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import ElmoError, ElmoWarning, warn
 from ..folders import atomic_folder, standing_folder
 from ..json_text import to_json
 from ..model.config import DTYPES, ElmoConfig
-from ..model.parameters import Params, check_params
+from ..model.parameters import Params, check_params, flatten, unflatten
 from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
 from .hdf5_weights import write_weights
 from .native import write_native
-from .softmax_words import check_vocabulary, vocabulary_record
+from .safetensors_weights import as_float32, is_float
+from .softmax_words import check_softmax, check_vocabulary, vocabulary_record
 from .vocabulary import Vocabulary, Words
 
 
@@ -45,9 +49,10 @@ def save(
         overwrite: replace the model in an existing folder; files that are not the model's stay.
 
     Raises:
-        ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
-            that do not fit ``config``, a vocabulary that does not fit the softmax, a folder that
-            has files already, or a disk that cannot take it.
+        ElmoError: for an unknown format or dtype, numbers that are not finite or too large for
+            float16, parameters that do not fit ``config``, a vocabulary that does not fit the
+            softmax, metadata that JSON cannot hold, a folder that has files already, or a disk
+            that cannot take it.
 
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
@@ -77,7 +82,7 @@ def write_model(
     format: str,
     *,
     words: Vocabulary | None,
-    words_record: dict[str, Any] | None,
+    words_record: Mapping[str, Any] | None,
     dtype: str | None,
     metadata: dict[str, Any],
     overwrite: bool,
@@ -88,6 +93,8 @@ def write_model(
     """
     _check_format(format, dtype)
     check_params(config, params)
+    check_softmax(params, None, "params")
+    arrays = _checked_arrays(params)
     _refuse_other_format(path, format)
     # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:
@@ -97,13 +104,13 @@ def write_model(
             words.write(folder / VOCABULARY_FILE)
         if format == "native":
             record = words_record if words is None else vocabulary_record(words)
-            write_native(folder, config, dict(params), metadata, dtype, record)
+            write_native(folder, config, arrays, metadata, dtype, record)
         else:
             _warn_of_losses(params)
             options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])
             options_file.write_text(options, encoding="utf-8")
-            write_weights(weight_file, config, dict(params))
+            write_weights(weight_file, config, arrays)
 
 
 def _check_format(format: str, dtype: str | None) -> None:
@@ -115,6 +122,18 @@ def _check_format(format: str, dtype: str | None) -> None:
         raise ElmoError(
             f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}."
         )
+
+
+def _checked_arrays(params: Params) -> dict[str, Any]:
+    """The parameters in NumPy, if they can be opened again: as finite numbers in float32."""
+    flat = {path: np.asarray(leaf) for path, leaf in flatten(params).items()}
+    if bad := [path for path, array in flat.items() if not is_float(array)]:
+        listed = ", ".join(f"{'.'.join(path)} ({flat[path].dtype})" for path in bad)
+        raise ElmoError(f"Cannot save {listed}: expected floating-point numbers.")
+    if bad := [path for path, array in flat.items() if as_float32(array) is None]:
+        listed = ", ".join(map(".".join, bad))
+        raise ElmoError(f"Cannot save NaN or infinite numbers: they are in {listed}.")
+    return unflatten(flat)
 
 
 def _warn_of_losses(params: Params) -> None:

@@ -1,0 +1,109 @@
+"""model.safetensors: the parameters in the layout in which they are used.
+
+The tensors are named by their paths in the tree, joined with dots, so that opening a model is
+reading a file. float16 and bfloat16 tensors are widened to float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from ..errors import ElmoError, first_few
+from ..model.config import ElmoConfig
+from ..model.parameters import check_flat_params, flatten, unflatten
+from .digests import in_threads, tensor_digest
+
+_MOST_HEADER = 10**7
+"""Bytes of the names and shapes. A model of a hundred layers has 100 kB."""
+
+_COPY_AGAIN = "The file is damaged or incomplete; copy it again."
+
+
+def read_tensors(
+    path: Path, source: str, config: ElmoConfig, digests: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The parameters of ``config`` from a file that errors call ``source``.
+
+    ``digests`` has that of each tensor; None compares nothing.
+
+    Raises:
+        ElmoError: if the file is damaged, does not fit ``config``, has other digests, or has
+            numbers that are not finite in float32.
+    """
+    try:
+        _check_header(path)
+        tensors = dict(sorted(load_file(path).items()))
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ElmoError(f"Cannot read {source}: {error}. {_COPY_AGAIN}") from None
+    # Safe to split, because no parameter's own name has a dot.
+    flat = {tuple(name.split(".")): value for name, value in tensors.items()}
+    check_flat_params(config, flat, source)
+    bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not is_float(value)]
+    if bad:
+        raise ElmoError(f"{source}: expected floating-point tensors, got {', '.join(bad)}.")
+    if digests is not None:
+        _check_digests(tensors, source, digests)
+    arrays = in_threads(as_float32, tensors.values())
+    bad = [name for name, array in zip(tensors, arrays, strict=True) if array is None]
+    if bad:
+        raise ElmoError(f"{source} has NaN or infinite values in {', '.join(bad)}.")
+    return unflatten(dict(zip(flat, arrays, strict=True)))
+
+
+def _check_header(path: Path) -> None:
+    """Raise OSError for a header that no model has, before memory is claimed for it."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > _MOST_HEADER:
+            raise OSError(f"its header claims {length:,} bytes, expected at most {_MOST_HEADER:,}")
+
+
+def _check_digests(
+    tensors: Mapping[str, np.ndarray], source: str, digests: Mapping[str, Any]
+) -> None:
+    found = dict(zip(tensors, in_threads(tensor_digest, tensors.values()), strict=True))
+    bad = sorted(name for name in {*found, *digests} if found.get(name) != digests.get(name))
+    if bad:
+        raise ElmoError(
+            f"{source} is not what was saved with this model: config.json has other digests of "
+            f"{first_few(bad)}. The file is damaged, or belongs to another model: copy the whole "
+            "folder again. If you changed it yourself, open it with verify=False and save it."
+        )
+
+
+def is_float(array: np.ndarray) -> bool:
+    """Whether an array has floating-point numbers."""
+    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"  # its NumPy kind is V
+
+
+def as_float32(array: np.ndarray) -> np.ndarray | None:
+    """The numbers in float32; None if one of them is not finite there."""
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite
+        numbers = array.astype(np.float32, copy=False)
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def write_tensors(path: Path, params: dict[str, Any], dtype: str | None) -> dict[str, str]:
+    """Write the parameters, converted to ``dtype`` if it is not None; the tensors' digests."""
+    arrays = {".".join(path): np.asarray(leaf, order="C") for path, leaf in flatten(params).items()}
+    if dtype is not None:
+        arrays = {name: _converted(name, array, dtype) for name, array in arrays.items()}
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:  # a full disk, for example
+        raise OSError(str(error)) from None
+    return dict(zip(arrays, in_threads(tensor_digest, arrays.values()), strict=True))
+
+
+def _converted(name: str, array: np.ndarray, dtype: str) -> np.ndarray:
+    # A larger number would become infinite without an error.
+    highest, limit = float(np.abs(array).max(initial=0)), float(np.finfo(dtype).max)
+    if highest > limit:
+        raise ElmoError(f"{name} has numbers up to {highest:.3g}; {dtype} ends at {limit:.3g}.")
+    return array.astype(dtype)
