@@ -16,6 +16,7 @@ from .sources import (
     open_source,
 )
 from .token_table import TokenTable, as_word_model, read_token_table, write_token_table
+from .verification import verification
 
 __all__ = [
     "FILES",
@@ -39,6 +40,7 @@ __all__ = [
     "read_token_table",
     "save",
     "softmax_size",
+    "verification",
     "vocabulary_record",
     "write_model",
     "write_token_table",

@@ -59,8 +59,14 @@ def read(
         read_tensors(files.path(WEIGHT_FILE), files.label(WEIGHT_FILE), config, digests),
         FORMAT,
         words_record=content.get("vocabulary"),
+        compared={} if digests is None else _compared(digests, config),
         remarks=content.get("metadata", {}),
     )
+
+
+def _compared(digests: Mapping[str, str], config: ElmoConfig) -> dict[str, str]:
+    compared = {CONFIG_FILE: "its digest", WEIGHT_FILE: f"the digests of {len(digests)} tensors"}
+    return {**compared, ALPHABET_FILE: "its digest"} if config.alphabet else compared
 
 
 def read_metadata(source: Path) -> dict[str, Any]:
