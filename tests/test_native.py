@@ -109,7 +109,7 @@ def test_integers_are_refused(native):
     edit_tensors(native, {"forward.layers_0.bias": np.zeros(40, np.int8)})
     assert message_of(load, native) == (
         f"{native / 'model.safetensors'}: expected floating-point tensors, got "
-        "forward.layers_0.bias (int8)."
+        "forward.layers_0.bias (I8)."
     )
 
 

@@ -7,26 +7,28 @@ reading a file. float16 and bfloat16 tensors are widened to float32.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from pathlib import Path as FilePath
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from ..errors import ElmoError, first_few
 from ..model.config import ElmoConfig
-from ..model.parameters import check_flat_params, flatten, unflatten
+from ..model.parameters import Path, check_flat_params, flatten, unflatten
 from .digests import in_threads, tensor_digest
 
 _MOST_HEADER = 10**7
 """Bytes of the names and shapes. A model of a hundred layers has 100 kB."""
 
+_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
 _COPY_AGAIN = "The file is damaged or incomplete; copy it again."
 
 
 def read_tensors(
-    path: Path, source: str, config: ElmoConfig, digests: Mapping[str, Any] | None
+    path: FilePath, source: str, config: ElmoConfig, digests: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """The parameters of ``config`` from a file that errors call ``source``.
 
@@ -38,30 +40,48 @@ def read_tensors(
     """
     try:
         _check_header(path)
-        tensors = dict(sorted(load_file(path).items()))
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        with safe_open(path, framework="np") as file:
+            parts = {name: file.get_slice(name) for name in sorted(file.keys())}
+            _check_parts(config, parts, source)  # before memory is claimed
+            tensors = {name: file.get_tensor(name) for name in parts}
+    except (SafetensorError, OSError, TypeError, KeyError, OverflowError, MemoryError) as error:
         raise ElmoError(f"Cannot read {source}: {error}. {_COPY_AGAIN}") from None
-    # Safe to split, because no parameter's own name has a dot.
-    flat = {tuple(name.split(".")): value for name, value in tensors.items()}
-    check_flat_params(config, flat, source)
-    bad = [f"{name} ({value.dtype})" for name, value in tensors.items() if not is_float(value)]
-    if bad:
-        raise ElmoError(f"{source}: expected floating-point tensors, got {', '.join(bad)}.")
     if digests is not None:
         _check_digests(tensors, source, digests)
     arrays = in_threads(as_float32, tensors.values())
     bad = [name for name, array in zip(tensors, arrays, strict=True) if array is None]
     if bad:
         raise ElmoError(f"{source} has NaN or infinite values in {', '.join(bad)}.")
-    return unflatten(dict(zip(flat, arrays, strict=True)))
+    return unflatten(dict(zip(map(_path, tensors), arrays, strict=True)))
 
 
-def _check_header(path: Path) -> None:
+def _check_header(path: FilePath) -> None:
     """Raise OSError for a header that no model has, before memory is claimed for it."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > _MOST_HEADER:
             raise OSError(f"its header claims {length:,} bytes, expected at most {_MOST_HEADER:,}")
+
+
+def _check_parts(config: ElmoConfig, parts: Mapping[str, Any], source: str) -> None:
+    """Raise ElmoError unless these are tensors that ``config`` has, of floating-point numbers."""
+    if config.n_layers + config.n_highway > len(parts):  # before all that is missing is listed
+        raise ElmoError(f"{source} has {len(parts)} tensors, too few for its configuration.")
+    shapes = {_path(name): _Shape(tuple(part.get_shape())) for name, part in parts.items()}
+    check_flat_params(config, shapes, source)
+    types = {name: part.get_dtype() for name, part in parts.items()}
+    if bad := [f"{name} ({type})" for name, type in types.items() if type not in _FLOATS]:
+        raise ElmoError(f"{source}: expected floating-point tensors, got {first_few(bad)}.")
+
+
+class _Shape(NamedTuple):
+    """Stands for an array."""
+
+    shape: tuple[int, ...]
+
+
+def _path(name: str) -> Path:
+    return tuple(name.split("."))  # no parameter's own name has a dot
 
 
 def _check_digests(
@@ -78,8 +98,8 @@ def _check_digests(
 
 
 def is_float(array: np.ndarray) -> bool:
-    """Whether an array has floating-point numbers."""
-    return array.dtype.kind == "f" or array.dtype.name == "bfloat16"  # its NumPy kind is V
+    """Whether an array has floating-point numbers that can be saved and opened again."""
+    return array.dtype.name in _FLOATS.values()
 
 
 def as_float32(array: np.ndarray) -> np.ndarray | None:
@@ -89,7 +109,7 @@ def as_float32(array: np.ndarray) -> np.ndarray | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
-def write_tensors(path: Path, params: dict[str, Any], dtype: str | None) -> dict[str, str]:
+def write_tensors(path: FilePath, params: dict[str, Any], dtype: str | None) -> dict[str, str]:
     """Write the parameters, converted to ``dtype`` if it is not None; the tensors' digests."""
     arrays = {".".join(path): np.asarray(leaf, order="C") for path, leaf in flatten(params).items()}
     if dtype is not None:
