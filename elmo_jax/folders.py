@@ -31,9 +31,12 @@ def atomic_folder(
     that it has itself. What killed processes have left beside ``target`` goes.
 
     Raises:
-        ElmoError: if ``target`` is a file, a folder with files and ``overwrite`` is False, or the
-            working directory, which cannot be replaced.
+        ElmoError: if ``target`` is a file, a folder with files and ``overwrite`` is False, or a
+            folder that cannot be replaced: the top of a disk, or one with the working directory or
+            the home directory.
     """
+    if "\0" in str(target):
+        raise ElmoError(f"Cannot write the folder {str(target)!r}: a name has no NUL characters.")
     folder = Path(os.path.realpath(target))  # if target is a link, replace what it leads to
     try:
         _clean_up(folder)
@@ -69,11 +72,21 @@ def refuse_folder(target: Path, overwrite: bool) -> None:
         return
     if any(target.iterdir()):
         refuse_existing(target, overwrite)
-    if target.samefile(Path.cwd()):
+    if reason := _reason_to_stay(Path(os.path.realpath(target))):
         raise ElmoError(
-            f"Cannot write the folder {target}: it is the working directory, which cannot be "
-            "replaced. Name a folder in it, or change to another directory."
+            f"Cannot write the folder {target}: {reason}, which cannot be replaced. Name a new "
+            "folder in it, or another one."
         )
+
+
+def _reason_to_stay(folder: Path) -> str | None:
+    """Why a folder cannot be replaced as a whole, if there is a reason."""
+    if os.path.ismount(folder):
+        return "it is the top of a disk"
+    for what, place in (("working", Path.cwd()), ("home", Path.home())):
+        if Path(os.path.realpath(place)).is_relative_to(folder):
+            return f"it is the {what} directory, or has it inside"
+    return None
 
 
 # Temporary folders
@@ -83,7 +96,7 @@ def refuse_folder(target: Path, overwrite: bool) -> None:
 def _temporary_folder(folder: Path) -> Iterator[Path]:
     """A new folder beside ``folder``, which this process holds; removed if it is still there."""
     while True:
-        temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+        temporary = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.tmp"
         temporary.mkdir()  # not mkdtemp(): only the owner could read that folder
         try:
             lock = _lock(temporary)
@@ -147,7 +160,7 @@ def _clean_up(folder: Path) -> None:
 
 
 def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old-elmo-jax")
+    return folder.parent / f".{folder.name}.old-elmo-jax"  # with_name() refuses Path(".")
 
 
 def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:

@@ -174,6 +174,23 @@ def test_the_working_directory_is_not_replaced(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_that_hold_what_must_stay_are_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "user" / "work").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "user")
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == tmp_path / "user" / "work")
+    before = sorted(tmp_path.rglob("*"))
+    for target, said in (
+        ("..", "the working directory, or"),
+        (tmp_path / "user", "the home directory, or"),
+        (tmp_path / "user" / "work", "the top of a disk"),
+    ):
+        with pytest.raises(ElmoError, match=said), atomic_folder(Path(target), overwrite=True):
+            pass
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_folder_has_the_rights_that_the_old_one_had(tmp_path):
     (tmp_path / "plain").mkdir()
     write_folder(tmp_path / "new")
@@ -229,3 +246,9 @@ def test_an_old_folder_is_not_brought_back_while_its_process_is_at_work(tmp_path
         with atomic_folder(tmp_path / "out"):
             assert not (tmp_path / "out").exists(), "its process is between two renames"
         assert at_work.is_dir()
+
+
+def test_the_working_directory_can_be_named_by_a_dot(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("", ".", "..", "/"):
+        assert standing_folder(Path(name)) == Path(name)
