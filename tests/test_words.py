@@ -8,6 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 from checkpoint_files import edit_config, files_of, message_of
+from commands import failing
 
 from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
@@ -94,6 +95,25 @@ def test_other_words_beside_a_native_model_are_refused(saved):
         )
     write_words(folder, WORDS)
     assert load_language_model(folder)[2].words == tuple(WORDS)
+
+
+def test_no_command_takes_other_words_for_those_of_a_native_model(saved, tmp_path, capsys):
+    folder, text = saved(), tmp_path / "text.txt"
+    text.write_text("the of the\n")
+    write_words(folder, OTHERS)
+    archive, out = zip_of(folder, tmp_path / "model.zip"), tmp_path / "out"
+    for model in (folder, archive):
+        for command in (
+            ["evaluate", text, "--model", model],
+            ["evaluate", text, "--model", model, "--vocabulary", folder / "vocab.txt"],
+            ["convert", model, "-o", out],
+            ["convert", model, "-o", out, "--vocabulary", folder / "vocab.txt"],
+            ["train", text, "--start-from", model, "-o", out],
+            ["train", text, "--start-from", model, "-o", out, "--option", "lstm.cell_clip=2"],
+            ["info", model, "--verify"],
+        ):
+            assert "is not the one of this model" in failing(capsys, *command), command
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("format", FORMATS)
