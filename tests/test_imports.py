@@ -24,8 +24,10 @@ ORDER = """
     pretrained.remote_files pretrained.registry pretrained.connection pretrained.part
     pretrained.download pretrained.sums pretrained
     checkpoint.formats checkpoint.vocabulary checkpoint.opened checkpoint.containers
+    checkpoint.digests checkpoint.native_config checkpoint.safetensors_weights
     checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_weights checkpoint.published
     checkpoint.softmax_words checkpoint.foreign checkpoint.matrices checkpoint.token_table
+    checkpoint.verification
     checkpoint.saving checkpoint.sources checkpoint
     lanes functional export engine embedder
     sklearn ray corpus.writers corpus training explore alignment cli

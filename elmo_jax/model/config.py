@@ -257,7 +257,7 @@ def _character_problems(config: ElmoConfig) -> Iterator[str]:
 
 def _alphabet_problems(config: ElmoConfig) -> Iterator[str]:
     alphabet = config.alphabet
-    if alphabet is None:
+    if alphabet is None or not _is_count(config.word_dim, least=0):
         return
     if config.token_layer == "bytes" or not isinstance(alphabet, Alphabet):
         expected = "None" if config.token_layer == "bytes" else "an Alphabet"
