@@ -1,11 +1,11 @@
 """embed_corpus and merge_parts: the same bytes, however the work is cut up and interrupted."""
 
+import dataclasses
 import json
 import os
 import resource
 import shutil
 import signal
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -526,15 +526,14 @@ def test_leftovers_of_a_process_killed_at_the_very_end_are_removed(tmp_path):
         embed(out)
 
 
-def test_parts_hold_their_numbers_in_a_zip(tmp_path):
-    results = [(Record(["a"], "a"), np.ones((3, 1, 4), np.float32))]
-    job = SimpleNamespace(name="a job", parts=[SimpleNamespace(digest="of all parts")] * 3)
-    folder = PartsFolder(tmp_path)
-    folder.write(job, 1, results)
-    assert folder.has(job, 1)
-    shutil.copy(tmp_path / "part-000001.zip", tmp_path / "part-000002.zip")
-    assert not folder.has(job, 2) and not folder.has(job, 0)
-    assert not folder.has(SimpleNamespace(name="another job", parts=job.parts), 1)
+def test_a_part_counts_only_under_its_own_name_and_for_its_own_job(tmp_path):
+    out, folder = tmp_path / "out.h5", PartsFolder.beside(tmp_path / "out.h5")
+    embed(out, [Record(["a"], "a")] * 30, shard=(1, 2))
+    job = folder.job()
+    assert folder.has(job, 0) and not folder.has(job, 1)
+    shutil.copy(folder.path / "part-000000.zip", folder.path / "part-000001.zip")
+    assert not folder.has(job, 1), "its text and numbers are those of part 0"
+    assert not folder.has(dataclasses.replace(job, identity={}), 0)
 
 
 def test_notes_give_the_size_the_parts_and_what_is_lost(tmp_path):
