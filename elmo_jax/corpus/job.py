@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -100,10 +101,11 @@ class Job:
         )
         return cls(identity, layout, survey.blank, survey.parts)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
-        """A digest of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+        """A digest of the job. It is in every part, so parts belong to one manifest only."""
+        fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(fields.encode()).hexdigest()
 
     def parts_of_shard(self, shard: tuple[int, int] | None) -> range:
         """Numbers of a shard's parts: for (i, n), every n-th from i - 1 on; for None, all."""
@@ -121,9 +123,9 @@ class Job:
         return n_rows * self.layout.row_bytes
 
     def to_manifest(self) -> str:
-        """The job as JSON, with a checksum."""
+        """The job as JSON, with its name, which serves as a checksum."""
         fields = {"version": _MANIFEST_VERSION, **dataclasses.asdict(self)}
-        return to_json({**fields, "checksum": _checksum(fields)}, indent=1) + "\n"
+        return to_json({**fields, "name": self.name}, indent=1) + "\n"
 
     @classmethod
     def from_manifest(cls, manifest: str | bytes) -> Job:
@@ -132,9 +134,6 @@ class Job:
         if (version := fields.get("version")) != _MANIFEST_VERSION:
             raise ElmoError(f"its version is {shortened(version)}, expected {_MANIFEST_VERSION}")
         try:
-            if fields.pop("checksum", None) != _checksum(fields):
-                raise ElmoError("its checksum is wrong")
-            # A checksum is no secret: whoever has changed the rest may have made another.
             job = cls(
                 fields["identity"],
                 FileLayout.from_json(fields["layout"]),
@@ -142,6 +141,8 @@ class Job:
                 tuple(Part.from_json(part) for part in fields["parts"]),
             )
             job._check()
+            if fields["name"] != job.name:
+                raise ElmoError("its name is not that of what it describes")
         except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ElmoError(f"it has other fields ({error})") from None
         return job
@@ -192,10 +193,6 @@ def check_shard(shard: Any) -> None:
         raise ElmoError(f"shard is {shortened(shard)}, expected a pair such as (1, 4).") from None
     check_count(n, "the number of shards")
     check_count(i, "the number of the shard", 1, n)
-
-
-def _checksum(fields: dict[str, Any]) -> str:
-    return hashlib.sha256(to_json(fields).encode()).hexdigest()
 
 
 def _text_digest(parts: Iterable[Part]) -> str:

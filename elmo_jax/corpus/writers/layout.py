@@ -18,6 +18,9 @@ RecordVectors = Iterable[tuple[Record, np.ndarray]]
 """Records with their vectors: [L, T, D] or [T, D]; pooled [L, D] or [D]."""
 
 
+_MOST_REPEATED = 1 << 26  # characters of one sentence's key in a table of words
+
+
 @dataclasses.dataclass(frozen=True)
 class FileLayout:
     """Size and shape of a file of vectors, known from one pass over the text.
@@ -79,6 +82,16 @@ class FileLayout:
         if len(key) > self.longest_key:
             raise ElmoError(f"The key {shortened(key)} is longer than the longest of its corpus.")
         return key
+
+    def check_repeated_keys(self) -> None:
+        """Raise ElmoError if a table of words would repeat a long key for too many of them."""
+        if not self.pooled and self.repeated_key > _MOST_REPEATED:
+            raise ElmoError(
+                f"The key of record {self.repeated_key_at + 1:,} is so long that it would take "
+                f"{self.repeated_key:,} characters in a table with a row for each of its words. "
+                "Give it a shorter key, write a .h5 or .npz file, or pool the sentences "
+                "(--pooling). (The key of a CoNLL-U sentence without sent_id is its text.)"
+            )
 
     def rows(self, vectors: np.ndarray) -> np.ndarray:
         """The vectors of one sentence as [rows, *shape]."""
