@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .errors import ElmoError
+from .errors import ElmoError, shortened
 
 
 @contextlib.contextmanager
@@ -109,7 +109,10 @@ def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
         flags |= getattr(os, name, 0)
     if os.name == "nt" and path.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
-    descriptor = os.open(path, flags, 0o666)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except ValueError:  # a NUL character in the name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "Not a regular file", str(path))
@@ -158,6 +161,17 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
 # Checks before anything is written
 
 
+def check_name(target: Path) -> None:
+    """Raise ElmoError if no file can have this name, or the system does not let us look."""
+    try:
+        target.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # ValueError: a NUL character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ElmoError(f"Cannot write {shortened(str(target))}: {reason}.") from None
+
+
 def refuse_existing(target: Path, overwrite: bool) -> None:
     """Raise ElmoError if ``target`` exists, be it a broken link, and ``overwrite`` is False."""
     if os.path.lexists(target) and not overwrite:
@@ -169,6 +183,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 def refuse_input(target: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
     """Raise ElmoError if ``target`` is one of the inputs, under whatever name."""
+    check_name(target)
     for path in map(Path, inputs):
         if target.exists() and path.exists() and target.samefile(path):
             raise ElmoError(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError, counted
-from ..files import check_space, put_in_place, refuse_existing, shown_size, sync
+from ..files import check_name, check_space, put_in_place, refuse_existing, shown_size, sync
 from .job import Job
 from .lock import OutputLock, finished_note
 from .parts import PartsFolder
@@ -189,8 +189,7 @@ def check_target(target: Path, overwrite: bool, job_name: str | None = None) -> 
     It may exist if a killed process left it with something to clean up; ``job_name`` says of which
     job it must be.
     """
-    if "\0" in str(target):
-        raise ElmoError(f"Cannot write {str(target)!r}: a name has no NUL character.")
+    check_name(target)
     if target.is_dir():
         raise ElmoError(f"Cannot write {target}: it is a folder.")
     if not target.absolute().parent.is_dir():
