@@ -23,7 +23,8 @@ ORDER = """
     model.parameters model.layers model.arguments model
     pretrained.remote_files pretrained.registry pretrained.download pretrained
     checkpoint.formats checkpoint.vocabulary checkpoint.opened checkpoint.containers
-    checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_weights checkpoint.published
+    checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_arrays checkpoint.hdf5_weights
+    checkpoint.published
     checkpoint.softmax_words checkpoint.foreign checkpoint.matrices checkpoint.token_table
     checkpoint.saving checkpoint.sources checkpoint
     lanes functional export engine embedder

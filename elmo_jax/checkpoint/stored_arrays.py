@@ -25,12 +25,14 @@ class StoredArray:
         shape: its shape; None for a dataset of HDF5 that has none.
         dtype: its name.
         read: gives the numbers, or raises ``UnreadableArray``.
+        problem: why they are not read, if they must not be.
     """
 
     name: str
     shape: tuple[int, ...] | None
     dtype: str
     read: Callable[[], np.ndarray]
+    problem: str | None = None
 
 
 class UnreadableArray(Exception):
@@ -95,6 +97,8 @@ def _read(array: StoredArray, expected: Dataset) -> tuple[np.ndarray | None, str
         return None, f"shape {array.shape}, expected {expected.shape}"
     if not array.dtype.startswith(("float", "bfloat")):
         return None, f"dtype {array.dtype}, expected float32"
+    if array.problem:
+        return None, array.problem
     with np.errstate(over="ignore"):  # float64 beyond float32 is reported as infinite
         numbers = array.read().astype(np.float32, copy=False)
     n_bad = numbers.size - int(np.isfinite(numbers).sum())

@@ -33,8 +33,9 @@ from ..model.parameters import Params, has_token_layer, token_layer_name
 from ..model.spelling import spell
 from ..text.contents import check_is_text, head_of
 from .formats import VOCABULARY_NAMES
-from .hdf5_weights import DAMAGED, HDF5_ERRORS, SIGNATURE, open_hdf5, unreadable
+from .hdf5_arrays import DAMAGED, SIGNATURE, arrays_in, open_hdf5, unreadable
 from .opened import Opened
+from .stored_arrays import UnreadableArray
 from .vocabulary import MARKERS, UNK, Vocabulary, Words
 
 DATASET = "embedding"
@@ -116,24 +117,24 @@ def read_token_table(path: str | os.PathLike[str], vocabulary: Words | None = No
 def _read_hdf5(path: Path, source: str, vocabulary: Words | None) -> TokenTable:
     words = _words_of_rows(path, source, vocabulary)
     with open_hdf5(path, source, _KIND) as file:
+        arrays = arrays_in(file, source, _KIND)
+        if (array := arrays.get(DATASET)) is None:
+            raise ElmoError(
+                f"The HDF5 file {source} is not a token table: it has no dataset {DATASET!r}; "
+                f"found {first_few(list(map(shortened, sorted(arrays)))) or 'nothing'}."
+            )
+        shape = array.shape
+        if shape is None or len(shape) != 2 or not array.dtype.startswith("float") or 0 in shape:
+            raise ElmoError(
+                f"{source}: {DATASET} is {array.dtype} of shape {shape}, expected float32 [words, "
+                "dimensions]."
+            )
+        _check_length(words, shape[0], source)
+        if array.problem:
+            raise ElmoError(f"The token table {source} cannot be used: {array.problem}.")
         try:
-            dataset = file.get(DATASET)
-            if not isinstance(dataset, h5py.Dataset):
-                raise ElmoError(
-                    f"The HDF5 file {source} is not a token table: it has no dataset {DATASET!r}; "
-                    f"found {', '.join(map(repr, sorted(file))) or 'nothing'}."
-                )
-            shape, dtype = dataset.shape, dataset.dtype
-            if shape is None or len(shape) != 2 or dtype.kind != "f" or 0 in shape:
-                raise ElmoError(
-                    f"{source}: {DATASET} is {dtype} of shape {shape}, expected float32 [words, "
-                    "dimensions]."
-                )
-            _check_length(words, shape[0], source)
-            vectors = _to_float32(dataset[()])
-        except ElmoError:
-            raise
-        except HDF5_ERRORS as error:
+            vectors = _to_float32(array.read())
+        except UnreadableArray as error:
             raise unreadable(source, DAMAGED, error, _KIND) from None
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     problems = [f"row {row + 1:,} ({shortened(words.words[row])})" for row in bad]
