@@ -213,6 +213,7 @@ def check_params(config: ElmoConfig, params: Params, source: str = "params") -> 
 def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str) -> None:
     """What ``check_params`` does, for a tree that ``flatten`` has flattened."""
     flat, problems = dict(flat), []
+    shapes = {path: np.shape(array) for path, array in flat.items() if path[0] == "softmax"}
     for dataset in (*datasets(config), *extra_datasets(config, flat)):
         expected = Dataset("", dataset.param_shape(), ())
         for path in dataset.paths:
@@ -224,11 +225,27 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
             elif not expected.fits(np.shape(array)):
                 problems.append(f"{name} is {np.shape(array)}, expected {expected.shape}")
     problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
+    softmax = softmax_problem(shapes.get(("softmax", "kernel")), shapes.get(("softmax", "bias")))
+    if softmax and not problems:
+        problems.append(softmax)
     if problems:
         raise ElmoError(
             f"{source} does not fit the configuration ({counted(len(problems), 'problem')}): "
             + "; ".join(problems)
         )
+
+
+def softmax_problem(kernel: tuple[int, ...] | None, bias: tuple[int, ...] | None) -> str | None:
+    """Why these shapes are not those of a whole softmax, if one of its two parts is there."""
+    if kernel is None and bias is None:
+        return None
+    if kernel is None or bias is None:
+        there, missing = ("matrix", "bias") if bias is None else ("bias", "matrix")
+        return f"the softmax has its {there} but lacks its {missing}"
+    if kernel[:1] != bias or 0 in bias:
+        expected = "a row and a number for each word"
+        return f"the softmax has a matrix {kernel} and a bias {bias}, expected {expected}"
+    return None
 
 
 def model_digest(config: ElmoConfig, params: Params) -> str:
