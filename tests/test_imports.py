@@ -22,10 +22,10 @@ ORDER = """
     model.batches model.precision model.token_layer model.lstm model.bilm model.scalar_mix
     model.parameters model.layers model.arguments model
     pretrained.remote_files pretrained.registry pretrained.download pretrained
-    checkpoint.formats checkpoint.vocabulary checkpoint.opened checkpoint.containers
-    checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_arrays checkpoint.hdf5_weights
-    checkpoint.published
-    checkpoint.softmax_words checkpoint.foreign checkpoint.matrices checkpoint.token_table
+    checkpoint.formats checkpoint.gzip_text checkpoint.vocabulary checkpoint.opened
+    checkpoint.containers checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_arrays
+    checkpoint.hdf5_weights checkpoint.published checkpoint.softmax_words checkpoint.foreign
+    checkpoint.matrices checkpoint.token_table
     checkpoint.saving checkpoint.sources checkpoint
     lanes functional export engine embedder
     sklearn ray corpus.writers corpus training explore alignment cli

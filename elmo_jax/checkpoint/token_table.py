@@ -33,6 +33,7 @@ from ..model.parameters import Params, has_token_layer, token_layer_name
 from ..model.spelling import spell
 from ..text.contents import check_is_text, head_of
 from .formats import VOCABULARY_NAMES
+from .gzip_text import GZIP, lines_of, most_expanded
 from .hdf5_arrays import DAMAGED, SIGNATURE, arrays_in, open_hdf5, unreadable
 from .opened import Opened
 from .stored_arrays import UnreadableArray
@@ -48,7 +49,6 @@ TOLERANCE = 1e-4
 1. Other libraries and devices differ by less than 1e-5, other models by tenths."""
 
 _KIND = "token table"
-_GZIP = b"\x1f\x8b"
 _UNKNOWN_IN_ALLENNLP = "@@UNKNOWN@@"
 _FIELDS_KEPT = (
     "projection_dim",
@@ -60,7 +60,10 @@ _FIELDS_KEPT = (
     "forced_projections",
 )
 _PARTS_KEPT = ("forward", "backward", "scalar_mixes", "output_projection", "alignment")
-_HEADER = re.compile(rb"([0-9]+) ([0-9]+) ?\r?\n?")
+_MOST_PROBLEMS = 10_000
+"""After so many lines that are wrong, no further ones are read."""
+
+_HEADER = re.compile(rb"([0-9]{1,18}) ([0-9]{1,18}) ?\r?\n?")
 
 
 class TokenTable(NamedTuple):
@@ -104,10 +107,11 @@ def read_token_table(path: str | os.PathLike[str], vocabulary: Words | None = No
             stream.seek(0)
             if head == SIGNATURE:
                 return _read_hdf5(file, source, vocabulary)
-            if not head.startswith(_GZIP):
-                return _read_text(stream, source)
+            if not head.startswith(GZIP):
+                return _read_text(stream, source, file.stat().st_size)
+            most = most_expanded(file.stat().st_size)
             with gzip.open(stream) as unpacked:
-                return _read_text(unpacked, source)
+                return _read_text(unpacked, source, most)
     except FileNotFoundError:
         raise ElmoError(f"There is no token table at {source}: no such file.") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -171,12 +175,12 @@ def _to_float32(numbers: Any) -> np.ndarray:
         return np.asarray(numbers).astype(np.float32, copy=False)
 
 
-def _read_text(file: Any, source: str) -> TokenTable:
+def _read_text(file: Any, source: str, most: int) -> TokenTable:
     """Read lines ``word number … number``; the first one may say how many lines and numbers."""
     check_is_text(head_of(file), f"The token table {source}")
     vectors: dict[str, np.ndarray] = {}
     problems, n_lines, declared, dim = [], 0, None, None
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(lines_of(file, f"The token table {source}", most), 1):
         line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if number == 1 and (header := _HEADER.fullmatch(line)):
             declared, dim = int(header[1]), int(header[2])
@@ -190,7 +194,9 @@ def _read_text(file: Any, source: str) -> TokenTable:
         if problem:
             problems.append(f"line {number:,}: {problem}")
         n_lines, dim = n_lines + 1, dim or len(vector_P)
-    if declared is not None and declared != n_lines:
+        if len(problems) > _MOST_PROBLEMS:
+            break
+    if not problems and declared is not None and declared != n_lines:
         problems.append(f"line 1 says {counted(declared, 'word')}, found {n_lines:,}")
     if problems or not vectors:
         raise ElmoError(

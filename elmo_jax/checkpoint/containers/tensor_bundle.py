@@ -113,9 +113,11 @@ class TensorBundle:
 
     def _check_data_files(self) -> None:
         last: dict[int, tuple[int, str]] = {}  # where the last variable of each file ends
+        claimed: dict[int, int] = {}  # what the variables of each file take together
         for name, entry in self.entries.items():
             end = entry.offset + entry.size
             last[entry.shard] = max(last.get(entry.shard, (0, "")), (end, name))
+            claimed[entry.shard] = claimed.get(entry.shard, 0) + entry.size
         problems = []
         for shard, (end, name) in sorted(last.items()):
             path, label = self._data_file(shard), self.label + self._suffix(shard)
@@ -123,6 +125,11 @@ class TensorBundle:
                 problems.append(f"{label} is missing")
             elif (size := path.stat().st_size) < end:
                 problems.append(f"{label} has {counted(size, 'byte')}, but {name} ends at {end:,}")
+            elif claimed[shard] > size:
+                problems.append(
+                    f"{label} has {counted(size, 'byte')}, but its variables take "
+                    f"{claimed[shard]:,}: some share their bytes"
+                )
         if problems:
             raise ElmoError(
                 f"The checkpoint {self.label} is incomplete: {'; '.join(problems)}. It has "

@@ -26,6 +26,7 @@ import numpy as np
 
 from ...errors import ElmoError
 from .pickles import StandIn, Unpickler, UnreadableError
+from .zip_directory import LargeDirectory, SmallDirectoryFile
 
 _MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the pickle of a number that torch chose
 _VERSION = 1001
@@ -34,8 +35,6 @@ _TAR, _TAR_OFFSET = b"ustar", 257
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # what stands before a zip's entry: its name follows
 _ENCRYPTED = 1
-_LARGEST_DIRECTORY = 1 << 20
-"""Bytes of a zip's directory: enough for the storages of 10,000 tensors."""
 
 _BFLOAT16 = "bfloat16"
 _STORAGES = {
@@ -190,19 +189,13 @@ class _Entry:
             )
 
 
-class _DirectoryFile(io.FileIO):
-    """A zip with a small directory: zipfile reads it at once, and makes an object of each entry."""
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > _LARGEST_DIRECTORY:
-            raise UnreadableError(f"it is a zip with a directory of {size:,} bytes")
-        return super().read(size)
-
-
 def _zip_entries(path: Path) -> dict[str, _Entry]:
     """The files in a zip that hold tensors, by their names below the folder."""
-    with _DirectoryFile(path) as directory, zipfile.ZipFile(directory) as archive:
-        infos = archive.infolist()
+    try:
+        with SmallDirectoryFile(path) as directory, zipfile.ZipFile(directory) as archive:
+            infos = archive.infolist()
+    except LargeDirectory as error:
+        raise UnreadableError(error) from None
     pickles = [info.filename for info in infos if info.filename.endswith("/data.pkl")]
     if len(pickles) != 1:
         names = ", ".join(info.filename for info in infos[:4])

@@ -229,10 +229,16 @@ def _read_dictionaries(files: ModelFiles, shapes: Shapes) -> dict[str, tuple[str
     if _CLASSIFIER in files.names and _WORDS not in needed:
         needed.append(_WORDS)
     return {
-        name: read_dictionary(files.read(name, MOST_BYTES), files.label(name))
+        name: read_dictionary(files.read(name, _most_bytes(name, shapes)), files.label(name))
         for name in needed
         if name in files.names
     }
+
+
+def _most_bytes(name: str, shapes: Shapes) -> int:
+    """How large the dictionary of a table may be: a line takes about ten bytes."""
+    shape = shapes.get(_TABLES[name], ())
+    return min(MOST_BYTES, 10**6 + 200 * shape[0]) if shape else MOST_BYTES
 
 
 def _check_fit(
