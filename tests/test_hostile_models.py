@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import zipfile
 
 import numpy as np
@@ -126,6 +127,22 @@ def a_zip_with_an_absolute_name(folder):
     with zipfile.ZipFile(folder / "m.zip", "w") as archive:
         archive.writestr("/etc/options.json", b"{}")
     return {"source": folder / "m.zip"}
+
+
+def a_tar_with_a_header_that_takes_long_to_parse(folder):
+    """Python's module looks for a pattern from each of these digits to the end."""
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.XHDTYPE, MILLION
+    (folder / "m.tar").write_bytes(info.tobuf() + b"1" * MILLION + bytes(10_240))
+    return {"source": folder / "m.tar"}
+
+
+def a_tar_with_many_long_headers(folder):
+    info = tarfile.TarInfo("x")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 16_384
+    header = info.tobuf() + b"a" * 16_384
+    (folder / "m.tar").write_bytes(header * 500 + tarfile.TarInfo("a").tobuf() + bytes(10_240))
+    return {"source": folder / "m.tar"}
 
 
 def options_with(**changes):
@@ -268,6 +285,8 @@ HOSTILE = {
     an_encrypted_zip: "is encrypted",
     a_zip_with_a_name_that_is_no_utf_8: "Cannot read the zip",
     a_zip_with_an_absolute_name: "outside the archive",
+    a_tar_with_a_header_that_takes_long_to_parse: "a header claims",
+    a_tar_with_many_long_headers: "a header claims",
     a_dictionary_of_empty_lines: "expected at most",
     a_dictionary_of_one_line: "expected at most",
     a_vocabulary_that_expands: "expands to more than",

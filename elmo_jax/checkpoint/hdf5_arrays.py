@@ -49,8 +49,11 @@ def open_hdf5(path: Path, name: str, kind: str = "weight file") -> h5py.File:
         return h5py.File(path, "r")
     except HDF5_ERRORS as error:
         reason = str(error)
-    with path.open("rb") as file:
-        beginning = file.read(24)
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(24)
+    except OSError as error:
+        raise unreadable(name, f"{error.strerror}", reason, kind) from None
     if "truncated" in reason:
         cause = "the file is truncated; copy or download it again"
     elif beginning.startswith(SIGNATURE):

@@ -75,8 +75,8 @@ class ModelFiles:
     def read(self, name: str, most: int) -> bytes:
         """The content of a file that is expected to have at most ``most`` bytes."""
         path = self.path(name)
-        self._check_size(name, path.stat().st_size, most)
         try:
+            self._check_size(name, path.stat().st_size, most)
             return path.read_bytes()
         except OSError as error:
             raise ElmoError(f"Cannot read {self.label(name)}: {error.strerror}.") from None
