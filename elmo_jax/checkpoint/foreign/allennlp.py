@@ -192,10 +192,11 @@ class _Place:
     def layers(self) -> LayerNames:
         """The names of its layers."""
         return LayerNames(
-            convolution=f"{self.prefix}_token_embedder.char_conv_{{}}",
-            highway=f"{self.prefix}_token_embedder._highways._layers.{{}}",
-            projection=f"{self.prefix}_token_embedder._projection",
-            lstm=f"{self.prefix}_elmo_lstm.{{}}_layer_{{}}",
+            convolution="_token_embedder.char_conv_{}",
+            highway="_token_embedder._highways._layers.{}",
+            projection="_token_embedder._projection",
+            lstm="_elmo_lstm.{}_layer_{}",
+            prefix=self.prefix,
         )
 
     def is_of_elmo(self, name: str) -> bool:
