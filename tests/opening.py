@@ -49,7 +49,7 @@ def attempt(load, arguments):
     try:
         return "opened", digest_of(*load(**arguments))
     except ElmoError as error:
-        return "refused", str(error)[:300]
+        return "refused", str(error)[:1000]
     except TooLong:
         return "wrong", f"it took more than {SECONDS} seconds"
     except BaseException as error:

@@ -167,7 +167,8 @@ def campaign(apart, tmp_path, write, n, seed):
     # An equal share for each file, but more for the larger ones.
     weights = [max(path.stat().st_size, 300) for path in targets]
     changed = dict.fromkeys((path.name for path in targets), 0)
-    with Tally(f"damaged files of a model: {write.__name__}") as tally:
+    kind_of_file = write.__name__.replace("_", " ")
+    with Tally(f"damaged files of a model: {kind_of_file}") as tally:
         kind, right = apart.open({}, arguments)
         assert kind == "opened", right
         for number, path in enumerate(targets):

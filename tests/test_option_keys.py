@@ -5,6 +5,7 @@ import json
 import pytest
 from checkpoint_files import edit_json, message_of
 from random_models import random_lexicon_model, random_model
+from tally import Tally
 
 from elmo_jax import ElmoConfig, ElmoError, UnusedOptionsWarning, load
 from elmo_jax.model.options import KEYS, MANYLANGS_KEYS
@@ -33,14 +34,16 @@ def misspelt(key):
 @pytest.mark.parametrize("path", sorted(path for path, _ in KEYS.values()))
 def test_a_misspelt_key_is_an_error_that_names_the_meant_one(path):
     *sections, key = path.split(".")
-    for wrong in {*misspelt(key)} - {key}:
-        options, _ = random_model(0)
-        section = options
-        for name in sections:
-            section = section[name]
-        section[wrong] = section.pop(key)
-        message = message_of(ElmoConfig.from_options, options, "o.json")
-        assert f"is no key; did you mean {path}?" in message and message.startswith("o.json ")
+    with Tally("misspelt keys of options.json") as tally:
+        for wrong in {*misspelt(key)} - {key}:
+            options, _ = random_model(0)
+            section = options
+            for name in sections:
+                section = section[name]
+            section[wrong] = section.pop(key)
+            message = message_of(ElmoConfig.from_options, options, "o.json")
+            assert f"is no key; did you mean {path}?" in message and message.startswith("o.json ")
+            tally.refused()
 
 
 @pytest.mark.parametrize(
@@ -166,8 +169,12 @@ def test_numbers_that_no_model_has_are_refused_at_once(path, value):
 
 
 def test_a_clip_that_is_no_float_is_refused():
-    options, _ = random_model(0, cell_clip=10**400)
-    assert "expected a positive number" in message_of(ElmoConfig.from_options, options)
+    for clip in (10**400, 10**300, 1e300):
+        options, _ = random_model(0, cell_clip=clip)
+        assert "expected a positive number" in message_of(ElmoConfig.from_options, options)
+    options, _ = random_model(0, cell_clip=2**63)
+    clip = ElmoConfig.from_options(options).cell_clip
+    assert (type(clip), clip) == (float, 2.0**63)
 
 
 def test_a_model_of_too_many_parameters_is_refused():

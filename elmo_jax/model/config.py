@@ -29,6 +29,7 @@ _MOST_SIZE = 10**6
 _MOST_LAYERS = 1_000
 _MOST_CHARACTERS = 10**5
 _MOST_PARAMETERS = 10**12
+_MOST_CLIP = 1e38  # in float32
 """Far more than any model has. What is beyond them comes from a file that is damaged or was made to
 do harm, and would take all memory or all time."""
 
@@ -91,6 +92,10 @@ class ElmoConfig:
         if isinstance(self.filters, list | tuple):  # lists are accepted, but not hashable
             pairs = tuple(tuple(p) if isinstance(p, list) else p for p in self.filters)
             object.__setattr__(self, "filters", pairs)
+        for name in ("cell_clip", "proj_clip"):
+            clip = getattr(self, name)
+            if type(clip) is int and 2**31 <= clip < _MOST_CLIP:  # JAX takes no such integers
+                object.__setattr__(self, name, float(clip))
         if self.token_layer in ("lexicon", "table") and self.filters == ():
             # What belongs to characters: equal models have equal configurations.
             object.__setattr__(self, "char_embedding_dim", 0)
@@ -294,7 +299,8 @@ def _is_count(value: object, least: int = 1) -> bool:
 
 def _is_bound(value: object) -> bool:
     return value is None or (
-        isinstance(value, int | float) and number_problem(value, "", positive=True) is None
+        isinstance(value, int | float)
+        and number_problem(value, "", positive=True, below=_MOST_CLIP) is None
     )
 
 
