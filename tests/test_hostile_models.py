@@ -318,6 +318,7 @@ CASES = {attack.__name__: (attack, message) for attack, message in HOSTILE.items
     "a number of many digits": (options_text(b'{"a": ' + b"9" * 10_000 + b"}"), "is not JSON"),
     "options of 10 MB": (options_text(b" " * 10 * MILLION), "expected at most"),
     "options with a NUL": (options_text(b"{}\0"), "is not JSON"),
+    "options that are null": (options_text(b"null"), "expected a JSON object, got NoneType"),
     "options in Latin-1": (options_text(b'{"\xff": 1}'), "is not JSON"),
     "NaN as a clip": (
         options_with(lstm__cell_clip=float("nan")),

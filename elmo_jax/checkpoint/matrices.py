@@ -43,6 +43,8 @@ def read_matrix(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def _read(path: Path) -> Any:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ElmoError(f"Cannot read the alignment matrix {path}: it is no file. {_EXPECTED}.")
     try:
         with path.open("rb") as file:
             head = file.read(len(_NUMPY))

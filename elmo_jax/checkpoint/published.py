@@ -27,8 +27,8 @@ MOST_OPTIONS = 10**6
 """Bytes of an options.json. Real ones have less than 2 kB."""
 
 
-def read_options(path: Path) -> Any:
-    """The JSON value in an options.json, which ``ElmoConfig.from_options`` checks."""
+def read_options(path: Path) -> dict[str, Any]:
+    """The JSON object in an options.json, which ``ElmoConfig.from_options`` checks."""
     try:
         if (size := path.stat().st_size) > MOST_OPTIONS:
             raise ElmoError(
@@ -42,15 +42,18 @@ def read_options(path: Path) -> Any:
         raise ElmoError(f"Cannot read the options file {path}: {error.strerror}.") from None
 
 
-def parse_options(text: bytes, source: str) -> Any:
+def parse_options(text: bytes, source: str) -> dict[str, Any]:
     """What ``read_options`` does, from the content of a file that errors call ``source``."""
     try:
-        return parse_json(text, source)
+        value = parse_json(text, source)
     except ElmoError as error:
         raise ElmoError(
             f"{error} It starts with {text[:40]!r}. Expected the options.json that came with the "
             "weights."
         ) from None
+    if not isinstance(value, dict):
+        raise ElmoError(f"{source}: expected a JSON object, got {type(value).__name__}.")
+    return value
 
 
 def recognises(files: ModelFiles) -> bool:

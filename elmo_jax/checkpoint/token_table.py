@@ -101,6 +101,8 @@ def read_token_table(path: str | os.PathLike[str], vocabulary: Words | None = No
         (793471, 512)
     """
     file, source = Path(path), os.fspath(path)
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise ElmoError(f"Cannot read the token table {source}: it is no file.")
     try:
         with file.open("rb") as stream:
             head = stream.read(len(SIGNATURE))
