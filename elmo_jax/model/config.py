@@ -359,3 +359,9 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "original": _ORIGINAL,
     "original_5p5b": _ORIGINAL,
 }
+
+
+def check_config(config: Any) -> None:
+    """Raise ElmoError unless this is an ElmoConfig."""
+    if not isinstance(config, ElmoConfig):
+        raise ElmoError(f"Expected config as an ElmoConfig, got {shortened(config)}.")
