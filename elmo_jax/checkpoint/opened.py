@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ElmoError
 from ..model.config import ElmoConfig
-from ..model.options import KEYS, override_fields
+from ..model.options import KEYS, check_options, override_fields
 from .vocabulary import Vocabulary
 
 
@@ -44,8 +44,9 @@ def config_from(
     Raises:
         ElmoError: for unknown options, or if there is no such ELMo.
     """
-    final = override_fields(fields, options, source)
-    with_all = override_fields(dict.fromkeys(fields, _UNTOLD), options, source)
+    check_options(options, source)
+    final = override_fields(fields, options)
+    with_all = override_fields(dict.fromkeys(fields, _UNTOLD), options)
     still = tuple(name for name in final if name in {*assumed} and with_all[name] is _UNTOLD)
     try:
         return ElmoConfig(**final), still
