@@ -133,8 +133,8 @@ class Engine:
                 "A signal handler has interrupted a call of this Elmo in this thread, and calls it "
                 "again. Let the handler only note the signal, and embed after the call."
             )
-        # In the user's own ``jax.disable_jit()``, each operation of each step would be dispatched by
-        # itself: minutes for two sentences.
+        # Where the user has disabled jit, each operation of each step would be dispatched alone:
+        # minutes for two sentences.
         compiled = jax.disable_jit(False)
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
