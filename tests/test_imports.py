@@ -18,8 +18,8 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 ORDER = """
     errors json_text files folders forking
     text.tokenizers text.splitting text.sentences text.cut_words text.contents text.readers text
-    model.alphabet model.options model.config model.characters model.spelling model.batches
-    model.precision model.token_layer model.lstm model.bilm model.scalar_mix
+    model.arrays model.alphabet model.options model.config model.characters model.spelling
+    model.batches model.precision model.token_layer model.lstm model.bilm model.scalar_mix
     model.parameters model.layers model.arguments model
     pretrained.remote_files pretrained.registry pretrained.connection pretrained.part
     pretrained.download pretrained.sums pretrained
