@@ -1,11 +1,11 @@
 """A program that kills itself before every file operation of a training run, and resumes each time.
 
-For each n from 0 on, a child process (a fork) trains and kills itself with SIGKILL at its n-th
+For each n from FIRST on, a child process (a fork) trains and kills itself with SIGKILL at its n-th
 step: before it opens, renames, makes or removes a file of the run. Then another child resumes, and
 the model is compared with that of an unbroken run, byte by byte. Prints the number of file
 operations.
 
-    python killed_training.py FOLDER [EVERY]
+    python killed_training.py FOLDER [EVERY [FIRST]]
 """
 
 import itertools
@@ -40,13 +40,13 @@ def in_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(folder, every=1):
+def main(folder, every=1, first=0):
     folder = Path(folder)
     assert in_child(lambda: make_inputs(folder)) == 0
     assert in_child(lambda: train_cheaply(folder, "whole")) == 0
     whole = model_of(folder / "whole")
     assert len(whole) == 3
-    for step in itertools.count(0, int(every)):
+    for step in itertools.count(int(first), int(every)):
         output = folder / f"run-{step}"
         status = in_child(lambda: (kill_at(step, output), train_cheaply(folder, output)))  # noqa: B023
         if status == 0:

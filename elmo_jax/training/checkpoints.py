@@ -95,6 +95,7 @@ class Checkpoints:
         Raises:
             ElmoError: if all are damaged, or the latest whole one belongs to another run.
         """
+        self._remove_leftovers()
         problems = []
         for step in reversed(steps_in(self.folder)):
             try:
