@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .errors import ElmoError
@@ -28,15 +29,19 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def parse_json(text: str | bytes, where: str) -> Any:
+def parse_json(
+    text: str | bytes, where: str, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
     """The value of a JSON text; ``where`` is what errors call its origin.
+
+    ``make_object`` makes an object of its members, which may have a name twice; by default a dict.
 
     Raises:
         ElmoError: if the text is not JSON, is not UTF-8, is nested too deep to be read, or has a
             whole number of thousands of digits.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=make_object)
     except RecursionError:
         raise ElmoError(f"{where} is not JSON that can be read: it is nested too deep.") from None
     except ValueError as error:  # also UnicodeDecodeError, and integers beyond Python's limit

@@ -19,7 +19,7 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
-from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
+from ..text.readers import COLUMN_FORMATS, BrokenFile, Files, find_files, format_of, open_file
 from ..text.readers.lines import TO_CONVERT, utf8_lines
 from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
 
@@ -119,7 +119,7 @@ class Corpus:
                 check_is_text(head, name)
                 if self.format is None:
                     check_is_plain(head, name, _AS_TEXT)
-                for number, raw, line, bad_byte in utf8_lines(file, skip):
+                for number, raw, line, bad_byte in utf8_lines(file, name, skip):
                     faults.n_lines = number
                     if bad_byte >= 0:
                         faults.n_bad_lines += 1
@@ -131,9 +131,9 @@ class Corpus:
                     if line and not line.isspace():
                         n_sentences += 1
                         yield number, line
-        except READ_ERRORS as error:
+        except BrokenFile as error:
             where = f"after line {faults.n_lines}"
-            self._report(f"{path} breaks off {where}: {error}. Its rest is left out.")
+            self._report(f"{path} breaks off {where}: {error.problem}. Its rest is left out.")
         if not n_sentences and not skip:
             n_lines = counted(faults.n_lines, "line")
             self._report(f"{path} is empty: it has no sentence in {n_lines}.")
