@@ -96,7 +96,7 @@ def column_index(
         return int(column) - 1
     listed = ", ".join(f"{index} {name}" for index, name in enumerate(names, start=1))
     expected = f"one of {listed}" if listed else f"a number from 1 to {n_columns}"
-    raise source.error(number, f"no column {column!r}, expected {expected}.")
+    raise source.error(number, f"no column {shortened(column)}, expected {expected}.")
 
 
 class WordIds:
