@@ -194,4 +194,4 @@ def test_a_file_of_zeros_streams_through_in_little_memory(tmp_path, suffix):
     finally:
         tracemalloc.stop()
     assert size == 32 << 20
-    assert peak < 16 << 20, "of the memory that Python counts"
+    assert peak < 24 << 20, "the whole text has 32 MiB"

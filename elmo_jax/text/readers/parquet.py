@@ -20,7 +20,6 @@ from .stored_bytes import check_unchanged
 
 _BATCH_ROWS, _BATCH_BYTES = 1024, 16 << 20
 _BUFFER_BYTES = 1 << 20
-_SMALL_GROUP = _BATCH_BYTES // _BATCH_ROWS  # no row of such a group can fill much of a batch
 
 
 def read_parquet(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
@@ -85,41 +84,38 @@ def _batch_sizes(
     table: Any, file: IO[bytes], names: list[str], parquet: Any
 ) -> Iterator[tuple[int, list[int]]]:
     """How many rows to read at a time, and of which groups of rows, in order."""
-    paths = [table.schema.column(leaf).path for leaf in range(table.metadata.num_columns)]
+    schema = [table.schema.column(leaf) for leaf in range(table.metadata.num_columns)]
     leaves = [
-        leaf for leaf, path in enumerate(paths) if path in names or path.split(".")[0] in names
+        leaf
+        for leaf, column in enumerate(schema)
+        if column.path in names or column.path.split(".")[0] in names
     ]
+    texts = [schema[leaf].path for leaf in leaves if schema[leaf].physical_type == "BYTE_ARRAY"]
+    with_dictionaries = parquet.ParquetFile(file, read_dictionary=texts, buffer_size=_BUFFER_BYTES)
 
     def batch_rows(group: int) -> int:
+        # This comes first: of a damaged group, the calls below abort the process.
+        longest = _longest_in_dictionaries(with_dictionaries, group, names)
         metadata = table.metadata.row_group(group)
-        columns = [metadata.column(leaf) for leaf in leaves]
-        longest = _longest_repeated(file, group, columns, names, parquet)
-        n_bytes = sum(
-            column.total_uncompressed_size + column.num_values * longest for column in columns
-        )
+        n_bytes = 0
+        for column in map(metadata.column, leaves):
+            size = column.total_uncompressed_size
+            if "DELTA_BYTE_ARRAY" in column.encodings:  # a text repeats the start of the last one
+                longest = max(longest, size)
+            n_bytes += size + column.num_values * longest
         return max(1, min(_BATCH_ROWS, _BATCH_BYTES * metadata.num_rows // max(1, n_bytes)))
 
     for n_rows, groups in itertools.groupby(range(table.num_row_groups), batch_rows):
         yield n_rows, list(groups)
 
 
-def _longest_repeated(
-    file: IO[bytes], group: int, columns: list[Any], names: list[str], parquet: Any
-) -> int:
-    """The bytes of the longest text that a group of rows may repeat without storing it again."""
-    longest, dictionaries = 0, []
-    for column in columns:
-        if "DELTA_BYTE_ARRAY" in column.encodings:  # a text repeats the start of the one before
-            longest = max(longest, column.total_uncompressed_size)
-        if column.physical_type == "BYTE_ARRAY" and column.has_dictionary_page:
-            dictionaries.append(column.path_in_schema)
-    if dictionaries and sum(column.total_uncompressed_size for column in columns) > _SMALL_GROUP:
-        # pyarrow shows the dictionary beside the first row.
-        table = parquet.ParquetFile(file, read_dictionary=dictionaries, buffer_size=_BUFFER_BYTES)
-        batch = next(table.iter_batches(1, row_groups=[group], columns=names), None)
-        arrays = [] if batch is None else batch.columns
-        longest = max([longest, *map(_longest_in_dictionary, arrays)])
-    return longest
+def _longest_in_dictionaries(table: Any, group: int, names: list[str]) -> int:
+    """The bytes of the longest text in the dictionaries of a group of rows.
+
+    pyarrow shows a dictionary beside any row.
+    """
+    batch = next(table.iter_batches(1, row_groups=[group], columns=names), None)
+    return max(map(_longest_in_dictionary, [] if batch is None else batch.columns), default=0)
 
 
 def _longest_in_dictionary(array: Any) -> int:
