@@ -18,6 +18,7 @@ from .question import QUESTIONS, WITH_PEERS, Question
 COMMANDS = {
     "tasks": "tasks.command",
     "recipes": "recipes",
+    "attacks": "attacks",
     "tables": "tables",
     "peers": "peers.environments",
 }

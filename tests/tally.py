@@ -1,7 +1,7 @@
 """Counting how attacks end: with the right result, with an error, or with a wrong result.
 
-The table of docs/guide/tested.md has these counts. Set ELMO_JAX_TALLIES to a file, and each tally
-adds a line of JSON to it; with `pytest -s` each also prints a line.
+`python -m benchmarks attacks` collects them: each tally adds a line of JSON to the file that
+ELMO_JAX_TALLIES names. With `pytest -s` each also prints the line.
 """
 
 import json
@@ -38,8 +38,10 @@ class Tally:
     def counts(self):
         n_wrong = len(self.wrong_ones)
         tried = self.n_right + self.n_refused + n_wrong
+        test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]  # without " (call)"
         return {
             "kind": self.kind,
+            "test": test,
             "tried": tried,
             "right": self.n_right,
             "refused": self.n_refused,

@@ -1,10 +1,13 @@
 """The measures of the other tests are measured too."""
 
 import json
+from pathlib import Path
 
 import pytest
 from damage import damaged, flipped
 from tally import Tally
+
+from benchmarks import attacks
 
 
 def test_damage_changes_the_content_and_is_the_same_every_time():
@@ -20,14 +23,27 @@ def test_a_flipped_bit_is_one_bit():
     assert flipped(b"\x00\x00", 1, bit=3) == b"\x00\x08"
 
 
-def test_a_tally_counts_and_fails_for_what_is_wrong(tmp_path, monkeypatch):
+def test_a_tally_counts_and_fails_for_what_is_wrong(tmp_path, monkeypatch, request):
     monkeypatch.setenv("ELMO_JAX_TALLIES", str(tmp_path / "tallies.jsonl"))
     with pytest.raises(AssertionError, match="one of them"), Tally("attacks") as tally:
         tally.right()
         tally.refused()
         tally.wrong("one of them")
-    counts = {"kind": "attacks", "tried": 3, "right": 1, "refused": 1, "wrong": 1}
+    test = f"tests/{Path(__file__).name}::{request.node.name}"
+    counts = {"kind": "attacks", "test": test, "tried": 3, "right": 1, "refused": 1, "wrong": 1}
     assert json.loads((tmp_path / "tallies.jsonl").read_text("utf-8")) == counts
+
+
+def test_tallies_of_one_test_are_summed_over_its_parameters():
+    names = ("tried", "right", "refused", "wrong")
+    tallies = [
+        {"kind": "kills", "test": "tests/test_b.py::test_x", **dict.fromkeys(names, 5)},
+        {"kind": "flips", "test": "tests/test_a.py::test_y[h5-1]", **dict.fromkeys(names, 2)},
+        {"kind": "flips", "test": "tests/test_a.py::test_y[npz]", **dict.fromkeys(names, 1)},
+    ]
+    flips, kills = attacks.summed(tallies)
+    assert (flips["kind"], flips["test"], flips["tried"]) == ("flips", "tests/test_a.py::test_y", 3)
+    assert (kills["kind"], kills["wrong"]) == ("kills", 5)
 
 
 def test_a_tally_of_nothing_fails():
