@@ -83,7 +83,7 @@ def attack_readers(folder, n, seed, monkeypatch, tally):
 
 def test_any_bytes_are_records_or_an_error_however_they_are_stored(tmp_path, monkeypatch):
     with Tally("any bytes as text, every format") as tally:
-        attack_readers(tmp_path, 700, 1, monkeypatch, tally)
+        attack_readers(tmp_path, 300, 1, monkeypatch, tally)
 
 
 @pytest.mark.slow
@@ -157,7 +157,7 @@ def attack_tokenizers(n, seed, tally):
 
 def test_any_text_is_split_or_refused_and_loses_nothing():
     with Tally("any text in a tokenizer") as tally:
-        attack_tokenizers(1000, 1, tally)
+        attack_tokenizers(400, 1, tally)
 
 
 @pytest.mark.slow
