@@ -156,7 +156,7 @@ def test_padding_is_what_the_format_allows_and_shorter_than_any_stream(tmp_path)
                 (part + bytes(n) + part, b"a\na\n"),
             ]:
                 path = written(tmp_path, suffix, content)
-                if n in allowed:
+                if n in allowed and (suffix == ".xz" or text == b"a\n"):
                     assert read(path) == text
                 else:
                     with pytest.raises(BrokenFile):

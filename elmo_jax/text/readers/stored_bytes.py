@@ -13,6 +13,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import math
 import os
 import zlib
 from collections.abc import Callable, Generator, Iterator
@@ -70,7 +71,8 @@ class Compression(NamedTuple):
     new_decoder: Callable[[], Any]
     feed: Callable[[Any, bytes], Generator[bytes, None, bytes]]
     errors: tuple[type[Exception], ...]
-    padding_unit: int  # zeros between or after streams come in multiples of this; 0 for none
+    padding_unit: int  # zeros behind a stream come in multiples of this; 0 if there may be none
+    is_padded_between: bool  # whether another stream may follow them
 
 
 def compression_of(suffix: str, name: str) -> Compression | None:
@@ -81,7 +83,7 @@ def compression_of(suffix: str, name: str) -> Compression | None:
     if suffix == ".zst":
         zstd = optional_module("zstandard", f"reading {name}", "zstd")
         new = lambda: zstd.ZstdDecompressor().decompressobj()  # noqa: E731
-        return Compression("Zstandard", new, _feed_zstd, (zstd.ZstdError,), 0)
+        return Compression("Zstandard", new, _feed_zstd, (zstd.ZstdError,), 0, False)
     return _COMPRESSIONS.get(suffix)
 
 
@@ -218,7 +220,8 @@ class _Decompressed(io.RawIOBase):
         padding += len(rest) - len(stripped)
         if padding > _MOST_PADDING:
             raise self._broken("it has zeros where another stream may have been", stripped)
-        if stripped and padding % self._compression.padding_unit:
+        unit = self._compression.padding_unit if self._compression.is_padded_between else math.inf
+        if stripped and padding % unit:
             raise self._broken("it has zeros between its streams", stripped)
         return stripped, padding
 
@@ -280,7 +283,7 @@ def _xz_decoder() -> lzma.LZMADecompressor:
 
 
 _COMPRESSIONS = {
-    ".gz": Compression("gzip", lambda: zlib.decompressobj(31), _feed_zlib, (zlib.error,), 1),
-    ".xz": Compression("xz", _xz_decoder, _feed, (lzma.LZMAError,), 4),
-    ".bz2": Compression("bzip2", bz2.BZ2Decompressor, _feed, (OSError, ValueError), 0),
+    ".gz": Compression("gzip", lambda: zlib.decompressobj(31), _feed_zlib, (zlib.error,), 1, False),
+    ".xz": Compression("xz", _xz_decoder, _feed, (lzma.LZMAError,), 4, True),
+    ".bz2": Compression("bzip2", bz2.BZ2Decompressor, _feed, (OSError, ValueError), 0, False),
 }
