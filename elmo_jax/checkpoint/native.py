@@ -118,7 +118,10 @@ def write_native(
     arrays = {".".join(path): np.asarray(leaf, order="C") for path, leaf in flatten(params).items()}
     if dtype is not None:
         arrays = {name: _converted(name, array, dtype) for name, array in arrays.items()}
-    save_file(arrays, folder / WEIGHT_FILE)
+    try:
+        save_file(arrays, folder / WEIGHT_FILE)
+    except SafetensorError as error:  # a full disk, for instance
+        raise ElmoError(f"Cannot write {folder / WEIGHT_FILE}: {error}.") from None
     # safetensors ignores the umask: only the owner could read the file.
     shutil.copymode(folder / CONFIG_FILE, folder / WEIGHT_FILE)
 

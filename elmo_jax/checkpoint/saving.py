@@ -10,7 +10,7 @@ from ..errors import ElmoError, ElmoWarning, warn
 from ..folders import atomic_folder, standing_folder
 from ..json_text import to_json
 from ..model.config import DTYPES, ElmoConfig
-from ..model.parameters import Params, check_params
+from ..model.parameters import Params, check_finite_params, check_params
 from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
 from .hdf5_weights import write_weights
@@ -88,6 +88,7 @@ def write_model(
     """
     _check_format(format, dtype)
     check_params(config, params)
+    check_finite_params(params)
     _refuse_other_format(path, format)
     # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:

@@ -118,7 +118,7 @@ def check_unchanged(file: IO[bytes]) -> None:
 def stored_position(file: IO[bytes]) -> int:
     """How far into the stored file a file from this module was read, up to a block."""
     raw = getattr(file, "raw", file)
-    return raw.stored_position() if isinstance(raw, _Decompressed) else int(raw.tell())
+    return int(getattr(raw, "stored_position", raw.tell)())
 
 
 class _Plain(io.FileIO):
