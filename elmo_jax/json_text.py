@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .errors import ElmoError
@@ -32,20 +33,26 @@ _MOST_LEVELS = 100
 """How deep a value may be nested: what reads or writes it later may be recursive."""
 
 
-def parse_json(text: str | bytes, where: str) -> Any:
+def parse_json(
+    text: str | bytes, where: str, make_object: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
     """The value of a JSON text; ``where`` is what errors call its origin.
+
+    ``make_object`` makes an object of its members, which may have a name twice; by default a dict.
 
     Raises:
         ElmoError: if the text is not JSON, is not UTF-8, is nested too deep to be read, or has a
             whole number of thousands of digits.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=make_object)
     except RecursionError:
         raise _too_deep(where) from None
     except ValueError as error:  # also UnicodeDecodeError, and integers beyond Python's limit
         raise ElmoError(f"{where} is not JSON: {error}.") from None
-    _check_levels(value, where)
+    marks: tuple[Any, Any] = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+    if sum(map(text.count, marks)) > _MOST_LEVELS:  # else it cannot be so deep
+        _check_levels(value, where)
     return value
 
 
