@@ -13,17 +13,17 @@ import jax
 import numpy as np
 
 from .checkpoint import Alignment, Options, is_model_path, load
-from .engine import Engine, Request
+from .engine import Engine, Request, Stream
 from .engine.layer_maps import maps_for
 from .errors import ElmoError
 from .forking import check_process
 from .lanes.devices import check_devices
 from .model.config import ElmoConfig
 from .model.layers import Layers, check_dtype, check_pooling, select_layers
-from .model.parameters import Params, check_params, model_digest
+from .model.parameters import Params, check_finite_params, check_params, model_digest
 from .model.precision import check_precision
 from .model.spelling import word_limit
-from .text.cut_words import CutWords
+from .text.cut_words import CutWords, check_cut_words
 from .text.sentences import check_collection, check_strings, checked_sentences, tokenize
 from .text.tokenizers import Tokenizer
 
@@ -106,10 +106,15 @@ class Elmo:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> Elmo:
-        """An Elmo with parameters in memory. Raises ElmoError if they do not fit ``config``."""
+        """An Elmo with parameters in memory.
+
+        Raises:
+            ElmoError: if they do not fit ``config``, or are no finite floats.
+        """
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)
+        check_finite_params(params)
         elmo = cls.__new__(cls)
         elmo._set_up(config, params, precision, devices, None)
         return elmo
@@ -154,7 +159,7 @@ class Elmo:
                 the model's own mix, followed by its output projection if it has one; or the number
                 of such a mix.
             mix_gamma: for "mix", the scale.
-            dtype: of the results: "float32" or "float16".
+            dtype: of the results: "float32", or "float16", which holds numbers up to 65,504.
             cut_words: counts words that are longer than the model reads, instead of the warning.
 
         Yields:
@@ -162,17 +167,21 @@ class Elmo:
             An empty sentence has T = 0, and pooled zeros.
 
         Raises:
-            ElmoError: at once for an unknown name; for a bad sentence when its turn comes.
+            ElmoError: at once for an unknown name, or a mix that is not finite; for a bad sentence,
+                or one with vectors that float16 cannot hold, when its turn comes. After an error or
+                an interrupt (Ctrl-C), a stream raises this for every further result.
 
         Warns:
             WordsCutWarning: once, at the first words that are longer than the model reads.
         """
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         check_collection(sentences)
+        check_cut_words(cut_words)
         if cut_words is not None:
-            return self._engine.run(checked_sentences(sentences), request, cut_words)
+            return Stream(self._engine.run(checked_sentences(sentences), request, cut_words))
         cut = self._cut_words()
-        return _warn_once(self._engine.run(checked_sentences(sentences), request, cut), cut)
+        results = self._engine.run(checked_sentences(sentences), request, cut)
+        return Stream(_warn_once(results, cut))
 
     def embed(
         self,
@@ -189,7 +198,8 @@ class Elmo:
             For each sentence, in order: [L, T, D], or [T, D] unless ``layers="all"``.
 
         Raises:
-            ElmoError: for an unknown name or a bad sentence, before anything is computed.
+            ElmoError: for an unknown name, a mix that is not finite or a bad sentence, before
+                anything is computed; for vectors that float16 cannot hold.
 
         Warns:
             WordsCutWarning: if words are longer than the model reads.
@@ -226,7 +236,8 @@ class Elmo:
             [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty text.
 
         Raises:
-            ElmoError: for an unknown name or a bad text, before anything is computed.
+            ElmoError: for an unknown name, a mix that is not finite or a bad text, before anything
+                is computed; for vectors that float16 cannot hold.
 
         Warns:
             WordsCutWarning: if words are longer than the model reads.
@@ -378,7 +389,9 @@ def _absolute(value: Any) -> Any:
     return Path(value).absolute() if is_path else value
 
 
-def _warn_once(results: Generator[np.ndarray, None, None], cut: CutWords) -> Iterator[np.ndarray]:
+def _warn_once(
+    results: Generator[np.ndarray, None, None], cut: CutWords
+) -> Generator[np.ndarray, None, None]:
     with contextlib.closing(results):  # so that an interrupt while it closes is not lost
         for result in results:
             if cut.n_cut:

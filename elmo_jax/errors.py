@@ -115,9 +115,10 @@ def count_problem(value: Any, name: str, least: int = 1, most: int | None = None
 def number_problem(value: Any, name: str, *, positive: bool, below: float = math.inf) -> str | None:
     """What is wrong with a number that should be finite and not negative, if anything."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    # A whole number may be finite, and yet too large for a float.
-    limit = sys.float_info.max if below == math.inf else below
-    if real and 0 <= value < below and value <= limit and not (positive and value == 0):
+    # A whole number may be finite, and yet too large for a float. NumPy's floats never are, and
+    # those of 32 bits cannot be compared with the largest of 64.
+    is_small = not isinstance(value, numbers.Integral) or value <= sys.float_info.max
+    if real and 0 <= value < below and is_small and not (positive and value == 0):
         return None
     least = "more than 0" if positive else "at least 0"
     bound = "a finite number" if below == math.inf else f"a number below {below:g}"

@@ -23,14 +23,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .errors import ElmoError
+from .errors import ElmoError, shortened
 from .files import atomic_file
 from .functional import layer_outputs, pooled_sentences
 from .json_text import to_json
 from .model.alphabet import Alphabet
 from .model.config import ElmoConfig
 from .model.layers import Layers, check_pooling, project_output, select_layers
-from .model.parameters import Params, check_params, datasets, extra_datasets, flatten, unflatten
+from .model.parameters import (
+    Params,
+    check_finite_params,
+    check_params,
+    datasets,
+    extra_datasets,
+    flatten,
+    unflatten,
+)
 from .model.precision import check_precision
 from .model.spelling import unknown_of, word_limit
 
@@ -80,11 +88,13 @@ def export_function(
     check_params(config, params)
     if pooling is not None:
         check_pooling(pooling)
-    unknown = [platform for platform in platforms if platform not in PLATFORMS]
-    if unknown or isinstance(platforms, str) or not platforms:
+    is_list = isinstance(platforms, Sequence) and not isinstance(platforms, str)
+    if not is_list or not platforms or any(name not in PLATFORMS for name in platforms):
         raise ElmoError(
-            f"platforms is {platforms!r}, expected a list of any of {', '.join(PLATFORMS)}."
+            f"platforms is {shortened(platforms)}, expected a list of any of "
+            f"{', '.join(PLATFORMS)}."
         )
+    check_finite_params(params)
     selection, layer_weights_L = select_layers(layers, config, mix_weights, mix_gamma, params)
 
     def embed(

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .errors import check_count
 from .forking import check_process
 from .lanes.devices import over_rows
 from .model.arguments import check_batch, check_state
 from .model.bilm import BiLM, BiLMState, zero_state
-from .model.config import ElmoConfig
+from .model.config import ElmoConfig, check_config
 from .model.layers import (
     Layers,
     LayerSelection,
@@ -110,6 +111,8 @@ def layer_outputs_with_state(
 def initial_state(config: ElmoConfig, batch_size: int) -> BiLMState:
     """The state before any text: zeros, float32 [batch_size, H] and [batch_size, P] per layer."""
     check_process()
+    check_config(config)
+    check_count(batch_size, "batch_size", least=0)
     return jax.tree.map(
         lambda x: jnp.zeros((batch_size, *x.shape), x.dtype),
         jax.eval_shape(functools.partial(zero_state, config)),
@@ -148,15 +151,16 @@ def pooled_sentences(
         for an empty sentence.
 
     Raises:
-        ElmoError: for an unknown name, or arrays of a wrong shape, dtype or content.
+        ElmoError: for an unknown name, arrays of a wrong shape, dtype or content, or a mix that is
+            not finite.
 
     Example:
         >>> pooled_sentences(params, char_ids, lengths, config=config, layers="top").shape
         (2, 256)
     """
     check_pooling(pooling)
-    selection, layer_weights = select_layers(layers, config, mix_weights, mix_gamma, params)
     char_ids, lengths = check_batch(params, char_ids, lengths, config, precision)
+    selection, layer_weights = select_layers(layers, config, mix_weights, mix_gamma, params)
     return _pooled(params, char_ids, lengths, layer_weights, config, selection, pooling, precision)
 
 

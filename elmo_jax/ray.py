@@ -13,12 +13,13 @@ without it.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from .embedder import Elmo
-from .errors import ElmoError
+from .errors import ElmoError, shortened
 from .model.layers import Layers
 from .text.sentences import tokenize
 from .text.tokenizers import Tokenizer
@@ -58,6 +59,9 @@ class EmbedBatch:
         precision: str = "float32",
         dtype: str = "float32",
     ) -> None:
+        for name, value in {"column": column, "output": output}.items():
+            if not isinstance(value, str):
+                raise ElmoError(f"{name} is {shortened(value)}, expected the name of a column.")
         self._elmo = Elmo(source, precision=precision)
         self._column, self._output, self._tokenizer = column, output, tokenizer
         self._layers, self._pooling, self._dtype = layers, pooling, dtype
@@ -71,6 +75,8 @@ class EmbedBatch:
         Raises:
             ElmoError: if the column is missing, the new one exists already, or a text is bad.
         """
+        if not isinstance(batch, Mapping):
+            raise ElmoError(f"Expected a batch as a dictionary, got {shortened(batch)}.")
         if self._column not in batch:
             raise ElmoError(
                 f"The batch has no column {self._column!r} with texts, but {', '.join(batch)}. "

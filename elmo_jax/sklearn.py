@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from .embedder import Elmo
-from .errors import ElmoError
+from .errors import ElmoError, shortened
 from .forking import check_process
 from .model.layers import Layers
+from .model.precision import check_precision
 from .text.sentences import check_collection
 from .text.tokenizers import Tokenizer
 
@@ -101,6 +102,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         return self._embed([]).shape[1]  # for ClassNamePrefixFeaturesOutMixin
 
     def _embed(self, texts: Iterable[str | Sequence[str]]) -> np.ndarray:
+        check_precision(self.precision)
         check_process()  # before the lock: a thread of the parent process may hold it
         with _opening:  # otherwise several threads might open it at once
             elmo = _open(self.source, self.precision)
@@ -125,7 +127,6 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
 
 def _check_texts(texts: Any) -> None:
-
     if hasattr(texts, "columns"):
         raise ElmoError(
             f"Expected texts, got a table with the columns {', '.join(map(str, texts.columns))}. "
@@ -140,6 +141,9 @@ def _check_texts(texts: Any) -> None:
 
 
 def _open(source: Any, precision: str) -> Elmo:
+    is_source = isinstance(source, str | os.PathLike | None)
+    if not is_source:
+        raise ElmoError(f"Expected source as a model's name or path, got {shortened(source)}.")
     # The state of the files is part of the key of the cache, so that new files are read again.
     path = None if source is None else Path(source).absolute()
     if path is None or not path.exists():  # the bundled model, or a name

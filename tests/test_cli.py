@@ -4,7 +4,6 @@ import argparse
 import gzip
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 import elmo_jax
-from elmo_jax.cli import COMMANDS, command_module, frame, main
+from elmo_jax.cli import COMMANDS, command_module, main
 from elmo_jax.cli.flags import FLAGS
 
 TEXT = "The bank of the river .\n\n  She runs a bank / shop .  \nnaïve\nThe bank of the river .\n"
@@ -398,32 +397,6 @@ def test_the_command_writes_notes_to_stderr_and_its_summary_to_stdout(folder, te
     )
     assert json.loads(run.stdout)["sentences"] == 5
     assert "will take about" in run.stderr
-
-
-def test_the_program_keeps_what_it_compiled_and_the_function_does_not(
-    folder, text_file, tmp_path, monkeypatch
-):
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    assert embed(text_file, "-o", tmp_path / "a.h5", "--model", folder) == 0
-    assert not (tmp_path / "cache").exists()
-    code = "import sys; from elmo_jax.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "embed", text_file, "--model", folder, "--quiet"]
-    done = subprocess.run([*command, "-o", tmp_path / "b.h5"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert any((tmp_path / "cache" / "compiled").iterdir())
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path / "file"))
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
-    frame.keep_compiled()
-    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "the user's own")
-    frame.keep_compiled()
-    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "the user's own"
 
 
 def test_help_needs_no_jax():

@@ -4,10 +4,12 @@ import contextlib
 import importlib
 import io
 import json
+import logging
 import math
 import os
 import signal
 import sys
+import threading
 import time
 import types
 import warnings
@@ -182,17 +184,181 @@ def test_an_interrupt_inside_an_import_ends_the_process_at_once(tmp_path, monkey
         "import signal\nsignal.raise_signal(signal.SIGINT)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(os, "_exit", sys.exit)
-    with pytest.raises(SystemExit, match="130"):
-        call(lambda args: importlib.import_module("interrupted_module"))
-    assert capsys.readouterr() == ("", "prog: interrupted\n")
+    exits = exits_at_once(monkeypatch, capsys)
+    call(lambda args: importlib.import_module("interrupted_module"))
+    assert exits == [(130, "prog: interrupted\n")]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def exits_at_once(monkeypatch, capsys):
+    """A list of the calls of os._exit, each with what was printed before."""
+    exits = []
+
+    def leave(code):
+        exits.append((code, capsys.readouterr().err))
+        raise SystemExit(code)
+
+    monkeypatch.setattr(os, "_exit", leave)
+    return exits
 
 
 def test_an_interrupt_while_printing_says_so(capsys):
     module = command(lambda args: {}, interrupted)
     assert run_command("prog", "", module, []) == 130
     assert capsys.readouterr() == ("", "prog: interrupted\n")
+
+
+# Other signals
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+ENDS = [("SIGTERM", 143, "terminated"), ("SIGHUP", 129, "hung up"), ("SIGINT", 130, "interrupted")]
+
+
+@posix
+@pytest.mark.parametrize(("name", "exit_code", "ending"), ENDS)
+@pytest.mark.parametrize("how", ["at once", "in a callback", "while it is imported"])
+def test_a_signal_unwinds_the_command(capsys, name, exit_code, ending, how):
+    unwound = []
+    number = signal.Signals[name]
+
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(number)
+
+    def run(args):
+        try:
+            if how == "at once":
+                signal.raise_signal(number)
+            elif how == "in a callback":
+                Dying()
+            else:
+                try:
+                    signal.raise_signal(number)
+                except KeyboardInterrupt:
+                    raise ImportError("failed to import") from None
+            for _ in range(6000):
+                time.sleep(0.01)
+        finally:
+            unwound.append(True)
+
+    before = signal.getsignal(number)
+    assert call(run) == exit_code
+    assert capsys.readouterr() == ("", f"prog: {ending}\n")
+    assert unwound == [True]
+    assert signal.getsignal(number) is before
+
+
+@posix
+@pytest.mark.parametrize("second", ["SIGTERM", "SIGINT"])
+def test_a_second_signal_ends_the_process_at_once(monkeypatch, capsys, second):
+    exits = exits_at_once(monkeypatch, capsys)
+
+    def run(args):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.Signals[second])
+
+    call(run)
+    assert exits == [(143, "prog: terminated\n")]
+
+
+@posix
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda *_: None])
+def test_a_signal_that_is_handled_or_ignored_already_stays_so(handler):
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        assert call(lambda args: signal.raise_signal(signal.SIGTERM) or {}) == 0
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@posix
+def test_a_program_in_the_background_of_a_script_is_terminated_in_order(capsys):
+    """The shell has it ignore Ctrl-C, which is for the script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert call(lambda args: signal.raise_signal(signal.SIGTERM)) == 143
+        assert call(lambda args: signal.raise_signal(signal.SIGINT)) == 0
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "prog: terminated\n"
+
+
+@posix
+def test_a_process_with_a_handler_for_interrupts_keeps_its_others_too():
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        assert call(lambda args: str(signal.getsignal(signal.SIGTERM))) == 0
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+# Errors that are no fault of this program, and what others print about them
+
+
+class Panic(BaseException):
+    """As extensions in Rust raise it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (MemoryError("Unable to allocate 8 GiB"), "not enough memory: Unable to allocate 8 GiB"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deep to be read"),
+        (OSError(28, "No space left", "a\udcff"), "No space left: 'a\\udcff'"),
+        (elmo_jax.ElmoError("a\nb\udcff"), "a; b\\udcff"),
+        (Panic("called `Option::unwrap()`"), "Panic: called `Option::unwrap()` (a fault"),
+    ],
+)
+def test_an_error_is_one_line(monkeypatch, error, shown):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", stream(raw))
+
+    def run(args):
+        raise error
+
+    assert call(run) == 1
+    printed = raw.getvalue().decode()
+    assert printed.startswith("prog: error: ") and printed.count("\n") == 1
+    assert shown in printed
+
+
+def test_exceptions_in_threads_of_libraries_are_not_printed(capsys):
+    def run(args):
+        thread = threading.Thread(target=lambda: 1 / 0)
+        thread.start()
+        thread.join()
+        sys.excepthook(*sys.exc_info())  # what C++ calls from a thread of its own
+
+    assert call(run) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_logs_of_libraries_are_one_line_each(monkeypatch, capsys, quiet):
+    monkeypatch.setattr(logging.root, "handlers", [])
+
+    def run(args):
+        try:
+            raise ValueError("inner")
+        except ValueError:
+            logging.getLogger("jax").warning("No GPU\nwas found.", exc_info=True)
+            logging.getLogger("absl").error("a write failed", exc_info=True)
+            logging.getLogger("jax").info("not shown")
+            logging.error("at the root")
+        return {}
+
+    module = command(run)
+    module.add_arguments = lambda parser: parser.add_argument("--quiet", action="store_true")
+    assert run_command("prog", "", module, ["--quiet"] if quiet else []) == 0
+    shown = "" if quiet else "prog: warning: No GPU was found.\nprog: error: at the root\n"
+    assert capsys.readouterr().err == shown
+    assert logging.root.handlers == []
 
 
 # Warnings

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+import jax
 import numpy as np
 import pytest
 import random_models
@@ -344,3 +345,20 @@ def plain_embed(config, params, sentences, precision):
     char_ids, lengths = elmo_jax.encode_batch(sentences, config)
     layers = layer_outputs(params, char_ids, lengths, config=config, precision=precision)
     return [np.asarray(x[:, :length]) for x, length in zip(layers, lengths, strict=True)]
+
+
+def test_the_engine_compiles_its_steps_where_the_user_has_switched_that_off(tiny, monkeypatch):
+    elmo, sentences = elmo_jax.Elmo.from_params(*tiny), [["a", "bank"], ["b"]]
+    expected, is_disabled, read_lanes = elmo.embed(sentences), [], run.read_lanes
+
+    def spy(*arguments):
+        is_disabled.append(jax.config.jax_disable_jit)
+        return read_lanes(*arguments)
+
+    monkeypatch.setattr(run, "read_lanes", spy)
+    with jax.disable_jit():
+        results = elmo.embed(sentences)
+        assert jax.config.jax_disable_jit
+    assert set(is_disabled) == {False}
+    for result, other in zip(results, expected, strict=True):
+        np.testing.assert_array_equal(result, other)

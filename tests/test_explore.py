@@ -319,7 +319,8 @@ def test_neighbors_says_what_it_cannot_do(plain, capsys):
     assert "has 1 occurrence of 'began'" in failing(
         capsys, "neighbors", "began", plain, "--occurrence", 2
     )
-    assert "from 1 or each" in failing(capsys, *common, "--occurrence", "²")
+    for number in ("²", "0", "9" * 5000):  # int() refuses the first and the last
+        assert "from 1 or each" in failing(capsys, *common, "--occurrence", number)
     assert "from 1 or each" in failing(capsys, *common, "--occurrence", "x")
     assert "Unknown --layers 2" in failing(capsys, *common, "--layers", 2)
     assert "is not a word of the sentence" in failing(capsys, *common, "--sentence", "nothing")

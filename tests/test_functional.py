@@ -433,7 +433,8 @@ def test_a_mix_and_its_weights_belong_together(batch, pooled):
         "one for each layer."
     )
     assert message(pooled, *batch, layers="top", mix_weights=[0, 1, 2]) == (
-        "mix_weights belong to layers='mix'; got layers='top' and mix_weights=[0, 1, 2]."
+        "mix_weights and mix_gamma belong to layers='mix'; got layers='top' and "
+        "mix_weights=[0, 1, 2]."
     )
     assert message(pooled, *batch, layers="mix", mix_weights=[0.0, 1.0]) == (
         "mix_weights has shape (2,), expected (3,): one weight for each layer, the token layer "

@@ -82,3 +82,9 @@ def test_the_command_resumes_after_60_kills_at_random_times(tmp_path, make_model
     counts = run("killed_command.py", tmp_path, 60, 1, *arguments, tmp_path / "out.h5")
     n_with_parts, n_through = counts
     assert n_with_parts >= 20 and n_through >= 2, f"{counts}: the kills were spread over the work"
+
+
+@pytest.mark.slow
+def test_a_training_run_resumes_after_kills_at_its_file_operations(tmp_path):
+    (n_steps,) = run("killed_training.py", tmp_path, tmp_path, 6)
+    assert n_steps > 80

@@ -40,7 +40,6 @@ from elmo_jax.training import (
 from elmo_jax.training.language_model import init_language_model
 from elmo_jax.training.loop import TrainingLoop
 from elmo_jax.training.reporting import read_metrics
-from elmo_jax.training.text_files import file_digests
 
 SCRIPT = Path(training_run.__file__)
 
@@ -304,8 +303,6 @@ def test_a_validation_belongs_to_its_text(trained, text, tmp_path):
     (output / "summary.json").unlink()
     other = training_run.run(output, text, valid_files=tmp_path / "other.txt")
     assert other["valid_tokens"] == 36 != own["valid_tokens"]
-    again = training_run.run(output, text)
-    assert again["valid_perplexity"] == other["valid_perplexity"]
 
 
 def test_a_run_is_not_resumed_with_another_text_of_the_same_size(trained, text, tmp_path):
@@ -315,20 +312,10 @@ def test_a_run_is_not_resumed_with_another_text_of_the_same_size(trained, text, 
         assert len(changed) == len(content) and changed != content
         other.write_bytes(changed)
         for n_steps in (24, 30):
-            with pytest.raises(ElmoError, match="other names, sizes or contents"):
+            with pytest.raises(
+                ElmoError, match=r"text\.txt has changed since the run was started \(the same size"
+            ):
                 training_run.run(trained[0], other, n_steps=n_steps)
-
-
-def test_a_large_file_is_recognised_by_its_ends_and_blocks_between(tmp_path):
-    path = tmp_path / "large"
-    content = bytearray(5 << 20)
-    path.write_bytes(content)
-    records = [file_digests([path])]
-    for place in (0, (len(content) - 65536) * 20 // 63, len(content) - 1):
-        content[place] = 1
-        path.write_bytes(content)
-        records.append(file_digests([path]))
-    assert len({str(record) for record in records}) == 4
 
 
 def test_a_run_is_resumed_with_the_same_start_and_the_same_choice_of_words(trained, text, tmp_path):

@@ -6,21 +6,19 @@ line ``count dim``; each further line is a word and its numbers, with single spa
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
-from ..errors import ElmoError, first_few, shortened
+from ..errors import ElmoError, check_count, first_few, number_problem, shortened
 from ..folders import atomic_folder
-from ..json_text import to_json
+from ..json_text import parse_json_object, to_json
 from ..text.readers import Records
-from .anchors import Anchors, is_storable
+from .anchors import Anchors, check_anchors, is_storable
 
 NORMS_FILE = "norms.json"
 
@@ -54,6 +52,8 @@ def write_anchors(
             already.
     """
     target = Path(path)
+    if not isinstance(anchors, Mapping):
+        raise ElmoError(f"Expected anchors by layer, a dictionary, got {shortened(anchors)}.")
     for layer, of_layer in anchors.items():
         _check_writable(layer, of_layer)
     old = [file.name for file in anchor_files_in(target)]
@@ -70,6 +70,8 @@ def _norm_key(layer: int) -> str:
 
 
 def _check_writable(layer: int, anchors: Anchors) -> None:
+    check_count(layer, "layer", least=0)
+    check_anchors(anchors, f"the anchors of layer {layer}")
     if anchors.mean_norm is None:
         raise ElmoError(f"The anchors of layer {layer} have no mean norm; {NORMS_FILE} needs it.")
     bad = [word for word in anchors.words if not is_storable(word)]
@@ -104,6 +106,8 @@ def read_anchors(path: str | os.PathLike[str], layer: int | None = None) -> Anch
         >>> read_anchors("english").words[:3]
         ('the', ',', '.')
     """
+    if layer is not None:
+        check_count(layer, "layer", least=0)
     file = Path(path)
     if file.is_dir():
         layer = 1 if layer is None else layer
@@ -172,13 +176,14 @@ def _parse(numbers: list[str], dim: int) -> tuple[np.ndarray, str]:
 
 def _read_mean_norm(path: Path, layer: int) -> float | None:
     try:
-        norms = json.loads(path.read_bytes())
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ElmoError(f"Cannot read the mean norms in {path}: {error}.") from None
-    norm = norms.get(_norm_key(layer)) if isinstance(norms, dict) else None
-    if isinstance(norm, bool) or not isinstance(norm, int | float) or not 0 < norm < math.inf:
+    norms = parse_json_object(content, str(path))
+    norm: Any = norms.get(_norm_key(layer))
+    if number_problem(norm, "", positive=True):
         raise ElmoError(
             f"{path} has no mean norm of layer {layer}: expected {_norm_key(layer)!r} with a "
             f"number above 0, got {shortened(norms)}."

@@ -11,14 +11,16 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..embedder import Elmo
-from ..errors import ElmoError, check_count
+from ..errors import ElmoError, check_count, count_problem, number_problem, shortened
+from ..model.arrays import finite_floats
 from ..model.layers import select_layers
 from ..text.cut_words import CutWords
-from ..text.sentences import check_collection, checked_sentences
+from ..text.sentences import check_collection, check_strings, checked_sentences
 
 MOST_WORDS = 50_000
 """As many words as CrossLingualELMo has anchors for."""
@@ -34,6 +36,9 @@ class Anchors:
         mean_norm: the mean Euclidean norm of the layer's vectors, over all places where these words
             occur; None if it is not known.
         layer: its number, from 0 (the token layer); None if it is not known.
+
+    Raises:
+        ElmoError: if a value is not what it should be, or a number is not finite.
     """
 
     words: tuple[str, ...]
@@ -41,10 +46,31 @@ class Anchors:
     mean_norm: float | None = None
     layer: int | None = None
 
+    def __post_init__(self) -> None:
+        check_strings(self.words, "the words of Anchors")
+        object.__setattr__(self, "words", tuple(self.words))
+        if len(self.rows) < len(self.words):
+            raise ElmoError("The words of Anchors are not all different.")
+        shape, meaning = (len(self.words), None), "one vector for each word"
+        vectors = finite_floats(self.vectors, "The vectors of Anchors", shape, meaning)
+        object.__setattr__(self, "vectors", np.asarray(vectors))
+        if self.mean_norm is not None:
+            problem = number_problem(self.mean_norm, "mean_norm of Anchors", positive=False)
+            if problem:
+                raise ElmoError(f"{problem}.")
+        if self.layer is not None:
+            check_count(self.layer, "layer of Anchors", least=0)
+
     @functools.cached_property
     def rows(self) -> dict[str, int]:
         """The row of each word in ``vectors``."""
         return {word: row for row, word in enumerate(self.words)}
+
+
+def check_anchors(anchors: Any, name: str) -> None:
+    """Raise ElmoError unless these are anchors."""
+    if not isinstance(anchors, Anchors):
+        raise ElmoError(f"Expected {name} as Anchors, got {shortened(anchors)}.")
 
 
 def count_words(sentences: Iterable[Sequence[str]]) -> collections.Counter[str]:
@@ -80,6 +106,18 @@ def frequent_words(
     if most is not None:
         check_count(most, "most")
     check_count(min_count, "min_count")
+    if not isinstance(counts, Mapping):
+        raise ElmoError(
+            f"Expected counts of words, as count_words returns them, got {shortened(counts)}."
+        )
+    for word, count in counts.items():
+        if not isinstance(word, str) or count_problem(count, "", least=0):
+            raise ElmoError(
+                "Expected counts of words, as count_words returns them; got "
+                f"{shortened(word)}: {shortened(count)}."
+            )
+    if among is not None:
+        among = _words(among, "among")
     candidates = counts if among is None else dict.fromkeys(among)
     frequent = [
         word for word in candidates if counts.get(word, 0) >= min_count and is_storable(word)
@@ -139,8 +177,11 @@ def compute_anchors(
         (50000, 1024)
     """
     check_collection(sentences)
+    layers = as_list(layers, "layers as a list of numbers")
     numbers = list(dict.fromkeys(_layer_number(elmo, layer) for layer in layers))
-    rows = {word: row for row, word in enumerate(dict.fromkeys(words))}
+    if not numbers:
+        raise ElmoError("Expected layers as a list of numbers, got none.")
+    rows = {word: row for row, word in enumerate(dict.fromkeys(_words(words, "words")))}
     sums = [np.zeros((len(rows), elmo.config.output_dim)) for _ in numbers]
     norm_sums = [0.0] * len(numbers)
     counts_V = np.zeros(len(rows), np.int64)
@@ -171,6 +212,21 @@ def compute_anchors(
             words_in_text, vectors_VD, norm_sums[i] / int(counts_V.sum()), number
         )
     return anchors
+
+
+def as_list(values: Any, expected: str) -> list[Any]:
+    """The values of an iterable; raises ElmoError for anything else, and for a string."""
+    # An array without axes is an Iterable, too.
+    is_many = isinstance(values, Iterable) and getattr(values, "ndim", 1) > 0
+    if not is_many or isinstance(values, str | bytes):
+        raise ElmoError(f"Expected {expected}, got {shortened(values)}.")
+    return list(values)
+
+
+def _words(words: Any, name: str) -> list[str]:
+    words = as_list(words, f"{name} as a list of words")
+    check_strings(words, name)
+    return words
 
 
 def _layer_number(elmo: Elmo, layer: int) -> int:

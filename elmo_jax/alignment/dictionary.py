@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..errors import ElmoError, counted, first_few, shortened
 from ..text.readers import Records
-from .anchors import Anchors
+from .anchors import Anchors, as_list
 
 Pairs: TypeAlias = Iterable[tuple[str, str]]
 """Pairs of a word of the source language and a word of the target language."""
@@ -45,6 +45,18 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     return list(pairs)
 
 
+def _checked_pairs(pairs: Any) -> list[tuple[str, str]]:
+    listed = as_list(pairs, "pairs of words")
+    for pair in listed:
+        is_pair = isinstance(pair, tuple | list) and len(pair) == 2
+        if not is_pair or not all(isinstance(word, str) for word in pair):
+            raise ElmoError(
+                "Expected pairs of a source word and a target word, as read_dictionary returns "
+                f"them, got {shortened(pair)}."
+            )
+    return listed
+
+
 class Matches(NamedTuple):
     """The K pairs that have an anchor in both languages, by rows of the anchors.
 
@@ -65,7 +77,7 @@ def match_pairs(pairs: Pairs, source: Anchors, target: Anchors) -> Matches:
     Raises:
         ElmoError: if no pair has both its anchors.
     """
-    pairs = list(pairs)
+    pairs = _checked_pairs(pairs)
     rows_K2 = [
         (source.rows[source_word], target.rows[target_word])
         for source_word, target_word in pairs

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ElmoError, ElmoWarning, counted, warn
-from .anchors import Anchors
+from ..model.arrays import finite_floats
+from .anchors import Anchors, check_anchors
 from .dictionary import Pairs, match_pairs
 
 _BLOCK_ROWS = 256  # bounds the memory for cosines with all target anchors
@@ -70,7 +71,8 @@ def scaling_alignment(anchors: Anchors) -> np.ndarray:
     Raises:
         ElmoError: if the mean norm is not known.
     """
-    return (np.eye(anchors.vectors.shape[1]) / _positive_norm(anchors)).astype(np.float32)
+    norm = _positive_norm(anchors)
+    return (np.eye(anchors.vectors.shape[1]) / norm).astype(np.float32)
 
 
 class AlignmentScores(NamedTuple):
@@ -98,15 +100,18 @@ def score_alignment(
     Pairs that the matrix was not fitted to say more: it fits its own better than any others.
 
     Raises:
-        ElmoError: if the anchors differ in size or layer, or no pair has both its anchors.
+        ElmoError: if the anchors differ in size or layer, the matrix has another shape or is not
+            finite, or no pair has both its anchors.
     """
     _check_comparable(source, target)
+    dim = source.vectors.shape[1]
+    matrix_DD = np.asarray(finite_floats(matrix, "matrix", (dim, dim)), np.float32)
     matches = match_pairs(pairs, source, target)
     translations: dict[int, set[int]] = {}
     for row, target_row in zip(matches.source_rows, matches.target_rows, strict=True):
         translations.setdefault(int(row), set()).add(int(target_row))
     words_U, numbers_K = np.unique(matches.source_rows, return_inverse=True)
-    aligned_UD = _unit(source.vectors[words_U] @ np.asarray(matrix, np.float32).T)
+    aligned_UD = _unit(source.vectors[words_U] @ matrix_DD.T)
     target_VD = _unit(target.vectors)
     cosines_K = np.einsum("kd,kd->k", aligned_UD[numbers_K], target_VD[matches.target_rows])
     n_right = sum(
@@ -137,6 +142,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _check_comparable(source: Anchors, target: Anchors) -> None:
+    check_anchors(source, "source")
+    check_anchors(target, "target")
     source_dim, target_dim = source.vectors.shape[1], target.vectors.shape[1]
     if source_dim != target_dim:
         raise ElmoError(
@@ -151,6 +158,7 @@ def _check_comparable(source: Anchors, target: Anchors) -> None:
 
 
 def _positive_norm(anchors: Anchors) -> float:
+    check_anchors(anchors, "the anchors")
     if anchors.mean_norm is None:
         raise ElmoError(
             "The mean norm of the anchors' layer is not known, and the matrix is divided by it. "

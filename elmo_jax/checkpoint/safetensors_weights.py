@@ -97,9 +97,9 @@ def _check_digests(
         )
 
 
-def is_float(array: np.ndarray) -> bool:
-    """Whether an array has floating-point numbers that can be saved and opened again."""
-    return array.dtype.name in _FLOATS.values()
+def is_float(dtype: np.dtype) -> bool:
+    """Whether numbers of this type can be saved and opened again."""
+    return dtype.name in _FLOATS.values()
 
 
 def as_float32(array: np.ndarray) -> np.ndarray | None:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ElmoError, ElmoWarning, warn
+from ..errors import ElmoError, ElmoWarning, first_few, warn
 from ..folders import atomic_folder, standing_folder
 from ..json_text import to_json
 from ..model.config import DTYPES, ElmoConfig
-from ..model.parameters import Params, check_params, flatten, unflatten
+from ..model.parameters import Params, check_finite_params, check_params, flatten
 from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
 from .hdf5_weights import write_weights
 from .native import write_native
-from .safetensors_weights import as_float32, is_float
+from .safetensors_weights import is_float
 from .softmax_words import check_softmax, check_vocabulary, vocabulary_record
 from .vocabulary import Vocabulary, Words
 
@@ -93,8 +93,9 @@ def write_model(
     """
     _check_format(format, dtype)
     check_params(config, params)
+    check_finite_params(params)
     check_softmax(params, None, "params")
-    arrays = _checked_arrays(params)
+    _check_types(params)
     _refuse_other_format(path, format)
     # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:
@@ -104,13 +105,13 @@ def write_model(
             words.write(folder / VOCABULARY_FILE)
         if format == "native":
             record = words_record if words is None else vocabulary_record(words)
-            write_native(folder, config, arrays, metadata, dtype, record)
+            write_native(folder, config, dict(params), metadata, dtype, record)
         else:
             _warn_of_losses(params)
             options = to_json(config.to_options(), indent=2) + "\n"
             options_file, weight_file = (folder / name for name in FILES[format])
             options_file.write_text(options, encoding="utf-8")
-            write_weights(weight_file, config, arrays)
+            write_weights(weight_file, config, dict(params))
 
 
 def _check_format(format: str, dtype: str | None) -> None:
@@ -124,16 +125,10 @@ def _check_format(format: str, dtype: str | None) -> None:
         )
 
 
-def _checked_arrays(params: Params) -> dict[str, Any]:
-    """The parameters in NumPy, if they can be opened again: as finite numbers in float32."""
-    flat = {path: np.asarray(leaf) for path, leaf in flatten(params).items()}
-    if bad := [path for path, array in flat.items() if not is_float(array)]:
-        listed = ", ".join(f"{'.'.join(path)} ({flat[path].dtype})" for path in bad)
-        raise ElmoError(f"Cannot save {listed}: expected floating-point numbers.")
-    if bad := [path for path, array in flat.items() if as_float32(array) is None]:
-        listed = ", ".join(map(".".join, bad))
-        raise ElmoError(f"Cannot save NaN or infinite numbers: they are in {listed}.")
-    return unflatten(flat)
+def _check_types(params: Params) -> None:
+    types = {".".join(path): np.asarray(leaf).dtype for path, leaf in flatten(params).items()}
+    if bad := [f"{name} ({dtype})" for name, dtype in types.items() if not is_float(dtype)]:
+        raise ElmoError(f"Cannot save {first_few(bad)}: expected floating-point numbers.")
 
 
 def _warn_of_losses(params: Params) -> None:

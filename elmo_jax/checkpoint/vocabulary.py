@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..errors import ElmoError, check_count
+from ..errors import ElmoError, check_count, shortened
 from ..files import atomic_file
 from ..model.characters import BOS, EOS
 from ..text.contents import HEAD_BYTES, binary_kind, how_to_convert, other_encoding
@@ -57,6 +57,8 @@ class Vocabulary:
     def __init__(self, words: Iterable[str], source: str = "The vocabulary") -> None:
         if isinstance(words, str):
             raise ElmoError(f"{source}: expected a list of words, got the string {words!r:.60}.")
+        if not isinstance(words, Iterable):
+            raise ElmoError(f"{source}: expected a list of words, got {shortened(words)}.")
         self.source, self.words = source, tuple(words)
         _check_words(self.words, source)
         # The last of equal words wins, as in bilm-tf.
@@ -88,9 +90,14 @@ class Vocabulary:
         included.
 
         Raises:
-            ElmoError: if ``size`` has no room for a word, or ``min_count`` is below 1.
+            ElmoError: if ``size`` has no room for a word, ``min_count`` is below 1, or ``counts``
+                has something else than numbers.
         """
         check_vocabulary_choice(size, min_count)
+        if not isinstance(counts, Mapping):
+            raise ElmoError(f"Expected the counts of words, got {shortened(counts)}.")
+        for word in (word for word, n in counts.items() if type(n) is not int):
+            check_count(counts[word], f"The count of {shortened(word)}", 0)
         frequent = [word for word, n in counts.items() if n >= min_count and _is_word(word)]
         frequent.sort(key=lambda word: -counts[word])  # stable, so that ties keep their order
         return cls([*MARKERS, *(word for word in frequent if word not in MARKERS)][:size])
@@ -109,7 +116,7 @@ class Vocabulary:
             content = Path(path).read_bytes()
         except FileNotFoundError:
             raise ElmoError(f"There is no vocabulary at {path}: no such file.") from None
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no path can have such a name
             raise ElmoError(f"Cannot read the vocabulary {path}: {error}") from None
         return cls.from_bytes(content, os.fspath(path))
 

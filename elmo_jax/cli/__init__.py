@@ -13,11 +13,20 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import ElmoError, ElmoWarning
 from ..json_text import to_json
-from .frame import INTERRUPTED, framed, is_interrupt, keep_compiled, say, tell, warnings_on_one_line
+from .compiled import keep_compiled
+from .frame import (
+    framed,
+    is_interrupt,
+    leave,
+    logs_on_one_line,
+    say,
+    tell,
+    warnings_on_one_line,
+)
 
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
@@ -41,10 +50,11 @@ class _Parser(argparse.ArgumentParser):
     """Prints through ``frame``: argparse ignores a help text that cannot be written."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        if file is sys.stderr:
-            tell(message.removesuffix("\n"))
-        else:
-            say(message.removesuffix("\n"))
+        say(message.removesuffix("\n"))
+
+    def error(self, message: str) -> NoReturn:
+        tell(f"{self.format_usage()}{self.prog}: error: {message}")
+        raise SystemExit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,15 +63,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 0 after ``--help`` or ``--version``, 2 for wrong usage.
     """
-    return framed("elmo-jax", lambda: _main(argv))
+    exit_code = framed("elmo-jax", lambda: _main(argv))
+    if argv is None:
+        leave(exit_code)
+    return exit_code
 
 
 def _main(argv: Sequence[str] | None) -> int:
     from .. import __version__
 
     if argv is None:  # the process belongs to this program
-        keep_compiled()
         argv = sys.argv[1:]
+        keep_compiled(quiet="--quiet" in argv)
     parser = _Parser(
         prog="elmo-jax",
         description="ELMo word vectors in JAX: embed text, train and convert models.",
@@ -72,7 +85,7 @@ def _main(argv: Sequence[str] | None) -> int:
         command = commands.add_parser(name, help=description, description=description)
         if name in argv:  # importing the others would only take time
             _declare(command, command_module(name))
-    return _execute(parser.parse_args(argv))
+    return _execute(_parsed(parser, argv))
 
 
 def command_module(name: str) -> ModuleType:
@@ -88,7 +101,7 @@ def run_command(
     def action() -> int:
         parser = _Parser(prog=prog, description=description)
         _declare(parser, module)
-        return _execute(parser.parse_args(argv))
+        return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv))
 
     return framed(prog, action)
 
@@ -100,18 +113,22 @@ def _declare(parser: argparse.ArgumentParser, module: ModuleType) -> None:
     parser.set_defaults(module=module, prog=parser.prog)
 
 
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Namespace:
+    if any("\0" in argument for argument in argv):  # no file name can have one, nor can any text
+        parser.error("expected arguments without NUL bytes")
+    return parser.parse_args(argv)
+
+
 def _execute(args: argparse.Namespace) -> int:
+    quiet = getattr(args, "quiet", False)
     try:
-        with warnings_on_one_line(args.prog, getattr(args, "quiet", False)):
+        with warnings_on_one_line(args.prog, quiet), logs_on_one_line(args.prog, quiet):
             summary = args.module.run(args)
             text = to_json(summary) if args.json else args.module.text(summary)
-    except BrokenPipeError:
-        raise  # ``framed`` handles it
-    except (Exception, KeyboardInterrupt) as error:
-        if is_interrupt(error):
-            tell(f"{args.prog}: interrupted")
-            return INTERRUPTED
-        if args.debug:
+    except (BrokenPipeError, SystemExit):
+        raise  # ``framed`` handles them
+    except BaseException as error:  # extensions in Rust raise some that are not Exceptions
+        if args.debug or is_interrupt(error):
             raise
         tell(f"{args.prog}: error: {_one_line(error)}")
         return 1
@@ -122,6 +139,10 @@ def _execute(args: argparse.Namespace) -> int:
 def _one_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     message = "; ".join(line for line in lines if line).replace(":; ", ": ")
-    if isinstance(error, ElmoError | ElmoWarning | OSError | MemoryError) and message:
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory{message and f': {message}'}"
+    if isinstance(error, RecursionError):
+        return "an input is nested too deep to be read"
+    if isinstance(error, ElmoError | ElmoWarning | OSError) and message:
         return message
     return f"{type(error).__name__}: {message} (a fault of this program; --debug shows where)"

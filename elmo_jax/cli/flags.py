@@ -121,12 +121,21 @@ def add_layers(parser: argparse._ActionsContainer, *names: str, default: str) ->
 def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
     if text in names:
         return text
-    if re.fullmatch("-?[0-9]+", text):
-        return int(text)
+    number = whole_number(text.removeprefix("-"))
+    if number is not None:
+        return -number if text.startswith("-") else number
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a layer; expected {', '.join(names)}, or a number from 0, the token "
         "layer."
     )
+
+
+def whole_number(text: str) -> int | None:
+    """The number that a text consists of, in digits from 0 to 9; None if it is none.
+
+    ``int`` takes other digits, too, and fails for thousands of them.
+    """
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def add_model(parser: argparse._ActionsContainer) -> None:

@@ -201,7 +201,7 @@ def _join_labels(args: argparse.Namespace, records: Records, labels: Records) ->
 
 
 def _column_number(label_column: str) -> int:
-    if not re.fullmatch("[+-]?[0-9]+", label_column):
+    if not re.fullmatch("[+-]?[0-9]{1,18}", label_column):
         raise ElmoError(
             f"--label-column {label_column} is a name, so which column holds the sentences? Name "
             "it with --column; or give the number of a column between tabs."

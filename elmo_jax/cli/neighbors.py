@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
 from ..text.sentences import tokenize
 from ..text.tokenizers import tokenizer_named
-from .flags import add_flag, add_flags, add_layers, add_model_flags
+from .flags import add_flag, add_flags, add_layers, add_model_flags, whole_number
 from .inputs import LabelledText, add_text_arguments, labelled_text, open_elmo
 
 if TYPE_CHECKING:
@@ -63,15 +62,18 @@ def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occu
         return [occurrence_in(words, args.word, exact=args.exact)]
     if args.occurrence == "each":
         return find_occurrences(args.word, sentences(), most=_MOST_QUERIES, exact=args.exact)
-    if not re.fullmatch("0*[1-9][0-9]*", args.occurrence):
-        raise ElmoError(f"Expected --occurrence as a number from 1 or each, got {args.occurrence}.")
+    wanted = whole_number(args.occurrence)
+    if not wanted:
+        raise ElmoError(
+            f"Expected --occurrence as a number from 1 or each, got {shortened(args.occurrence)}."
+        )
     number = 0
     occurrences = iter_occurrences(args.word, sentences(), exact=args.exact)
     for number, occurrence in enumerate(occurrences, start=1):
-        if number == int(args.occurrence):
+        if number == wanted:
             return [occurrence]
     raise ElmoError(
-        f"There is no occurrence {args.occurrence}: {' '.join(args.input)} has "
+        f"There is no occurrence {wanted}: {' '.join(args.input)} has "
         f"{counted(number, 'occurrence')} of {args.word!r}."
     )
 

@@ -141,6 +141,8 @@ def text(summary: dict[str, Any]) -> str:
             are = "is" if n_cut == 1 else "are"
             words = counted(n_cut, "word")
             lines.append(f"{words} of the {what} {are} longer than the model reads")
+    for broken in summary.get("broken_files", ()):
+        lines.append(f"{broken['file']} breaks off {broken['breaks_off']}; its rest was left out")
     perplexity, oov_rate = "", summary["train_oov_rate"]
     if "valid_perplexity" in summary:
         value, oov_rate = summary["valid_perplexity"] or math.inf, summary["valid_oov_rate"]

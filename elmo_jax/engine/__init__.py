@@ -2,5 +2,6 @@
 
 from .engine import Engine
 from .outputs import Request
+from .stream import Stream
 
-__all__ = ["Engine", "Request"]
+__all__ = ["Engine", "Request", "Stream"]

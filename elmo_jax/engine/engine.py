@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Generator, Iterable, MutableSequence, Sequence
 from typing import Any, TypeVar
@@ -20,7 +22,7 @@ from ..model.precision import round_kernels
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from .memory import Fallback, NoRoomForWords, Shortage, ShortageLog
-from .outputs import Request
+from .outputs import Request, check_float16
 from .plan import Plan, plan_for
 from .run import ReadAhead, Sentence, StreamRun
 from .step import start_state
@@ -30,6 +32,25 @@ Result = TypeVar("Result")
 
 _LONG = 64
 """Tokens. About one real sentence in a hundred is longer."""
+
+
+@functools.lru_cache(maxsize=8)
+def _first_equal(config: ElmoConfig) -> ElmoConfig:
+    """The first of all configurations that are equal to this one.
+
+    JAX compares them in every call, by identity first. An interrupt in ``__eq__``, which is Python
+    code, would come out of it as a ValueError.
+    """
+    return config
+
+
+def _compiling() -> contextlib.AbstractContextManager[Any]:
+    """A context in which JAX compiles, also where the user's code runs in ``jax.disable_jit()``.
+
+    There, each operation of each step would be dispatched by itself: minutes for two sentences.
+    """
+    config: Any = jax.config
+    return jax.disable_jit(False) if config.jax_disable_jit else contextlib.nullcontext()
 
 
 class Engine:
@@ -48,7 +69,7 @@ class Engine:
         devices: Sequence[jax.Device] | None = None,
         plan: Plan | None = None,
     ) -> None:
-        self._config, self._precision = config, precision
+        self._config, self._precision = _first_equal(config), precision
         self._devices = Devices(devices)
         with self._devices.as_mesh():
             self._params = self._devices.copy(round_kernels(params, precision))
@@ -102,6 +123,7 @@ class Engine:
         order = np.argsort(lengths <= _LONG, kind="stable").tolist()
         ordered = (sentences[i] for i in order)
         for i, result in zip(order, self.run(ordered, request, cut), strict=True):
+            check_float16(result, i)
             results[i] = result
 
     def forget_words(self) -> None:
@@ -123,7 +145,7 @@ class Engine:
             )
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
-        with self._lock, self._devices.as_mesh(): return function(*arguments)  # noqa: E701  # fmt: skip
+        with self._lock, self._devices.as_mesh(), _compiling(): return function(*arguments)  # noqa: E701  # fmt: skip
 
     def _new_run(self, request: Request, cut: CutWords | None) -> StreamRun:
         n_layers = request.selection.n_computed - 1

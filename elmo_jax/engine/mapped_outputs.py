@@ -75,4 +75,5 @@ class MappedOutputs:
         result = self._maps.apply(layers, request.selection, self._weights_L)
         if request.pooling == "max":
             result = result.max(axis=-2)
-        return result.astype(request.dtype)
+        with np.errstate(over="ignore"):  # ``check_float16`` reports it
+            return result.astype(request.dtype)

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..errors import ElmoError
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.layers import LayerSelection
@@ -177,6 +178,22 @@ class PooledOutputs:
     def finish(self, vector: np.ndarray) -> np.ndarray:
         """The array of a sentence that was read to its end."""
         return vector.copy()  # or it would hold the memory of all that ended in the same call
+
+
+_FLOAT16_INFINITY = np.uint16(0x7C00)
+"""Its bits; those of a NaN are more, and those of any other number less, but for the sign."""
+
+
+def check_float16(result: np.ndarray, number: int) -> None:
+    """Raise ElmoError if the result of this sentence is float16, and float16 cannot hold it."""
+    if result.dtype.char != "e" or not result.size:
+        return
+    # Much faster than numpy.isfinite, which has no fast code for float16.
+    if (result.view(np.uint16) & 0x7FFF).max() >= _FLOAT16_INFINITY:
+        raise ElmoError(
+            f"The vectors of sentence {number} have numbers beyond 65,504, the largest of float16: "
+            "choose dtype='float32', in a command --dtype float32."
+        )
 
 
 def _ends_by_shard(

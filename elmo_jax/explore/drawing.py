@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import functools
 import os
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable
@@ -59,6 +60,17 @@ def save_figure(path: str | os.PathLike[str], figure: Any, *, overwrite: bool) -
         # choose_fonts has given this warning already.
         warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         figure.savefig(temporary, format=target.suffix[1:].lower(), dpi=200)
+
+
+_not_xml = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").sub
+
+
+def printable(text: str) -> str:
+    """A text with � for what XML 1.0 and HTML do not allow: control characters, half characters.
+
+    A carriage return becomes a space: parsers would read it as a line feed.
+    """
+    return _not_xml("\ufffd", text).replace("\r", " ")
 
 
 def plain(text: str) -> str:

@@ -13,10 +13,11 @@ import numpy as np
 from ..embedder import Elmo
 from ..errors import ElmoError
 from ..files import atomic_file
+from ..model.arrays import finite_floats
 from ..model.layers import Layers
-from ..text.sentences import check_collection, check_sentences
+from ..text.sentences import check_collection, check_sentences, check_strings
 from ..text.tokenizers import CheckedWords
-from .drawing import FIGURE_SUFFIXES, new_figure, plain, save_figure
+from .drawing import FIGURE_SUFFIXES, new_figure, plain, printable, save_figure
 from .occurrences import unit_vectors
 
 _COLUMN_NAME_LENGTH = 24  # longer names have no room above their columns
@@ -82,23 +83,36 @@ def write_heatmap(
     """Draw a heatmap as .html, or with the extra ``plots`` as .png, .pdf or .svg.
 
     Raises:
-        ElmoError: for another suffix, a file that cannot be written, or a missing package.
+        ElmoError: for another suffix, names or values that do not fit each other or are not finite,
+            a file that cannot be written, or a missing package.
     """
+    heatmap = _checked(heatmap)
     target = Path(path)
     suffix = target.suffix.lower()
     if suffix in FIGURE_SUFFIXES:
         save_figure(target, _figure(heatmap, title), overwrite=overwrite)
     elif suffix == ".html":
         with atomic_file(target, overwrite=overwrite) as temporary:
-            temporary.write_text(_html(heatmap, title), encoding="utf-8", errors="replace")
+            temporary.write_text(_html(heatmap, title), encoding="utf-8")
     else:
         expected = ", ".join((".html", *FIGURE_SUFFIXES))
         raise ElmoError(f"Cannot draw {target}: expected a name that ends in {expected}.")
 
 
 def _check_one_layer(layers: Layers) -> None:
-    if layers in ("all", "mix"):
+    if isinstance(layers, str) and layers in ("all", "mix"):
         raise ElmoError(f"Expected one layer: average, top or a number; got {layers!r}.")
+
+
+def _checked(heatmap: Heatmap) -> Heatmap:
+    rows, columns, values = heatmap
+    for names in (rows, columns):
+        check_strings(names, "the names of a heatmap")
+        if not len(names):
+            raise ElmoError("Expected a heatmap with at least one row and one column.")
+    shape, meaning = (len(rows), len(columns)), "one value for each row and column"
+    finite = finite_floats(values, "The values of the heatmap", shape, meaning)
+    return Heatmap(list(rows), list(columns), np.asarray(finite))
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
@@ -151,7 +165,7 @@ def _html(heatmap: Heatmap, title: str) -> str:
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
     # The contents are escaped, so none of them can hold a mark.
-    for mark, content in (("TITLE", html.escape(title)), ("HEAD", head), ("ROWS", rows)):
+    for mark, content in (("TITLE", html.escape(printable(title))), ("HEAD", head), ("ROWS", rows)):
         before, after = template.split(f"<!--{mark}-->", 1)
         template = before + content + after
     return template
@@ -174,10 +188,8 @@ def _names(heatmap: Heatmap) -> tuple[list[str], list[str]]:
 
 def _name_cell(scope: str, name: str, full_name: str) -> str:
     """A cell that names a row or column. The whole name shows up when the pointer rests on it."""
-    return (
-        f'<th scope="{scope}" dir="auto" title="{html.escape(full_name)}">'
-        f"<div>{html.escape(name)}</div></th>"
-    )
+    name, full_name = (html.escape(printable(text)) for text in (name, full_name))
+    return f'<th scope="{scope}" dir="auto" title="{full_name}"><div>{name}</div></th>'
 
 
 def _short(name: str) -> str:

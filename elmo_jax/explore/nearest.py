@@ -14,11 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 from ..embedder import Elmo
-from ..errors import check_count
+from ..errors import ElmoError, check_count, shortened
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.tokenizers import CheckedWords
-from .occurrences import Labelled, Occurrence, embed_occurrences, iter_occurrences, unit_vectors
+from .occurrences import (
+    Labelled,
+    Occurrence,
+    check_occurrences,
+    embed_occurrences,
+    iter_occurrences,
+    unit_vectors,
+)
 
 
 class Neighbor(NamedTuple):
@@ -58,7 +65,12 @@ def neighbors(
         WordsCutWarning: if words of the queries or the text are longer than the model reads.
     """
     check_count(n, "n")
+    if word is not None and not isinstance(word, str):
+        raise ElmoError(f"Expected word as str or None, got {shortened(word)}.")
     limit = word_limit(elmo.config)
+    check_occurrences(queries)
+    if not queries:
+        return []
     queries_QLD = unit_vectors(embed_occurrences(elmo, queries, cut_words=CutWords(limit)))
     best = [[_Best(n) for _ in range(queries_QLD.shape[1])] for _ in queries]
     own_keys = [_key(query) for query in queries]

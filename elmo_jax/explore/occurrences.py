@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..embedder import Elmo
-from ..errors import ElmoError, check_count
+from ..errors import ElmoError, check_count, shortened
 from ..text.cut_words import CutWords
 from ..text.sentences import SentenceChecker, check_collection
 from ..text.tokenizers import CheckedWords
@@ -100,6 +101,8 @@ def iter_occurrences(
     word: str | None, sentences: Iterable[Sequence[str] | Labelled], *, exact: bool = False
 ) -> Iterator[Occurrence]:
     """All occurrences of a word, one by one; for None, of every word."""
+    if not isinstance(word, str | None):
+        raise ElmoError(f"Expected a word as str, got {type(word).__name__} {shortened(word)}.")
     normal: Callable[[str], str] = str if exact else str.casefold
     wanted = None if word is None else normal(word)
     for number, (words, label) in enumerate(_checked_with_labels(sentences)):
@@ -127,6 +130,7 @@ def embed_occurrences(
     ``done`` is called after each sentence with the number of its words, to show progress;
     ``cut_words`` is that of ``Elmo.stream``.
     """
+    check_occurrences(occurrences)
     shape = (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim)
     vectors_NLD = np.empty(shape, np.float32)
     sentences = (CheckedWords(occurrence.words) for occurrence in occurrences)
@@ -138,6 +142,16 @@ def embed_occurrences(
     return vectors_NLD
 
 
+def check_occurrences(occurrences: Any) -> None:
+    """Raise ElmoError unless this is a sequence of occurrences."""
+    is_sequence = isinstance(occurrences, Sequence)
+    if not is_sequence or not all(isinstance(one, Occurrence) for one in occurrences):
+        raise ElmoError(
+            "Expected a list of occurrences, as find_occurrences returns it, got "
+            f"{shortened(occurrences)}."
+        )
+
+
 def _checked_with_labels(
     sentences: Iterable[Sequence[str] | Labelled],
 ) -> Iterator[tuple[tuple[str, ...], str | None]]:
@@ -146,6 +160,11 @@ def _checked_with_labels(
     for number, sentence in enumerate(sentences):
         labelled = sentence if isinstance(sentence, Labelled) else Labelled(sentence, None)
         checker.check(labelled.words, f"sentence {number}")
+        if not isinstance(labelled.label, str | None):
+            raise ElmoError(
+                f"The label of sentence {number} is {shortened(labelled.label)}, expected a string "
+                "or None."
+            )
         yield tuple(labelled.words), labelled.label
 
 

@@ -18,8 +18,10 @@ import numpy as np
 from ..errors import counted
 from ..files import atomic_file
 from ..json_text import to_json
+from ..model.arrays import finite_floats
+from ..text.sentences import check_strings
 from .drawing import NO_LABEL, colours_of, layer_name, new_figure, plain, save_figure
-from .occurrences import Occurrence
+from .occurrences import Occurrence, check_occurrences
 from .projection import Projection, project_layers
 
 
@@ -39,14 +41,23 @@ def write_page(
     sentences and vectors come from, ``total`` the number of occurrences if these are a sample.
 
     Raises:
-        ElmoError: if the file exists or cannot be written.
+        ElmoError: if the vectors are not those of the occurrences, or the file exists or cannot be
+            written.
     """
+    _check_vectors(word, occurrences, vectors)
     data = _page_data(word, occurrences, vectors)
     data |= {"source": source, "total": total or len(occurrences)}
     template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     before, after = template.split("/*DATA*/", 1)
     with atomic_file(Path(path), overwrite=overwrite) as temporary:
         temporary.write_text(before + _json_for_script(data) + after, encoding="utf-8")
+
+
+def _check_vectors(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> None:
+    check_strings([word], "the word")
+    check_occurrences(occurrences)
+    shape, meaning = (len(occurrences), None, None), "as embed_occurrences returns them"
+    finite_floats(vectors, "vectors", shape, meaning)
 
 
 def _json_for_script(data: Any) -> str:
@@ -109,8 +120,10 @@ def write_figure(
     ``vectors`` [N, L, D] come from ``embed_occurrences``.
 
     Raises:
-        ElmoError: if the file cannot be written, or matplotlib is not installed.
+        ElmoError: if the vectors are not those of the occurrences, the file cannot be written, or
+            matplotlib is not installed.
     """
+    _check_vectors(word, occurrences, vectors)
     save_figure(path, _figure(word, occurrences, vectors), overwrite=overwrite)
 
 

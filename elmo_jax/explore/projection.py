@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ElmoError
+from ..model.arrays import finite_floats
 
 
 class Projection(NamedTuple):
@@ -23,11 +24,11 @@ def project(vectors: np.ndarray) -> Projection:
     dimension with the largest weight in the axis has a positive one.
 
     Raises:
-        ElmoError: for another shape, or no vectors.
+        ElmoError: for another shape, no vectors, or numbers that are not finite.
     """
-    if np.ndim(vectors) != 2 or not len(vectors):
-        raise ElmoError(f"Expected vectors of shape [N, D], got {np.shape(vectors)}.")
-    vectors_ND = np.asarray(vectors, np.float64)
+    vectors_ND = np.asarray(finite_floats(vectors, "vectors"), np.float64)
+    if vectors_ND.ndim != 2 or not vectors_ND.size:
+        raise ElmoError(f"Expected vectors of shape [N, D], got {vectors_ND.shape}.")
     centred_ND = vectors_ND - vectors_ND.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred_ND, full_matrices=False)
     total = (sizes**2).sum()
@@ -49,9 +50,10 @@ def project_layers(vectors: np.ndarray) -> list[Projection]:
     An axis is mirrored where that makes the picture more like that of the layer before.
 
     Raises:
-        ElmoError: for another shape, or no vectors.
+        ElmoError: for another shape, no vectors, or numbers that are not finite.
     """
-    if np.ndim(vectors) != 3:
+    vectors = finite_floats(vectors, "vectors")
+    if np.ndim(vectors) != 3 or not vectors.size:
         raise ElmoError(f"Expected vectors of shape [N, L, D], got {np.shape(vectors)}.")
     projections: list[Projection] = []
     for layer_ND in np.swapaxes(vectors, 0, 1):

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
 from ..forking import check_process
+from .arrays import as_array, is_float
 from .bilm import zero_state
 from .config import ElmoConfig
 from .options import N_CHARACTERS
@@ -50,8 +51,7 @@ def check_batch(
 
 
 def _as_integers(array: Any, name: str, axes: str, rank: int) -> Any:
-    if not isinstance(array, jax.Array):  # a traced value is a jax.Array too
-        array = np.asarray(array)
+    array = as_array(array, name)
     if array.ndim != rank:
         raise ElmoError(
             f"{name} has shape {array.shape}, expected {rank} axes {axes}. "
@@ -90,7 +90,9 @@ def _check_range(array: Any, name: str, maximum: int, meaning: str) -> None:
 
 def check_state(state: Any, config: ElmoConfig) -> None:
     """Raise ElmoError unless ``state`` is that of a batch through a model of ``config``."""
-    shapes = list(map(np.shape, jax.tree.leaves(state)))
+    leaves = jax.tree.leaves(state)
+    are_floats = all(map(is_float, leaves))
+    shapes = [leaf.shape for leaf in leaves] if are_floats else []
     n_rows = next((shape[0] for shape in shapes if shape), 0)
     expected = jax.eval_shape(functools.partial(zero_state, config))
     # Structures tell a BiLMState from a plain tuple.
@@ -99,5 +101,6 @@ def check_state(state: Any, config: ElmoConfig) -> None:
     if not is_state or shapes != [(n_rows, *leaf.shape) for leaf in jax.tree.leaves(expected)]:
         raise ElmoError(
             "Expected a BiLMState from initial_state(config, batch_size) or an earlier call, "
-            f"with one number of rows everywhere; got {type(state).__name__} of shapes {shapes}."
+            "with one number of rows everywhere; got "
+            + (f"{type(state).__name__} of shapes {shapes}." if are_floats else shortened(state))
         )

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ElmoError, count_problem, counted
-from ..text.cut_words import CutWords
+from ..text.cut_words import CutWords, check_cut_words
 from ..text.sentences import check_collection, checked_sentences
-from .config import ElmoConfig
+from .config import ElmoConfig, check_config
 from .spelling import spell, word_limit
 
 
@@ -43,7 +43,8 @@ def encode_batch(
 
     Raises:
         ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
-            ``pad_to`` allows, or there are more than ``batch_size``. Nothing is ever cut off.
+            ``pad_to`` allows, or there are more than ``batch_size``; or if the arrays need more
+            memory than there is. Nothing is ever cut off.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.
@@ -55,17 +56,19 @@ def encode_batch(
         >>> encode_batch([["Hi"]], config, pad_to=[16, 32, 64], batch_size=8)[0].shape
         (8, 16, 50)
     """
+    check_config(config)
+    check_cut_words(cut_words)
     check_collection(sentences)
     sentences = list(checked_sentences(sentences))
     lengths = list(map(len, sentences))
     n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)
-    lengths_B = np.array([*lengths, *[0] * (n_sentences - len(lengths))], np.int32)
+    lengths_B, char_ids = _zeros(n_sentences, n_tokens, config.spelling_width)
+    lengths_B[: len(lengths)] = lengths
     # Each distinct word is spelled out once.
     rows: dict[str, int] = {}
     slots = [rows.setdefault(word, len(rows)) for sentence in sentences for word in sentence]
     words = list(rows)
     spelling = spell(words, config)
-    char_ids = np.zeros((n_sentences, n_tokens, config.spelling_width), np.int32)
     char_ids[np.arange(n_tokens)[None] < lengths_B[:, None]] = spelling.ids_UC[slots]
     cut = CutWords(word_limit(config)) if cut_words is None else cut_words
     where_cut = np.flatnonzero(spelling.is_cut_U[slots])
@@ -73,6 +76,17 @@ def encode_batch(
     if cut_words is None:
         cut.warn()
     return char_ids, lengths_B
+
+
+def _zeros(n_sentences: int, n_tokens: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        lengths_B = np.zeros(n_sentences, np.int32)
+        return lengths_B, np.zeros((n_sentences, n_tokens, width), np.int32)
+    except (MemoryError, ValueError):  # ValueError: more bytes than 64 bits count
+        raise ElmoError(
+            f"There is not enough memory for {n_sentences:,} sentences of {n_tokens:,} words, "
+            f"{width:,} ids each. Choose a smaller batch_size or pad_to."
+        ) from None
 
 
 def batch_shape(
@@ -99,7 +113,8 @@ def batch_shape(
 
 
 def _sizes(pad_to: Any) -> list[int]:
-    if isinstance(pad_to, str | bytes) or np.ndim(pad_to) == 0:
+    # A NumPy array is no Sequence; what is neither gets an error as a number would.
+    if not (isinstance(pad_to, list | tuple | range) or getattr(pad_to, "ndim", 0) == 1):
         return [_size(pad_to, "pad_to", ", or a list of such numbers")]
     if len(pad_to) == 0:
         raise ElmoError(f"pad_to is {pad_to!r}, expected at least one length.")

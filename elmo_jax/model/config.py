@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ElmoError
+from ..errors import ElmoError, shortened
 from . import options as options_json
 from .alphabet import Alphabet
 
@@ -299,3 +299,9 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "original": _ORIGINAL,
     "original_5p5b": _ORIGINAL,
 }
+
+
+def check_config(config: Any) -> None:
+    """Raise ElmoError unless this is an ElmoConfig."""
+    if not isinstance(config, ElmoConfig):
+        raise ElmoError(f"Expected config as an ElmoConfig, got {shortened(config)}.")

@@ -7,18 +7,19 @@ another language. ``parameters.extra_datasets`` says where they are.
 
 from __future__ import annotations
 
-import dataclasses
+import numbers
 import operator
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any, NamedTuple, SupportsIndex
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import ElmoError
+from ..errors import ElmoError, shortened
 from ..forking import check_process
-from .config import DTYPES, POOLINGS, ElmoConfig
+from .arrays import check_finite, finite_floats
+from .config import DTYPES, POOLINGS, ElmoConfig, check_config
 from .parameters import Params
 from .precision import linear
 
@@ -28,12 +29,15 @@ Layers = str | SupportsIndex
 """``layers=`` as users type it: one of LAYER_NAMES, or the number of a layer."""
 
 
-@dataclasses.dataclass(frozen=True)
-class LayerSelection:
-    """A resolved ``layers=``. It is hashable because it decides what is compiled."""
+class LayerSelection(NamedTuple):
+    """A resolved ``layers=``. It is hashable because it decides what is compiled.
+
+    A tuple, because JAX compares it in each call: were that Python code, an interrupt in it would
+    come out of JAX as a ValueError.
+    """
 
     n_computed: int  # layers to compute, from the token layer up
-    index: int | None = None  # the only layer that is wanted
+    index: int | None = None  # type: ignore[assignment]  # the only layer that is wanted
     weighted: bool = False  # a weighted sum; all layers are wanted if there is no index either
     projected: bool = False  # whether the model's output projection follows the weighted sum
 
@@ -70,14 +74,13 @@ def select_layers(
     sum, float32 [L].
     """
     check_process()
+    check_config(config)
     n_layers = config.n_output_layers
     layer_weights_L = jnp.full(n_layers, 1 / n_layers)
     is_mix = isinstance(layers, str) and layers == "mix"
-    if mix_weights is not None and not is_mix:
-        raise ElmoError(
-            f"mix_weights belong to layers='mix'; got layers={layers!r} and "
-            f"mix_weights={mix_weights!r}."
-        )
+    if not is_mix:
+        _refuse_mix(layers, "mix_weights", mix_weights, None)
+        _refuse_mix(layers, "mix_gamma", mix_gamma, 1.0)
     if not isinstance(layers, str):
         index = _layer_number(layers, n_layers)
         return LayerSelection(index + 1, index=index), layer_weights_L
@@ -92,28 +95,37 @@ def select_layers(
     raise ElmoError(_unknown_layers(layers, n_layers))
 
 
+def _refuse_mix(layers: Layers, name: str, value: Any, default: float | None) -> None:
+    is_default = value is default or (isinstance(value, numbers.Real) and value == default)
+    if not is_default:
+        raise ElmoError(
+            f"mix_weights and mix_gamma belong to layers='mix'; got layers={shortened(layers)} and "
+            f"{name}={shortened(value)}."
+        )
+
+
 def _select_mix(
     config: ElmoConfig, mix_weights: Any, mix_gamma: Any, params: Params
 ) -> tuple[LayerSelection, jax.Array]:
     n_layers = config.n_output_layers
-    if np.shape(mix_gamma) != ():
-        raise ElmoError(f"mix_gamma has shape {np.shape(mix_gamma)}, expected a single number.")
+    gamma = jnp.asarray(finite_floats(mix_gamma, "mix_gamma", ()), jnp.float32)
     selection = LayerSelection(n_layers, weighted=True)
+    name = "mix_weights"
     if mix_weights is None or _is_number(mix_weights):
         mix = _own_mix(params, mix_weights)
-        mix_weights, own_gamma = mix["weights"], jnp.asarray(mix["gamma"], jnp.float32)
-        mix_gamma = mix_gamma * own_gamma
-        selection = dataclasses.replace(selection, projected="output_projection" in params)
-    if np.shape(mix_weights) != (n_layers,):
-        raise ElmoError(
-            f"mix_weights has shape {np.shape(mix_weights)}, expected ({n_layers},): one "
-            "weight for each layer, the token layer first."
-        )
-    return selection, mix_gamma * jax.nn.softmax(jnp.asarray(mix_weights, jnp.float32))
+        name, mix_weights = "the weights of the model's mix", mix["weights"]
+        own_gamma = finite_floats(mix["gamma"], "the gamma of the model's mix", ())
+        gamma = gamma * jnp.asarray(own_gamma, jnp.float32)
+        check_finite(gamma, "mix_gamma times the gamma of the model's mix")
+        selection = selection._replace(projected="output_projection" in params)
+    meaning = "one weight for each layer, the token layer first"
+    weights_L = jnp.asarray(finite_floats(mix_weights, name, (n_layers,), meaning), jnp.float32)
+    return selection, gamma * jax.nn.softmax(weights_L)
 
 
 def _is_number(mix_weights: Any) -> bool:
-    return hasattr(mix_weights, "__index__") and np.ndim(mix_weights) == 0
+    is_whole = hasattr(mix_weights, "__index__") and not isinstance(mix_weights, bool)
+    return is_whole and np.ndim(mix_weights) == 0
 
 
 def _own_mix(params: Params, number: Any) -> Params:
@@ -205,23 +217,24 @@ def _unknown_layers(layers: Any, n_layers: int) -> str:
     is_number = isinstance(layers, SupportsIndex) and not isinstance(layers, bool)
     names = "" if is_number else f"one of {', '.join(map(repr, LAYER_NAMES))}, or "
     return (
-        f"Unknown layers={layers!r}: expected {names}a number from 0 (the token layer) to "
+        f"Unknown layers={shortened(layers)}: expected {names}a number from 0 (the token layer) to "
         f"{n_layers - 1} (the top)."
     )
 
 
 def check_pooling(pooling: str) -> None:
     """Raise ElmoError unless ``pooling`` is one of POOLINGS."""
-    if pooling not in POOLINGS:
+    if not (isinstance(pooling, str) and pooling in POOLINGS):
         raise ElmoError(
-            f"Unknown pooling={pooling!r}: expected one of {', '.join(map(repr, POOLINGS))}."
+            f"Unknown pooling={shortened(pooling)}: expected one of "
+            f"{', '.join(map(repr, POOLINGS))}."
         )
 
 
 def check_dtype(dtype: str) -> None:
     """Raise ElmoError unless ``dtype`` is one of DTYPES."""
-    if dtype not in DTYPES:
-        raise ElmoError(f"Unknown dtype {dtype!r}: expected one of {', '.join(DTYPES)}.")
+    if not (isinstance(dtype, str) and dtype in DTYPES):
+        raise ElmoError(f"Unknown dtype {shortened(dtype)}: expected one of {', '.join(DTYPES)}.")
 
 
 def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ElmoError, counted
-from .config import ElmoConfig
+from ..errors import ElmoError, counted, first_few
+from .arrays import fits, is_float, not_finite
+from .config import ElmoConfig, check_config
 from .options import N_CHARACTERS
 from .spelling import alphabet_of
 
@@ -41,9 +42,7 @@ class Dataset:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether a dataset may have this shape."""
-        return len(shape) == len(self.shape) and all(
-            expected in (None, size) for expected, size in zip(self.shape, shape, strict=True)
-        )
+        return fits(shape, self.shape)
 
     def to_params(self, array: np.ndarray) -> dict[Path, np.ndarray]:
         """The dataset's content as parameters."""
@@ -112,7 +111,9 @@ def extra_datasets(config: ElmoConfig, paths: Iterable[Path]) -> Iterator[Datase
     for path in paths:
         shape: tuple[int | None, ...] | None = None
         match path:
-            case ("scalar_mixes", str(number), ("weights" | "gamma") as name) if number.isdigit():
+            case ("scalar_mixes", str(number), ("weights" | "gamma") as name) if (
+                number.isascii() and number.isdigit()
+            ):
                 shape = sizes[name]
             case ("output_projection", ("kernel" | "bias") as name):
                 shape = sizes[name]
@@ -204,7 +205,11 @@ def unflatten(flat: Mapping[Path, Any]) -> dict[str, Any]:
 
 
 def check_params(config: ElmoConfig, params: Params, source: str = "params") -> None:
-    """Raise ElmoError, naming all that is missing, unexpected or of a wrong shape."""
+    """Raise ElmoError, naming all that is missing, unexpected, of a wrong shape or no float array.
+
+    Whether the numbers are finite is a question for ``check_finite_params``, since it takes time.
+    """
+    check_config(config)
     if not isinstance(params, Mapping):
         raise ElmoError(f"Expected params as a nested dictionary, got {type(params).__name__}.")
     check_flat_params(config, flatten(params), source)
@@ -221,13 +226,31 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
             if array is None:
                 if not dataset.optional:
                     problems.append(f"{name} is missing, expected {expected.shape}")
-            elif not expected.fits(np.shape(array)):
-                problems.append(f"{name} is {np.shape(array)}, expected {expected.shape}")
+            elif not is_float(array):
+                problems.append(f"{name} is {_kind(array)}, expected an array of floats")
+            elif not expected.fits(array.shape):
+                problems.append(f"{name} is {array.shape}, expected {expected.shape}")
     problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
     if problems:
         raise ElmoError(
             f"{source} does not fit the configuration ({counted(len(problems), 'problem')}): "
             + "; ".join(problems)
+        )
+
+
+def _kind(value: Any) -> str:
+    dtype = getattr(value, "dtype", None)
+    return type(value).__name__ if dtype is None else f"an array of {dtype}"
+
+
+def check_finite_params(params: Params) -> None:
+    """Raise ElmoError, naming every array with numbers that are NaN or infinite as float32."""
+    first_bad = {".".join(path): not_finite(array) for path, array in flatten(params).items()}
+    bad = [f"{name}{list(index)}" for name, index in first_bad.items() if index is not None]
+    if bad:
+        raise ElmoError(
+            f"{counted(len(bad), 'parameter array')} with NaN or infinite numbers: "
+            f"{first_few(bad)}. Expected finite numbers; training that diverged leaves others."
         )
 
 

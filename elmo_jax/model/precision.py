@@ -20,15 +20,15 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..errors import ElmoError
+from ..errors import ElmoError, shortened
 from .config import PRECISIONS
 
 
 def check_precision(precision: str) -> None:
     """Raise ElmoError unless ``precision`` is one of PRECISIONS."""
-    if precision not in PRECISIONS:
+    if not (isinstance(precision, str) and precision in PRECISIONS):
         expected = ", ".join(PRECISIONS)
-        raise ElmoError(f"Unknown precision {precision!r}: expected one of {expected}.")
+        raise ElmoError(f"Unknown precision {shortened(precision)}: expected one of {expected}.")
 
 
 def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:

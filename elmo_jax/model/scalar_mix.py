@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import ElmoError
+from ..errors import ElmoError, check_count, number_problem, shortened
 from ..forking import check_process
+from .arrays import as_array, finite_floats, is_float, is_whole
 
 _EPSILON = 1e-12
 
@@ -39,16 +41,18 @@ def scalar_mix(
         float32 [B, T, D], or [M, B, T, D] for M mixes; zeros at padding.
 
     Raises:
-        ElmoError: if the shapes do not fit each other.
+        ElmoError: if the shapes do not fit each other, or weights or gamma are not finite.
 
     Example:
         >>> mixed = scalar_mix(jnp.zeros(3), 1.0, layers)     # the plain mean
     """
     check_process()
-    layers = jnp.asarray(layers)
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite
+        layers = jnp.asarray(_floats(layers, "layers"))
     # float32 at least; written out, so that it also holds under strict promotion.
-    weights = jnp.asarray(weights, jnp.float64 if layers.dtype == jnp.float64 else jnp.float32)
-    gamma = jnp.asarray(gamma, weights.dtype)
+    dtype = jnp.float64 if layers.dtype == jnp.float64 else jnp.float32
+    weights = jnp.asarray(finite_floats(weights, "The weights of scalar_mix"), dtype)
+    gamma = jnp.asarray(finite_floats(gamma, "The gamma of scalar_mix"), dtype)
     if layers.ndim != 4 or weights.ndim not in (1, 2) or weights.shape[-1] != layers.shape[1]:
         raise ElmoError(
             "scalar_mix expected weights [L] or [M, L] and layers [B, L, T, D], one L, "
@@ -60,7 +64,7 @@ def scalar_mix(
             f"got gamma {gamma.shape} and weights {weights.shape}."
         )
     tokens = (layers.shape[0], layers.shape[2])
-    mask = jnp.ones(tokens, bool) if mask is None else jnp.asarray(mask, bool)
+    mask = jnp.ones(tokens, bool) if mask is None else _as_mask(mask)
     if mask.shape != tokens:
         raise ElmoError(f"scalar_mix expected a mask [B, T] = {tokens}, got {mask.shape}.")
     # Before the mix, not after it: a NaN at padding would come back through the gradient.
@@ -70,6 +74,20 @@ def scalar_mix(
     gamma = jnp.broadcast_to(gamma, weights.shape[:-1])
     shares = gamma[..., None] * nn.softmax(weights, axis=-1)
     return jnp.einsum("...l,bltd->...btd", shares, layers, precision=jax.lax.Precision.HIGHEST)
+
+
+def _floats(layers: Any, name: str) -> Any:
+    array = as_array(layers, name)
+    if not (is_float(array) or is_whole(array)):
+        raise ElmoError(f"{name} has dtype {array.dtype}, expected floats [B, L, T, D].")
+    return array if is_float(array) else array.astype(np.float32)
+
+
+def _as_mask(mask: Any) -> jax.Array:
+    array = as_array(mask, "mask")
+    if not (array.dtype == bool or is_whole(array) or is_float(array)):
+        raise ElmoError(f"scalar_mix expected a mask of bool, got dtype {array.dtype}.")
+    return jnp.asarray(array, bool)
 
 
 def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
@@ -113,16 +131,26 @@ class ScalarMix(nn.Module):
             layers_BLTD: float32 [B, L, T, D].
             mask_BT: bool [B, T], False at padding; None if nothing is padded.
             deterministic: False applies dropout.
+
+        Raises:
+            ElmoError: if an attribute is no number of its kind, or shapes do not fit each other.
         """
+        if self.n_mixes is not None:
+            check_count(self.n_mixes, "n_mixes")
+        if number_problem(self.dropout, "dropout", positive=False) or self.dropout > 1:
+            raise ElmoError(f"dropout is {shortened(self.dropout)}, expected a number from 0 to 1.")
+        layers_BLTD = _floats(layers_BLTD, "layers")
+        if layers_BLTD.ndim != 4:
+            raise ElmoError(f"Expected layers [B, L, T, D], got {layers_BLTD.shape}.")
         mixes = () if self.n_mixes is None else (self.n_mixes,)
         shape = (*mixes, layers_BLTD.shape[1])
         if self.fixed_weights is None:
             weights = self.param("weights", nn.initializers.zeros, shape)
         else:
-            fixed = np.asarray(self.fixed_weights, np.float32)
-            if fixed.shape != shape[-1:]:
+            fixed = finite_floats(self.fixed_weights, "fixed_weights")
+            if np.shape(fixed) != shape[-1:]:
                 raise ElmoError(f"fixed_weights has {fixed.size} values for {shape[-1]} layers.")
-            weights = jnp.broadcast_to(fixed, shape)
+            weights = jnp.broadcast_to(jnp.asarray(fixed, jnp.float32), shape)
         gamma = self.param("gamma", nn.initializers.ones, mixes)
         mixed = scalar_mix(weights, gamma, layers_BLTD, mask_BT, self.do_layer_norm)
         return nn.Dropout(self.dropout)(mixed, deterministic=deterministic)

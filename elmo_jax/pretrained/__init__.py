@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from ..errors import ElmoError
-from ..files import sha256_of, try_lock
-from .registry import BUNDLED, MODELS, is_name, model_named, names_like
+from ..files import try_lock
+from .registry import BUNDLED, MODELS, is_name, model_in, model_named, names_like
 from .remote_files import PublishedModel, RemoteFile, ZipMember
+from .sums import SUMS, changed_files, record_sum, recorded_sums
 
 __all__ = [
     "BUNDLED",
@@ -25,9 +28,9 @@ __all__ = [
     "is_name",
     "names",
     "names_like",
+    "user_cache_dir",
+    "verify_cached",
 ]
-
-_SUMS = "SHA256SUMS"
 
 
 def names() -> tuple[str, ...]:
@@ -53,6 +56,11 @@ def cache_dir() -> Path:
     """
     if own := os.environ.get("ELMO_JAX_CACHE"):
         return Path(own).expanduser()
+    return user_cache_dir()
+
+
+def user_cache_dir() -> Path:
+    """The folder for what one user keeps, as ``cache_dir`` without ``$ELMO_JAX_CACHE``."""
     shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
     # The XDG base directory specification says to ignore a relative path.
     return (shared if shared.is_absolute() else Path.home() / ".cache") / "elmo-jax"
@@ -66,6 +74,10 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
     beforehand, that of the download is recorded in the folder's ``SHA256SUMS``, which
     ``sha256sum -c SHA256SUMS`` checks. Processes that fetch the same model wait for each other.
 
+    A file with a known or recorded hash is compared with it again if its size, time or inode is not
+    what it was at the last comparison. A change that leaves all three as they were, as failing
+    disks make it, is found only by ``verify_cached``.
+
     Args:
         name: one of ``names()``, "nlpl:ID", "manylangs:LANGUAGE", or the description of a model
             elsewhere.
@@ -77,12 +89,13 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
         one (the folder of "nlpl:ID" is "nlpl-ID"); for "mini" its native folder in the package.
 
     Raises:
-        ElmoError: if the name is unknown, a file is not what was expected, or the download fails.
+        ElmoError: if the name is unknown, a file is not what was expected or has changed, or the
+            download fails.
 
     Example:
         >>> folder = pretrained.fetch("small")  # doctest: +SKIP
         >>> sorted(path.name for path in folder.iterdir())  # doctest: +SKIP
-        ['SHA256SUMS', 'options.json', 'weights.hdf5']
+        ['SHA256SUMS', 'SHA256SUMS.stamps', 'options.json', 'weights.hdf5']
     """
     if name == BUNDLED:
         return Path(__file__).parent / BUNDLED
@@ -92,7 +105,65 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
     if _missing(model, folder):
         with _locked(model, folder, progress):
             _download_missing(model, folder, progress)
+    _refuse_changed(changed_files(folder, _sums(model, folder)))
     return model.path(folder)
+
+
+def verify_cached(name_or_path: str | Path, *, cache: Path | None = None) -> dict[str, bool]:
+    """Read all files of a downloaded model, and compare them with their hashes.
+
+    Unlike ``fetch`` it reads files that seem unchanged, too, and downloads nothing.
+
+    Args:
+        name_or_path: a name that ``fetch`` takes, or what it returned.
+        cache: as for ``fetch``.
+
+    Returns:
+        For every file of the model whether its hash is known, and so was right. For "mini", and for
+        a path outside the cache without ``SHA256SUMS``, it is empty: there are no hashes.
+
+    Raises:
+        ElmoError: if a file is missing or not what was expected, or the name is unknown.
+    """
+    if name_or_path == BUNDLED:
+        return {}
+    models = Path(cache or cache_dir())
+    if isinstance(name_or_path, str) and is_name(name_or_path):
+        model = model_named(name_or_path)
+        folder = models / model.name
+    else:
+        path = Path(name_or_path)
+        folder = path if path.is_dir() else path.parent
+        model = model_in(folder.name if folder.parent.absolute() == models.absolute() else "")
+    if missing := _missing(model, folder):
+        raise ElmoError(f"{folder} does not have {', '.join(missing)}.")
+    sums = _sums(model, folder)
+    problems = changed_files(folder, sums, anew=True)
+    for file_name, remote in model.files.items():
+        if file_name not in sums and (problem := remote.problem(folder / file_name)):
+            problems.append(f"{folder / file_name} is {problem}, expected {remote.expectation}")
+    _refuse_changed(problems)
+    return {file_name: file_name in sums for file_name in sorted({*model.files, *sums})}
+
+
+def _sums(model: PublishedModel, folder: Path) -> dict[str, str]:
+    """The hashes of the model's files, as far as they are known or recorded in the folder.
+
+    Of a model without files, an unknown one, they are those of all files that are recorded.
+    """
+    known = {name: remote.sha256 for name, remote in model.files.items() if remote.sha256}
+    if model.files and known.keys() == model.files.keys():
+        return known
+    recorded = recorded_sums(folder)
+    wanted = model.files or recorded
+    return {name: recorded[name] for name in wanted if name in recorded} | known
+
+
+def _refuse_changed(problems: list[str]) -> None:
+    if problems:
+        raise ElmoError(
+            "\n".join(problems) + "\nDelete what has changed, and it will be downloaded again."
+        )
 
 
 def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
@@ -100,7 +171,7 @@ def _missing(model: PublishedModel, folder: Path) -> dict[str, RemoteFile]:
     missing = {}
     for file_name, remote in model.files.items():
         path = folder / file_name
-        if not path.exists():
+        if not os.path.lexists(path):
             missing[file_name] = remote
         elif problem := remote.problem(path, check_hash=False):
             raise ElmoError(
@@ -126,23 +197,12 @@ def _download_missing(model: PublishedModel, folder: Path, progress: bool) -> No
             raise ElmoError(f"{error}\n  note: {model.remark}") from error
         if remote.sha256 is None:
             try:
-                _record_hash(folder, file_name)
-            except OSError as error:
+                record_sum(folder, file_name)
+            except (OSError, ElmoError) as error:
                 raise ElmoError(
                     f"{folder / file_name} is there, but its hash could not be recorded in "
-                    f"{folder / _SUMS}: {error}. Make room and call again."
+                    f"{folder / SUMS}: {error}. Make room and call again."
                 ) from error
-
-
-def _record_hash(folder: Path, file_name: str) -> None:
-    """Write the file's line of SHA256SUMS, and leave those of other files."""
-    sums = folder / _SUMS
-    lines = sums.read_text(encoding="utf-8").splitlines() if sums.exists() else []
-    others = [line for line in lines if not line.endswith(f"  {file_name}")]
-    lines = sorted([*others, f"{sha256_of(folder / file_name)}  {file_name}"])
-    new = sums.with_name(_SUMS + ".new")
-    new.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
-    new.replace(sums)
 
 
 @contextlib.contextmanager
@@ -153,7 +213,7 @@ def _locked(model: PublishedModel, folder: Path, progress: bool) -> Iterator[Non
     lock = folder.with_name(folder.name + ".lock")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = lock.open("ab")
+        file = _lock_file(lock)
     except OSError as error:
         raise ElmoError(
             f"Cannot write to the model cache at {folder.parent}: {error}. Set "
@@ -170,3 +230,17 @@ def _locked(model: PublishedModel, folder: Path, progress: bool) -> Iterator[Non
             is_waiting = True
             time.sleep(0.1)
         yield
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    """A file to lock, created if it is missing, but not through a link that somebody has put there.
+
+    Raises:
+        OSError: if there is something else than a file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    file = os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path} is not a file")
+    return file

@@ -122,6 +122,15 @@ def model_named(name: str) -> PublishedModel:
     return MODELS[name]
 
 
+def model_in(folder_name: str) -> PublishedModel:
+    """The model that has a folder of this name in the cache; one without files if none has."""
+    if folder_name in MODELS:
+        return MODELS[folder_name]
+    if re.fullmatch("nlpl-[1-9][0-9]{0,8}", folder_name):
+        return _nlpl(folder_name.removeprefix("nlpl-"))
+    return PublishedModel(folder_name, {})
+
+
 def names_like(name: str) -> str:
     """A sentence with the names that resemble an unknown one, or else with all names."""
     known = [BUNDLED, *MODELS]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
+from ..errors import ElmoError
 from ..files import sha256_of
+from ..json_text import parse_json_object
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,21 @@ class ZipMember:
 
     def problem(self, path: Path) -> str | None:
         """What the zip at ``path`` has instead of this file, or None if nothing is wrong."""
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if PurePosixPath(name).name == self.name]
-            if len(names) != 1:
-                return f"a zip with {len(names)} files called {self.name}"
-            size = archive.getinfo(names[0]).file_size
-            if size != self.size:
-                return f"a zip with a {self.name} of {size:,} bytes"
-            try:
-                with archive.open(names[0]) as file:
-                    digest = _digest(file)
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                return f"a zip with a damaged {self.name} ({error})"
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return self._problem_in(archive)
+        except Exception as error:  # a damaged zip raises anything, also zlib.error and EOFError
+            return f"a zip with a damaged {self.name} ({error})"
+
+    def _problem_in(self, archive: zipfile.ZipFile) -> str | None:
+        names = [name for name in archive.namelist() if PurePosixPath(name).name == self.name]
+        if len(names) != 1:
+            return f"a zip with {len(names)} files called {self.name}"
+        size = archive.getinfo(names[0]).file_size
+        if size != self.size:
+            return f"a zip with a {self.name} of {size:,} bytes"
+        with archive.open(names[0]) as file:
+            digest = _digest(file)
         return None if digest == self.sha256 else f"a zip with a {self.name} of sha256 {digest}"
 
 
@@ -86,6 +89,12 @@ class RemoteFile:
         return None
 
     @property
+    def shows_its_end(self) -> bool:
+        """Whether ``problem`` notices that the end is missing, even if the server says no size."""
+        has_end = self._kind is not None and self._kind.has_end
+        return has_end or self.size is not None or self.sha256 is not None
+
+    @property
     def _kind(self) -> _Kind | None:
         return _KINDS.get(PurePosixPath(self.url).suffix)
 
@@ -116,13 +125,20 @@ class _Kind(NamedTuple):
 
     name: str
     holds: Callable[[Path], bool]
+    has_end: bool = False  # whether ``holds`` is False for a file that was cut off
+
+
+_MOST_JSON_BYTES = 100_000_000
 
 
 def _holds_json_object(path: Path) -> bool:
-    try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except ValueError:  # not JSON, or not even text
+    if path.stat().st_size > _MOST_JSON_BYTES:
         return False
+    try:
+        parse_json_object(path.read_bytes(), str(path))
+    except ElmoError:
+        return False
+    return True
 
 
 def _starts_with(beginning: bytes, path: Path) -> bool:
@@ -132,9 +148,9 @@ def _starts_with(beginning: bytes, path: Path) -> bool:
 
 # A server may send its page for an error, or for logging in, as if it were the file.
 _KINDS = {
-    ".json": _Kind("a JSON object", _holds_json_object),
+    ".json": _Kind("a JSON object", _holds_json_object, has_end=True),
     ".hdf5": _Kind("an HDF5 file", functools.partial(_starts_with, b"\x89HDF\r\n\x1a\n")),
-    ".zip": _Kind("a zip", zipfile.is_zipfile),  # looks at its end, which a truncated one lacks
+    ".zip": _Kind("a zip", zipfile.is_zipfile, has_end=True),  # the list of its files is at its end
     ".gz": _Kind("a gzip file", functools.partial(_starts_with, b"\x1f\x8b")),
 }
 

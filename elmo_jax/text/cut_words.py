@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import WordsCutWarning, counted, warn
+from ..errors import ElmoError, WordsCutWarning, counted, shortened, warn
 
 _SHOWN_CHARACTERS = 24
 
@@ -85,6 +85,12 @@ class CutWords:
             "--tokenizer), or read sequences such as proteins from a .fasta file.",
             WordsCutWarning,
         )
+
+
+def check_cut_words(cut_words: Any) -> None:
+    """Raise ElmoError unless ``cut_words`` is None or a count."""
+    if not isinstance(cut_words, CutWords | None):
+        raise ElmoError(f"Expected cut_words as a CutWords, got {shortened(cut_words)}.")
 
 
 def are_cut(words: Iterable[str], limit: WordLimit) -> np.ndarray:

@@ -17,17 +17,17 @@ from tqdm import tqdm
 from ..checkpoint import check_vocabulary
 from ..checkpoint.vocabulary import Vocabulary
 from ..engine.memory import explain_out_of_memory
-from ..errors import ElmoError, UnknownWordsWarning, check_count, warn
+from ..errors import ElmoError, UnknownWordsWarning, count_problem, warn
 from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.characters import EOS
-from ..model.config import ElmoConfig
+from ..model.config import PRECISIONS, ElmoConfig
 from ..model.parameters import Params, check_params
-from ..model.precision import check_precision
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.readers import Files
+from .argument_types import check_config, choice_problem, flag_problem, refuse
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
@@ -37,6 +37,9 @@ from .windows import LanePair, Window, WordWindow, assemble
 
 # A larger share of unknown words makes a perplexity meaningless.
 _MAX_OOV_RATE = 0.2
+
+# Rows and steps are counted in int32 on the device.
+_MAX_INT32 = 2**31 - 1
 
 
 class Perplexity(NamedTuple):
@@ -70,11 +73,16 @@ class EvaluationSettings:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        check_precision(self.precision)
-        check_count(self.batch_size, "batch_size")
-        check_count(self.unroll_steps, "unroll_steps")
-        if self.max_tokens is not None:
-            check_count(self.max_tokens, "max_tokens")
+        flags = ("reset_state", "progress")
+        refuse(
+            [
+                choice_problem(self.precision, "precision", PRECISIONS),
+                count_problem(self.batch_size, "batch_size", 1, _MAX_INT32),
+                count_problem(self.unroll_steps, "unroll_steps", 1, _MAX_INT32),
+                None if self.max_tokens is None else count_problem(self.max_tokens, "max_tokens"),
+                *(flag_problem(getattr(self, name), name) for name in flags),
+            ]
+        )
 
 
 @explain_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
@@ -186,6 +194,7 @@ def warn_of_unknown_words(oov_rate: float, text: str) -> None:
 def check_softmax(config: ElmoConfig, params: Params, vocabulary: Vocabulary) -> None:
     """Raise ElmoError unless the model has a softmax over this vocabulary."""
     check_process()
+    check_config(config)
     check_params(config, params)
     check_vocabulary(params, vocabulary)
 

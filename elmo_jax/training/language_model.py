@@ -25,6 +25,7 @@ from ..model.bilm import BiLM, BiLMState, init_params, zero_state
 from ..model.config import ElmoConfig
 from ..model.lstm import LSTMState
 from ..model.parameters import DIRECTIONS, Params, check_params, model_digest
+from .argument_types import check_config, path_problem, refuse
 from .windows import Window
 
 StartFrom = (
@@ -61,6 +62,7 @@ def load_language_model(
         >>> model = load_language_model("mini")
         >>> score(*model, [["It", "works", "."]])
     """
+    refuse([None if source is None else path_problem(source, "source")])
     folder = model_folder(source)
     # A model that reads whole words may have none of its own.
     words_file = vocabulary if isinstance(vocabulary, str | os.PathLike) else None
@@ -131,10 +133,12 @@ def open_starting_model(source: StartFrom) -> StartingModel:
                 f"{len(source)} items."
             )
         config, params, vocabulary = (*source, None)[:3]
+        check_config(config)
         check_params(config, params)
         if vocabulary is not None:
             check_vocabulary(params, vocabulary)
     else:
+        refuse([path_problem(source, "start_from")])
         folder = model_folder(source)
         opened = open_source(folder, with_softmax=True)
         config, params = opened.config, opened.params

@@ -15,17 +15,19 @@ from typing import Any
 import jax
 
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError
+from ..errors import ElmoError, ElmoWarning, warn
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.spelling import word_limit
+from .checkpoints import Checkpoint, CheckpointNotWritten, Checkpoints
 from .evaluation import EvaluationSettings, Perplexity, measure, warn_of_unknown_words
 from .language_model import Reading
 from .losses import Candidates, candidates_of_step
 from .reporting import Reporter
-from .run_folder import Checkpoints, RunFolder
+from .run_folder import RunFolder
 from .settings import TrainingSettings
 from .streams import TrainingStreams
+from .text_contents import TextContents
 from .text_files import Corpus, CorpusStatistics
 from .train_step import (
     StepMetrics,
@@ -78,6 +80,8 @@ class Run:
     settings: TrainingSettings
     vocabulary: Vocabulary  # the words of the softmax
     n_steps: int  # of the whole run, not of this call
+    corpus: Corpus  # quiet, because its faults were reported when it was counted
+    contents: TextContents  # what the files contained then
     validation: Validation | None
 
     @property
@@ -128,7 +132,7 @@ class TrainingLoop:
                     self._save(step, state)
             if step == n_steps and self.reporter.validated_step != step:
                 self._validate(step, state)
-            self._save(step, state)
+            self._save_last(step, state)
         return state, stopped.by if step < n_steps else None
 
     def _next_window(self, step: int) -> tuple[Window, Candidates | None]:
@@ -153,7 +157,18 @@ class TrainingLoop:
         if not all_finite(state.params):
             raise self._diverged(step, "not every parameter is a finite number")
         with self.reporter.clock_stopped():
-            self.checkpoints.save(step, state, self.streams.position)
+            self.run.contents.check()  # no checkpoint may follow text that has changed
+            reported = self.reporter.reported
+            self.checkpoints.save(Checkpoint(step, state, self.streams.position, reported))
+
+    def _save_last(self, step: int, state: TrainState) -> None:
+        try:
+            self._save(step, state)
+        except CheckpointNotWritten as error:
+            if step < self.run.n_steps:
+                raise
+            # The trained model matters more, and may yet find room.
+            warn(f"{error} The model itself is written all the same.", ElmoWarning)
 
     def _validate(self, step: int, state: TrainState) -> None:
         self._wait_for_steps(0)
@@ -164,7 +179,7 @@ class TrainingLoop:
                 self.reporter.report_validation(step, result)
 
     def _diverged(self, step: int, problem: str) -> TrainingDiverged:
-        latest, checkpoint = self.checkpoints.latest(), "no checkpoint was written before"
+        latest, checkpoint = self.checkpoints.latest, "no checkpoint was written before"
         if latest is not None:
             folder = self.checkpoints.folder / str(latest)
             checkpoint = f"the last good checkpoint is that of step {latest}, in {folder}"

@@ -1,32 +1,51 @@
-"""What a run reports: a progress bar, lines of metrics, and a picture of the loss."""
+"""What a run reports: a progress bar and lines of metrics."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import logging
-import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from ..errors import ElmoError, ElmoWarning, count_problem, shortened, warn
 from ..files import atomic_file
-from ..json_text import to_json
+from ..json_text import parse_json_object, to_json
 from .evaluation import Perplexity
 from .settings import TrainingSettings
 from .train_step import learning_rate
 
-_logger = logging.getLogger(__name__)
+
+class Reported(NamedTuple):
+    """What was reported of earlier steps, as far as later reports need it."""
+
+    loss: float | None  # in the last line of the metrics
+    losses: list[float]  # of the steps since that line
+    validation: dict[str, Any]  # the last one: its step and its fields; empty before the first
+
+    @classmethod
+    def from_json(cls, content: Any) -> Reported:
+        """The inverse of ``_asdict``; ElmoError for anything else."""
+        if not isinstance(content, dict) or content.keys() != set(cls._fields):
+            raise ElmoError(f"expected {', '.join(cls._fields)}, got {shortened(content)}")
+        loss, losses, validation = (content[name] for name in cls._fields)
+        numbers = [loss or 0, *losses] if isinstance(losses, list) else [None]
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise ElmoError(f"losses are not numbers: {shortened(content)}")
+        if not isinstance(validation, dict):
+            raise ElmoError(f"validation is {shortened(validation)}, expected an object")
+        return cls(loss, losses, validation)
 
 
 class Reporter:
     """Writes a metrics file, and a progress bar to stderr.
 
-    Lines of steps after ``first_step`` are removed from the file, and a validation in it counts
-    only if it is of ``valid_text``, the hash of a text. ``loss_kind`` is "sampled" or "full": a
+    Lines of steps after ``first_step`` are removed from the file. ``reported`` is what the
+    checkpoint of that step knows; a validation in it counts only if it is of ``valid_text``, the
+    hash of a text. ``loss_kind`` is "sampled" or "full": a
     sampled loss must not be compared with the validation perplexity, which is that of the full
     softmax.
     """
@@ -37,6 +56,7 @@ class Reporter:
         settings: TrainingSettings,
         n_steps: int,
         first_step: int = 0,
+        reported: Reported | None = None,
         *,
         loss_kind: str,
         progress: bool = False,
@@ -46,13 +66,11 @@ class Reporter:
         self._learning_rate = learning_rate(settings, n_steps)
         self._tokens_per_step = settings.tokens_per_step
         self.loss_name = f"train_{loss_kind}_loss"
-        earlier = [line for line in read_metrics(path) if line["step"] <= first_step]
-        with atomic_file(path, overwrite=True) as temporary:
-            temporary.write_text("".join(to_json(line) + "\n" for line in earlier), "utf-8")
-        self._logged_loss = _last_with(earlier, self.loss_name).get(self.loss_name)
-        self._validation = _last_with(earlier, "valid_perplexity")
-        self._losses: list[float] = []  # of the steps since the last line
-        self._mean_loss: float | None = None
+        self._logged_loss, losses, self._validation = reported or Reported(None, [], {})
+        self._losses = list(losses)  # of the steps since the last line
+        self._writes = True
+        self._remove_lines_after(first_step)
+        self._mean_loss = sum(losses) / len(losses) if losses else None
         self._bar = tqdm(
             total=n_steps * self._tokens_per_step,
             initial=first_step * self._tokens_per_step,
@@ -105,6 +123,11 @@ class Reporter:
             return None
         return self._validation.get("step")
 
+    @property
+    def reported(self) -> Reported:
+        """What a resumed run needs to continue the report."""
+        return Reported(self._logged_loss, list(self._losses), self._validation)
+
     def validation_of(self, step: int) -> dict[str, Any]:
         """The fields of the last validation if it was of this step; otherwise none."""
         if self.validated_step != step:
@@ -132,9 +155,30 @@ class Reporter:
         self._bar_fields[name] = value
         self._bar.set_postfix(self._bar_fields, refresh=False)
 
+    def _remove_lines_after(self, step: int) -> None:
+        try:
+            kept = [
+                to_json(line) + "\n" for line in read_metrics(self._path) if line["step"] <= step
+            ]
+            with atomic_file(self._path, overwrite=True) as temporary:
+                temporary.write_text("".join(kept), "utf-8")
+        except ElmoError as error:
+            self._write_no_more(str(error))
+
     def _write(self, line: dict[str, Any]) -> None:
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(to_json(line) + "\n")
+        if not self._writes:
+            return
+        try:
+            # A link that stands here by now must not lead into another file.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            with open(os.open(self._path, flags, 0o666), "a", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(to_json(line) + "\n")
+        except OSError as error:
+            self._write_no_more(f"Cannot write {self._path}: {error.strerror or error}.")
+
+    def _write_no_more(self, problem: str) -> None:
+        self._writes = False
+        warn(f"{problem} Training goes on without the lines that belong there.", ElmoWarning)
 
 
 def validation_fields(result: Perplexity, text: str | None) -> dict[str, Any]:
@@ -143,45 +187,22 @@ def validation_fields(result: Perplexity, text: str | None) -> dict[str, Any]:
     return {**named, "valid_text": text}
 
 
-def _last_with(lines: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """The last line that has this field; an empty one if none has."""
-    return next((line for line in reversed(lines) if name in line), {})
-
-
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics file, without a last line that is cut off."""
-    if not path.exists():
-        return []
-    lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break  # the process was killed while it wrote
-    return lines
+    """The lines of a metrics file; those that are cut off or damaged are left out.
 
-
-def plot_metrics(metrics: Path, picture: Path) -> None:
-    """Draw the training loss and the validation perplexity over the steps, with matplotlib."""
+    Raises:
+        ElmoError: if it cannot be read.
+    """
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        _logger.info("No %s: matplotlib is not installed (pip install matplotlib).", picture)
-        return
-    lines = read_metrics(metrics)
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for name, label in (
-        ("train_sampled_loss", "training, sampled softmax: not comparable"),
-        ("train_full_loss", "training, full softmax"),
-        ("valid_perplexity", "validation, full softmax: log perplexity"),
-    ):
-        points = [(line["step"], line[name]) for line in lines if line.get(name) is not None]
-        if points:
-            in_nats = math.log if name == "valid_perplexity" else float
-            steps, values = zip(*[(step, in_nats(v)) for step, v in points], strict=True)
-            axes.plot(steps, values, label=label, marker="." if len(points) < 50 else None)
-    axes.set(xlabel="step", ylabel="nats per token")
-    if axes.lines:  # a short run may have no line
-        axes.legend()
-    figure.savefig(picture, dpi=120)
+        texts = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
+    lines = []
+    for text in texts:
+        with contextlib.suppress(ElmoError):  # a process may have been killed while it wrote
+            line = parse_json_object(text, str(path))
+            if count_problem(line.get("step"), "step", 0) is None:
+                lines.append(line)
+    return lines

@@ -8,36 +8,49 @@ checkpoints/    the latest checkpoints, from which an unfinished run is resumed
 model/          the result: config.json, model.safetensors, vocab.txt
 hdf5/           the result in the published format, on request
 summary.json    the summary of a finished run
+lock            there while a process trains; it says which
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
-from collections.abc import Iterable, Sequence
+import math
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from ..checkpoint import FILES, FORMATS, save
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError, counted
-from ..files import atomic_file, refuse_input
-from ..json_text import to_json
+from ..errors import ElmoError, count_problem, counted, first_few, number_problem, shortened
+from ..files import refuse_input, sync
+from ..json_text import parse_json_object, to_json
 from ..model.config import ElmoConfig
+from .checkpoints import steps_in
 from .language_model import StartingModel
+from .run_lock import LOCK_FILE, only_process_in
+from .sealed_json import read_sealed, write_sealed
 from .settings import TrainingSettings
-from .streams import StreamPosition
-from .text_files import file_digests
-from .train_step import TrainState
 
 # These may change when a run is resumed: they move its end, with the learning rate schedule, its
 # validations and its checkpoints.
 _MAY_CHANGE = {
     "epochs", "n_steps", "eval_every", "checkpoint_every", "keep_checkpoints", "log_every",
 }  # fmt: skip
+
+_LOST_RECORD = "Put back a copy of it, or start another run in another folder."
+_LOST_SUMMARY = "Remove it: the same command writes it again, from the checkpoints of the run."
+
+_FILES = (
+    "run.json",
+    "vocab.txt",
+    ".vocab.txt.new.tmp",
+    "metrics.jsonl",
+    "loss.png",
+    "summary.json",
+)
+_MODEL_FOLDERS = {"native": "model", "hdf5": "hdf5"}
 
 # Fields of a summary that belong to one call of train(), not to the run.
 _CALL_FIELDS = ("tokens", "total_tokens", "seconds", "tokens_per_second")
@@ -49,6 +62,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.vocabulary = path / "vocab.txt"
+        self._new_vocabulary = path / ".vocab.txt.new.tmp"
         self.metrics = path / "metrics.jsonl"
         self.picture = path / "loss.png"
         self.checkpoints = path / "checkpoints"
@@ -57,7 +71,7 @@ class RunFolder:
 
     def model(self, format: str) -> Path:
         """The folder of the result in a format of ``elmo_jax.save``."""
-        return self.path / {"native": "model", "hdf5": "hdf5"}[format]
+        return self.path / _MODEL_FOLDERS[format]
 
     @property
     def model_formats(self) -> list[str]:
@@ -76,24 +90,61 @@ class RunFolder:
                     f"The text {path} lies in {self.path}, where the run writes its own files."
                 )
 
-    def create(self, record: dict[str, Any], vocabulary: Vocabulary) -> None:
-        """Start a run: write its vocabulary and its record, run.json."""
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder, and be the only process that works in it; ElmoError if one does.
+
+        A folder that was made and holds nothing in the end is removed.
+        """
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ElmoError(f"Cannot make the folder {self.path}: {error}") from error
-        vocabulary.write(self.vocabulary)
-        _write_json(self._record, record)  # last, because its presence says that the run has begun
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ElmoError(f"Cannot make the folder {self.path}: {error.strerror}.") from None
+            with only_process_in(self.path):
+                self._remove_leftovers()
+                yield
+        finally:
+            with contextlib.suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed processes left of files and folders that they wrote."""
+        for name in (*_FILES, *_MODEL_FOLDERS.values()):
+            for path in self.path.glob(f".{name}.*.tmp"):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path != self._new_vocabulary:
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+    def create(self, record: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
+        """Start a run: write its vocabulary and its record, which is returned as JSON has it."""
+        # The vocabulary gets its name only when run.json says that the folder is that of a run:
+        # a process may be killed between the two.
+        vocabulary.write(self._new_vocabulary)
+        sync(self._new_vocabulary)
+        write_sealed(self._record, record)
+        self._new_vocabulary.replace(self.vocabulary)
+        return parse_json_object(to_json(record), str(self._record))
 
     def read_record(self) -> dict[str, Any] | None:
         """What run.json says; None if nothing is there, ElmoError for other files without it."""
-        record = _read_json(self._record)
-        if record is None and self.path.is_dir() and any(self.path.iterdir()):
+        record = read_sealed(self._record, _LOST_RECORD)
+        if record is not None:
+            _check_record(record, self._record)
+            if self._new_vocabulary.is_file() and not self.vocabulary.exists():
+                self._new_vocabulary.replace(self.vocabulary)
+            return record
+        own = (LOCK_FILE, self._new_vocabulary.name)
+        if foreign := sorted(p.name for p in self.path.glob("*") if p.name not in own):
             raise ElmoError(
-                f"{self.path} has files but no run.json, so there is no run to resume. Choose "
-                "another folder."
+                f"{self.path} has files ({first_few(foreign)}) but no run.json, so there is no run "
+                "to resume. Choose another folder."
             )
-        return record
+        return None
 
     def write_models(
         self,
@@ -115,7 +166,7 @@ class RunFolder:
         """Record that the run has finished; a call without a step keeps the ``earlier`` speed."""
         if earlier is not None and not summary["tokens"]:
             summary = {**summary, **{name: earlier[name] for name in _CALL_FIELDS}}
-        _write_json(self._summary, summary)
+        write_sealed(self._summary, summary)
 
     def finished_summary(self, n_steps: int) -> dict[str, Any] | None:
         """The summary of the run if it finished after ``n_steps``; None if steps are missing.
@@ -123,7 +174,10 @@ class RunFolder:
         Raises ElmoError if it has taken more steps already, or has finished after fewer and has no
         checkpoint left to resume from.
         """
-        summary, checkpoint = _read_json(self._summary), self._latest_checkpoint()
+        summary = read_sealed(self._summary, _LOST_SUMMARY)
+        if summary is not None:
+            _check_summary(summary, self._summary)
+        checkpoint = max(steps_in(self.checkpoints), default=None)
         n_taken = max(checkpoint or 0, summary["step"] if summary else 0)
         if n_taken > n_steps:
             raise ElmoError(
@@ -141,87 +195,44 @@ class RunFolder:
             )
         return summary if summary["step"] == n_steps else None
 
-    def _latest_checkpoint(self) -> int | None:
-        names = [path.name for path in self.checkpoints.glob("*")]
-        return max((int(name) for name in names if name.isdecimal()), default=None)
+
+# What others may have written into the folder
 
 
-class Checkpoints:
-    """The latest checkpoints of a run: the state on the devices, and the position in the text.
-
-    Each checkpoint is either complete or not there at all.
-    """
-
-    def __init__(self, folder: Path, n_latest: int) -> None:
-        # Importing Orbax takes a second, which only training should cost.
-        import orbax.checkpoint as ocp
-
-        self._ocp, self.folder = ocp, folder
-        options = ocp.CheckpointManagerOptions(
-            max_to_keep=n_latest, create=True, enable_async_checkpointing=False
-        )
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
-
-    def latest(self) -> int | None:
-        """The step of the latest checkpoint; None if there is none."""
-        step: int | None = self._manager.latest_step()
-        return step
-
-    def save(self, step: int, state: TrainState, position: StreamPosition) -> None:
-        """Write a checkpoint, unless the latest one is of the same step."""
-        if step == self.latest():
-            return
-        args = self._ocp.args
-        parts = {
-            "state": args.StandardSave(_on_host(state)),
-            "position": args.JsonSave(position.to_json()),
-        }
-        self._manager.save(step, args=args.Composite(**parts))
-
-    def restore(self, step: int, like: TrainState) -> tuple[TrainState, StreamPosition]:
-        """Read the checkpoint of a step, as NumPy arrays of the shapes of ``like``.
-
-        Raises ElmoError if it cannot be read, or belongs to another model.
-        """
-        args = self._ocp.args
-        parts = {"state": args.StandardRestore(_on_host(like)), "position": args.JsonRestore()}
-        try:
-            restored = self._manager.restore(step, args=args.Composite(**parts))
-        except Exception as error:  # Orbax passes on whatever its storage raises
-            raise ElmoError(
-                f"Cannot read the checkpoint of step {step} in {self.folder}: {error}. Remove "
-                f"{self.folder / str(step)} to resume from the one before."
-            ) from error
-        try:
-            position = StreamPosition.from_json(restored["position"])
-        except ElmoError as error:
-            what = f"Cannot resume from the checkpoints in {self.folder}"
-            raise ElmoError(f"{what}: {error}") from None
-        return restored["state"], position
-
-    def close(self) -> None:
-        """Release the folder."""
-        self._manager.close()
+def _check_record(record: dict[str, Any], path: Path) -> None:
+    """Raise ElmoError unless run.json has what a run writes, of the right types."""
+    kinds: dict[str, Any] = {
+        "settings": dict, "config": dict, "vocabulary_choice": dict, "files": list,
+        "start": str | None, "vocabulary": dict,
+    }  # fmt: skip
+    problems: list[str | None] = [
+        f"{name} is {shortened(record.get(name))}"
+        for name, kind in kinds.items()
+        if name not in record or not isinstance(record[name], kind)
+    ]
+    for name, least in (("n_sentences", 1), ("n_words", 0), ("words_cut", 0), ("n_predictions", 1)):
+        problems.append(count_problem(record.get(name), name, least))
+    problems.append(_share_problem(record.get("oov_rate"), "oov_rate"))
+    _refuse(problems, path, _LOST_RECORD)
 
 
-def _on_host(state: TrainState) -> Any:
-    # NumPy arrays: a checkpoint must not depend on the devices, nor on their number.
-    return jax.tree.map(np.asarray, state)
+def _check_summary(summary: dict[str, Any], path: Path) -> None:
+    """Raise ElmoError unless summary.json has what is used of it."""
+    counts = ("step", "n_steps", "tokens", "total_tokens")
+    problems = [count_problem(summary.get(name), name, 0) for name in counts]
+    for name in ("seconds", "tokens_per_second"):
+        problems.append(number_problem(summary.get(name), name, positive=False))
+    problems.append(_share_problem(summary.get("train_oov_rate"), "train_oov_rate"))
+    _refuse(problems, path, _LOST_SUMMARY)
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ElmoError(f"{path} is not JSON: {error}") from None
-    return content
+def _share_problem(value: Any, name: str) -> str | None:
+    return number_problem(value, name, positive=False, below=math.nextafter(1, 2))
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    with atomic_file(path, overwrite=True) as temporary:
-        temporary.write_text(to_json(content, indent=2) + "\n", encoding="utf-8")
+def _refuse(problems: Iterable[str | None], path: Path, remedy: str) -> None:
+    if real := [problem for problem in problems if problem]:
+        raise ElmoError(f"{path} is not what a run writes: {first_few(real)}. {remedy}")
 
 
 # What decides a run
@@ -249,35 +260,37 @@ class VocabularyLimits:
 def describe_run(
     settings: TrainingSettings,
     start: StartingModel,
-    files: Sequence[Path],
     words: Vocabulary | VocabularyLimits,
 ) -> dict[str, Any]:
-    """What decides a run, ready for JSON."""
+    """What decides a run beside its text, ready for JSON."""
     limits = dataclasses.asdict(words) if isinstance(words, VocabularyLimits) else {}
     description = {
         "settings": dataclasses.asdict(settings),
         "config": start.config.to_dict(),
         "vocabulary_choice": limits,
-        "files": file_digests(files),
         "start": start.digest,
     }
-    return json.loads(to_json(description))
+    return parse_json_object(to_json(description), "The description of the run")
 
 
-def check_same_run(record: dict[str, Any], description: dict[str, Any], folder: Path) -> None:
-    """Raise ElmoError, with every difference, unless ``description`` is that of the same run."""
+def check_same_run(
+    record: dict[str, Any], description: dict[str, Any], changes: Sequence[str], folder: Path
+) -> None:
+    """Raise ElmoError, with every difference, unless ``description`` is that of the same run.
+
+    ``changes`` are those of the text.
+    """
     default_limits = dataclasses.asdict(VocabularyLimits())
-    record = {**record, "vocabulary_choice": record.get("vocabulary_choice") or default_limits}
+    record = {**record, "vocabulary_choice": record["vocabulary_choice"] or default_limits}
     differences = [
-        f"{name} was {record[part].get(name)!r}, is {value!r}"
+        f"{name} was {shortened(record[part].get(name))}, is {shortened(value)}"
         for part in ("settings", "config", "vocabulary_choice")
         for name, value in description[part].items()
         if record[part].get(name) != value and not (part == "settings" and name in _MAY_CHANGE)
     ]
-    if record["files"] != description["files"]:
-        differences.append("the text files have other names, sizes or contents")
-    if record.get("start") != description["start"]:
-        before, now = _start_name(record.get("start")), _start_name(description["start"])
+    differences += changes
+    if record["start"] != description["start"]:
+        before, now = _start_name(record["start"]), _start_name(description["start"])
         differences.append(f"it started from {before}, and now should start from {now}")
     if differences:
         raise ElmoError(

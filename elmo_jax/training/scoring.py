@@ -13,12 +13,13 @@ import numpy as np
 from ..checkpoint.vocabulary import Vocabulary
 from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, check_count, counted
-from ..model.config import ElmoConfig
+from ..model.config import PRECISIONS, ElmoConfig
 from ..model.parameters import DIRECTIONS, Params
-from ..model.precision import check_precision, linear
+from ..model.precision import linear
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_sentence, check_sentences
+from .argument_types import choice_problem, refuse
 from .evaluation import check_softmax
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
@@ -106,9 +107,12 @@ def score(
         ((3,), 0)
     """
     check_softmax(config, params, vocabulary)
-    check_precision(precision)
-    if unknown not in UNKNOWN:
-        raise ElmoError(f"Unknown choice unknown={unknown!r}: expected {' or '.join(UNKNOWN)}.")
+    refuse(
+        [
+            choice_problem(precision, "precision", PRECISIONS),
+            choice_problem(unknown, "unknown", UNKNOWN),
+        ]
+    )
     check_collection(sentences)
     sentences = list(sentences)
     check_sentences(sentences)
@@ -175,11 +179,13 @@ def substitutes(
         >>> substitutes(config, params, vocabulary, ["the", "bank", "of", "the", "river"], 1)
     """
     check_softmax(config, params, vocabulary)
-    check_precision(precision)
+    refuse(
+        [
+            choice_problem(precision, "precision", PRECISIONS),
+            choice_problem(direction, "direction", _DIRECTION_CHOICES),
+        ]
+    )
     check_sentence(sentence)
-    if direction not in _DIRECTION_CHOICES:
-        expected = ", ".join(_DIRECTION_CHOICES)
-        raise ElmoError(f"Unknown direction {direction!r}: expected {expected}.")
     check_count(position, "position", -len(sentence))
     if not -len(sentence) <= position < len(sentence):
         raise ElmoError(

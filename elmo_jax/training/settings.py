@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from typing import Any
+import difflib
+import functools
+import numbers
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import MOST_SEED, ElmoError, UnusedOptionsWarning, count_problem, number_problem, warn
+from ..errors import (
+    MOST_SEED,
+    ElmoError,
+    UnusedOptionsWarning,
+    count_problem,
+    first_few,
+    number_problem,
+    shortened,
+    warn,
+)
+from ..model.config import PRECISIONS
 from ..model.options import KEYS, MANYLANGS_KEYS
-from ..model.precision import check_precision
+from .argument_types import choice_problem, flag_problem
+
+T = TypeVar("T")
 
 RECIPES = ("modern", "original")
 
@@ -23,6 +38,7 @@ _COUNTS = {
 }  # fmt: skip
 _POSITIVE = {"epochs", "learning_rate", "clip_norm"}
 _SHARES = {"dropout", "warmup_share"}
+_CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
 _OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
 
 _LEARNING_RATES = {"modern": 4e-3, "original": 0.2}
@@ -48,6 +64,22 @@ _ARCHITECTURE_KEYS = {path for keys in (KEYS, MANYLANGS_KEYS) for path, _ in key
 }  # fmt: skip
 
 
+def _refuse_unknown_names(settings: type[T]) -> type[T]:
+    """Make a setting that does not exist an ElmoError, which says what may be meant."""
+    initialise = settings.__init__
+
+    @functools.wraps(initialise)
+    def checked(self: T, *args: Any, **choices: Any) -> None:
+        names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
+        if unknown := [_unknown_name(name, names) for name in choices if name not in names]:
+            raise ElmoError(first_few(unknown))
+        initialise(self, *args, **choices)
+
+    settings.__init__ = checked  # type: ignore[method-assign,assignment]
+    return settings
+
+
+@_refuse_unknown_names
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
     """The numbers of a training run.
@@ -81,7 +113,8 @@ class TrainingSettings:
         log_every: steps between lines of the metrics file.
 
     Raises:
-        ElmoError: listing every value that is out of range.
+        ElmoError: listing every value that is out of range or of a wrong type; for a setting
+            that does not exist.
     """
 
     recipe: str = "modern"
@@ -106,13 +139,14 @@ class TrainingSettings:
     log_every: int = 10
 
     def __post_init__(self) -> None:
-        problems = list(filter(None, _problems(self)))
-        if problems:
+        for name, value in _values(self).items():
+            object.__setattr__(self, name, _plain(value))
+        if problems := list(filter(None, _problems(self))):
             raise ElmoError("These training settings cannot be used: " + "; ".join(problems))
-        check_precision(self.precision)
-        for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, np.generic):  # cannot be written as JSON
-                object.__setattr__(self, name, value.item())
+        if self.tokens_per_step > _MAX_INT32:
+            raise ElmoError(
+                f"batch_size times unroll_steps is over {_MAX_INT32:,}: lower one of them."
+            )
 
     @classmethod
     def from_options(
@@ -193,11 +227,8 @@ class TrainingSettings:
 
 
 def _problems(settings: TrainingSettings) -> Iterator[str | None]:
-    if settings.recipe not in RECIPES:
-        yield f"recipe is {settings.recipe!r}, expected one of {', '.join(RECIPES)}"
-    if settings.reset_state not in (None, True, False):
-        yield f"reset_state is {settings.reset_state!r}, expected True, False or None"
-    for name, value in dataclasses.asdict(settings).items():
+    """What is wrong with the settings. Every field is in one of these groups."""
+    for name, value in _values(settings).items():
         if value is None and name in _OPTIONAL:
             continue
         if name in _COUNTS:
@@ -206,14 +237,36 @@ def _problems(settings: TrainingSettings) -> Iterator[str | None]:
             yield number_problem(value, name, positive=True)
         elif name in _SHARES:
             yield number_problem(value, name, positive=False, below=1)
-    try:
-        if settings.tokens_per_step > _MAX_INT32:
-            yield f"batch_size times unroll_steps is over {_MAX_INT32:,}: lower one of them"
-    except TypeError:
-        pass  # one of them is not a number, which is reported above
+        elif name in _CHOICES:
+            yield choice_problem(value, name, _CHOICES[name])
+    yield flag_problem(settings.reset_state, "reset_state", optional=True)
     yield count_problem(settings.n_negative_samples, "n_negative_samples", 0)
     yield count_problem(settings.seed, "seed", 0, MOST_SEED)
     yield number_problem(settings.weight_decay, "weight_decay", positive=False)
+    if not isinstance(settings.tokenizer, str):
+        yield f"tokenizer is {shortened(settings.tokenizer)}, expected the name of one"
+
+
+def _values(settings: TrainingSettings) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+
+
+def _plain(value: Any) -> Any:
+    """A number or a flag of any package as Python has it, which can be written as JSON."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return value
+    try:
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    except OverflowError:  # a fraction too large for a float
+        return value
+
+
+def _unknown_name(name: str, names: Sequence[str]) -> str:
+    likely = difflib.get_close_matches(name, names, 1, 0.5)
+    meant = f"did you mean {likely[0]}?" if likely else f"expected one of {', '.join(names)}."
+    return f"There is no training setting {shortened(name)}: {meant}"
 
 
 def _fields_from_options(

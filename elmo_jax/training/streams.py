@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ElmoError
+from ..errors import ElmoError, count_problem, shortened
 from .lexicon import Lexicon
 from .settings import TrainingSettings
 from .text_files import Corpus
@@ -115,8 +115,30 @@ class StreamPosition(NamedTuple):
                 "It was written by an earlier version of elmo-jax, which stored the position in "
                 "the text in another form. Finish the run with that version, or start a new one."
             )
-        forward, backward = (StreamOffset(*offset) for offset in content["places"])
-        return cls((forward, backward), content["rows"])
+        offsets: Any = content.get("places")
+        pending: Any = content["rows"]
+        if not (_are_two(offsets) and all(map(_is_offset, offsets))):
+            raise ElmoError(f"Its offsets in the text are {shortened(offsets)}.")
+        if not (_are_two(pending) and all(map(_is_pending, pending))):
+            raise ElmoError(f"Its pending words are {shortened(pending)}.")
+        forward, backward = (StreamOffset(*offset) for offset in offsets)
+        return cls((forward, backward), pending)
+
+
+def _are_two(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def _is_offset(value: Any) -> bool:
+    is_right = isinstance(value, list) and len(value) == len(StreamOffset._fields)
+    return is_right and not any(count_problem(number, "", 0) for number in value)
+
+
+def _is_pending(value: Any) -> bool:
+    """Whether these are rows of words; None is where a sentence begins."""
+    return isinstance(value, list) and all(
+        isinstance(row, list) and all(isinstance(word, str | None) for word in row) for row in value
+    )
 
 
 class TrainingStreams:
@@ -139,6 +161,8 @@ class TrainingStreams:
             for number, offset in enumerate(offsets)
         )
         pending = position.pending if position else None
+        if pending and any(len(rows) != settings.batch_size for rows in pending):
+            raise ElmoError("The checkpoint is of another batch size than its run.")
         self._lanes = LanePair((forward, backward), settings.batch_size, lexicon, pending)
 
     def take(self) -> tuple[WordWindow, WordWindow]:

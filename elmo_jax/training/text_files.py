@@ -8,24 +8,24 @@ always an error: a model would learn nonsense from it.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
 from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
 from ..text.readers.lines import TO_CONVERT, utf8_lines
 from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
+from .argument_types import check_paths, choice_problem, flag_problem, refuse
+from .text_contents import HashedFile, TextContents
 
 _MAX_REPORTS_PER_FILE = 5
-
-_HASH_BLOCK, _N_HASH_BLOCKS = 1 << 16, 64
 
 _AS_TEXT = "--input-format text reads it as it is"
 
@@ -44,6 +44,8 @@ class Corpus:
         tokenizer: name of the tokenizer that splits lines.
         format: "text" to read every file as plain text. None refuses files that have, or look
             like, another format.
+        contents: what the files contained. A file that is read to its end is added, or compared
+            if it is there already. None compares nothing.
     """
 
     files: tuple[Path, ...]
@@ -51,6 +53,7 @@ class Corpus:
     quiet: bool = False
     tokenizer: str = "whitespace"
     format: str | None = None
+    contents: TextContents | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -75,10 +78,12 @@ class Corpus:
             >>> next(corpus.sentences())
             ['The', 'bank', 'of', 'the', 'river', '.']
         """
-        corpus = cls(find_files(files), strict, tokenizer=tokenizer, format=format)
+        paths = check_paths(files, "files")
+        refuse([flag_problem(strict, "strict")])
+        if format is not None:
+            refuse([choice_problem(format, "format", ("text",))])
+        corpus = cls(find_files(paths), strict, tokenizer=tokenizer, format=format)
         _ = corpus.split  # raises for an unknown tokenizer
-        if format not in (None, "text"):
-            raise ElmoError(f"Unknown format {format!r} of a corpus: expected 'text'.")
         if format is None:
             for path in corpus.files:
                 _refuse_other_formats(path)
@@ -109,37 +114,51 @@ class Corpus:
         """The lines after the first ``skip`` that are not blank, each with its number, from 1.
 
         Raises:
-            ElmoError: if the file is not text, or has another encoding or format.
+            ElmoError: if the file is not text, has another encoding or format, or has changed.
         """
-        name, faults, n_sentences = str(path), _Faults(), 0
-        warned = self.quiet or self.tokenizer != "whitespace"
-        try:
-            with open_file(path) as file:
-                head = head_of(file)
-                check_is_text(head, name)
-                if self.format is None:
-                    check_is_plain(head, name, _AS_TEXT)
-                for number, raw, line, bad_byte in utf8_lines(file, skip):
-                    faults.n_lines = number
-                    if bad_byte >= 0:
-                        faults.n_bad_lines += 1
-                        faults.n_bad_characters += line.count("\ufffd")
-                        self._report_bad_byte(f"{name}, line {number}", raw, bad_byte, faults)
-                    elif not raw.isascii():
-                        faults.n_beyond_ascii += 1
-                    warned = warned or warn_of_other_spaces(line, f"{name}, line {number}")
-                    if line and not line.isspace():
-                        n_sentences += 1
-                        yield number, line
-        except READ_ERRORS as error:
-            where = f"after line {faults.n_lines}"
-            self._report(f"{path} breaks off {where}: {error}. Its rest is left out.")
-        if not n_sentences and not skip:
-            n_lines = counted(faults.n_lines, "line")
-            self._report(f"{path} is empty: it has no sentence in {n_lines}.")
+        with self._opened(path) as file:
+            faults = _Faults()
+            yield from self._lines_of(file, path, skip, faults)
+            if isinstance(file, HashedFile) and self.contents is not None:
+                self.contents.add(path, file, faults.breaks_off, faults.n_bad_lines)
         # A quiet pass may see only a part of the file, which says less about its encoding.
         if faults.are_systematic and not self.quiet:
             raise ElmoError(f"{path} is not UTF-8: {faults}. {TO_CONVERT}")
+
+    def _opened(self, path: Path) -> contextlib.AbstractContextManager[IO[bytes] | HashedFile]:
+        return open_file(path) if self.contents is None else self.contents.opened(path)
+
+    def _lines_of(
+        self, file: IO[bytes] | HashedFile, path: Path, skip: int, faults: _Faults
+    ) -> Iterator[tuple[int, str]]:
+        name, n_sentences = str(path), 0
+        warned = self.quiet or self.tokenizer != "whitespace"
+        try:
+            head = head_of(file)
+            check_is_text(head, name)
+            if self.format is None:
+                check_is_plain(head, name, _AS_TEXT)
+            for number, raw, line, bad_byte in utf8_lines(file, skip):
+                faults.n_lines = number
+                if bad_byte >= 0:
+                    faults.n_bad_lines += 1
+                    faults.n_bad_characters += line.count("\ufffd")
+                    self._report_bad_byte(f"{name}, line {number}", raw, bad_byte, faults)
+                elif not raw.isascii():
+                    faults.n_beyond_ascii += 1
+                warned = warned or warn_of_other_spaces(line, f"{name}, line {number}")
+                if line and not line.isspace():
+                    n_sentences += 1
+                    yield number, line
+        except READ_ERRORS as error:
+            where = f"after line {faults.n_lines:,}"
+            if isinstance(file, HashedFile):
+                where += f" and {counted(file.n_bytes, 'byte')}"
+            faults.breaks_off = f"{where}: {error}"
+            self._report(f"{path} breaks off {faults.breaks_off}. Its rest is left out.")
+        if not n_sentences and not skip:
+            n_lines = counted(faults.n_lines, "line")
+            self._report(f"{path} is empty: it has no sentence in {n_lines}.")
 
     def _report_bad_byte(self, where: str, raw: bytes, position: int, faults: _Faults) -> None:
         if faults.n_bad_lines <= _MAX_REPORTS_PER_FILE:
@@ -173,6 +192,7 @@ def _refuse_other_formats(path: Path) -> None:
 class _Faults:
     """Counts of the lines of a file, to tell a few bad bytes from another encoding."""
 
+    breaks_off: str | None = None  # where and why the file cannot be read to its end
     n_lines: int = 0
     n_bad_lines: int = 0
     n_bad_characters: int = 0
@@ -233,6 +253,8 @@ def survey(corpus: Corpus) -> CorpusStatistics:
     Raises:
         ElmoError: if it has no sentence, or is strict and has a fault.
     """
+    if not isinstance(corpus, Corpus):
+        raise ElmoError(f"Expected a Corpus, such as Corpus.of(files), got {shortened(corpus)}.")
     counts: collections.Counter[str] = collections.Counter()
     n_sentences = 0
     for words in corpus.sentences():
@@ -243,43 +265,3 @@ def survey(corpus: Corpus) -> CorpusStatistics:
             f"No sentence in {counted(len(corpus.files), 'file')}; the first: {corpus.files[0]}."
         )
     return CorpusStatistics(n_sentences, counts.total(), counts)
-
-
-# Hashes, by which a run recognises its text whatever its files are called
-
-
-def file_digests(files: Sequence[Path]) -> list[list[Any]]:
-    """Name, size and content hash of each file, ready for JSON."""
-    return [[path.name, *_size_and_hash(path)] for path in files]
-
-
-def text_digest(files: Sequence[Path], max_tokens: int | None) -> str:
-    """One hash for the text in these files, up to ``max_tokens``."""
-    contents = [digest[1:] for digest in file_digests(files)]
-    return hashlib.sha256(repr((contents, max_tokens)).encode()).hexdigest()
-
-
-def _size_and_hash(path: Path) -> tuple[int, str]:
-    """The size of a file, and a SHA-256 of its contents up to 4 MiB.
-
-    Of a larger file it hashes 64 evenly spaced blocks of 64 KiB, the first and the last included,
-    so that a run on a large corpus starts at once. A change between the blocks that keeps the size
-    goes unnoticed.
-    """
-    digest = hashlib.sha256()
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            for start in _block_starts(size):
-                file.seek(start)
-                digest.update(file.read(_HASH_BLOCK))
-    except OSError as error:
-        raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
-    return size, digest.hexdigest()
-
-
-def _block_starts(size: int) -> Sequence[int]:
-    if size <= _N_HASH_BLOCKS * _HASH_BLOCK:
-        return range(0, size, _HASH_BLOCK)
-    last = size - _HASH_BLOCK
-    return [number * last // (_N_HASH_BLOCKS - 1) for number in range(_N_HASH_BLOCKS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import os
@@ -16,22 +17,27 @@ import numpy as np
 from ..checkpoint import FORMATS, open_model, vocabulary_record
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
-from ..errors import ElmoError, check_count
+from ..errors import ElmoError, check_count, shortened
 from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.spelling import word_limit
 from ..text.readers import Files
 from .alphabets import with_alphabet
+from .argument_types import check_config, choice_problem, flag_problem, path_problem, refuse
+from .checkpoints import Checkpoints
 from .evaluation import EvaluationSettings, warn_of_unknown_words
 from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
 from .loop import Run, TrainingLoop, Validation
-from .reporting import Reporter, plot_metrics, validation_fields
-from .run_folder import Checkpoints, RunFolder, VocabularyLimits, check_same_run, describe_run
+from .plotting import plot_metrics
+from .reporting import Reporter, validation_fields
+from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run
+from .sealed_json import hash_of
 from .settings import TrainingSettings
 from .streams import TrainingStreams
-from .text_files import Corpus, survey, text_digest
+from .text_contents import TextContents
+from .text_files import Corpus, survey
 from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
 
 _logger = logging.getLogger(__name__)
@@ -62,7 +68,9 @@ def train(
 
     ``elmo_jax.training.run_folder`` lists the files of the folder; the result is in
     ``output/model``. A run that was killed, when started again with the same arguments, ends with
-    the parameters of an unbroken run. A finished run stays as it is, except that missing formats
+    the parameters of an unbroken run. A text that has changed since the run was started is an
+    error, also if it changes during the run: no checkpoint is written after it was read. A finished
+    run stays as it is, except that missing formats
     are written, unless it is made longer with more epochs or steps.
 
     Args:
@@ -94,7 +102,8 @@ def train(
           finished before); ``total_tokens`` of the run;
         * ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
           of ``files`` that are not in the vocabulary; ``words_cut``, the number of them that are
-          longer than the model reads;
+          longer than the model reads; ``broken_files``, if some could not be read to their end:
+          each ``file``, and where and why it ``breaks_off``;
         * with ``valid_files``: ``valid_perplexity`` and the other fields of ``Perplexity``, and
           ``valid_text``, a hash of that text. For a run that was finished before, another text is
           measured, but not recorded;
@@ -105,8 +114,12 @@ def train(
         WordsCutWarning: if a new run's text or a validation text has words longer than the model
             reads.
 
+        ElmoWarning: if the latest checkpoint is damaged and an earlier one is used; if the
+            metrics, the picture of the loss or the last checkpoint cannot be written.
+
     Raises:
-        ElmoError: for arguments, files or a folder that cannot be used.
+        ElmoError: for arguments, files or a folder that cannot be used: another process trains in
+            it, its run was started with other arguments or another text, or its files are damaged.
         TrainingDiverged: if the loss is no longer a number.
 
     Example:
@@ -115,9 +128,10 @@ def train(
         >>> elmo = elmo_jax.Elmo("run/model")
     """
     check_process()
-    settings = settings or TrainingSettings()
+    settings = TrainingSettings() if settings is None else settings
     formats = (formats,) if isinstance(formats, str) else formats
-    _check_arguments(formats, vocabulary_size, min_count, max_valid_tokens)
+    _check_arguments(output, settings, formats, strict, progress)
+    check_vocabulary_choice(vocabulary_size, min_count)
 
     # What goes in: the model or its architecture, the words, the texts, the devices.
     start = _starting_model(config, start_from)
@@ -126,6 +140,8 @@ def train(
         Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
     )
     corpus, validation = open_text(files), None
+    if max_valid_tokens is not None:
+        check_count(max_valid_tokens, "max_valid_tokens")
     if valid_files is not None:
         validation = _open_validation(open_text(valid_files), settings, max_valid_tokens)
     devices = devices_for_rows(settings.batch_size)
@@ -133,40 +149,46 @@ def train(
     # The folder: a new run, an unfinished one to resume, or a finished one.
     folder = RunFolder(Path(output))
     folder.refuse_inputs([*corpus.files, *(validation.corpus.files if validation else ())])
-    run = _open_run(folder, settings, start, corpus, words, validation)
-    start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
-    finished = folder.finished_summary(run.n_steps)
-    if finished is not None and folder.model_formats:
-        return _summary_of_finished_run(run, finished, formats)
+    with folder.locked():
+        run = _open_run(folder, settings, start, corpus, words, validation)
+        start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
+        finished = folder.finished_summary(run.n_steps)
+        if finished is not None and folder.model_formats:
+            return _summary_of_finished_run(run, finished, formats)
 
-    # The steps that are missing, and the results.
-    warn_of_unknown_words(run.record["oov_rate"], "the training text")
-    if validation is not None:
-        validation.warn(run.config, run.vocabulary)
-    state, stopped_by, reporter = _train(run, start, corpus, devices, progress)
-    summary = _summarise(run, int(state.step), stopped_by, reporter)
-    return _write_results(run, state, summary, finished, formats)
+        # The steps that are missing, and the results.
+        warn_of_unknown_words(run.record["oov_rate"], "the training text")
+        if validation is not None:
+            validation.warn(run.config, run.vocabulary)
+        state, stopped_by, reporter = _train(run, start, devices, progress)
+        summary = _summarise(run, int(state.step), stopped_by, reporter)
+        return _write_results(run, state, summary, finished, formats)
 
 
 # Before the first step
 
 
-def _check_arguments(
-    formats: Sequence[str],
-    vocabulary_size: int | None,
-    min_count: int,
-    max_valid_tokens: int | None,
-) -> None:
-    for format in formats:
-        if format not in FORMATS:
-            raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
-    check_vocabulary_choice(vocabulary_size, min_count)
-    if max_valid_tokens is not None:
-        check_count(max_valid_tokens, "max_valid_tokens")
+def _check_arguments(output: Any, settings: Any, formats: Any, strict: Any, progress: Any) -> None:
+    if not isinstance(settings, TrainingSettings):
+        kind = type(settings).__name__
+        raise ElmoError(f"Expected the settings as a TrainingSettings, got {kind}.")
+    if not isinstance(formats, list | tuple) or not formats:
+        raise ElmoError(
+            f"formats is {shortened(formats)}, expected one or both of {', '.join(FORMATS)}."
+        )
+    refuse(
+        [
+            path_problem(output, "output"),
+            *(choice_problem(format, "format", FORMATS) for format in formats),
+            flag_problem(strict, "strict"),
+            flag_problem(progress, "progress"),
+        ]
+    )
 
 
 def _starting_model(config: ElmoConfig | None, start_from: StartFrom | None) -> StartingModel:
     if config is not None and start_from is None:
+        check_config(config)
         return StartingModel(config)
     if config is None and start_from is not None:
         return open_starting_model(start_from)
@@ -188,11 +210,13 @@ def _words_or_limits(
 def _open_validation(
     corpus: Corpus, settings: TrainingSettings, max_tokens: int | None
 ) -> Validation:
+    contents = TextContents()
+    corpus = dataclasses.replace(corpus, contents=contents)
     statistics = survey(corpus)  # reports the faults of the text, once and before anything else
     evaluation = EvaluationSettings(
         max_tokens=max_tokens, reset_state=settings.resets, precision=settings.precision
     )
-    digest = text_digest(corpus.files, max_tokens)
+    digest = contents.digest(corpus.files, max_tokens)
     return Validation(corpus.without_reports(), statistics, evaluation, digest)
 
 
@@ -205,27 +229,33 @@ def _open_run(
     validation: Validation | None,
 ) -> Run:
     """The run in the folder, or a new one."""
-    description = describe_run(settings, start, corpus.files, words)
+    description = describe_run(settings, start, words)
     record = folder.read_record()
     if record is None:
-        record, vocabulary = _begin_run(folder, description, settings, start, corpus, words)
+        contents = TextContents()
+        corpus = dataclasses.replace(corpus, contents=contents)
+        record, vocabulary = _begin_run(description, settings, start, corpus, words)
+        record = folder.create({**record, "files": contents.to_json(corpus.files)}, vocabulary)
     else:
-        check_same_run(record, description, folder.path)
+        contents, changes = _recorded_contents(corpus, record)
+        check_same_run(record, description, changes, folder.path)
         vocabulary = _recorded_vocabulary(folder, record, words)
+        if corpus.strict:
+            contents.refuse_faults()
     n_steps = settings.total_steps(record["n_predictions"])
     config = with_alphabet(start.config, vocabulary)
-    return Run(folder, record, config, settings, vocabulary, n_steps, validation)
+    text = dataclasses.replace(corpus.without_reports(), contents=contents)
+    return Run(folder, record, config, settings, vocabulary, n_steps, text, contents, validation)
 
 
 def _begin_run(
-    folder: RunFolder,
     description: dict[str, Any],
     settings: TrainingSettings,
     start: StartingModel,
     corpus: Corpus,
     words: Vocabulary | VocabularyLimits,
 ) -> tuple[dict[str, Any], Vocabulary]:
-    """Count the text, and write the record and the vocabulary of a new run."""
+    """Count the text; the record of a new run, and its vocabulary."""
     statistics = survey(corpus)
     settings.total_steps(statistics.n_predictions)  # raises if too many, before a file is written
     cut = statistics.cut_words(word_limit(start.config))
@@ -241,8 +271,16 @@ def _begin_run(
         "vocabulary": vocabulary_record(words),
         "oov_rate": statistics.oov_rate(words),
     }
-    folder.create(record, words)
     return record, words
+
+
+def _recorded_contents(corpus: Corpus, record: dict[str, Any]) -> tuple[TextContents, list[str]]:
+    """What the text contained when the run was started, and what has changed since."""
+    try:
+        contents = TextContents.from_json(corpus.files, record["files"])
+    except ElmoError as error:
+        return TextContents(), [str(error)]
+    return contents, contents.changes()
 
 
 def _recorded_vocabulary(
@@ -266,34 +304,35 @@ def _recorded_vocabulary(
 
 
 def _train(
-    run: Run, start: StartingModel, corpus: Corpus, devices: Devices, progress: bool
+    run: Run, start: StartingModel, devices: Devices, progress: bool
 ) -> tuple[TrainState, str | None, Reporter]:
     """Take the steps that are missing, from the latest checkpoint or from the start."""
     settings = run.settings
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
     state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
-    checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints)
-    with contextlib.closing(checkpoints):
-        position, first_step = None, checkpoints.latest() or 0
-        if first_step:
-            restored, position = checkpoints.restore(first_step, state)
-            state = place_state(restored, devices)
-            _logger.info("Resuming from the checkpoint of step %d.", first_step)
-        reporter = Reporter(
-            run.folder.metrics,
-            settings,
-            run.n_steps,
-            first_step,
-            loss_kind="sampled" if run.n_samples else "full",
-            progress=progress,
-            valid_text=run.validation.digest if run.validation else None,
-        )
-        lexicon = Lexicon(run.vocabulary, run.config)
-        streams = TrainingStreams(corpus.without_reports(), lexicon, settings, position)
-        loop = TrainingLoop(run, streams, devices, checkpoints, reporter)
-        with contextlib.closing(reporter):
-            state, stopped_by = loop.train(state)
+    owner = {"run": hash_of(run.record), "vocabulary": run.vocabulary.sha256}
+    checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints, owner)
+    checkpoint = checkpoints.restore(state)
+    if checkpoint is not None:
+        state = place_state(checkpoint.state, devices)
+        _logger.info("Resuming from the checkpoint of step %d.", checkpoint.step)
+    reporter = Reporter(
+        run.folder.metrics,
+        settings,
+        run.n_steps,
+        checkpoint.step if checkpoint else 0,
+        checkpoint.reported if checkpoint else None,
+        loss_kind="sampled" if run.n_samples else "full",
+        progress=progress,
+        valid_text=run.validation.digest if run.validation else None,
+    )
+    lexicon = Lexicon(run.vocabulary, run.config)
+    position = checkpoint.position if checkpoint else None
+    streams = TrainingStreams(run.corpus, lexicon, settings, position)
+    loop = TrainingLoop(run, streams, devices, checkpoints, reporter)
+    with contextlib.closing(reporter):
+        state, stopped_by = loop.train(state)
     return state, stopped_by, reporter
 
 
@@ -310,6 +349,7 @@ def _summarise(run: Run, step: int, stopped_by: str | None, reporter: Reporter) 
         "reset_state": run.settings.resets,
         "tokenizer": run.settings.tokenizer,
         "words_cut": run.record["words_cut"],
+        **({"broken_files": broken} if (broken := run.contents.broken) else {}),
         "tokens": tokens,
         "total_tokens": step * run.settings.tokens_per_step,
         "seconds": round(reporter.seconds, 3),
@@ -327,13 +367,13 @@ def _write_results(
     finished: dict[str, Any] | None,
     formats: Sequence[str],
 ) -> dict[str, Any]:
-    plot_metrics(run.folder.metrics, run.folder.picture)
     params = jax.tree.map(np.asarray, state.params)
     # Also the formats of an earlier call: their model would not match this summary.
     all_formats = [f for f in FORMATS if f in formats or f in run.folder.model_formats]
     run.folder.write_models(all_formats, run.config, params, run.vocabulary, summary)
     if summary["finished"]:
-        run.folder.write_summary(summary, finished)  # last: it says that the run has finished
+        run.folder.write_summary(summary, finished)  # says that the run has finished
+    plot_metrics(run.folder.metrics, run.folder.picture)  # last: it matters least
     return {**summary, "model": _model_paths(run, formats)}
 
 

@@ -142,7 +142,9 @@ def open_files(path: Path) -> Iterator[ModelFiles]:
 def _checkpoint_prefix(path: Path) -> Path | None:
     match = _CHECKPOINT_FILE.fullmatch(path.name)
     prefix = path.with_name(match[1]) if match and path.is_file() else path
-    return prefix if prefix.with_name(f"{prefix.name}.index").is_file() else None
+    # The name of "." is empty.
+    has_index = prefix.name and prefix.with_name(f"{prefix.name}.index").is_file()
+    return prefix if has_index else None
 
 
 def _names_below(folder: Path) -> list[str]:

@@ -74,7 +74,7 @@ def column_index(
     """
     if column in names:
         return names.index(column)
-    if re.fullmatch("[0-9]+", column) and 1 <= int(column) <= n_columns:
+    if re.fullmatch("[0-9]{1,9}", column) and 1 <= int(column) <= n_columns:
         return int(column) - 1
     listed = ", ".join(f"{index} {name}" for index, name in enumerate(names, start=1))
     expected = f"one of {listed}" if listed else f"a number from 1 to {n_columns}"

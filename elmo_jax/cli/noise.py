@@ -1,0 +1,78 @@
+"""What other libraries print while a command runs: warnings and logs as one line, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+
+from ..errors import ElmoWarning, MissingFontWarning
+from .streams import tell
+
+_LOGS_OF_ERRORS_WE_REPORT = "absl"  # of Orbax, which logs each failed write with its traceback
+
+
+@contextlib.contextmanager
+def warnings_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
+    """Show each warning as one line, without its place in the code.
+
+    With ``quiet``, show only the warnings of this library about the numbers in a result.
+    """
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        tell(f"{prog}: warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        if not sys.warnoptions:  # otherwise ``python -W`` decides
+            if quiet:
+                warnings.simplefilter("ignore")
+            warnings.simplefilter("always", ElmoWarning)
+            if quiet:
+                warnings.simplefilter("ignore", MissingFontWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextlib.contextmanager
+def logs_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
+    """Show each log record of other libraries as one line, without traceback; none if ``quiet``.
+
+    Where the process logs already, its logs stay as they are.
+    """
+    import logging  # here: a help text does without it
+
+    class OneLine(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not quiet and record.name != _LOGS_OF_ERRORS_WE_REPORT:
+                level = record.levelname.lower()
+                tell(f"{prog}: {level}: {' '.join(record.getMessage().split())}")
+
+    if logging.root.handlers:
+        yield
+        return
+    handler = OneLine(logging.WARNING)
+    logging.root.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.root.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Print nothing about exceptions in threads of other libraries.
+
+    The error that matters reaches the main thread; after a full disk, hundreds follow it elsewhere.
+    """
+
+    def ignore(*_: object) -> None:
+        pass
+
+    hooks = sys.excepthook, threading.excepthook
+    sys.excepthook = threading.excepthook = ignore
+    try:
+        yield
+    finally:
+        sys.excepthook, threading.excepthook = hooks

@@ -1,0 +1,69 @@
+"""float16 results hold every number, or there is an error: none becomes infinite."""
+
+import numpy as np
+import pytest
+
+import elmo_jax
+from elmo_jax import ElmoError
+from elmo_jax.engine.outputs import check_float16
+from elmo_jax.model.bilm import init_params
+
+SENTENCES = [["a", "bank"], ["b"], ["large", "a"]]
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    return config, init_params(config, seed=0)
+
+
+@pytest.fixture(scope="module")
+def large(tiny):
+    """A model with an alignment that makes the vectors of its layer 1 too large for float16."""
+    config, params = tiny
+    matrix = np.full((config.output_dim, config.output_dim), 3e6, np.float32)
+    return elmo_jax.Elmo.from_params(config, {**params, "alignment": {"layer_1": matrix}})
+
+
+WAYS = {
+    "embed": lambda elmo, **choices: elmo.embed(SENTENCES, **choices),
+    "stream": lambda elmo, **choices: list(elmo.stream(SENTENCES, **choices)),
+    "mean": lambda elmo, **choices: list(elmo.stream(SENTENCES, pooling="mean", **choices)),
+    "max": lambda elmo, **choices: elmo.embed_sentences(SENTENCES, pooling="max", **choices),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_that_float16_cannot_hold_are_an_error(large, way):
+    embed = WAYS[way]
+    with pytest.raises(ElmoError, match=r"sentence 0 have numbers beyond 65,504.*dtype='float32'"):
+        embed(large, layers=1, dtype="float16")
+    assert all(np.isfinite(x).all() for x in embed(large, layers=1, dtype="float32"))
+    assert all(np.isfinite(x).all() for x in embed(large, layers=0, dtype="float16"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_gamma_that_float16_cannot_hold_is_an_error(tiny, way):
+    elmo, mix = elmo_jax.Elmo.from_params(*tiny), {"mix_weights": [0.0, 0.0, 0.0]}
+    with pytest.raises(ElmoError, match="sentence 0 have numbers beyond 65,504"):
+        WAYS[way](elmo, layers="mix", **mix, mix_gamma=1e7, dtype="float16")
+
+
+def test_the_error_names_the_sentence(tiny, monkeypatch):
+    elmo = elmo_jax.Elmo.from_params(*tiny)
+    results = [np.zeros((2, 8), np.float16), np.full((1, 8), -65504, np.float16)]
+    results += [np.array([[0.0, -np.inf]], np.float16)]
+    monkeypatch.setattr(elmo._engine, "run", lambda *_: (result for result in results))
+    for way in ("embed", "stream"):
+        with pytest.raises(ElmoError, match="sentence 2 have"):
+            WAYS[way](elmo, dtype="float16")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, -np.nan])
+def test_each_number_that_is_not_finite_is_seen(bad):
+    for position in range(8):
+        result = np.full((2, 4), -65504, np.float16)
+        check_float16(result, 0)
+        result.flat[position] = bad
+        with pytest.raises(ElmoError):
+            check_float16(result, 0)
