@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,7 @@ from .digests import in_threads, tensor_digest
 _MOST_HEADER = 10**7
 """Bytes of the names and shapes. A model of a hundred layers has 100 kB."""
 
-_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_FLOATS = ("F64", "F32", "F16", "BF16")
 
 _COPY_AGAIN = "The file is damaged or incomplete; copy it again."
 
@@ -48,7 +48,7 @@ def read_tensors(
         raise ElmoError(f"Cannot read {source}: {error}. {_COPY_AGAIN}") from None
     if digests is not None:
         _check_digests(tensors, source, digests)
-    arrays = in_threads(as_float32, tensors.values())
+    arrays = in_threads(_as_float32, tensors.values())
     bad = [name for name, array in zip(tensors, arrays, strict=True) if array is None]
     if bad:
         raise ElmoError(f"{source} has NaN or infinite values in {', '.join(bad)}.")
@@ -67,17 +67,13 @@ def _check_parts(config: ElmoConfig, parts: Mapping[str, Any], source: str) -> N
     """Raise ElmoError unless these are tensors that ``config`` has, of floating-point numbers."""
     if config.n_layers + config.n_highway > len(parts):  # before all that is missing is listed
         raise ElmoError(f"{source} has {len(parts)} tensors, too few for its configuration.")
-    shapes = {_path(name): _Shape(tuple(part.get_shape())) for name, part in parts.items()}
-    check_flat_params(config, shapes, source)
+    # Arrays that take no memory stand for the tensors.
+    shapes = {_path(name): tuple(part.get_shape()) for name, part in parts.items()}
+    stand_ins = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
+    check_flat_params(config, stand_ins, source)
     types = {name: part.get_dtype() for name, part in parts.items()}
     if bad := [f"{name} ({type})" for name, type in types.items() if type not in _FLOATS]:
         raise ElmoError(f"{source}: expected floating-point tensors, got {first_few(bad)}.")
-
-
-class _Shape(NamedTuple):
-    """Stands for an array."""
-
-    shape: tuple[int, ...]
 
 
 def _path(name: str) -> Path:
@@ -97,12 +93,7 @@ def _check_digests(
         )
 
 
-def is_float(dtype: np.dtype) -> bool:
-    """Whether numbers of this type can be saved and opened again."""
-    return dtype.name in _FLOATS.values()
-
-
-def as_float32(array: np.ndarray) -> np.ndarray | None:
+def _as_float32(array: np.ndarray) -> np.ndarray | None:
     """The numbers in float32; None if one of them is not finite there."""
     with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite
         numbers = array.astype(np.float32, copy=False)

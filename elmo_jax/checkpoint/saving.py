@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..errors import ElmoError, ElmoWarning, first_few, warn
+from ..errors import ElmoError, ElmoWarning, warn
 from ..folders import atomic_folder, standing_folder
 from ..json_text import to_json
 from ..model.config import DTYPES, ElmoConfig
-from ..model.parameters import Params, check_finite_params, check_params, flatten
+from ..model.parameters import Params, check_finite_params, check_params
 from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
 from .hdf5_weights import write_weights
 from .native import write_native
-from .safetensors_weights import is_float
 from .softmax_words import check_softmax, check_vocabulary, vocabulary_record
 from .vocabulary import Vocabulary, Words
 
@@ -95,7 +92,6 @@ def write_model(
     check_params(config, params)
     check_finite_params(params)
     check_softmax(params, None, "params")
-    _check_types(params)
     _refuse_other_format(path, format)
     # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:
@@ -123,12 +119,6 @@ def _check_format(format: str, dtype: str | None) -> None:
         raise ElmoError(
             f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}."
         )
-
-
-def _check_types(params: Params) -> None:
-    types = {".".join(path): np.asarray(leaf).dtype for path, leaf in flatten(params).items()}
-    if bad := [f"{name} ({dtype})" for name, dtype in types.items() if not is_float(dtype)]:
-        raise ElmoError(f"Cannot save {first_few(bad)}: expected floating-point numbers.")
 
 
 def _warn_of_losses(params: Params) -> None:
