@@ -28,6 +28,10 @@ def _finite(value: Any) -> Any:
     return value
 
 
+_MOST_LEVELS = 100
+"""How deep a value may be nested: what reads or writes it later may be recursive."""
+
+
 def parse_json(text: str | bytes, where: str) -> Any:
     """The value of a JSON text; ``where`` is what errors call its origin.
 
@@ -36,11 +40,33 @@ def parse_json(text: str | bytes, where: str) -> Any:
             whole number of thousands of digits.
     """
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except RecursionError:
-        raise ElmoError(f"{where} is not JSON that can be read: it is nested too deep.") from None
+        raise _too_deep(where) from None
     except ValueError as error:  # also UnicodeDecodeError, and integers beyond Python's limit
         raise ElmoError(f"{where} is not JSON: {error}.") from None
+    _check_levels(value, where)
+    return value
+
+
+def _check_levels(value: Any, where: str) -> None:
+    level = [value]
+    for _ in range(_MOST_LEVELS):
+        containers = [part for part in level if isinstance(part, dict | list)]
+        if not containers:
+            return
+        level = [
+            child
+            for part in containers
+            for child in (part.values() if isinstance(part, dict) else part)
+            if isinstance(child, dict | list)
+        ]
+    if level:
+        raise _too_deep(where)
+
+
+def _too_deep(where: str) -> ElmoError:
+    return ElmoError(f"{where} is not JSON that can be read: it is nested too deep.")
 
 
 def parse_json_object(text: str | bytes, where: str) -> dict[str, Any]:

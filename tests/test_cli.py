@@ -291,6 +291,11 @@ def test_debug_shows_where(folder, tmp_path):
         ["embed", "x"],
         ["embed", "x", "-o", "y", "--dtype", "int8"],
         ["embed", "x", "-o", "y", "--shard", "5/4"],
+        ["embed", "x", "-o", "y", "--shard", "0/0"],
+        ["embed", "x", "-o", "y", "--shard", "²/²"],
+        ["embed", "x", "-o", "y", "--shard", "1/2\n"],
+        ["embed", "x", "-o", "y", "--shard", "1/" + "9" * 5000],
+        ["embed", "x", "-o", "y", "--part-tokens", "many"],
         ["merge"],
     ],
 )

@@ -21,6 +21,7 @@ def options_with(tmp_path, **sizes):
 @pytest.mark.parametrize(
     "sizes",
     [
+        {"n_layers": 10**9},
         {"dim": 10**6, "projection_dim": 10**6},
         {"dim": 50_000, "projection_dim": 30_000},
         {"dim": 10**12},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,7 @@ from .digests import in_threads, tensor_digest
 _MOST_HEADER = 10**7
 """Bytes of the names and shapes. A model of a hundred layers has 100 kB."""
 
-_FLOATS = ("F64", "F32", "F16", "BF16")
+_FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
 _COPY_AGAIN = "The file is damaged or incomplete; copy it again."
 
@@ -65,15 +65,18 @@ def _check_header(path: FilePath) -> None:
 
 def _check_parts(config: ElmoConfig, parts: Mapping[str, Any], source: str) -> None:
     """Raise ElmoError unless these are tensors that ``config`` has, of floating-point numbers."""
-    if config.n_layers + config.n_highway > len(parts):  # before all that is missing is listed
-        raise ElmoError(f"{source} has {len(parts)} tensors, too few for its configuration.")
-    # Arrays that take no memory stand for the tensors.
-    shapes = {_path(name): tuple(part.get_shape()) for name, part in parts.items()}
-    stand_ins = {path: np.broadcast_to(np.float32(0), shape) for path, shape in shapes.items()}
-    check_flat_params(config, stand_ins, source)
     types = {name: part.get_dtype() for name, part in parts.items()}
     if bad := [f"{name} ({type})" for name, type in types.items() if type not in _FLOATS]:
         raise ElmoError(f"{source}: expected floating-point tensors, got {first_few(bad)}.")
+    shapes = {_path(name): _Floats(tuple(part.get_shape())) for name, part in parts.items()}
+    check_flat_params(config, shapes, source)
+
+
+class _Floats(NamedTuple):
+    """Stands for an array of floats that is not read yet."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype = np.dtype(np.float32)
 
 
 def _path(name: str) -> Path:

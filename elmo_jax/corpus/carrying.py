@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from ..embedder import Elmo
+from ..errors import ElmoError
 from ..functional import initial_state, layer_outputs_with_state
 from ..model.batches import encode_batch
 from ..model.layers import LayerSelection, select_layers, select_outputs
@@ -51,7 +52,13 @@ def stream_with_state(
         wanted = _select(
             params, layers_BLTD, lengths, layer_weights_L, selection, options.pooling, options.dtype
         )
-        yield from _unpadded(np.asarray(wanted), batch, pooled=options.pooling is not None)
+        for vectors in _unpadded(np.asarray(wanted), batch, pooled=options.pooling is not None):
+            if options.dtype == "float16" and not np.isfinite(vectors).all():
+                raise ElmoError(
+                    "The vectors are too large for float16, which ends at 65,504: choose "
+                    "dtype='float32', in a command --dtype float32."
+                )
+            yield vectors
 
 
 def _padded(n_tokens: int) -> int:
