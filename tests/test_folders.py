@@ -252,3 +252,7 @@ def test_the_working_directory_can_be_named_by_a_dot(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("", ".", "..", "/"):
         assert standing_folder(Path(name)) == Path(name)
+
+
+def test_a_name_with_a_nul_character_is_refused(tmp_path):
+    assert "has no NUL characters" in message_of(write_folder, tmp_path / "a\0b")

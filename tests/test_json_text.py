@@ -104,6 +104,7 @@ def test_whatever_may_hold_such_numbers_goes_through_to_json():
         "json_text",
         "model.alphabet",  # strings
         "text.readers.record",  # strings
+        "checkpoint.digests",  # a digest
         "corpus.job",  # a digest
         "corpus.parts",  # strings and integers
     }

@@ -21,6 +21,7 @@ def options_with(tmp_path, **sizes):
 @pytest.mark.parametrize(
     "sizes",
     [
+        {"n_layers": 10**9},
         {"dim": 10**6, "projection_dim": 10**6},
         {"dim": 50_000, "projection_dim": 30_000},
         {"dim": 10**12},
@@ -36,7 +37,7 @@ def test_a_model_that_no_machine_can_hold_is_refused_at_once(tmp_path, capsys, s
     assert [file.name for file in tmp_path.iterdir()] == ["options.json"]
 
 
-@pytest.mark.parametrize("output", [".", "..", "file", "file/out", "a" * 300, "a\0b"])
+@pytest.mark.parametrize("output", [".", "..", "file", "file/out", "a" * 300])
 @pytest.mark.parametrize("command", ["init", "convert"])
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path, capsys, monkeypatch, command, output):
     (tmp_path / "here").mkdir()

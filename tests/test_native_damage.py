@@ -190,6 +190,15 @@ def test_a_model_of_this_version_must_have_its_digests(tmp_path):
     assert "expected 'tensors' with the digest of each, got None" in message_of(load, folder)
 
 
+def test_a_record_of_another_number_of_words_is_noticed(tmp_path):
+    folder = write_model(tmp_path / "model")
+    edit_config(folder, lambda content: content["vocabulary"].update(size=7))
+    assert message_of(load, folder) == (
+        f"{folder}: the softmax has 6 words, but the record of its vocabulary has 7. Its files "
+        "belong to different models."
+    )
+
+
 def test_the_digest_of_a_tensor_has_its_type_and_its_shape():
     zeros = np.zeros((2, 3), np.float16)
     others = [zeros.reshape(3, 2), zeros.view(np.int16), np.zeros((2, 3), np.float32)]

@@ -9,6 +9,7 @@ from commands import failing, summary
 from damage import flipped
 
 from elmo_jax import load, save
+from elmo_jax.files import sha256_of
 
 WORDS = ["<S>", "</S>", "<UNK>", "the", "of", "bank"]
 
@@ -86,3 +87,15 @@ def test_it_is_shown_as_text(saved, capsys):
 
     assert main(["info", str(saved()), "--verify"]) == 0
     assert "verified: vocab.txt        its digest" in capsys.readouterr().out
+
+
+def test_a_downloaded_model_is_compared_with_the_hashes_of_its_download(saved, capsys):
+    folder = saved("hdf5")
+    names = ("options.json", "weights.hdf5")
+    sums = [f"{sha256_of(folder / name)}  {name}" for name in names]
+    (folder / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    found = verified(capsys, folder)
+    assert {found[name] for name in names} == {"its SHA-256, as published or downloaded"}
+    path = folder / "weights.hdf5"
+    path.write_bytes(flipped(path.read_bytes(), -3))
+    assert "weights.hdf5" in failing(capsys, "info", folder, "--verify")

@@ -21,11 +21,12 @@ class Opened:
     format: str  # what users call it
     assumed: tuple[str, ...] = ()  # fields of the config that neither the files nor the user tell
     vocabulary: Vocabulary | None = None  # the words of the softmax, where the format has them
-    words_record: Mapping[str, Any] | None = None  # or else their "size" and "sha256"
-    # Files whose digests were compared, and what was compared of each.
-    compared: Mapping[str, str] = dataclasses.field(default_factory=dict)
     # For people: options of the training, what was left out, and the like; ready for JSON.
     remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # Of a native model: "size" and "sha256" of the words of its softmax.
+    words_record: Mapping[str, Any] | None = None
+    # Files whose digests were compared, and what was compared of each.
+    compared: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def assumed_options(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def read_tensors(
         raise ElmoError(f"Cannot read {source}: {error}. {_COPY_AGAIN}") from None
     if digests is not None:
         _check_digests(tensors, source, digests)
-    arrays = in_threads(as_float32, tensors.values())
+    arrays = in_threads(_as_float32, tensors.values())
     bad = [name for name, array in zip(tensors, arrays, strict=True) if array is None]
     if bad:
         raise ElmoError(f"{source} has NaN or infinite values in {', '.join(bad)}.")
@@ -65,8 +65,6 @@ def _check_header(path: FilePath) -> None:
 
 def _check_parts(config: ElmoConfig, parts: Mapping[str, Any], source: str) -> None:
     """Raise ElmoError unless these are tensors that ``config`` has, of floating-point numbers."""
-    if config.n_layers + config.n_highway > len(parts):  # before all that is missing is listed
-        raise ElmoError(f"{source} has {len(parts)} tensors, too few for its configuration.")
     types = {name: part.get_dtype() for name, part in parts.items()}
     if bad := [f"{name} ({type})" for name, type in types.items() if type not in _FLOATS]:
         raise ElmoError(f"{source}: expected floating-point tensors, got {first_few(bad)}.")
@@ -98,7 +96,7 @@ def _check_digests(
         )
 
 
-def as_float32(array: np.ndarray) -> np.ndarray | None:
+def _as_float32(array: np.ndarray) -> np.ndarray | None:
     """The numbers in float32; None if one of them is not finite there."""
     with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite
         numbers = array.astype(np.float32, copy=False)

@@ -16,7 +16,7 @@ from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
 from .hdf5_weights import write_weights
 from .native import write_native
-from .softmax_words import check_softmax, check_vocabulary, vocabulary_record
+from .softmax_words import check_vocabulary, vocabulary_record
 from .vocabulary import Vocabulary, Words
 
 
@@ -91,7 +91,6 @@ def write_model(
     _check_format(format, dtype)
     check_params(config, params)
     check_finite_params(params)
-    check_softmax(params, None, "params")
     _refuse_other_format(path, format)
     # MODEL_FILES of the old model go; other files in the folder stay.
     with atomic_folder(path, overwrite=overwrite, replaced=MODEL_FILES) as folder:

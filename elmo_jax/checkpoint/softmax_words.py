@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ElmoError, counted
-from ..model.parameters import Params
+from ..model.parameters import Params, softmax_problem
 from . import native, published
 from .containers.archives import archive_kind
 from .containers.model_files import ModelFiles, open_files
@@ -25,33 +25,28 @@ def vocabulary_record(vocabulary: Vocabulary) -> dict[str, Any]:
     return {"size": len(vocabulary), "sha256": vocabulary.sha256}
 
 
-def softmax_size(params: Params, source: object = "The model") -> int:
+def softmax_size(params: Params) -> int:
     """V, how many words the model's softmax has; ElmoError if it has none, or half of one."""
-    if "softmax" not in params:
+    softmax = params.get("softmax")
+    if not softmax:
         raise ElmoError(
             "This model has no softmax (softmax/W and softmax/b): the published models come "
             "without it. Train or fine-tune the model first; that gives it one."
         )
-    softmax = params["softmax"]
-    shapes = {name: np.shape(array) for name, array in softmax.items()}
-    rows = {name: shapes[name][:1] for name in ("kernel", "bias") if name in shapes}
-    if len(rows) < 2 or () in rows.values() or len({*rows.values()}) > 1:
-        listed = " and ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
-        raise ElmoError(
-            f"{source} has half a softmax: {listed}. Expected a kernel [V, P] (softmax/W) and a "
-            "bias [V] (softmax/b), with a row for each of V words."
-        )
-    return int(rows["bias"][0])
+    kernel, bias = (
+        np.shape(softmax[name]) if name in softmax else None for name in ("kernel", "bias")
+    )
+    if problem := softmax_problem(kernel, bias):
+        raise ElmoError(f"This model cannot be used: {problem}.")
+    return int(np.shape(softmax["bias"])[0])
 
 
-def check_softmax(
-    params: Params, record: Mapping[str, Any] | None, source: object = "The model"
-) -> None:
-    """Raise ElmoError for a softmax that is not whole, or has not the words of its ``record``."""
-    if "softmax" not in params:
+def check_record(params: Params, record: Mapping[str, Any] | None, source: object) -> None:
+    """Raise ElmoError for a softmax with another number of words than its ``record`` says."""
+    if record is None or "softmax" not in params:
         return
-    n_words = softmax_size(params, source)
-    if record is not None and record["size"] != n_words:
+    n_words = softmax_size(params)
+    if record["size"] != n_words:
         raise ElmoError(
             f"{source}: the softmax has {counted(n_words, 'word')}, but the record of its "
             f"vocabulary has {record['size']:,}. Its files belong to different models."

@@ -19,7 +19,7 @@ from .containers.model_files import ModelFiles, open_files
 from .foreign import allennlp, bilm_tf, hub_module, manylangs
 from .matrices import as_matrix, read_matrix
 from .opened import Opened
-from .softmax_words import check_softmax
+from .softmax_words import check_record
 from .token_table import read_token_table, with_token_table
 
 PathLike = str | os.PathLike[str]
@@ -138,7 +138,7 @@ def open_source(
             "Expected either one source, or both options_file and weight_file; got "
             f"source={source!r}, options_file={options_file!r}, weight_file={weight_file!r}."
         )
-    check_softmax(opened.params, opened.words_record, source or weight_file or pretrained.BUNDLED)
+    check_record(opened.params, opened.words_record, source or pretrained.BUNDLED)
     opened = with_token_table(opened, table, words_only=words_only)
     if alignment is not None:
         opened.params["alignment"] = _read_alignment(alignment, opened.config)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import pretrained
 from ..errors import counted
 from ..model.parameters import flatten
 from .opened import Opened
@@ -20,9 +21,12 @@ def verification(path: Path, opened: Opened) -> dict[str, str]:
         opened: with its digests compared.
 
     Raises:
-        ElmoError: if the words beside it are not those of its softmax.
+        ElmoError: if the words beside it are not those of its softmax, or a downloaded file is not
+            what was published.
     """
     checked = dict(opened.compared)
+    for name, is_known in pretrained.verify_cached(path).items():
+        checked[name] = "its SHA-256, as published or downloaded" if is_known else "its size"
     if not checked:
         n_arrays = counted(len(flatten(opened.params)), "array")
         checked["weights"] = f"no digests; {n_arrays} of the right sizes, all numbers finite"
