@@ -45,4 +45,4 @@ def test_processes_on_one_output_never_make_a_wrong_one(tmp_path):
 
 @pytest.mark.slow
 def test_many_crowds_of_processes_on_one_output_never_make_a_wrong_one(tmp_path):
-    crowd(100, 1, tmp_path)
+    crowd(60, 1, tmp_path)
