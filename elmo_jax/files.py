@@ -26,6 +26,7 @@ def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     If ``target`` is a symbolic link, the link is replaced, and what it leads to stays.
     """
+    check_name(target)
     refuse_existing(target, overwrite)
     if not target.parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
@@ -162,14 +163,19 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
 
 
 def check_name(target: Path) -> None:
-    """Raise ElmoError if no file can have this name, or the system does not let us look."""
+    """Raise ElmoError if no file can have this name, or a device or pipe has it."""
     try:
-        target.lstat()
+        mode = target.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        pass
+        return
     except (OSError, ValueError) as error:  # ValueError: a NUL character
         reason = error.strerror if isinstance(error, OSError) else error
         raise ElmoError(f"Cannot write {shortened(str(target))}: {reason}.") from None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ElmoError(
+            f"Cannot write {target}: it is a device, a pipe or a socket, which a file would "
+            "replace. Choose another name."
+        )
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:

@@ -137,3 +137,15 @@ def test_only_regular_files_are_opened(tmp_path):
     for name in ("link", "folder", "nothing", "a\0b"):
         with pytest.raises(OSError):
             open_regular(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_pipe_is_never_replaced_by_a_file(tmp_path, by_link):
+    os.mkfifo(tmp_path / "pipe")
+    target = tmp_path / "link" if by_link else tmp_path / "pipe"
+    if by_link:
+        target.symlink_to(tmp_path / "pipe")
+    message = message_of(write_file, target, overwrite=True)
+    assert message.startswith(f"Cannot write {target}: it is a device, a pipe or a socket")
+    assert (tmp_path / "pipe").is_fifo()

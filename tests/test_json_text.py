@@ -106,7 +106,8 @@ def test_whatever_may_hold_such_numbers_goes_through_to_json():
         "text.readers.record",  # strings
         "checkpoint.digests",  # a digest
         "corpus.job",  # a digest
-        "corpus.parts",  # strings and integers
+        "corpus.lock",  # strings and integers
+        "corpus.part_file",  # strings and integers
     }
     benchmarks = ROOT.parent / "benchmarks"
     # Lines between two processes.
