@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 from ..embedder import Elmo
-from ..errors import ElmoError
+from ..engine.outputs import check_float16
 from ..functional import initial_state, layer_outputs_with_state
 from ..model.batches import encode_batch
 from ..model.layers import LayerSelection, select_layers, select_outputs
@@ -40,7 +40,7 @@ def stream_with_state(
     selection, layer_weights_L = select_layers(*choice)
     state = initial_state(config, n_rows)
     uncounted = CutWords(word_limit(config))
-    remaining = iter(sentences)
+    remaining, n_read = iter(sentences), 0
     while batch := list(itertools.islice(remaining, n_rows)):
         longest = max(map(len, batch))
         char_ids, lengths = encode_batch(
@@ -53,11 +53,8 @@ def stream_with_state(
             params, layers_BLTD, lengths, layer_weights_L, selection, options.pooling, options.dtype
         )
         for vectors in _unpadded(np.asarray(wanted), batch, pooled=options.pooling is not None):
-            if options.dtype == "float16" and not np.isfinite(vectors).all():
-                raise ElmoError(
-                    "The vectors are too large for float16, which ends at 65,504: choose "
-                    "dtype='float32', in a command --dtype float32."
-                )
+            check_float16(vectors, n_read)
+            n_read += 1
             yield vectors
 
 
