@@ -47,7 +47,7 @@ class Elmo:
 
     Args:
         source: a folder, an archive or a published model's name. See ``load`` for this and the
-            other arguments that say what to open, up to ``token_table``.
+            other arguments that say what to open, up to ``verify``.
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         devices: JAX devices that share the work; None for all local ones.
 
@@ -77,6 +77,7 @@ class Elmo:
         options: Options | None = None,
         alignment: Alignment = None,
         token_table: PathLike | None = None,
+        verify: bool = True,
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
     ) -> None:
@@ -91,6 +92,7 @@ class Elmo:
             "options": options,
             "alignment": alignment,
             "token_table": token_table,
+            "verify": verify,
         }
         config, params = load(**files)
         self._set_up(config, params, precision, devices, files)

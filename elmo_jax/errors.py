@@ -79,6 +79,8 @@ def shortened(value: Any) -> str:
         shown = repr(value)
     except ValueError:  # Python writes no integers of more than 4,300 digits
         shown = "a number of thousands of digits"
+    except RecursionError:
+        shown = f"a {type(value).__name__} nested too deep to be shown"
     return shown if len(shown) <= 60 else shown[:57] + "..."
 
 

@@ -1,38 +1,91 @@
 """Writing single files that are never half there, locks, and checks before anything is written.
 
-A file is written under a temporary name, then renamed.
+A file is written under a temporary name, then renamed. So a symbolic link under the name of a new
+file is replaced and never written through. A link to a folder is followed: it says where files are.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from .errors import ElmoError
+from .errors import ElmoError, shortened
 
 
 @contextlib.contextmanager
 def atomic_file(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
-    """A temporary path beside ``target``, renamed to it on success and removed on an error."""
+    """A temporary path beside ``target``, renamed to it on success and removed on an error.
+
+    If ``target`` is a symbolic link, the link is replaced, and what it leads to stays.
+    """
+    check_name(target)
     refuse_existing(target, overwrite)
     if not target.parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        new_file(temporary)
-        yield temporary
-        refuse_existing(target, overwrite)  # it may have appeared meanwhile
-        temporary.replace(target)
+        with new_temporary(target) as temporary:
+            yield temporary
+            put_in_place(temporary, target, overwrite=overwrite)
     except OSError as error:
         raise ElmoError(f"Cannot write {target}: {error}") from error
+
+
+@contextlib.contextmanager
+def durable_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """``atomic_file`` that survives a power cut: the content is on the disk before it has its name.
+
+    Raises OSError itself. What a killed process leaves matches ``TEMPORARY_NAME``.
+    """
+    with new_temporary(target) as temporary:
+        yield temporary
+        sync(temporary)
+        put_in_place(temporary, target, overwrite=overwrite)
+    sync(target.parent)
+
+
+TEMPORARY_NAME = r"\.{name}\.[0-9a-z_]{{8}}\.tmp"
+"""A regular expression, to be formatted with ``name``, for temporary files of that name."""
+
+
+@contextlib.contextmanager
+def new_temporary(target: Path) -> Iterator[Path]:
+    """A new, empty file beside ``target``, removed at the end if it still has its name."""
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    new_file(temporary)
+    try:
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def put_in_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name. Without ``overwrite``, no other file is ever replaced.
+
+    Raises:
+        ElmoError: if ``target`` exists and ``overwrite`` is False.
+        OSError: if the file system refuses.
+    """
+    if not overwrite:
+        refuse_existing(target, overwrite)
+        try:
+            os.link(temporary, target)  # unlike a rename, it fails if the name is taken meanwhile
+        except FileExistsError:
+            refuse_existing(target, overwrite)
+            raise
+        except OSError:
+            pass  # no hard links here
+        else:
+            temporary.unlink()
+            return
+    temporary.replace(target)
 
 
 def new_file(path: Path) -> None:
@@ -46,21 +99,25 @@ def new_file(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
 
-@contextlib.contextmanager
-def durable_file(target: Path) -> Iterator[Path]:
-    """A path ``target.tmp``, which is renamed to ``target`` once its contents are on the disk.
+def open_regular(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a regular file, ``flags`` as for ``os.open``; links are not followed.
 
-    Unlike ``atomic_file`` it survives a power cut, and the next process overwrites what a killed
-    one left. It is for folders in which no other process works.
+    Raises:
+        OSError: also if the path is a link, a folder, a pipe or a device.
     """
-    temporary = target.with_name(f"{target.name}.tmp")
+    # O_NONBLOCK: opening a pipe would wait for its other end. Windows has neither flag.
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    if os.name == "nt" and path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(target)
-        sync(target.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        descriptor = os.open(path, flags, 0o666)
+    except ValueError:  # a NUL character in the name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "Not a regular file", str(path))
+    return descriptor
 
 
 def sync(path: Path) -> None:
@@ -84,7 +141,13 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
         if sys.platform == "win32":
             import msvcrt
 
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            # Nobody else could read a byte that is locked: lock one behind any content.
+            position = os.lseek(descriptor, 0, os.SEEK_CUR)
+            os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            finally:
+                os.lseek(descriptor, position, os.SEEK_SET)
         else:
             import fcntl
 
@@ -99,9 +162,25 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
 # Checks before anything is written
 
 
+def check_name(target: Path) -> None:
+    """Raise ElmoError if no file can have this name, or a device or pipe has it."""
+    try:
+        mode = target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:  # ValueError: a NUL character
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ElmoError(f"Cannot write {shortened(str(target))}: {reason}.") from None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ElmoError(
+            f"Cannot write {target}: it is a device, a pipe or a socket, which a file would "
+            "replace. Choose another name."
+        )
+
+
 def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Raise ElmoError if ``target`` exists and ``overwrite`` is False."""
-    if target.exists() and not overwrite:
+    """Raise ElmoError if ``target`` exists, be it a broken link, and ``overwrite`` is False."""
+    if os.path.lexists(target) and not overwrite:
         raise ElmoError(
             f"{target} exists already. Choose another name, or replace it: overwrite=True, "
             "in a command --overwrite."
@@ -110,6 +189,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 def refuse_input(target: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
     """Raise ElmoError if ``target`` is one of the inputs, under whatever name."""
+    check_name(target)
     for path in map(Path, inputs):
         if target.exists() and path.exists() and target.samefile(path):
             raise ElmoError(

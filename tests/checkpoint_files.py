@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from elmo_jax import ElmoError
+from elmo_jax.checkpoint import native_config
 from elmo_jax.model.parameters import flatten
 
 
@@ -45,6 +46,14 @@ def edit_json(path, change):
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def edit_config(folder, change):
+    """Let `change` alter the config.json of a native folder, which gets its digest anew."""
+    path = Path(folder) / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(native_config.to_text(content), encoding="utf-8")
 
 
 def assert_same_arrays(actual, expected):

@@ -140,7 +140,9 @@ class Round:
             results += [next(stream) for _ in range(self.n_first)]
         raised = outcome(self.call, seconds * self.share)
         problems = []
-        if not isinstance(raised, KeyboardInterrupt | None):
+        # NumPy reports an interrupt in a callback of JAX's as a SystemError caused by it.
+        cause = raised.__cause__ if isinstance(raised, SystemError) else raised
+        if not isinstance(cause, KeyboardInterrupt | None):
             problems.append(f"the call raised {type(raised).__name__}: {raised!s:.150}")
         try:
             if self.in_thread:

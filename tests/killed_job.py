@@ -1,11 +1,15 @@
 """A program that kills itself before every file operation of a job, and resumes each time.
 
-For each n from 0 on, a child process (a fork) embeds with the fake Elmo and kills itself with
-SIGKILL at its n-th step: before it opens, renames, makes or removes a file, or yields a result.
-Then another child resumes, and the output is compared with that of an uninterrupted run. Prints the
-number of steps.
+For each n from 0 on, a child process (a fork) does the job with the fake Elmo and kills itself with
+SIGKILL at its n-th step: before it opens, links, renames, makes or removes a file, or yields a
+result. Then another child does the same job, and the output is compared with that of an
+uninterrupted run. Nothing but the output may be left. Prints the number of steps.
 
-    python killed_job.py SUFFIX FOLDER [EVERY]
+Jobs: ``embed``; ``overwrite``, where an old file has the output's name; ``restart``, where parts of
+another job are in the way; ``merge`` of two shards; ``collect``, which merges shards from other
+folders.
+
+    python killed_job.py JOB SUFFIX FOLDER [EVERY]
 """
 
 import itertools
@@ -19,10 +23,9 @@ import jax
 import pyarrow.parquet  # noqa: F401 - once here, not in every child
 from fake_elmo import FakeElmo, sentences
 
-from elmo_jax.corpus import embed_corpus
-from elmo_jax.corpus.parts import PartsFolder
+from elmo_jax.corpus import embed_corpus, merge_parts
 
-EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "result"}
+EVENTS = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "result"}
 RECORDS = list(sentences(12))
 jax.default_backend = lambda: "cpu"  # its threads would not survive a fork
 
@@ -40,9 +43,32 @@ class Audited(FakeElmo):
             yield vectors
 
 
-def embed(out):
+def embed(out, **options):
     pooling = "mean" if out.suffix == ".npy" else None
-    embed_corpus(Audited(out), RECORDS, out, pooling=pooling, part_tokens=12)
+    options = {"part_tokens": 12, **options}
+    embed_corpus(Audited(out), RECORDS, out, pooling=pooling, **options)
+
+
+def prepare(job, out):
+    """What stands there before the job."""
+    if job == "overwrite":
+        out.write_bytes(b"old")
+    elif job == "restart":
+        embed(out, shard=(1, 2), part_tokens=9)
+    elif job in ("merge", "collect"):
+        for i in (1, 2):
+            folder = out.parent / f"{i}" if job == "collect" else out.parent
+            folder.mkdir(exist_ok=True)
+            embed(folder / out.name, shard=(i, 2))
+
+
+def work(job, out):
+    if job == "merge":
+        merge_parts(out)
+    elif job == "collect":
+        merge_parts([out.parent / "1" / out.name, out.parent / "2" / out.name], out)
+    else:
+        embed(out, overwrite=job == "overwrite", restart=job == "restart")
 
 
 def kill_at(step, folder):
@@ -65,26 +91,26 @@ def in_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(suffix, folder, every=1):
+def main(job, suffix, folder, every=1):
     whole = Path(folder) / f"whole{suffix}"
     assert in_child(lambda: embed(whole)) == 0
     for step in itertools.count(0, int(every)):
         place = Path(folder) / str(step)
         place.mkdir()
         out = place / f"out{suffix}"
-        status = in_child(lambda: (kill_at(step, place), embed(out)))  # noqa: B023
+        assert in_child(lambda: prepare(job, out)) == 0  # noqa: B023
+        kept = {path.name for path in place.iterdir()} if job == "collect" else set()
+        status = in_child(lambda: (kill_at(step, place), work(job, out)))  # noqa: B023
         if status == 0:
             print(step)
             return
         assert status == -signal.SIGKILL, status
         if out.exists():  # then it is whole
-            assert out.read_bytes() == whole.read_bytes(), step
-        if not out.exists() or PartsFolder.beside(out).has_finished(out):
-            assert in_child(lambda: embed(out)) == 0, step  # noqa: B023
+            old = b"old" if job == "overwrite" else None
+            assert out.read_bytes() in (whole.read_bytes(), old), step
+        assert in_child(lambda: work(job, out)) == 0, step  # noqa: B023
         assert out.read_bytes() == whole.read_bytes(), step
-        left = {path.name for path in place.iterdir()} - {out.name}
-        # A process killed between its last two steps leaves an empty folder or a lock.
-        assert not any(path.name != "lock" for name in left for path in (place / name).iterdir())
+        assert {path.name for path in place.iterdir()} == {out.name} | kept, step
         shutil.rmtree(place)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from elmo_jax.checkpoint.containers import tensor_bundle
+from elmo_jax.checkpoint.containers import bundle_table, crc32c, tensor_bundle
 from elmo_jax.checkpoint.containers.tensor_bundle import TensorBundle
 
 MAGIC = 0xDB4775248B80FB57
@@ -35,8 +35,9 @@ class Anything(int):
 
 def accept_every_checksum(monkeypatch):
     """Let wrong bytes through to what stands behind the checksums."""
-    monkeypatch.setattr(tensor_bundle, "_masked", Anything)
-    monkeypatch.setattr(tensor_bundle, "_crc32c", lambda content: 0)
+    for module in (bundle_table, tensor_bundle):
+        monkeypatch.setattr(module, "masked", Anything)
+    monkeypatch.setattr(bundle_table, "crc32c", lambda content: 0)
 
 
 def flip(path, position, mask=0xFF):
@@ -53,7 +54,7 @@ def read_variables(prefix):
 
 
 def masked_crc32c(content):
-    return tensor_bundle._masked(tensor_bundle._crc32c(memoryview(content)))
+    return crc32c.masked(crc32c.crc32c(memoryview(content)))
 
 
 def write_bundle(prefix, variables, *, n_shards=1, **choices):

@@ -203,9 +203,13 @@ def test_half_precision_is_widened(archive, model):
 # Which ELMo
 
 
-@pytest.mark.parametrize("prefix", ["", "_elmo_lstm.", "_elmo._elmo_lstm.", "encoder.bilm."])
+@pytest.mark.parametrize(
+    "prefix", ["", "_elmo_lstm.", "_elmo._elmo_lstm.", "encoder.bilm.", "{0.real}}.bilm.", "%d."]
+)
 def test_an_elmo_may_be_anywhere_in_a_model(archive, model, prefix):
-    mixes = {} if "bilm" in prefix or not prefix else {"prefix": prefix.removesuffix("_elmo_lstm.")}
+    mixes = (
+        {} if not prefix.endswith("_elmo_lstm.") else {"prefix": prefix.removesuffix("_elmo_lstm.")}
+    )
     tensors = elmo_tensors(*model, prefix) | {"_projection.weight": np.zeros((3, 12), np.float32)}
     if mixes:
         tensors |= mix_tensors([1, 2, 3], 0.5, 0, **mixes) | mix_tensors([0, 0, 9], 2, 1, **mixes)

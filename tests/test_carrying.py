@@ -12,6 +12,7 @@ import elmo_jax
 from elmo_jax import ElmoError
 from elmo_jax.cli import main
 from elmo_jax.corpus import embed_corpus, merge_parts
+from elmo_jax.functional import layer_outputs_with_state
 from elmo_jax.text.readers import Record, Records
 
 # The original computed and stored its vectors in float32. Its own test allows 1e-6; one unit in
@@ -204,3 +205,16 @@ def test_what_cannot_be_carried_is_refused_before_the_work(model, records, tmp_p
     assert main([*command, "--carry-state", "1", "--part-tokens", "9"]) == 1
     assert "is one part: leave out --part-tokens" in capsys.readouterr().err
     assert not out.exists() and not (tmp_path / "out.h5.parts").exists()
+
+
+def test_vectors_beyond_float16_are_refused(model, records, tmp_path, monkeypatch):
+    def scaled(*arguments, **options):
+        layers_BLTD, state = layer_outputs_with_state(*arguments, **options)
+        return layers_BLTD * 1e6, state
+
+    monkeypatch.setattr("elmo_jax.corpus.carrying.layer_outputs_with_state", scaled)
+    elmo, out = elmo_jax.Elmo(model[0]), tmp_path / "out.h5"
+    with pytest.raises(ElmoError, match=r"sentence \d+ have numbers beyond 65,504"):
+        embed_corpus(elmo, records, out, carry_state=3, dtype="float16")
+    assert not list(tmp_path.glob("out*"))
+    embed_corpus(elmo, records, out, carry_state=3)

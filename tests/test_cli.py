@@ -291,6 +291,11 @@ def test_debug_shows_where(folder, tmp_path):
         ["embed", "x"],
         ["embed", "x", "-o", "y", "--dtype", "int8"],
         ["embed", "x", "-o", "y", "--shard", "5/4"],
+        ["embed", "x", "-o", "y", "--shard", "0/0"],
+        ["embed", "x", "-o", "y", "--shard", "²/²"],
+        ["embed", "x", "-o", "y", "--shard", "1/2\n"],
+        ["embed", "x", "-o", "y", "--shard", "1/" + "9" * 5000],
+        ["embed", "x", "-o", "y", "--part-tokens", "many"],
         ["merge"],
     ],
 )
@@ -406,3 +411,20 @@ def test_help_needs_no_jax():
         "except SystemExit: assert 'jax' not in sys.modules, 'jax was imported'"
     )
     subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["lstm=3", "lstm.cell_clip=3"], "--option lstm.cell_clip=3: lstm has a value of its own"),
+        (["=3"], "expected KEY=VALUE"),
+        (["lstm.cell_clip=" + "9" * 5000], "cell_clip"),
+        (["lstm.cell_clip=" + "[" * 99_999], "cell_clip"),
+    ],
+)
+def test_a_wrong_option_is_an_error_on_one_line(
+    capsys, folder, text_file, tmp_path, options, problem
+):
+    flags = [flag for option in options for flag in ("--option", option)]
+    arguments = ["embed", text_file, "-o", tmp_path / "a.npz", "--model", folder, *flags]
+    failing(arguments, capsys, problem)

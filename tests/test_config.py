@@ -127,7 +127,11 @@ def test_what_only_training_needs_is_ignored():
         "n_tokens_vocab": 793471,
         "unroll_steps": 20,
         "n_negative_samples_batch": 8192,
-        "a key of some other tool": [],
+        "share_embedding_softmax": False,
+        "sample_softmax": True,
+        "learning_rate": 0.2,
+        "note": "from me to you",
+        "_anything": {},
     }
     assert ElmoConfig.from_options(options) == TINY
 

@@ -1,11 +1,11 @@
 """embed_corpus and merge_parts: the same bytes, however the work is cut up and interrupted."""
 
+import dataclasses
 import json
 import os
 import resource
 import shutil
 import signal
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -526,15 +526,58 @@ def test_leftovers_of_a_process_killed_at_the_very_end_are_removed(tmp_path):
         embed(out)
 
 
-def test_parts_hold_their_numbers_in_a_zip(tmp_path):
-    results = [(Record(["a"], "a"), np.ones((3, 1, 4), np.float32))]
-    job = SimpleNamespace(name="a job", parts=[SimpleNamespace(digest="of all parts")] * 3)
-    folder = PartsFolder(tmp_path)
-    folder.write(job, 1, results)
-    assert folder.has(job, 1)
-    shutil.copy(tmp_path / "part-000001.zip", tmp_path / "part-000002.zip")
-    assert not folder.has(job, 2) and not folder.has(job, 0)
-    assert not folder.has(SimpleNamespace(name="another job", parts=job.parts), 1)
+def test_a_part_counts_only_under_its_own_name_and_for_its_own_job(tmp_path):
+    out, folder = tmp_path / "out.h5", PartsFolder.beside(tmp_path / "out.h5")
+    embed(out, [Record(["a"], "a")] * 30, shard=(1, 2))
+    job = folder.job()
+    assert folder.has(job, 0) and not folder.has(job, 1)
+    shutil.copy(folder.path / "part-000000.zip", folder.path / "part-000001.zip")
+    assert not folder.has(job, 1), "its text and numbers are those of part 0"
+    assert not folder.has(dataclasses.replace(job, identity={}), 0)
+
+
+def test_parts_stay_when_a_later_sentence_cannot_be_stored(tmp_path):
+    class TooLarge(FakeElmo):
+        def stream(self, *args, **kwargs):
+            if self.streams == 3:
+                raise ElmoError("The vectors have numbers beyond 65,504, the largest of float16")
+            yield from super().stream(*args, **kwargs)
+
+    with pytest.raises(ElmoError, match="beyond 65,504"):
+        embed(tmp_path / "out.h5", elmo=TooLarge(), dtype="float16")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5.parts"]
+    assert embed(tmp_path / "out.h5", dtype="float16")["parts_found"] == 3
+
+
+@pytest.mark.parametrize(
+    "shard", [(0, 0), (0, 1), (2, 1), (1, 2**70), (1.0, 2), "1/2", (), (1,), 1, (True, 2), "12"]
+)
+def test_shards_that_do_not_exist_are_refused(tmp_path, shard):
+    elmo = FakeElmo()
+    with pytest.raises(ElmoError, match="shard"):
+        embed(tmp_path / "out.h5", elmo=elmo, shard=shard)
+    assert elmo.streams == 0 and list(tmp_path.iterdir()) == []
+
+
+def test_names_of_no_use_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("", ".", "..", "/", "a\0.h5", "out.h5\n", "no/out.h5", "n" * 300 + ".h5"):
+        with pytest.raises(ElmoError):
+            embed(name)
+        with pytest.raises(ElmoError):
+            merge_parts(name)
+        with pytest.raises(ElmoError):
+            merge_parts([name], "out.h5")
+    with pytest.raises(ElmoError, match="got no sources"):
+        merge_parts([], "out.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_characters_are_refused_wherever_they_are(tmp_path):
+    good = Record(["a"], "a", "k", "f", 7)
+    for change in ({"text": "\ud800"}, {"key": "\ud800"}, {"words": ["\ud800"]}, {"key": 5}):
+        with pytest.raises(ElmoError, match=r"f, line 7: the .* (half a character|expected a str)"):
+            embed(tmp_path / "out.csv", [good._replace(**change)])
 
 
 def test_notes_give_the_size_the_parts_and_what_is_lost(tmp_path):

@@ -1,11 +1,12 @@
 """Files that are never half there."""
 
+import os
 import secrets
 
 import pytest
 from checkpoint_files import files_of, message_of
 
-from elmo_jax.files import atomic_file
+from elmo_jax.files import atomic_file, open_regular
 
 
 class Interrupted(Exception):
@@ -105,3 +106,46 @@ def test_a_link_that_was_planted_is_not_followed(tmp_path, monkeypatch):
     message = message_of(write_file, tmp_path / "out")
     assert message.startswith(f"Cannot write {tmp_path / 'out'}: ") and "exists" in message
     assert victim.read_bytes() == b"old" and not (tmp_path / "out").exists()
+
+
+def test_a_link_under_the_name_of_a_file_is_replaced_and_what_it_leads_to_stays(tmp_path):
+    victim, target = tmp_path / "victim", tmp_path / "out"
+    target.symlink_to(victim)
+    assert "exists already" in message_of(write_file, target), "though it leads nowhere"
+    victim.write_bytes(b"old")
+    write_file(target, overwrite=True)
+    assert files_of(tmp_path) == {"victim": b"old", "out": b"new"} and not target.is_symlink()
+
+
+def test_a_file_that_comes_up_at_the_last_moment_is_kept(tmp_path, monkeypatch):
+    target, real = tmp_path / "out", os.link
+
+    def link(source, name):
+        target.write_bytes(b"of another process")
+        return real(source, name)
+
+    monkeypatch.setattr(os, "link", link)
+    assert "exists already" in message_of(write_file, target)
+    assert files_of(tmp_path) == {"out": b"of another process"}
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    (tmp_path / "folder").mkdir()
+    os.close(open_regular(tmp_path / "file"))
+    for name in ("link", "folder", "nothing", "a\0b"):
+        with pytest.raises(OSError):
+            open_regular(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_pipe_is_never_replaced_by_a_file(tmp_path, by_link):
+    os.mkfifo(tmp_path / "pipe")
+    target = tmp_path / "link" if by_link else tmp_path / "pipe"
+    if by_link:
+        target.symlink_to(tmp_path / "pipe")
+    message = message_of(write_file, target, overwrite=True)
+    assert message.startswith(f"Cannot write {target}: it is a device, a pipe or a socket")
+    assert (tmp_path / "pipe").is_fifo()

@@ -93,8 +93,9 @@ def test_a_misspelled_option_is_refused(lexicon, options, key):
 @pytest.mark.parametrize("content", ["[3]", '"lstm"'])
 def test_options_that_are_no_dictionary_are_refused(lexicon, tmp_path, content):
     (tmp_path / "options.json").write_text(content)
-    for given in (tmp_path / "options.json", [3]):
-        assert "Expected options as a dictionary" in message_of(load, lexicon, options=given)
+    message = message_of(load, lexicon, options=tmp_path / "options.json")
+    assert "expected a JSON object" in message
+    assert "Expected options as a dictionary" in message_of(load, lexicon, options=[3])
 
 
 def test_a_folder_of_two_formats_names_both(lexicon):

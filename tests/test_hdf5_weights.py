@@ -229,7 +229,7 @@ def test_compressed_datasets_are_read(folder, make_model):
     [
         (
             b"<html>oh dear</html>",
-            " is not JSON (Expecting value: line 1 column 1 (char 0)); it starts with "
+            " is not JSON: Expecting value: line 1 column 1 (char 0). It starts with "
             "b'<html>oh dear</html>'. Expected the options.json that came with the weights.",
         ),
         (b"[1, 2]", ": expected a JSON object, got list."),
@@ -250,7 +250,7 @@ def test_options_that_cannot_be_used_are_named(folder, content, message):
 def test_options_of_another_encoding_are_reported(folder):
     (folder / "options.json").write_bytes(b'{"lstm": "\xe9"}')
     path = folder / "options.json"
-    assert message_of(load, folder).startswith(f"{path} is not JSON ('utf-8' codec can't decode")
+    assert message_of(load, folder).startswith(f"{path} is not JSON: 'utf-8' codec can't decode")
 
 
 def test_options_with_a_byte_order_mark_are_read(folder):

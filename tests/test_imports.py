@@ -17,15 +17,18 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
     errors json_text files folders forking
-    text.tokenizers text.splitting text.sentences text.cut_words text.contents text.readers text
-    model.arrays model.alphabet model.options model.config model.characters model.spelling
-    model.batches model.precision model.token_layer model.lstm model.bilm model.scalar_mix
-    model.parameters model.layers model.arguments model
+    text.tokenizers text.limits text.line_ends text.splitting text.sentences text.cut_words
+    text.contents text.readers text
+    model.arrays model.alphabet model.option_keys model.options model.config model.characters
+    model.spelling model.batches model.precision model.token_layer model.lstm model.bilm
+    model.scalar_mix model.parameters model.layers model.arguments model
     pretrained.remote_files pretrained.registry pretrained.connection pretrained.part
     pretrained.download pretrained.sums pretrained
-    checkpoint.formats checkpoint.vocabulary checkpoint.opened checkpoint.containers
-    checkpoint.native checkpoint.stored_arrays checkpoint.hdf5_weights checkpoint.published
-    checkpoint.softmax_words checkpoint.foreign checkpoint.matrices checkpoint.token_table
+    checkpoint.formats checkpoint.gzip_text checkpoint.vocabulary checkpoint.opened
+    checkpoint.containers checkpoint.digests checkpoint.native_config
+    checkpoint.safetensors_weights checkpoint.native checkpoint.stored_arrays
+    checkpoint.hdf5_arrays checkpoint.hdf5_weights checkpoint.published checkpoint.softmax_words
+    checkpoint.foreign checkpoint.matrices checkpoint.token_table checkpoint.verification
     checkpoint.saving checkpoint.sources checkpoint
     lanes functional export engine embedder
     sklearn ray corpus.writers corpus training explore alignment cli

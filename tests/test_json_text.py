@@ -104,8 +104,10 @@ def test_whatever_may_hold_such_numbers_goes_through_to_json():
         "json_text",
         "model.alphabet",  # strings
         "text.readers.record",  # strings
+        "checkpoint.digests",  # a digest
         "corpus.job",  # a digest
-        "corpus.parts",  # strings and integers
+        "corpus.lock",  # strings and integers
+        "corpus.part_file",  # strings and integers
     }
     benchmarks = ROOT.parent / "benchmarks"
     # Lines between two processes.

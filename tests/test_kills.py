@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_elmo import sentences
+from tally import Tally
 
 import elmo_jax
 from elmo_jax.corpus import embed_corpus
@@ -40,9 +41,10 @@ def run(program, tmp_path, *arguments):
     return list(map(int, done.stdout.splitlines()[-1].split()))
 
 
-def test_it_resumes_after_kills_at_some_file_operations(tmp_path):
-    (n_steps,) = run("killed_job.py", tmp_path, ".h5", tmp_path, 9)
-    assert n_steps > 50
+@pytest.mark.parametrize(("job", "every"), [("embed", 9), ("overwrite", 31), ("merge", 13)])
+def test_it_resumes_after_kills_at_some_file_operations(tmp_path, job, every):
+    (n_steps,) = run("killed_job.py", tmp_path, job, ".h5", tmp_path, every)
+    assert n_steps > 25
 
 
 def test_a_call_in_python_resumes_a_killed_command(tmp_path, make_model):
@@ -65,9 +67,19 @@ def test_a_call_in_python_resumes_a_killed_command(tmp_path, make_model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("suffix", "every"), [(".h5", 1), (".npz", 3), (".parquet", 3)])
-def test_it_resumes_after_a_kill_at_every_file_operation(tmp_path, suffix, every):
-    (n_steps,) = run("killed_job.py", tmp_path, suffix, tmp_path, every)
+@pytest.mark.parametrize("job", ["embed", "overwrite", "restart", "merge", "collect"])
+def test_it_resumes_after_a_kill_at_every_file_operation(tmp_path, job):
+    with Tally(f"a kill before each file operation: {job}") as tally:
+        (n_steps,) = run("killed_job.py", tmp_path, job, ".h5", tmp_path)
+        for _ in range(n_steps):
+            tally.right()
+    assert n_steps > 25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".npz", ".parquet"])
+def test_every_format_resumes_after_kills_at_some_file_operations(tmp_path, suffix):
+    (n_steps,) = run("killed_job.py", tmp_path, "embed", suffix, tmp_path, 3)
     assert n_steps > 50
 
 

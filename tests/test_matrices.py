@@ -89,7 +89,7 @@ def test_a_file_that_holds_no_matrix_is_an_error(tmp_path):
         alignment.read_matrix(file)
     whole = file.read_bytes()
     file.write_bytes(whole[:60])
-    with pytest.raises(ElmoError, match="Cannot read the alignment matrix"):
+    with pytest.raises(ElmoError, match="is truncated"):
         alignment.read_matrix(file)
     np.save(tmp_path / "m.npy", np.eye(200))
     whole = (tmp_path / "m.npy").read_bytes()

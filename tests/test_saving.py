@@ -122,7 +122,7 @@ def test_a_native_folder_holds_the_params_under_their_paths(make_model, tmp_path
     tensors = load_file(tmp_path / "native" / "model.safetensors")
     assert_same_arrays(tensors, {".".join(path): a for path, a in flatten(params).items()})
     content = json.loads((tmp_path / "native" / "config.json").read_text(encoding="utf-8"))
-    assert (content["format"], content["version"]) == ("elmo-jax", 1)
+    assert (content["format"], content["version"]) == ("elmo-jax", 2)
     assert content["config"]["projection_dim"] == 6
     assert read_metadata(tmp_path / "native") == {"origin": "ein Märchen"}
 

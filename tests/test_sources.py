@@ -66,7 +66,7 @@ def test_two_files_may_lie_apart_and_have_any_names(folder, tmp_path):
 
 def test_a_model_is_found_where_a_killed_process_left_it(folder, tmp_path):
     config, params = load(folder)
-    folder.rename(folder.with_name(f".{folder.name}.old"))
+    folder.rename(folder.with_name(f".{folder.name}.old-elmo-jax"))
     before = files_of(tmp_path)
     assert load(folder)[0] == config
     assert files_of(tmp_path) == before

@@ -23,7 +23,8 @@ from tensor_bundles import (
 )
 
 from elmo_jax import ElmoError
-from elmo_jax.checkpoint.containers import tensor_bundle
+from elmo_jax.checkpoint.containers import bundle_index, tensor_bundle
+from elmo_jax.checkpoint.containers.crc32c import crc32c as checksum_of
 from elmo_jax.checkpoint.containers.tensor_bundle import TensorBundle
 
 AGAIN = "it is damaged; copy or download it again."
@@ -193,7 +194,7 @@ def test_a_wrong_byte_goes_unnoticed_where_it_is_not(prefix, without_google):
     ("content", "crc32c"), [(b"", 0), (b"123456789", 0xE3069283), (bytes(32), 0x8A9136AA)]
 )
 def test_checksums_are_those_of_rfc_3720(content, crc32c):
-    assert tensor_bundle._crc32c(memoryview(content)) == crc32c
+    assert checksum_of(memoryview(content)) == crc32c
 
 
 # Files that are not there, or not whole
@@ -443,7 +444,7 @@ def test_a_huge_index_is_refused_before_it_is_read(prefix):
 
 
 def test_an_index_of_too_many_variables_is_refused(prefix, monkeypatch):
-    monkeypatch.setattr(tensor_bundle, "_MOST_VARIABLES", 5)
+    monkeypatch.setattr(bundle_index, "_MOST_VARIABLES", 5)
     assert message_of(read_variables, prefix).endswith("it names more than 5 variables.")
 
 

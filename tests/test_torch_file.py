@@ -27,7 +27,7 @@ from torch_files import (
 )
 
 from elmo_jax import ElmoError
-from elmo_jax.checkpoint.containers import torch_file
+from elmo_jax.checkpoint.containers import zip_directory
 from elmo_jax.checkpoint.containers.torch_file import read_state_dict, read_torch
 
 # What reading takes beyond the file and its arrays: the interpreter's objects for a pickle, a zip's
@@ -455,7 +455,7 @@ def test_an_encrypted_zip_is_refused(read):
 
 def test_the_directory_of_a_zip_must_be_small(read, monkeypatch):
     content = zipped(WEIGHT, {"0": SIX})
-    monkeypatch.setattr(torch_file, "_LARGEST_DIRECTORY", 100)
+    monkeypatch.setattr(zip_directory, "_MOST_BYTES", 100)
     assert "it is a zip with a directory of" in message_of(read, content)
 
 

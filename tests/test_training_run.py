@@ -18,7 +18,7 @@ import jax
 import numpy as np
 import pytest
 import training_run
-from checkpoint_files import files_of
+from checkpoint_files import edit_config, files_of
 
 import elmo_jax
 from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning
@@ -827,10 +827,12 @@ def test_the_commands(text, tmp_path):
     native = f"{tmp_path}/line.txt --model {summary['model']['native']} --quiet"
     with pytest.warns(WhitespaceWarning):
         assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 4
-    config = Path(summary["model"]["native"]) / "config.json"
-    recorded = config.read_text(encoding="utf-8")
-    assert '"tokenizer": "whitespace"' in recorded
-    config.write_text(recorded.replace("whitespace", "spaces"), encoding="utf-8")
+
+    def split_at_spaces(content):
+        assert content["metadata"]["training"]["tokenizer"] == "whitespace"
+        content["metadata"]["training"]["tokenizer"] = "spaces"
+
+    edit_config(summary["model"]["native"], split_at_spaces)
     with pytest.warns(UnknownWordsWarning, match="50% of the words"):
         assert evaluate_command.run(parser.parse_args(native.split()))["tokens"] == 3
     with pytest.raises(ElmoError, match="no vocabulary"):

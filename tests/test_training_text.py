@@ -13,6 +13,7 @@ from fake_training import make_inputs, model_of, text_lines, train_cheaply
 from tally import Tally
 
 from elmo_jax import ElmoError
+from elmo_jax.text.readers import BrokenFile
 from elmo_jax.training import Corpus, survey, text_contents
 from elmo_jax.training.text_contents import TextContents
 
@@ -241,7 +242,7 @@ def test_a_file_that_breaks_off_only_later_is_not_a_changed_text(tmp_path, monke
 
     def failing(self, buffer):
         if self.n_bytes > 200_000:
-            raise OSError("Input/output error")
+            raise BrokenFile(str(path), "Input/output error", self.n_bytes)
         return original(self, buffer)
 
     monkeypatch.setattr(text_contents._Hashing, "readinto", failing)

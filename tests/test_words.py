@@ -7,7 +7,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from checkpoint_files import files_of, message_of
+from checkpoint_files import edit_config, files_of, message_of
+from commands import failing
 
 from elmo_jax import ElmoError, load, save
 from elmo_jax.cli import main
@@ -90,10 +91,29 @@ def test_other_words_beside_a_native_model_are_refused(saved):
     write_words(folder, OTHERS)
     for call in (load_language_model, open_starting_model):
         assert message_of(call, folder).startswith(
-            f"{folder}/vocab.txt is not the one of this model: {folder}/config.json has another "
+            f"{folder}/vocab.txt is not the one of this model: its config.json has another "
         )
     write_words(folder, WORDS)
     assert load_language_model(folder)[2].words == tuple(WORDS)
+
+
+def test_no_command_takes_other_words_for_those_of_a_native_model(saved, tmp_path, capsys):
+    folder, text = saved(), tmp_path / "text.txt"
+    text.write_text("the of the\n")
+    write_words(folder, OTHERS)
+    archive, out = zip_of(folder, tmp_path / "model.zip"), tmp_path / "out"
+    for model in (folder, archive):
+        for command in (
+            ["evaluate", text, "--model", model],
+            ["evaluate", text, "--model", model, "--vocabulary", folder / "vocab.txt"],
+            ["convert", model, "-o", out],
+            ["convert", model, "-o", out, "--vocabulary", folder / "vocab.txt"],
+            ["train", text, "--start-from", model, "-o", out],
+            ["train", text, "--start-from", model, "-o", out, "--option", "lstm.cell_clip=2"],
+            ["info", model, "--verify"],
+        ):
+            assert "is not the one of this model" in failing(capsys, *command), command
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -129,7 +149,7 @@ def test_a_model_without_a_softmax_is_no_language_model(make_model):
 
 def test_a_damaged_record_is_reported(saved):
     path = saved() / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "vocabulary": [6]}))
+    edit_config(path.parent, lambda content: content.update(vocabulary=[6]))
     assert f"{path}: expected 'vocabulary' with size and sha256, got [6]" in message_of(
         load_language_model, path.parent
     )

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from elmo_jax import ElmoError
+from elmo_jax.corpus.survey import Survey
 from elmo_jax.corpus.writers import FileLayout, check_layout, hdf5, npz, parquet, writer_for
 from elmo_jax.corpus.writers.sentence_keys import sentence_key
 from elmo_jax.files import check_space
+from elmo_jax.text.cut_words import WordLimit
 from elmo_jax.text.readers import Record, Records
 
 TEXTS = ["a / b", 'quo"te', "back\\slash naïve 😀", "", "a / b"]
@@ -236,6 +238,104 @@ def test_the_estimate_is_close_to_the_size(tmp_path, suffix, options):
     results = [(record, vectors(record, (16,), False, "float32")) for record in records]
     path = write(tmp_path / f"a{suffix}", layout, results)
     assert 0.85 < writer_for(path).estimated_bytes(layout) / path.stat().st_size < 1.2
+
+
+def with_keys(keys, pooled=False):
+    """A layout and results of two words per key, as the survey tells of them."""
+    records = [Record(["a", "b"], "a b", key, "f", i) for i, key in enumerate(keys, start=1)]
+    survey = Survey.from_records(records, limit=WordLimit(48))
+    names = {field.name for field in dataclasses.fields(FileLayout)} & set(dir(survey))
+    sizes = {name: getattr(survey, name) for name in names}
+    layout = FileLayout((2,), pooled, "float32", with_text=True, **sizes)
+    return layout, [(record, vectors(record, (2,), pooled, "float32")) for record in records]
+
+
+def test_npz_refuses_keys_that_would_be_padded_to_more_than_the_vectors():
+    """2,000 keys, one of them long, would take 1.6 GB."""
+    keys = [*map(str, range(1000)), "k" * 200_000, *map(str, range(1000, 1999))]
+    layout, _ = with_keys(keys)
+    problem = r"The key of record 1,001 has 200,000 characters.* 1\.60 GB"
+    with pytest.raises(ElmoError, match=problem):
+        check_layout(Path("a.npz"), layout)
+    for suffix in (".h5", ".csv", ".parquet"):
+        check_layout(Path(f"a{suffix}"), layout)
+    check_layout(Path("a.npz"), dataclasses.replace(layout, tokens=10**9))
+
+
+def test_tables_of_words_refuse_a_long_key_that_would_be_repeated():
+    words = ["word"] * 4000
+    text = " ".join(words)
+    records = [Record(["a"], "a", "k", "f", 1), Record(words, text * 2, text * 2, "f", 2)]
+    survey = Survey.from_records(records, limit=WordLimit(48))
+    assert (survey.repeated_key, survey.repeated_key_at) == (4000 * 2 * len(text), 1)
+    layout, _ = with_keys(["k"])
+    layout = dataclasses.replace(layout, repeated_key=survey.repeated_key, repeated_key_at=1)
+    problem = "The key of record 2 is so long that it would take 159,992,000 characters"
+    for suffix in (".csv", ".parquet"):
+        with pytest.raises(ElmoError, match=problem):
+            check_layout(Path(f"a{suffix}"), layout)
+        check_layout(Path(f"a{suffix}"), dataclasses.replace(layout, pooled=True))
+    for suffix in (".h5", ".npz"):
+        check_layout(Path(f"a{suffix}"), layout)
+
+
+STRANGE_KEYS = ["", "a/b", "..", "é\u2028😀", "k" * 100_000, 'quo"te', "x\ry", "tab\t\n", "  ", "'"]
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", ".csv"])
+def test_every_format_gives_strange_keys_back(tmp_path, suffix, pooled, monkeypatch):
+    monkeypatch.setattr(parquet, "_GROUP_BYTES", 1000)
+    monkeypatch.setattr(npz, "_PADDING_BYTES", 1000)
+    path = write(tmp_path / f"a{suffix}", *with_keys(STRANGE_KEYS, pooled))
+    if suffix == ".h5":
+        with h5py.File(path, "r") as file:
+            keys = file["keys"].asstr()[()].tolist()
+    elif suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            keys = arrays["keys"].tolist()
+    elif suffix == ".parquet":
+        keys = pq.read_table(path)["key"].to_pylist()
+    else:
+        with path.open(encoding="utf-8", newline="") as file:
+            keys = [row["key"] for row in csv.DictReader(file)]
+    assert keys[:: len(keys) // len(STRANGE_KEYS)] == STRANGE_KEYS
+
+
+def test_hdf5_has_a_long_sentence_as_key(tmp_path):
+    layout, results = with_sentence_keys("text", True)
+    results = [(results[0][0]._replace(text="é" * 500_000), results[0][1])]
+    with h5py.File(write(tmp_path / "a.h5", layout, results), "r") as file:
+        assert list(file) == ["é" * 500_000]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", ".csv"])
+def test_every_format_holds_a_million_keys(tmp_path, suffix):
+    layout, _ = with_keys(["key 999999"], pooled=True)
+    layout = dataclasses.replace(layout, sentences=10**6, tokens=2 * 10**6)
+    row = np.zeros(2, np.float32)
+    results = ((Record(["a", "b"], "a b", f"key {i}"), row) for i in range(10**6))
+    path = write(tmp_path / f"a{suffix}", layout, results)
+    assert path.stat().st_size < 3e8
+    if suffix == ".h5":
+        with h5py.File(path, "r") as file:
+            assert file["keys"].asstr()[-1] == "key 999999" and "999999" in file
+
+
+def test_a_key_longer_than_those_of_the_layout_is_never_cut(tmp_path):
+    layout, results = with_keys(["k" * 10])
+    layout = dataclasses.replace(layout, longest_key=9)
+    for suffix in (".npz", ".h5", ".parquet"):
+        with pytest.raises(ElmoError, match="is longer than the longest of its corpus"):
+            write(tmp_path / f"a{suffix}", layout, results)
+
+
+def test_csv_quotes_a_carriage_return(tmp_path):
+    layout, _ = with_keys(["k"], pooled=True)
+    record = Record(["a"], "one\rtwo", "k")
+    path = write(tmp_path / "a.csv", layout, [(record, np.zeros(2, np.float32))])
+    assert path.read_bytes() == b'key,text,v0,v1\nk,"one\rtwo",0.0,0.0\n'
 
 
 def test_unknown_suffixes_are_refused():

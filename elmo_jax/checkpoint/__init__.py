@@ -1,7 +1,7 @@
 """Models on disk: the native folder, and the published options.json with its HDF5 file."""
 
 from .formats import FILES, FORMATS, VOCABULARY_FILE, WEIGHT_NAMES
-from .native import read_metadata, read_vocabulary_record
+from .native import read_metadata
 from .opened import Opened
 from .published import read_options
 from .saving import save, write_model
@@ -16,6 +16,7 @@ from .sources import (
     open_source,
 )
 from .token_table import TokenTable, as_word_model, read_token_table, write_token_table
+from .verification import verification
 
 __all__ = [
     "FILES",
@@ -37,9 +38,9 @@ __all__ = [
     "read_metadata",
     "read_options",
     "read_token_table",
-    "read_vocabulary_record",
     "save",
     "softmax_size",
+    "verification",
     "vocabulary_record",
     "write_model",
     "write_token_table",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import ElmoError, shortened
 from ..files import atomic_file
+from .containers.archives import Member, open_archive
 from .containers.torch_file import read_torch
 
 ARRAY_NAME = "alignment"
@@ -41,16 +43,18 @@ def read_matrix(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def _read(path: Path) -> Any:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ElmoError(f"Cannot read the alignment matrix {path}: it is no file. {_EXPECTED}.")
     try:
         with path.open("rb") as file:
             head = file.read(len(_NUMPY))
         if head.startswith(_NUMPY):
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # the size is checked
+            with path.open("rb") as file:
+                return read_npy(file, path.stat().st_size)
         if head.startswith(_ZIP):
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-            if not any(name.endswith("data.pkl") for name in names):
-                return _read_npz(path)
+            with open_archive(path, "zip") as members:
+                if not any(name.endswith("data.pkl") for name in members):
+                    return _read_npz(path, members)
     except FileNotFoundError:
         raise ElmoError(f"There is no alignment matrix at {path}: no such file.") from None
     except ElmoError:
@@ -63,16 +67,41 @@ def _read(path: Path) -> Any:
         raise ElmoError(f"{error} {_EXPECTED}.") from None
 
 
-def _read_npz(path: Path) -> Any:
-    with np.load(path, allow_pickle=False) as arrays:
-        names = arrays.files
-        if ARRAY_NAME not in names and len(names) != 1:
-            listed = ", ".join(map(repr, names)) or "none"
-            raise ElmoError(
-                f"Which array of {path} is the alignment matrix? It has {listed}; expected only "
-                f"one, or one named {ARRAY_NAME!r}."
-            )
-        return arrays[ARRAY_NAME if ARRAY_NAME in names else names[0]]
+def _read_npz(path: Path, members: Mapping[str, Member]) -> Any:
+    names = [name.removesuffix(".npy") for name in members]
+    if ARRAY_NAME not in names and len(names) != 1:
+        listed = ", ".join(map(repr, names)) or "none"
+        raise ElmoError(
+            f"Which array of {path} is the alignment matrix? It has {listed}; expected only "
+            f"one, or one named {ARRAY_NAME!r}."
+        )
+    number = names.index(ARRAY_NAME) if ARRAY_NAME in names else 0
+    member = list(members.values())[number]
+    content = b"".join(member.chunks())
+    return read_npy(io.BytesIO(content), len(content))
+
+
+def read_npy(file: BinaryIO, size: int) -> np.ndarray:
+    """The array in a file of NumPy that has ``size`` bytes.
+
+    Raises:
+        ValueError: if its header is none, or the numbers do not take the rest of the file.
+    """
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it has version {version} of its format")
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, is_fortran, dtype = read_header(file)
+    if dtype.kind not in "fiub":
+        raise ValueError(f"it has {dtype}, and only numbers are read")
+    left = size - file.tell()
+    if math.prod(shape) * dtype.itemsize != left or min(shape, default=0) < 0:
+        raise ValueError(f"it claims {dtype} of shape {shape}, but has {left:,} bytes for them")
+    numbers = np.frombuffer(file.read(left), dtype)
+    return numbers.reshape(shape, order="F" if is_fortran else "C")
 
 
 def as_matrix(value: Any, label: str) -> np.ndarray:

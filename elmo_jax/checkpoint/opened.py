@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ElmoError
 from ..model.config import ElmoConfig
-from ..model.options import KEYS, override_fields
+from ..model.options import KEYS, check_options, override_fields
 from .vocabulary import Vocabulary
 
 
@@ -23,6 +23,10 @@ class Opened:
     vocabulary: Vocabulary | None = None  # the words of the softmax, where the format has them
     # For people: options of the training, what was left out, and the like; ready for JSON.
     remarks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # Of a native model: "size" and "sha256" of the words of its softmax.
+    words_record: Mapping[str, Any] | None = None
+    # Files whose digests were compared, and what was compared of each.
+    compared: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def assumed_options(self) -> dict[str, Any]:
@@ -41,8 +45,9 @@ def config_from(
     Raises:
         ElmoError: for unknown options, or if there is no such ELMo.
     """
-    final = override_fields(fields, options, source)
-    with_all = override_fields(dict.fromkeys(fields, _UNTOLD), options, source)
+    check_options(options, source)
+    final = override_fields(fields, options)
+    with_all = override_fields(dict.fromkeys(fields, _UNTOLD), options)
     still = tuple(name for name in final if name in {*assumed} and with_all[name] is _UNTOLD)
     try:
         return ElmoConfig(**final), still

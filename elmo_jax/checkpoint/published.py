@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
+from ..json_text import parse_json
 from ..model.alphabet import Alphabet
 from ..model.config import ElmoConfig
 from ..model.options import read_fields
@@ -23,27 +23,37 @@ EXPECTED = "options.json and an HDF5 file"
 HDF5_SUFFIXES = (".hdf5", ".h5")
 
 _OPTIONS_FILE = FILES["hdf5"][0]
-MOST_OPTIONS = 10**7
+MOST_OPTIONS = 10**6
 """Bytes of an options.json. Real ones have less than 2 kB."""
 
 
-def read_options(path: Path) -> Any:
-    """The JSON value in an options.json, which ``ElmoConfig.from_options`` checks."""
+def read_options(path: Path) -> dict[str, Any]:
+    """The JSON object in an options.json, which ``ElmoConfig.from_options`` checks."""
     try:
+        if (size := path.stat().st_size) > MOST_OPTIONS:
+            raise ElmoError(
+                f"{path} has {size:,} bytes, expected at most {MOST_OPTIONS:,} of an options file. "
+                "Is it another kind of file?"
+            )
+        if not path.is_file():
+            raise ElmoError(f"Cannot read the options file {path}: it is no file.")
         return parse_options(path.read_bytes(), str(path))
     except OSError as error:
         raise ElmoError(f"Cannot read the options file {path}: {error.strerror}.") from None
 
 
-def parse_options(text: bytes, source: str) -> Any:
+def parse_options(text: bytes, source: str) -> dict[str, Any]:
     """What ``read_options`` does, from the content of a file that errors call ``source``."""
     try:
-        return json.loads(text)
-    except ValueError as error:
+        value = parse_json(text, source)
+    except ElmoError as error:
         raise ElmoError(
-            f"{source} is not JSON ({error}); it starts with {text[:40]!r}. "
-            "Expected the options.json that came with the weights."
+            f"{error} It starts with {text[:40]!r}. Expected the options.json that came with the "
+            "weights."
         ) from None
+    if not isinstance(value, dict):
+        raise ElmoError(f"{source}: expected a JSON object, got {type(value).__name__}.")
+    return value
 
 
 def recognises(files: ModelFiles) -> bool:
@@ -118,7 +128,7 @@ def with_words(
     if n_words is not None and n_words != len(words):
         raise ElmoError(
             f"{words.source} has {counted(len(words), 'word')}, but n_tokens_vocab in {source} is "
-            f"{n_words!r}. Expected the vocabulary file that the model was trained with."
+            f"{shortened(n_words)}. Expected the vocabulary file that the model was trained with."
         )
     return config.with_alphabet(Alphabet(words.words))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,10 @@ def save(
         overwrite: replace the model in an existing folder; files that are not the model's stay.
 
     Raises:
-        ElmoError: for an unknown format or dtype, numbers too large for float16, parameters
-            that do not fit ``config``, a vocabulary that does not fit the softmax, a folder that
-            has files already, or a disk that cannot take it.
+        ElmoError: for an unknown format or dtype, numbers that are not finite or too large for
+            float16, parameters that do not fit ``config``, a vocabulary that does not fit the
+            softmax, metadata that JSON cannot hold, a folder that has files already, or a disk
+            that cannot take it.
 
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")
@@ -77,7 +79,7 @@ def write_model(
     format: str,
     *,
     words: Vocabulary | None,
-    words_record: dict[str, Any] | None,
+    words_record: Mapping[str, Any] | None,
     dtype: str | None,
     metadata: dict[str, Any],
     overwrite: bool,

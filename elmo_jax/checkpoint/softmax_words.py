@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import ElmoError, counted
-from ..model.parameters import Params
+from ..model.parameters import Params, softmax_problem
 from . import native, published
 from .containers.archives import archive_kind
 from .containers.model_files import ModelFiles, open_files
 from .formats import MODEL_FILES, VOCABULARY_NAMES
-from .native import CONFIG_FILE, read_vocabulary_record
+from .native import CONFIG_FILE
+from .opened import Opened
 from .published import HDF5_SUFFIXES, words_among
 from .vocabulary import Vocabulary
 
@@ -24,20 +26,39 @@ def vocabulary_record(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def softmax_size(params: Params) -> int:
-    """V, how many words the model's softmax has; ElmoError if it has none."""
-    if "softmax" not in params:
+    """V, how many words the model's softmax has; ElmoError if it has none, or half of one."""
+    softmax = params.get("softmax")
+    if not softmax:
         raise ElmoError(
             "This model has no softmax (softmax/W and softmax/b): the published models come "
             "without it. Train or fine-tune the model first; that gives it one."
         )
-    return int(np.shape(params["softmax"]["bias"])[0])
+    kernel, bias = (
+        np.shape(softmax[name]) if name in softmax else None for name in ("kernel", "bias")
+    )
+    if problem := softmax_problem(kernel, bias):
+        raise ElmoError(f"This model cannot be used: {problem}.")
+    return int(np.shape(softmax["bias"])[0])
 
 
-def check_vocabulary(params: Params, vocabulary: Vocabulary, source: Path | None = None) -> None:
+def check_record(params: Params, record: Mapping[str, Any] | None, source: object) -> None:
+    """Raise ElmoError for a softmax with another number of words than its ``record`` says."""
+    if record is None or "softmax" not in params:
+        return
+    n_words = softmax_size(params)
+    if record["size"] != n_words:
+        raise ElmoError(
+            f"{source}: the softmax has {counted(n_words, 'word')}, but the record of its "
+            f"vocabulary has {record['size']:,}. Its files belong to different models."
+        )
+
+
+def check_vocabulary(
+    params: Params, vocabulary: Vocabulary, record: Mapping[str, Any] | None = None
+) -> None:
     """Raise ElmoError unless these are the words of the model's softmax.
 
-    If ``source`` is a native folder, it has the hash of its words; else only their number is
-    checked.
+    ``record`` is what a native model says of its words; without it, only their number is checked.
     """
     n_words = softmax_size(params)
     if not isinstance(vocabulary, Vocabulary):
@@ -49,26 +70,27 @@ def check_vocabulary(params: Params, vocabulary: Vocabulary, source: Path | None
             f"{name} has {counted(len(vocabulary), 'word')}, but the model's softmax "
             f"has {n_words}. Expected the vocab.txt that was written beside the model."
         )
-    record = None if source is None else read_vocabulary_record(source)
     # Words in another order have the same number, but the softmax would be wrong for all of them.
     if record is not None and record["sha256"] != vocabulary.sha256:
         raise ElmoError(
-            f"{name} is not the one of this model: {source}/{CONFIG_FILE} has another "
-            "hash of the words that its softmax was trained with. Expected the vocab.txt that was "
-            "written beside the model."
+            f"{name} is not the one of this model: its {CONFIG_FILE} has another hash of the "
+            "words that its softmax was trained with. Expected the vocab.txt that was written "
+            "beside the model."
         )
 
 
-def open_vocabulary(source: Path, params: Params, options: Path | None = None) -> Vocabulary | None:
-    """The words of a model's softmax, from vocab.txt or vocab.txt.gz beside its files.
+def open_vocabulary(source: Path, opened: Opened, options: Path | None = None) -> Vocabulary | None:
+    """The words of a model's softmax: those in ``opened``, or vocab.txt(.gz) beside its files.
 
     If the files are links, the words may also lie beside the files that they lead to; in an
     archive, at its top. ``source`` is the folder or archive of the model, or its weight file, which
     belongs to the ``options`` file. None for a model without a softmax, or without such a file;
     ElmoError for one with other words.
     """
-    if "softmax" not in params:
+    if "softmax" not in opened.params:
         return None
+    if opened.vocabulary is not None:
+        return opened.vocabulary
     if source.is_file() and archive_kind(source):
         vocabulary = _words_in_archive(source)
     else:
@@ -76,7 +98,7 @@ def open_vocabulary(source: Path, params: Params, options: Path | None = None) -
         path = next(filter(Path.is_file, paths), None)
         vocabulary = None if path is None else Vocabulary.read(path)
     if vocabulary is not None:
-        check_vocabulary(params, vocabulary, source)
+        check_vocabulary(opened.params, vocabulary, opened.words_record)
     return vocabulary
 
 

@@ -19,6 +19,7 @@ from .containers.model_files import ModelFiles, open_files
 from .foreign import allennlp, bilm_tf, hub_module, manylangs
 from .matrices import as_matrix, read_matrix
 from .opened import Opened
+from .softmax_words import check_record
 from .token_table import read_token_table, with_token_table
 
 PathLike = str | os.PathLike[str]
@@ -40,6 +41,10 @@ READERS: tuple[ModuleType, ...] = (
 """The formats. Each module says whether files are of its format, and reads them."""
 
 
+_MOST_REPLACEMENTS = 50
+"""How often a model may be replaced while it is opened."""
+
+
 def load(
     source: PathLike | None = None,
     *,
@@ -49,6 +54,7 @@ def load(
     options: Options | None = None,
     alignment: Alignment = None,
     token_table: PathLike | None = None,
+    verify: bool = True,
 ) -> tuple[ElmoConfig, dict[str, Any]]:
     """Open a model of any format.
 
@@ -72,13 +78,16 @@ def load(
             the words of the table, and other words are spelled out. The table is only compared
             with it. A weight file without them makes a model that reads whole words, those of the
             table; all others are ``<UNK>``.
+        verify: compare the weights and the configuration of a native model (also "mini") with the
+            digests that were saved with them. Other formats have none.
 
     Returns:
         The config, and the parameters as a nested dictionary of float32 NumPy arrays.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems: all of them in one
-            error; or if the token table belongs to another model.
+            error; if a native model is not what was saved; or if the token table belongs to another
+            model.
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")
@@ -92,6 +101,7 @@ def load(
         options=options,
         alignment=alignment,
         token_table=token_table,
+        verify=verify,
     )
     return opened.config, opened.params
 
@@ -105,6 +115,7 @@ def open_source(
     options: Options | None = None,
     alignment: Alignment = None,
     token_table: PathLike | None = None,
+    verify: bool = True,
     with_softmax: bool = False,
     words_only: bool = False,
 ) -> Opened:
@@ -117,8 +128,8 @@ def open_source(
     vocabulary = None if vocabulary_file is None else Path(vocabulary_file)
     table = None if token_table is None else read_token_table(token_table, vocabulary)
     if options_file is None and weight_file is None:
-        path = model_folder(source)
-        opened = open_model(path, own_options, vocabulary, with_softmax=with_softmax)
+        choices = {"with_softmax": with_softmax, "verify": verify}
+        opened = _open_whole(source, own_options, vocabulary, **choices)
     elif source is None and options_file is not None and weight_file is not None:
         paths = Path(options_file), Path(weight_file)
         opened = published.read_files(*paths, own_options, vocabulary)
@@ -127,10 +138,36 @@ def open_source(
             "Expected either one source, or both options_file and weight_file; got "
             f"source={source!r}, options_file={options_file!r}, weight_file={weight_file!r}."
         )
+    check_record(opened.params, opened.words_record, source or pretrained.BUNDLED)
     opened = with_token_table(opened, table, words_only=words_only)
     if alignment is not None:
         opened.params["alignment"] = _read_alignment(alignment, opened.config)
     return opened
+
+
+def _open_whole(source: PathLike | None, *arguments: Any, **choices: Any) -> Opened:
+    """``open_model``, again if the model was replaced meanwhile: never half of one, half of two."""
+    for _ in range(_MOST_REPLACEMENTS):
+        path = model_folder(source)
+        before, problem = _identity(path), None
+        try:
+            opened = open_model(path, *arguments, **choices)
+        except (ElmoError, OSError) as error:
+            problem = error
+        if _identity(path) == before:
+            break
+    if problem is not None:
+        raise problem
+    return opened
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """What tells a file or folder from another one that takes its place."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def model_folder(source: PathLike | None) -> Path:
@@ -160,6 +197,7 @@ def open_model(
     vocabulary: Path | None = None,
     *,
     with_softmax: bool = False,
+    verify: bool = True,
 ) -> Opened:
     """Read a model from a folder, an archive or a checkpoint, whatever its format.
 
@@ -173,6 +211,8 @@ def open_model(
             _refuse(files, several=bool(nearest))
         root, readers = nearest[0]
         reader = _choose(root, readers, with_softmax)
+        if reader is native:
+            return native.read(root, options or {}, vocabulary, verify=verify)
         opened: Opened = reader.read(root, options or {}, vocabulary)
         return opened
 

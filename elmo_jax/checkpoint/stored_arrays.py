@@ -11,7 +11,10 @@ import numpy as np
 
 from ..errors import ElmoError, counted
 from ..model.config import ElmoConfig
-from ..model.parameters import Dataset, datasets, token_layer_datasets, unflatten
+from ..model.parameters import Dataset, datasets, softmax_problem, token_layer_datasets, unflatten
+
+_MOST_LISTED = 200
+"""Problems in one error: a file made to do harm may have any number."""
 
 _CELL = "RNN_0/RNN/MultiRNNCell/Cell0/LSTMCell"
 
@@ -25,12 +28,14 @@ class StoredArray:
         shape: its shape; None for a dataset of HDF5 that has none.
         dtype: its name.
         read: gives the numbers, or raises ``UnreadableArray``.
+        problem: why they are not read, if they must not be.
     """
 
     name: str
     shape: tuple[int, ...] | None
     dtype: str
     read: Callable[[], np.ndarray]
+    problem: str | None = None
 
 
 class UnreadableArray(Exception):
@@ -80,8 +85,13 @@ def read_params(
             flat.update(dataset.to_params(numbers))
     # What is left is not a parameter of this config: often a layer that the options lack.
     problems += [f"{array.name}: unexpected, shape {array.shape or ()}" for array in left.values()]
+    shapes = {name: array.shape for name, array in arrays.items()}
+    softmax = softmax_problem(shapes.get("softmax/W"), shapes.get("softmax/b"))
+    if softmax and not problems:
+        problems.append(softmax)
     if problems:
-        listed = "".join(f"\n  {problem}" for problem in problems)
+        more = [f"and {len(problems) - _MOST_LISTED:,} more"] * (len(problems) > _MOST_LISTED)
+        listed = "".join(f"\n  {problem}" for problem in [*problems[:_MOST_LISTED], *more])
         raise ElmoError(
             f"{source} does not fit {options_source} ({counted(len(problems), 'problem')}):"
             f"{listed}\nLikely cause: {_likely_cause(config, arrays, damaged)}"
@@ -95,6 +105,8 @@ def _read(array: StoredArray, expected: Dataset) -> tuple[np.ndarray | None, str
         return None, f"shape {array.shape}, expected {expected.shape}"
     if not array.dtype.startswith(("float", "bfloat")):
         return None, f"dtype {array.dtype}, expected float32"
+    if array.problem:
+        return None, array.problem
     with np.errstate(over="ignore"):  # float64 beyond float32 is reported as infinite
         numbers = array.read().astype(np.float32, copy=False)
     n_bad = numbers.size - int(np.isfinite(numbers).sum())

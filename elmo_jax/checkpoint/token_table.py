@@ -33,8 +33,10 @@ from ..model.parameters import Params, has_token_layer, token_layer_name
 from ..model.spelling import spell
 from ..text.contents import check_is_text, head_of
 from .formats import VOCABULARY_NAMES
-from .hdf5_weights import DAMAGED, HDF5_ERRORS, SIGNATURE, open_hdf5, unreadable
+from .gzip_text import GZIP, lines_of, most_expanded
+from .hdf5_arrays import DAMAGED, SIGNATURE, arrays_in, open_hdf5, unreadable
 from .opened import Opened
+from .stored_arrays import UnreadableArray
 from .vocabulary import MARKERS, UNK, Vocabulary, Words
 
 DATASET = "embedding"
@@ -47,7 +49,6 @@ TOLERANCE = 1e-4
 1. Other libraries and devices differ by less than 1e-5, other models by tenths."""
 
 _KIND = "token table"
-_GZIP = b"\x1f\x8b"
 _UNKNOWN_IN_ALLENNLP = "@@UNKNOWN@@"
 _FIELDS_KEPT = (
     "projection_dim",
@@ -59,7 +60,10 @@ _FIELDS_KEPT = (
     "forced_projections",
 )
 _PARTS_KEPT = ("forward", "backward", "scalar_mixes", "output_projection", "alignment")
-_HEADER = re.compile(rb"([0-9]+) ([0-9]+) ?\r?\n?")
+_MOST_PROBLEMS = 10_000
+"""After so many lines that are wrong, no further ones are read."""
+
+_HEADER = re.compile(rb"([0-9]{1,18}) ([0-9]{1,18}) ?\r?\n?")
 
 
 class TokenTable(NamedTuple):
@@ -97,16 +101,19 @@ def read_token_table(path: str | os.PathLike[str], vocabulary: Words | None = No
         (793471, 512)
     """
     file, source = Path(path), os.fspath(path)
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise ElmoError(f"Cannot read the token table {source}: it is no file.")
     try:
         with file.open("rb") as stream:
             head = stream.read(len(SIGNATURE))
             stream.seek(0)
             if head == SIGNATURE:
                 return _read_hdf5(file, source, vocabulary)
-            if not head.startswith(_GZIP):
-                return _read_text(stream, source)
+            if not head.startswith(GZIP):
+                return _read_text(stream, source, file.stat().st_size)
+            most = most_expanded(file.stat().st_size)
             with gzip.open(stream) as unpacked:
-                return _read_text(unpacked, source)
+                return _read_text(unpacked, source, most)
     except FileNotFoundError:
         raise ElmoError(f"There is no token table at {source}: no such file.") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -116,24 +123,24 @@ def read_token_table(path: str | os.PathLike[str], vocabulary: Words | None = No
 def _read_hdf5(path: Path, source: str, vocabulary: Words | None) -> TokenTable:
     words = _words_of_rows(path, source, vocabulary)
     with open_hdf5(path, source, _KIND) as file:
+        arrays = arrays_in(file, source, _KIND)
+        if (array := arrays.get(DATASET)) is None:
+            raise ElmoError(
+                f"The HDF5 file {source} is not a token table: it has no dataset {DATASET!r}; "
+                f"found {first_few(list(map(shortened, sorted(arrays)))) or 'nothing'}."
+            )
+        shape = array.shape
+        if shape is None or len(shape) != 2 or not array.dtype.startswith("float") or 0 in shape:
+            raise ElmoError(
+                f"{source}: {DATASET} is {array.dtype} of shape {shape}, expected float32 [words, "
+                "dimensions]."
+            )
+        _check_length(words, shape[0], source)
+        if array.problem:
+            raise ElmoError(f"The token table {source} cannot be used: {array.problem}.")
         try:
-            dataset = file.get(DATASET)
-            if not isinstance(dataset, h5py.Dataset):
-                raise ElmoError(
-                    f"The HDF5 file {source} is not a token table: it has no dataset {DATASET!r}; "
-                    f"found {', '.join(map(repr, sorted(file))) or 'nothing'}."
-                )
-            shape, dtype = dataset.shape, dataset.dtype
-            if shape is None or len(shape) != 2 or dtype.kind != "f" or 0 in shape:
-                raise ElmoError(
-                    f"{source}: {DATASET} is {dtype} of shape {shape}, expected float32 [words, "
-                    "dimensions]."
-                )
-            _check_length(words, shape[0], source)
-            vectors = _to_float32(dataset[()])
-        except ElmoError:
-            raise
-        except HDF5_ERRORS as error:
+            vectors = _to_float32(array.read())
+        except UnreadableArray as error:
             raise unreadable(source, DAMAGED, error, _KIND) from None
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     problems = [f"row {row + 1:,} ({shortened(words.words[row])})" for row in bad]
@@ -170,12 +177,12 @@ def _to_float32(numbers: Any) -> np.ndarray:
         return np.asarray(numbers).astype(np.float32, copy=False)
 
 
-def _read_text(file: Any, source: str) -> TokenTable:
+def _read_text(file: Any, source: str, most: int) -> TokenTable:
     """Read lines ``word number … number``; the first one may say how many lines and numbers."""
     check_is_text(head_of(file), f"The token table {source}")
     vectors: dict[str, np.ndarray] = {}
     problems, n_lines, declared, dim = [], 0, None, None
-    for number, line in enumerate(file, 1):
+    for number, line in enumerate(lines_of(file, f"The token table {source}", most), 1):
         line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         if number == 1 and (header := _HEADER.fullmatch(line)):
             declared, dim = int(header[1]), int(header[2])
@@ -189,7 +196,9 @@ def _read_text(file: Any, source: str) -> TokenTable:
         if problem:
             problems.append(f"line {number:,}: {problem}")
         n_lines, dim = n_lines + 1, dim or len(vector_P)
-    if declared is not None and declared != n_lines:
+        if len(problems) > _MOST_PROBLEMS:
+            break
+    if not problems and declared is not None and declared != n_lines:
         problems.append(f"line 1 says {counted(declared, 'word')}, found {n_lines:,}")
     if problems or not vectors:
         raise ElmoError(

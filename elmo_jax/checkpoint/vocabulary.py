@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import functools
-import gzip
 import hashlib
 import itertools
 import os
@@ -19,6 +18,7 @@ from ..errors import ElmoError, check_count, shortened
 from ..files import atomic_file
 from ..model.characters import BOS, EOS
 from ..text.contents import HEAD_BYTES, binary_kind, how_to_convert, other_encoding
+from .gzip_text import GZIP, expanded
 
 UNK = "<UNK>"
 MARKERS = (BOS, EOS, UNK)
@@ -29,7 +29,9 @@ _SKIPPED = "!!!MAXTERMID"
 MOST_BYTES = 10**9
 """Of a vocabulary file in an archive. The largest published one has about 8 MB."""
 
-_GZIP = b"\x1f\x8b"
+_MOST_WORDS = 10**7
+"""Each takes memory, even if its line is empty."""
+
 _MOST_LISTED = 3
 
 
@@ -123,12 +125,16 @@ class Vocabulary:
     @classmethod
     def from_bytes(cls, content: bytes, source: str) -> Vocabulary:
         """What ``read`` does, from the content of a file that errors call ``source``."""
-        if content.startswith(_GZIP):
+        if content.startswith(GZIP):
             try:
-                content = gzip.decompress(content)
+                content = expanded(content, f"The vocabulary {source}")
             except (OSError, EOFError, zlib.error) as error:
                 raise ElmoError(f"Cannot read the vocabulary {source}: {error}.") from None
         # Only newlines end a word: splitlines() would also cut at U+2028, for example.
+        if (n_lines := content.count(b"\n")) > _MOST_WORDS:
+            raise ElmoError(
+                f"The vocabulary {source} has {n_lines:,} lines, expected at most {_MOST_WORDS:,}."
+            )
         text = _decoded(content, source).replace("\r\n", "\n").replace("\r", "\n")
         lines = text.removesuffix("\n").split("\n")
         words = [word for line in lines if (word := line.strip()) != _SKIPPED]

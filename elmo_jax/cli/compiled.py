@@ -15,10 +15,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import importlib.abc
 import importlib.util
 import os
-import platform
 import re
 import stat
 import sys
@@ -105,7 +103,7 @@ def _delete(path: Path) -> None:
         path.unlink()
 
 
-class _AfterImport(importlib.abc.MetaPathFinder):
+class _AfterImport:
     """Gives JAX the checked entries as soon as it has imported its own cache."""
 
     def __init__(self, folder: Path) -> None:
@@ -203,8 +201,11 @@ def _digest(name: str, content: bytes) -> bytes:
 @functools.cache
 def _machine() -> str:
     """What the processor is able to do: a home folder may be shared by different machines."""
-    abilities = platform.processor()
-    cpuinfo = Path("/proc/cpuinfo")  # which only Linux has
+    import platform  # here: a help text does without it
+
+    # Not platform.processor(), which starts a program.
+    abilities = os.environ.get("PROCESSOR_IDENTIFIER", "")  # of Windows
+    cpuinfo = Path("/proc/cpuinfo")  # of Linux
     with contextlib.suppress(OSError), cpuinfo.open(encoding="utf-8", errors="replace") as file:
         lines = (line for line in file if line.startswith(("flags", "Features")))
         abilities = next(lines, abilities)

@@ -16,7 +16,6 @@ from ..checkpoint import (
     model_folder,
     open_source,
     open_vocabulary,
-    read_vocabulary_record,
     write_model,
 )
 from ..checkpoint.vocabulary import Vocabulary
@@ -53,7 +52,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         opened.params,
         format,
         words=words,
-        words_record=read_vocabulary_record(source) if "softmax" in opened.params else None,
+        words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
         metadata=_metadata(opened),
         overwrite=args.overwrite,
@@ -79,10 +78,10 @@ def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vo
         return None
     if args.vocabulary and not args.token_table:  # else it is the table's
         words = Vocabulary.read(args.vocabulary)
-        check_vocabulary(opened.params, words, source)
+        check_vocabulary(opened.params, words, opened.words_record)
         return words
     options = Path(args.options_file) if args.options_file else None
-    return opened.vocabulary or open_vocabulary(source, opened.params, options)
+    return open_vocabulary(source, opened, options)
 
 
 def _metadata(opened: Opened) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
 from .inputs import model_files, open_elmo, open_records
@@ -61,10 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _shard(text: str) -> tuple[int, int]:
-    i, slash, n = text.partition("/")
-    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a shard; expected I/N, such as 1/4")
-    return int(i), int(n)
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    i, n = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= i <= n:
+        raise argparse.ArgumentTypeError(
+            f"{shortened(text)} is not a shard; expected I/N, such as 1/4"
+        )
+    return i, n
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

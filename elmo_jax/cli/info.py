@@ -14,18 +14,23 @@ from .inputs import files_in, model_arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
+    verify = "say what was compared with digests and what could only be checked for plausibility"
+    parser.add_argument("--verify", action="store_true", help=verify)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """``assumed`` has the options that the files do not say, by their keys in options.json."""
-    from ..checkpoint import model_folder, open_source
+    """``assumed`` has the options that the files do not say, by their keys in options.json.
+
+    ``verified``, with ``--verify``, has what was checked, by the names of files.
+    """
+    from ..checkpoint import model_folder, open_source, verification
     from ..model.parameters import count_parameters
 
     path = model_folder(args.model)
     opened = open_source(**{**model_arguments(args), "source": path})
     config, params = opened.config, opened.params
     files = [file for file in files_in(path) if file.is_file()]
-    return {
+    summary = {
         "model": str(path),
         "format": opened.format,
         "assumed": opened.assumed_options,
@@ -39,6 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "scalar_mixes": _mixes(params),
         "files": {file.name: file.stat().st_size for file in files},
     }
+    return {**summary, "verified": verification(path, opened)} if args.verify else summary
 
 
 def _mixes(params: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -71,6 +77,7 @@ def text(summary: dict[str, Any]) -> str:
     rows += [("output", f"{layers} of {dimensions}"), ("parameters", f"{summary['parameters']:,}")]
     rows += [(f"  {part}", f"{n:,}") for part, n in summary["parameters_by_part"].items()]
     rows += [(name, shown_size(size)) for name, size in summary["files"].items()]
+    rows += [(f"verified: {name}", how) for name, how in summary.get("verified", {}).items()]
     return "\n".join(f"{key:26} {value}".rstrip() for key, value in rows)
 
 

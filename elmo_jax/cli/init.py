@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+from ..errors import ElmoError
+from ..files import shown_size
 from ..model.config import ElmoConfig
 from .flags import add_flag, add_flags
 
@@ -34,10 +39,33 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         config = ElmoConfig.preset(args.preset)
     if args.vocabulary:
         config = with_alphabet(config, Vocabulary.read(args.vocabulary))
+    _check_size(config, Path(args.output))
     params = init_params(config, args.seed)
     metadata = {"trained": False, "origin": f"random weights, seed {args.seed}"}
     save(args.output, config, params, metadata=metadata, overwrite=args.overwrite)
     return {"output": args.output, "parameters": count_parameters(params), **metadata}
+
+
+def _check_size(config: ElmoConfig, output: Path) -> None:
+    """Raise ElmoError for a model that neither the memory nor the disk can take."""
+    from ..model.parameters import datasets
+
+    sizes = [
+        math.prod(size or 0 for size in part.shape)
+        for part in datasets(config)
+        if not part.optional
+    ]
+    n_bytes = 4 * sum(sizes)
+    existing = next(folder for folder in output.absolute().parents if folder.is_dir())
+    places = {"disk": shutil.disk_usage(existing).free}
+    if hasattr(os, "sysconf"):  # not on Windows
+        places["memory"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for name, there in places.items():
+        if n_bytes > there:
+            raise ElmoError(
+                f"A model of this architecture has {sum(sizes):,} parameters, which take "
+                f"{shown_size(n_bytes)}; the {name} has {shown_size(there)}."
+            )
 
 
 def text(summary: dict[str, Any]) -> str:

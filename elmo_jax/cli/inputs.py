@@ -6,13 +6,13 @@ import argparse
 import functools
 import glob
 import itertools
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, shortened
+from ..json_text import parse_json
 from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
 from .flags import add_flag, add_input, add_word_flags
 from .frame import note
@@ -61,14 +61,16 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
         section = options
         for parent in parents:
             section = section.setdefault(parent, {})
+            if not isinstance(section, dict):
+                raise ElmoError(f"--option {text}: {parent} has a value of its own before.")
         section[key] = _json_or_text(value)
     return options
 
 
 def _json_or_text(value: str) -> Any:
     try:
-        return json.loads(value)
-    except ValueError:
+        return parse_json(value, "the value")
+    except ElmoError:
         return value
 
 
@@ -206,9 +208,12 @@ def _column_number(label_column: str) -> int:
             f"--label-column {label_column} is a name, so which column holds the sentences? Name "
             "it with --column; or give the number of a column between tabs."
         )
-    if int(label_column) < 1:
-        raise ElmoError(f"Expected --label-column as a number from 1, got {label_column}.")
-    return int(label_column)
+    number = int(label_column) if len(label_column) < 10 else 0
+    if number < 1:
+        raise ElmoError(
+            f"Expected --label-column as a number from 1, got {shortened(label_column)}."
+        )
+    return number
 
 
 def _columns(line: str, column: int, where: str) -> tuple[str, str | None]:

@@ -67,12 +67,17 @@ def stopping(prog: str) -> Iterator[Stop]:
         raise KeyboardInterrupt
 
     def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
-        # A callback of the garbage collector cannot raise: send it again after the callback.
-        if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            number, stop.number = stop.number or signal.SIGINT, None
-            threading.Timer(0.01, _thread.interrupt_main, (number,)).start()
-        else:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
             hook(unraisable)
+            return
+        # A callback of the garbage collector cannot raise: send it again after the callback.
+        number = stop.number or signal.SIGINT
+        is_sent = False
+        while not is_sent:
+            stop.number = None
+            with contextlib.suppress(KeyboardInterrupt):  # on a busy machine it may come too soon
+                threading.Timer(0.05, _thread.interrupt_main, (number,)).start()
+                is_sent = True
 
     before = _handlers() if threading.current_thread() is threading.main_thread() else {}
     hook, sys.unraisablehook = sys.unraisablehook, on_unraisable

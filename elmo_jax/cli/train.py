@@ -108,7 +108,7 @@ def _start_from(args: argparse.Namespace) -> Any:
         raise ElmoError("--option belongs to the model in --start-from, and there is none.")
     opened = open_source(args.start_from, options=options, with_softmax=True)
     source = model_folder(args.start_from)
-    words = opened.vocabulary or open_vocabulary(source, opened.params)
+    words = open_vocabulary(source, opened)
     return (opened.config, opened.params, *([words] if words else []))
 
 

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from ..embedder import Elmo
+from ..engine.outputs import check_float16
 from ..functional import initial_state, layer_outputs_with_state
 from ..model.batches import encode_batch
 from ..model.layers import LayerSelection, select_layers, select_outputs
@@ -39,7 +40,7 @@ def stream_with_state(
     selection, layer_weights_L = select_layers(*choice)
     state = initial_state(config, n_rows)
     uncounted = CutWords(word_limit(config))
-    remaining = iter(sentences)
+    remaining, n_read = iter(sentences), 0
     while batch := list(itertools.islice(remaining, n_rows)):
         longest = max(map(len, batch))
         char_ids, lengths = encode_batch(
@@ -51,7 +52,10 @@ def stream_with_state(
         wanted = _select(
             params, layers_BLTD, lengths, layer_weights_L, selection, options.pooling, options.dtype
         )
-        yield from _unpadded(np.asarray(wanted), batch, pooled=options.pooling is not None)
+        for vectors in _unpadded(np.asarray(wanted), batch, pooled=options.pooling is not None):
+            check_float16(vectors, n_read)
+            n_read += 1
+            yield vectors
 
 
 def _padded(n_tokens: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -12,14 +13,14 @@ import jax
 import numpy as np
 
 from ..embedder import Elmo
-from ..errors import ElmoError
-from ..json_text import to_json
+from ..errors import ElmoError, check_count, shortened
+from ..json_text import parse_json_object, to_json
 from ..model.layers import output_dim, select_layers
 from ..model.parameters import model_digest
 from .survey import Part, Survey
 from .writers import FileLayout
 
-_MANIFEST_VERSION = 3
+_MANIFEST_VERSION = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +64,9 @@ class Job:
         choice = options.layers, config, options.mix_weights, options.mix_gamma, elmo.params
         selection, _ = select_layers(*choice)
         n_layers, dim = selection.n_result_layers, output_dim(selection, config, elmo.params)
-        text = hashlib.sha256("".join(part.digest for part in survey.parts).encode())
         is_mix = options.mix_weights is not None
         identity = {
-            "text": text.hexdigest(),
+            "text": _text_digest(survey.parts),
             "model": model_digest(config, elmo.params),
             "precision": elmo.precision,
             "layers": str(options.layers),
@@ -92,22 +92,24 @@ class Job:
             tokens=survey.tokens,
             text_bytes=survey.text_bytes,
             longest_key=survey.longest_key,
+            longest_key_at=survey.longest_key_at,
+            repeated_key=survey.repeated_key,
+            repeated_key_at=survey.repeated_key_at,
             with_text=with_text,
             sentence_keys=sentence_keys,
             escape_keys=escape_keys,
         )
         return cls(identity, layout, survey.blank, survey.parts)
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
-        """A digest of the identity."""
-        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+        """A digest of the job. It is in every part, so parts belong to one manifest only."""
+        fields = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(fields.encode()).hexdigest()
 
     def parts_of_shard(self, shard: tuple[int, int] | None) -> range:
         """Numbers of a shard's parts: for (i, n), every n-th from i - 1 on; for None, all."""
-        i, n = shard or (1, 1)
-        if not 1 <= i <= n:
-            raise ElmoError(f"There is no shard {i} of {n}: expected 1 to {n}, as in 1/4.")
+        i, n = (1, 1) if shard is None else shard
         return range(i - 1, len(self.parts), n)
 
     def count_tokens(self, numbers: Iterable[int]) -> int:
@@ -121,23 +123,56 @@ class Job:
         return n_rows * self.layout.row_bytes
 
     def to_manifest(self) -> str:
-        """The job as JSON."""
+        """The job as JSON, with its name, which serves as a checksum."""
         fields = {"version": _MANIFEST_VERSION, **dataclasses.asdict(self)}
-        return to_json(fields, indent=1) + "\n"
+        return to_json({**fields, "name": self.name}, indent=1) + "\n"
 
     @classmethod
-    def from_manifest(cls, manifest: str) -> Job:
-        """Read a manifest; raises ValueError, TypeError or KeyError for any other text."""
-        fields = json.loads(manifest)
-        if fields["version"] != _MANIFEST_VERSION:
-            raise ValueError(f"version {fields['version']}, expected {_MANIFEST_VERSION}")
-        layout = fields["layout"]
-        layout["shape"] = tuple(layout["shape"])
-        parts = tuple(Part(*part) for part in fields["parts"])
-        return cls(fields["identity"], FileLayout(**layout), fields["blank"], parts)
+    def from_manifest(cls, manifest: str | bytes) -> Job:
+        """Read a manifest; raises ElmoError for any other text."""
+        fields = parse_json_object(manifest, "the manifest")
+        if (version := fields.get("version")) != _MANIFEST_VERSION:
+            raise ElmoError(f"its version is {shortened(version)}, expected {_MANIFEST_VERSION}")
+        try:
+            job = cls(
+                fields["identity"],
+                FileLayout.from_json(fields["layout"]),
+                fields["blank"],
+                tuple(Part.from_json(part) for part in fields["parts"]),
+            )
+            job._check()
+            if fields["name"] != job.name:
+                raise ElmoError("its name is not that of what it describes")
+        except (TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ElmoError(f"it has other fields ({error})") from None
+        return job
+
+    def _check(self) -> None:
+        """Raise ElmoError, or what Python raises for a wrong type, if numbers do not agree."""
+        layout, identity = self.layout, self.identity
+        check_count(self.blank, "blank", 0)
+        n_sentences = sum(part.sentences for part in self.parts)
+        agreements = {
+            "parts": (_text_digest(self.parts), identity["text"]),
+            "sentences": (layout.sentences, n_sentences),
+            "tokens": (layout.tokens, self.count_tokens(range(len(self.parts)))),
+            "layers": (str(identity["layers"]), identity["layers"]),
+            "pooling": (layout.pooled, identity["pooling"] is not None),
+            "dtype": (layout.dtype, identity["dtype"]),
+            "texts": (layout.with_text, identity["sentences"]),
+            "sentence keys": (layout.sentence_keys, identity["sentence_keys"]),
+            "escaped keys": (layout.escape_keys, identity["escape_keys"]),
+        }
+        if wrong := [name for name, (first, second) in agreements.items() if first != second]:
+            raise ElmoError(f"its {wrong[0]} do not agree")
+        if not self.parts:
+            raise ElmoError("it has no parts")
+        check_count(layout.value_bytes, "the size of the vectors", 0)
 
     def differences(self, other: Job) -> str:
         """In words, how the other job differs from this one; "" if they agree."""
+        if self.identity == other.identity and self != other:
+            return "the same job with other numbers: a manifest is damaged"
         differences = []
         for name in {**self.identity, **other.identity}:
             mine, theirs = self.identity.get(name), other.identity.get(name)
@@ -146,6 +181,22 @@ class Job:
             elif mine != theirs:
                 differences.append(f"{name} {theirs} instead of {mine}")
         return ", ".join(differences)
+
+
+def check_shard(shard: Any) -> None:
+    """Raise ElmoError unless ``shard`` is None or a pair (i, n) with i from 1 to n."""
+    if shard is None:
+        return
+    try:
+        i, n = shard
+    except (TypeError, ValueError):
+        raise ElmoError(f"shard is {shortened(shard)}, expected a pair such as (1, 4).") from None
+    check_count(n, "the number of shards")
+    check_count(i, "the number of the shard", 1, n)
+
+
+def _text_digest(parts: Iterable[Part]) -> str:
+    return hashlib.sha256("".join(part.digest for part in parts).encode()).hexdigest()
 
 
 def _as_floats(values: Any) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError, counted
-from ..files import check_space, refuse_existing, shown_size, sync
+from ..files import check_name, check_space, put_in_place, refuse_existing, shown_size, sync
 from .job import Job
+from .lock import OutputLock, finished_note
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
 from .writers import FileLayout, RecordVectors, check_layout, writer_for
@@ -59,42 +61,99 @@ def merge_parts(
     writer_for(target)  # raises for an unknown format
     folder = PartsFolder.beside(target)
     check_target(target, overwrite)
-    source_folders = [_folder_of(Path(name)) for name in source_names]
-    for source in source_folders:
-        if target.absolute().parent.samefile(source.path):
-            raise ElmoError(f"Cannot write {target}: it would lie among the parts. Choose another.")
-    job = _common_job(source_folders)
-    check_layout(target, job.layout)
-    with folder.opened(job), explaining_disk_errors(target, folder, job):
-        began = time.perf_counter()
-        if not folder.has_finished(target):
-            check_target(target, overwrite)
-            folder_of_part = _locate_parts(source_folders, job)
-            n_bytes = announce_output(target, job.layout, counted(len(job.parts), "part"), note)
-            check_space(target, n_bytes)
-            join_parts(target, folder, job, folder_of_part, overwrite=overwrite, progress=progress)
+    began = time.perf_counter()
+    with explaining_disk_errors(target, folder), folder.locked() as lock:
+        done = finished_note(folder.lock_path, target)
+        folders = _sources(source_names, folder, is_removed=done is not None)
+        job = _common_job(folders)
+        if job is not None and (done is None or done["job"] != job.name):
+            refuse_existing(target, overwrite)
+            result = _merge(
+                target,
+                folder,
+                lock,
+                job,
+                folders,
+                overwrite=overwrite,
+                progress=progress,
+                note=note,
+            )
+        elif done is not None:  # by a process that was killed before it had cleaned up
+            result = done["summary"]
+        else:
+            raise ElmoError("There is nothing to merge: got no sources.")
+        n_bytes = target.stat().st_size
         folder.remove()
-        seconds = time.perf_counter() - began
-    return {
-        **summary(job, target),
-        "finished": True,
-        "bytes": target.stat().st_size,
-        "seconds": round(seconds, 3),
-    }
+    seconds = time.perf_counter() - began
+    return {**result, "finished": True, "bytes": n_bytes, "seconds": round(seconds, 3)}
 
 
-def _folder_of(source: Path) -> PartsFolder:
-    """The folder that a source names, directly or as its output."""
-    for folder in (PartsFolder(source), PartsFolder.beside(source)):
-        if folder.job() is not None:
-            return folder
-    raise ElmoError(
-        f"There are no parts at {source}, nor at {PartsFolder.beside(source).path}: expected a "
-        "folder that `elmo-jax embed … --shard I/N` has filled, or the output it belongs to."
-    )
+def _sources(
+    names: Iterable[str | os.PathLike[str]], own: PartsFolder, *, is_removed: bool
+) -> list[PartsFolder]:
+    """The folders that sources name, directly or as their outputs.
+
+    ``own`` is that beside the target; it may be missing if ``is_removed``.
+    """
+    sources = []
+    for path in map(Path, names):
+        folders = [PartsFolder(path), PartsFolder.beside(path)]
+        with_parts = [folder for folder in folders if folder.job() is not None]
+        if with_parts:
+            sources.append(with_parts[0])
+        elif not (is_removed and any(_is_same(folder, own) for folder in folders)):
+            raise ElmoError(
+                f"There are no parts at {path}, nor at {folders[1].path}: expected a folder that "
+                "`elmo-jax embed … --shard I/N` has filled, or the output it belongs to."
+            )
+    return sources
 
 
-def _common_job(folders: list[PartsFolder]) -> Job:
+def _is_same(folder: PartsFolder, other: PartsFolder) -> bool:
+    return os.path.realpath(folder.path) == os.path.realpath(other.path)
+
+
+def _merge(
+    target: Path,
+    folder: PartsFolder,
+    lock: OutputLock,
+    job: Job,
+    sources: list[PartsFolder],
+    *,
+    overwrite: bool,
+    progress: bool,
+    note: Callable[[str], object],
+) -> dict[str, Any]:
+    """Write the output; returns its summary."""
+    check_layout(target, job.layout)
+    with contextlib.ExitStack() as stack:
+        for source in sources:
+            if os.path.realpath(target.parent) == os.path.realpath(source.path):
+                raise ElmoError(
+                    f"Cannot write {target}: it would lie among the parts. Choose another."
+                )
+            if not _is_same(source, folder) and _can_be_locked(source):
+                stack.enter_context(source.locked(shared=True))
+            source.check_links()
+        stack.enter_context(folder.opened(job))
+        stack.enter_context(explaining_disk_errors(target, folder, job))
+        folder_of_part = _locate_parts(sources, job)
+        n_bytes = announce_output(target, job.layout, counted(len(job.parts), "part"), note)
+        check_space(target, n_bytes)
+        join_parts(
+            target, folder, lock, job, folder_of_part, overwrite=overwrite, progress=progress
+        )
+    return summary(job, target)
+
+
+def _can_be_locked(source: PartsFolder) -> bool:
+    """Whether a lock can be made beside a folder: it may lie on a disk that is only read."""
+    lock = source.lock_path
+    return os.access(lock if lock.exists() else lock.absolute().parent, os.W_OK)
+
+
+def _common_job(folders: list[PartsFolder]) -> Job | None:
+    """The job of all folders; None if there are no folders."""
     jobs = [job for folder in folders if (job := folder.job()) is not None]
     for folder, job in zip(folders, jobs, strict=True):
         if differences := jobs[0].differences(job):
@@ -102,7 +161,7 @@ def _common_job(folders: list[PartsFolder]) -> Job:
                 f"{folder.path} does not belong to {folders[0].path}: {differences}. Make its "
                 "parts with the same input, model, options and versions."
             )
-    return jobs[0]
+    return jobs[0] if jobs else None
 
 
 def _locate_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
@@ -124,13 +183,19 @@ def _locate_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
     return list(folder_of_part.values())
 
 
-def check_target(target: Path, overwrite: bool) -> None:
-    """Raise ElmoError, before the work, if the output cannot be written or exists already."""
+def check_target(target: Path, overwrite: bool, job_name: str | None = None) -> None:
+    """Raise ElmoError, before the work, if the output cannot be written or exists already.
+
+    It may exist if a killed process left it with something to clean up; ``job_name`` says of which
+    job it must be.
+    """
+    check_name(target)
     if target.is_dir():
         raise ElmoError(f"Cannot write {target}: it is a folder.")
     if not target.absolute().parent.is_dir():
         raise ElmoError(f"Cannot write {target}: the folder {target.parent} does not exist.")
-    if not PartsFolder.beside(target).has_finished(target):
+    done = finished_note(PartsFolder.beside(target).lock_path, target)
+    if done is None or job_name not in (None, done["job"]):
         refuse_existing(target, overwrite)
 
 
@@ -147,21 +212,29 @@ def announce_output(
 
 
 def write_output(
-    target: Path, folder: PartsFolder, job: Job, results: RecordVectors, *, overwrite: bool
+    target: Path,
+    folder: PartsFolder,
+    lock: OutputLock,
+    job: Job,
+    results: RecordVectors,
+    *,
+    overwrite: bool,
 ) -> None:
     """Write the output inside the folder of parts, then give it its name."""
-    writer_for(target).write(folder.whole, job.layout, results)
-    sync(folder.whole)
-    refuse_existing(target, overwrite)  # it may have appeared meanwhile
-    # Before the file gets its name: if killed after that, the next run only has to clean up.
-    folder.remember_finished()
-    folder.whole.replace(target)
+    with folder.new_whole() as whole:
+        writer_for(target).write(whole, job.layout, results)
+        sync(whole)
+        lock.check()
+        # Before the file gets its name: if killed after that, the next run only has to clean up.
+        lock.remember_finished(whole, job.name, summary(job, target))
+        put_in_place(whole, target, overwrite=overwrite)
     sync(target.absolute().parent)
 
 
 def join_parts(
     target: Path,
     folder: PartsFolder,
+    lock: OutputLock,
     job: Job,
     folder_of_part: Sequence[PartsFolder],
     *,
@@ -173,23 +246,33 @@ def join_parts(
         source.read(job, number) for number, source in enumerate(folder_of_part)
     )
     with progress_bar(job.layout.tokens, 0, progress, "joining parts") as bar:
-        write_output(target, folder, job, with_progress(results, bar), overwrite=overwrite)
+        write_output(target, folder, lock, job, with_progress(results, bar), overwrite=overwrite)
 
 
 @contextlib.contextmanager
-def explaining_disk_errors(target: Path, folder: PartsFolder, job: Job) -> Iterator[None]:
+def explaining_disk_errors(
+    target: Path, folder: PartsFolder, job: Job | None = None
+) -> Iterator[None]:
     """Turn an OSError into an ElmoError that says how much of the work is saved."""
     try:
         yield
     except OSError as error:
-        n_finished = sum(folder.has(job, number) for number in range(len(job.parts)))
-        # The message of HDF5 has many lines, with the system's reason somewhere among them.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        saved = (
-            f" {n_finished} of {len(job.parts)} parts are finished and stay in {folder.path}: "
-            "make room, and run the same command again."
-        )
-        raise ElmoError(f"Cannot write {target}: {reason}.{saved if n_finished else ''}") from error
+        # Libraries write messages of many lines, with the system's reason somewhere among them.
+        reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())
+        raise ElmoError(f"Cannot write {target}: {reason}.{_saved(folder, job)}") from error
+
+
+def _saved(folder: PartsFolder, job: Job | None) -> str:
+    n_finished = 0
+    if job is not None:
+        with contextlib.suppress(OSError):
+            n_finished = sum(folder.has(job, number) for number in range(len(job.parts)))
+    if job is None or not n_finished:
+        return ""
+    return (
+        f" {n_finished} of {len(job.parts)} parts are finished and stay in {folder.path}: make "
+        "room, and run the same command again."
+    )
 
 
 def summary(job: Job, target: Path) -> dict[str, Any]:
@@ -201,7 +284,7 @@ def summary(job: Job, target: Path) -> dict[str, Any]:
         "tokens": layout.tokens,
         "words_cut": sum(part.words_cut for part in job.parts),
         "blank_lines": job.blank,
-        "layers": int(layers) if layers.lstrip("-").isdigit() else layers,
+        "layers": int(layers) if re.fullmatch("-?[0-9]{1,9}", layers) else layers,
         "pooling": job.identity["pooling"],
         "dtype": layout.dtype,
         "dim": layout.shape[-1],

@@ -4,227 +4,221 @@ For ``out.h5`` the folder is ``out.h5.parts/``. It holds ``manifest.json`` with 
 each finished part, and the whole file while that is put together. Everything in it gets its name
 only when it is complete, so a process may be killed at any moment.
 
-A part is a zip because that has checksums, which reveal damage: ``part.json`` says which part of
-which job it is, ``vectors`` holds the numbers of all records in order, and ``records.jsonl`` has
-one line per record.
+The folder may hold only these files, no links and nothing of a user's: whatever else is in it is
+named in an error, and never opened or removed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import os
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
-
-import numpy as np
 
 from ..errors import ElmoError
-from ..files import durable_file, try_lock
-from ..text.readers import Record
+from ..files import TEMPORARY_NAME, durable_file, new_temporary, open_regular, try_lock
+from . import part_file
 from .job import Job
-from .writers import FileLayout, RecordVectors
+from .lock import OutputLock, held
+from .writers import RecordVectors
 
-_MANIFEST, _FINISHED, _LOCK, _WHOLE = "manifest.json", "finished.json", "lock", "whole.tmp"
+_MANIFEST = "manifest.json"
+_PART, _SHARD_LOCK = r"part-[0-9]{6,}\.zip", r"lock-[0-9]+-of-[0-9]+"
+# The names in quotes are those of an output that is put together, see ``writers``.
+_TEMPORARY = TEMPORARY_NAME.format(name=rf"({_PART}|manifest\.json|whole|offsets|keys)")
 # In the order of their removal: a folder that still has parts also has their manifest.
-_PATTERNS = ("part-*.zip", "*.tmp", "lock*", _MANIFEST, _FINISHED)
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)
+_OWN_NAMES = tuple(map(re.compile, (_PART, _TEMPORARY, re.escape(_MANIFEST), _SHARD_LOCK)))
 
 
 class PartsFolder:
     """The folder for the parts of one output; it need not exist."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.whole = path / _WHOLE  # where the output is put together before it gets its name
+    def __init__(self, path: Path, target: Path | None = None) -> None:
+        self.path, self.target = path, target
+        named = Path(os.path.realpath(path)) if path.name in ("", "..") else path
+        self.lock_path = Path(f"{named}.lock")
 
     @classmethod
     def beside(cls, target: Path) -> PartsFolder:
         """The folder for an output."""
-        return cls(target.with_name(f"{target.name}.parts"))
+        return cls(Path(f"{target}.parts"), target)
+
+    def locked(self, *, shared: bool = False) -> contextlib.AbstractContextManager[OutputLock]:
+        """Keep other processes away from the folder, which need not exist, and from its output."""
+        return held(self.lock_path, self.target, shared=shared)
 
     @contextlib.contextmanager
-    def opened(
-        self, job: Job, shard: tuple[int, int] | None = None, *, restart: bool = False
-    ) -> Iterator[None]:
-        """Make the folder, or continue in it: alone, or beside processes with other shards.
+    def opened(self, job: Job, shard: tuple[int, int] | None = None) -> Iterator[None]:
+        """Make the folder or continue in it, under its lock; a shard has a lock of its own besides.
 
-        ``restart`` first removes the shard's parts, or all parts if they are of another job. After
-        an error the folder goes if it has no finished part and no other shard can be using it.
-        Raises ElmoError if the folder cannot be made, holds something else, or is in use.
+        After an error the folder goes if it has no finished part and no other shard can be using
+        it. Raises ElmoError if the folder cannot be made, holds something else, or is in use.
         """
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
             raise ElmoError(f"Cannot make the folder {self.path}: {error.strerror}.") from None
-        self._check_contents()
-        if restart:
-            with _locked(self.path / _LOCK):
-                self._remove_parts(job, shard)
-        with contextlib.ExitStack() as locks:
-            # Shards share the folder's lock; each has a lock of its own besides.
-            locks.enter_context(_locked(self.path / _LOCK, shared=shard is not None))
+        self.check_contents()
+        if shard is None:
+            self._remove_files(re.compile(_TEMPORARY))  # of processes that were killed
+        with contextlib.ExitStack() as stack:
             if shard is not None:
-                locks.enter_context(_locked(self.path / f"{_LOCK}-{shard[0]}-of-{shard[1]}"))
-            earlier = self.job()
-            if earlier and (differences := job.differences(earlier)):
-                raise ElmoError(
-                    f"{self.path} holds parts of another job ({differences}). Finish that job with "
-                    "its own command, choose another output, or remove its parts with --restart."
-                )
+                stack.enter_context(_shard_locked(self.path / "lock-{}-of-{}".format(*shard)))
             try:
-                if earlier is None:
-                    with durable_file(self.path / _MANIFEST) as temporary:
-                        temporary.write_text(job.to_manifest(), "utf-8")
+                self._check_job(job)
                 yield
             except BaseException:
-                if shard is None and not any(self.path.glob("part-*.zip")):
+                if shard is None and not self._paths(re.compile(_PART)):
                     self.remove()
                 raise
 
-    def _check_contents(self) -> None:
-        own = {path for pattern in _PATTERNS for path in self.path.glob(pattern)}
-        foreign = sorted(path.name for path in self.path.iterdir() if path not in own)
-        if foreign:
-            raise ElmoError(
-                f"{self.path} is needed for finished parts, but holds {foreign[0]}, which is not "
-                "one. Move that folder away, or choose another output."
-            )
-
-    def job(self) -> Job | None:
-        """The job whose parts are in the folder; None without a manifest."""
-        manifest = self.path / _MANIFEST
-        if not manifest.is_file():
-            return None
-        try:
-            return Job.from_manifest(manifest.read_text("utf-8"))
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ElmoError(
-                f"Cannot read {manifest}: {error}. It may come from another version of elmo-jax; "
-                "--restart removes the parts and starts again."
-            ) from None
-
-    def has(self, job: Job, number: int) -> bool:
-        """Whether a part is finished. Its vectors are not looked at."""
-        try:
-            with zipfile.ZipFile(self._part(number)) as archive:
-                return bool(json.loads(archive.read("part.json")) == _label(job, number))
-        except (OSError, *_DAMAGE):
-            return False
-
-    def write(self, job: Job, number: int, results: RecordVectors) -> None:
-        """Write a part. The file appears when it is complete and on the disk."""
-        lines: list[str] = []
-        with (
-            durable_file(self._part(number)) as temporary,
-            zipfile.ZipFile(temporary, "w") as archive,
-        ):
-            # A ZipInfo without a date has a fixed one, so equal parts have equal bytes.
-            archive.writestr(zipfile.ZipInfo("part.json"), json.dumps(_label(job, number)))
-            with archive.open(zipfile.ZipInfo("vectors"), "w", force_zip64=True) as file:
-                for record, vectors in results:
-                    file.write(np.ascontiguousarray(vectors).data)
-                    lines.append(record.line())
-            with archive.open(zipfile.ZipInfo("records.jsonl"), "w", force_zip64=True) as file:
-                for line in lines:
-                    file.write(line.encode("utf-8"))
-
-    def read(self, job: Job, number: int) -> RecordVectors:
-        """Read a finished part record by record. Raises ElmoError if it is damaged."""
-        path = self._part(number)
-        try:
-            with (
-                zipfile.ZipFile(path) as archive,
-                archive.open("vectors") as values,
-                archive.open("records.jsonl") as lines,
-            ):
-                for line in io.TextIOWrapper(lines, "utf-8"):
-                    record = Record.from_line(line)
-                    yield record, _read_vectors(values, job.layout, len(record.words))
-                if values.read(1):  # this read at the end also compares the checksum
-                    raise EOFError("numbers are left over")
-        except _DAMAGE as error:
-            raise ElmoError(
-                f"The part {path} is damaged ({error}). Remove it, and run its `elmo-jax embed` "
-                "command again."
-            ) from None
-
-    def size(self) -> int:
-        """Bytes of the finished parts."""
-        return sum(part.stat().st_size for part in self.path.glob("part-*.zip"))
-
-    def remember_finished(self) -> None:
-        """Note that the whole file is about to get its name."""
-        with durable_file(self.path / _FINISHED) as temporary:
-            temporary.write_text(json.dumps(_stamp(self.whole)), "utf-8")
-
-    def has_finished(self, target: Path) -> bool:
-        """Whether ``target`` came out of this folder, and only the folder was not removed."""
-        try:
-            return bool(json.loads((self.path / _FINISHED).read_text("utf-8")) == _stamp(target))
-        except (OSError, ValueError):
-            return False
-
-    def remove(self) -> None:
-        """Remove the folder with all its own files."""
-        self._remove_files(_PATTERNS)
-        with contextlib.suppress(OSError):  # it may hold files of others
-            self.path.rmdir()
-
-    def _remove_parts(self, job: Job, shard: tuple[int, int] | None) -> None:
-        """For ``restart``: other shards of the same job keep their parts."""
+    def restart(self, job: Job, shard: tuple[int, int] | None) -> None:
+        """Remove a shard's parts, or all parts if ``shard`` is None or they are of another job."""
+        if not os.path.lexists(self.path):
+            return
+        self.check_contents()
         try:
             earlier = self.job()
         except ElmoError:
             earlier = None
         if shard is None or earlier is None or job.differences(earlier):
-            self._remove_files(pattern for pattern in _PATTERNS if pattern != "lock*")
+            self.remove()
+            return
         for number in job.parts_of_shard(shard):
             self._part(number).unlink(missing_ok=True)
 
-    def _remove_files(self, patterns: Iterable[str]) -> None:
-        for pattern in patterns:
-            for path in self.path.glob(pattern):
-                path.unlink(missing_ok=True)
+    def check_contents(self) -> None:
+        """Raise ElmoError if the folder is a link, or has anything but own, regular files."""
+        if self.path.is_symlink():
+            raise ElmoError(
+                f"{self.path} is needed for finished parts, but is a symbolic link. Move it away, "
+                "or choose another output."
+            )
+        foreign = [e.name for e in self._entries() if not (_has_own_name(e) and _is_regular(e))]
+        if foreign:
+            raise ElmoError(
+                f"{self.path} is needed for finished parts, but holds {min(foreign)}, which is not "
+                "one. Move that away, or choose another output."
+            )
+
+    def check_links(self) -> None:
+        """Raise ElmoError if something is named as a part or a manifest, but is no regular file.
+
+        This is for a folder that is only read: it may hold other files.
+        """
+        links = [e.name for e in self._entries() if _has_own_name(e) and not _is_regular(e)]
+        if links:
+            raise ElmoError(
+                f"{self.path / min(links)} is a link or a folder, expected a file. Copy the file "
+                "itself to that place."
+            )
+
+    def _entries(self) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.path) as entries:
+                return list(entries)
+        except OSError as error:
+            raise ElmoError(f"Cannot read the folder {self.path}: {error.strerror}.") from None
+
+    def _check_job(self, job: Job) -> None:
+        earlier = self.job()
+        if earlier is None:
+            # Another shard may do the same at this moment: the first one's manifest stays.
+            with contextlib.suppress(ElmoError):
+                with durable_file(self.path / _MANIFEST, overwrite=False) as temporary:
+                    temporary.write_text(job.to_manifest(), "utf-8")
+                return
+            earlier = self.job()
+        if earlier is None or (differences := job.differences(earlier)):
+            reason = differences if earlier else "it has just gone"
+            raise ElmoError(
+                f"{self.path} holds parts of another job ({reason}). Finish that job with "
+                "its own command, choose another output, or remove its parts with --restart."
+            )
+
+    def job(self) -> Job | None:
+        """The job whose parts are in the folder; None without a manifest."""
+        manifest = self.path / _MANIFEST
+        try:
+            with open(open_regular(manifest), "rb") as file:  # noqa: PTH123 - a descriptor
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise ElmoError(f"Cannot read {manifest}: {error.strerror or error}.") from None
+        try:
+            return Job.from_manifest(content)
+        except ElmoError as error:
+            raise ElmoError(
+                f"Cannot read {manifest}: {str(error).rstrip('.')}. It is damaged, or comes from "
+                "another version of elmo-jax; --restart removes the parts and starts again."
+            ) from None
+
+    def has(self, job: Job, number: int) -> bool:
+        """Whether a part is finished. Its vectors are not looked at."""
+        return part_file.is_part(self._part(number), job, number)
+
+    def write(self, job: Job, number: int, results: RecordVectors) -> None:
+        """Write a part. The file appears when it is complete and on the disk."""
+        with durable_file(self._part(number)) as temporary:
+            part_file.write(temporary, job, number, results)
+
+    def read(self, job: Job, number: int) -> RecordVectors:
+        """Read a finished part record by record. Raises ElmoError if it is damaged."""
+        return part_file.read(self._part(number), job, number)
+
+    def new_whole(self) -> contextlib.AbstractContextManager[Path]:
+        """A new file in which the output is put together before it gets its name."""
+        return new_temporary(self.path / "whole")
+
+    def size(self) -> int:
+        """Bytes of the finished parts."""
+        return sum(part.stat().st_size for part in self._paths(re.compile(_PART)))
+
+    def remove(self) -> None:
+        """Remove the folder with all its own files."""
+        for names in _OWN_NAMES:
+            self._remove_files(names)
+        with contextlib.suppress(OSError):  # it may hold files of others
+            self.path.rmdir()
+
+    def _remove_files(self, names: re.Pattern[str]) -> None:
+        for path in self._paths(names):
+            path.unlink(missing_ok=True)
+
+    def _paths(self, names: re.Pattern[str]) -> list[Path]:
+        try:
+            return [path for path in self.path.iterdir() if names.fullmatch(path.name)]
+        except FileNotFoundError:
+            return []
 
     def _part(self, number: int) -> Path:
         return self.path / f"part-{number:06}.zip"
 
 
-def _label(job: Job, number: int) -> dict[str, object]:
-    return {"job": job.name, "part": number, "digest": job.parts[number].digest}
+def _has_own_name(entry: os.DirEntry[str]) -> bool:
+    return any(names.fullmatch(entry.name) for names in _OWN_NAMES)
 
 
-def _stamp(path: Path) -> list[int]:
-    """Size and time of change, which a file keeps when it is renamed."""
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
+def _is_regular(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file(follow_symlinks=False)
+    except FileNotFoundError:
+        return True  # another shard has just renamed or removed it
 
 
 @contextlib.contextmanager
-def _locked(file: Path, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock on ``file``, which is created. Raises ElmoError if another process holds it."""
-    if os.name == "nt":  # Windows could not remove the open file with the folder
-        yield
-        return
-    with file.open("a") as opened:
-        if not try_lock(opened.fileno(), shared=shared):
+def _shard_locked(path: Path) -> Iterator[None]:
+    try:
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise ElmoError(f"Cannot make the lock {path}: {error.strerror or error}.") from None
+    try:
+        if not try_lock(descriptor):
             raise ElmoError(
-                f"Another process is at work in {file.parent}. Wait until it has ended."
+                f"Another process is making this shard in {path.parent}. Wait until it has ended."
             )
         yield
-
-
-def _read_vectors(file: IO[bytes], layout: FileLayout, n_tokens: int) -> np.ndarray:
-    """The vectors of the next record."""
-    shape = layout.shape if layout.pooled else (*layout.shape[:-1], n_tokens, layout.shape[-1])
-    n_bytes = int(np.prod(shape)) * np.dtype(layout.dtype).itemsize
-    content = file.read(n_bytes)
-    if len(content) != n_bytes:
-        raise EOFError("numbers are missing")
-    return np.frombuffer(content, layout.dtype).reshape(shape)
+    finally:
+        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -18,7 +19,8 @@ from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.tokenizers import CheckedWords
 from .carrying import stream_with_state
-from .job import EmbedOptions, Job
+from .job import EmbedOptions, Job, check_shard
+from .lock import finished_note
 from .merging import (
     announce_output,
     check_target,
@@ -116,6 +118,7 @@ def embed_corpus(
     folder = PartsFolder.beside(target)
     refuse_input(target, getattr(records, "files", ()))
     check_target(target, overwrite)
+    check_shard(shard)
     if pooling is not None:
         check_pooling(pooling)
     check_dtype(dtype)
@@ -147,14 +150,23 @@ def embed_corpus(
     numbers = job.parts_of_shard(shard)
     survey.cut_words.warn()
 
-    with folder.opened(job, shard, restart=restart), explaining_disk_errors(target, folder, job):
-        # A process that was killed at the very end has left the folder, but nothing to do.
-        is_finished = folder.has_finished(target)
+    with explaining_disk_errors(target, folder, job), contextlib.ExitStack() as stack:
+        if restart and shard is not None:  # alone, before it works beside other shards
+            with folder.locked():
+                folder.restart(job, shard)
+        lock = stack.enter_context(folder.locked(shared=shard is not None))
+        # A process that was killed at the very end has left something to clean up, no more.
+        done = finished_note(folder.lock_path, target)
+        is_finished = shard is None and done is not None and done["job"] == job.name
+        if restart and shard is None and not is_finished:
+            folder.restart(job, shard)
+        stack.enter_context(folder.opened(job, shard))
         missing = [] if is_finished else [n for n in numbers if not folder.has(job, n)]
         is_direct = shard is None and len(job.parts) == 1
         began = time.perf_counter()
         if not is_finished:
-            check_target(target, overwrite)  # again: another process may have written it meanwhile
+            # Again: another process may have written it meanwhile.
+            check_target(target, overwrite, job.name)
             n_bytes = announce_output(target, job.layout, counted(job.layout.tokens, "token"), note)
             if not is_direct:
                 note(f"{counted(len(job.parts), 'part')}; {len(missing):,} to be made here")
@@ -167,13 +179,16 @@ def embed_corpus(
                 for number, part in iter_parts(records, job.parts, missing):
                     results = with_progress(_embed_part(elmo, part, options, n_rows), bar)
                     if is_direct:
-                        write_output(target, folder, job, results, overwrite=overwrite)
+                        write_output(target, folder, lock, job, results, overwrite=overwrite)
                     else:
                         folder.write(job, number, results)
             if shard is None and not is_direct:
                 folders = [folder] * len(job.parts)
-                join_parts(target, folder, job, folders, overwrite=overwrite, progress=progress)
+                join_parts(
+                    target, folder, lock, job, folders, overwrite=overwrite, progress=progress
+                )
         seconds = time.perf_counter() - began
+        n_bytes = target.stat().st_size if shard is None else folder.size()
         if shard is None:
             folder.remove()
     return {
@@ -182,7 +197,7 @@ def embed_corpus(
         "shard": None if shard is None else f"{shard[0]}/{shard[1]}",
         "parts_found": len(numbers) - len(missing),
         "finished": shard is None,
-        "bytes": target.stat().st_size if shard is None else folder.size(),
+        "bytes": n_bytes,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(job.count_tokens(missing) / seconds, 1),
     }

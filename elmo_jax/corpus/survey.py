@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..errors import DuplicateKeysWarning, ElmoError, check_count, warn
+from ..errors import DuplicateKeysWarning, ElmoError, check_count, shortened, warn
 from ..text.cut_words import CutWords, WordLimit
 from ..text.readers import Record
 from ..text.sentences import SentenceChecker
@@ -31,6 +32,16 @@ class Part(NamedTuple):
     words_cut: int  # number of words that are longer than the model reads
     digest: str  # SHA-256 of the records' lines, see ``Record.line``
 
+    @classmethod
+    def from_json(cls, values: Any) -> Part:
+        """The part of a manifest; raises ElmoError or TypeError for anything else."""
+        part = cls(*values)
+        for name in cls._fields[:-1]:
+            check_count(getattr(part, name), name, 0)
+        if not (isinstance(part.digest, str) and re.fullmatch("[0-9a-f]{64}", part.digest)):
+            raise ElmoError(f"the digest {shortened(part.digest)} is not one")
+        return part
+
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
@@ -39,6 +50,9 @@ class Survey:
     parts: tuple[Part, ...]
     text_bytes: int  # of all texts in UTF-8
     longest_key: int  # in characters; 0 if no record has a key
+    longest_key_at: int  # the number of that record, from 0
+    repeated_key: int  # the most characters of a record's key times its words
+    repeated_key_at: int  # the number of that record, from 0
     blank: int  # number of records without words
     cut_words: CutWords
     duplicate_keys: int  # number of records with the key of an earlier record
@@ -75,9 +89,10 @@ class Survey:
         check_count(part_tokens, "part_tokens")
         parts: list[_PartBuilder] = []
         blank_lines: list[tuple[str, int]] = []
-        text_bytes = longest_key = 0
+        text_bytes = 0
+        longest_key = repeated_key = (0, 0)  # with the number of the record
         sentence_checker, cut_words, keys = SentenceChecker(), CutWords(limit), _KeyCounter()
-        for record in records:
+        for number, record in enumerate(records):
             _check_type(record)
             where = f"{record.file}, line {record.number}"
             sentence_checker.check(record.words, where)
@@ -89,7 +104,10 @@ class Survey:
                 parts.append(_PartBuilder())
             parts[-1].add(record, words_cut=cut_words.add_sentence(record.words))
             text_bytes += _text_bytes(record, where)
-            longest_key = max(longest_key, len(record.key or ""))
+            if record.key:
+                longest_key = max(longest_key, (len(record.key), -number))
+                repeated = len(record.key) * len(record.words)
+                repeated_key = max(repeated_key, (repeated, -number))
             if not record.words:
                 blank_lines.append((record.file, record.number))
         if not parts:
@@ -100,7 +118,10 @@ class Survey:
         return cls(
             parts=tuple(part.build() for part in parts),
             text_bytes=text_bytes,
-            longest_key=longest_key,
+            longest_key=longest_key[0],
+            longest_key_at=-longest_key[1],
+            repeated_key=repeated_key[0],
+            repeated_key_at=-repeated_key[1],
             blank=len(blank_lines),
             cut_words=cut_words,
             duplicate_keys=keys.n_duplicates,
@@ -180,7 +201,7 @@ class _KeyCounter:
             return
         key_hash = hash(record.key)
         if key_hash in self._hashes:
-            self._first = self._first or f"{record.key!r} ({where})"
+            self._first = self._first or f"{shortened(record.key)} ({where})"
             self.n_duplicates += 1
         elif len(self._hashes) < _MAX_COMPARED_KEYS:
             self._hashes.add(key_hash)
@@ -203,18 +224,31 @@ def _check_type(record: object) -> None:
 
 
 def _check_key(record: Record, where: str) -> None:
-    if record.key is not None and "\0" in record.key:
+    if record.key is None:
+        return
+    if not isinstance(record.key, str):
+        raise ElmoError(f"{where}: the key is {shortened(record.key)}, expected a string or None.")
+    if "\0" in record.key:
         raise ElmoError(
-            f"{where}: the key {record.key!r} has a NUL character, which no format can hold."
+            f"{where}: the key {shortened(record.key)} has a NUL character, which no format can "
+            "hold."
         )
 
 
 def _text_bytes(record: Record, where: str) -> int:
+    """Bytes of the text, once it, the key and the words are known to be Unicode."""
+    what = "text"
     try:
-        return len(record.text.encode("utf-8"))
+        n_bytes = len(record.text.encode("utf-8"))
+        what = "key"
+        (record.key or "").encode("utf-8")
+        what = "words"
+        "".join(record.words).encode("utf-8")
+        return n_bytes
     except UnicodeEncodeError:
         raise ElmoError(
-            f"{where}: the text has half a character (a lone surrogate), which no format can hold."
+            f"{where}: the {what} {'have' if what == 'words' else 'has'} half a character (a lone "
+            "surrogate), which no format can hold."
         ) from None
 
 

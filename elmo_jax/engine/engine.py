@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import threading
@@ -42,15 +41,6 @@ def _first_equal(config: ElmoConfig) -> ElmoConfig:
     code, would come out of it as a ValueError.
     """
     return config
-
-
-def _compiling() -> contextlib.AbstractContextManager[Any]:
-    """A context in which JAX compiles, also where the user's code runs in ``jax.disable_jit()``.
-
-    There, each operation of each step would be dispatched by itself: minutes for two sentences.
-    """
-    config: Any = jax.config
-    return jax.disable_jit(False) if config.jax_disable_jit else contextlib.nullcontext()
 
 
 class Engine:
@@ -143,9 +133,12 @@ class Engine:
                 "A signal handler has interrupted a call of this Elmo in this thread, and calls it "
                 "again. Let the handler only note the signal, and embed after the call."
             )
+        # Where the user has disabled jit, each operation of each step would be dispatched alone:
+        # minutes for two sentences.
+        compiled = jax.disable_jit(False)
         # On one line: between the end of a line and that of the `with`, an exception raised by a
         # tracer or debugger would leave the lock taken.
-        with self._lock, self._devices.as_mesh(), _compiling(): return function(*arguments)  # noqa: E701  # fmt: skip
+        with self._lock, self._devices.as_mesh(), compiled: return function(*arguments)  # noqa: E701  # fmt: skip
 
     def _new_run(self, request: Request, cut: CutWords | None) -> StreamRun:
         n_layers = request.selection.n_computed - 1

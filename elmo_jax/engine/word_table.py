@@ -130,7 +130,7 @@ class WordTable:
 
     def _zeros(self, n_rows: int) -> Words:
         return Words(
-            jnp.zeros((n_rows, self._config.projection_dim), jnp.float32),
+            jnp.zeros((n_rows, self._config.projection_dim), np.float32),
             jnp.zeros((len(DIRECTIONS), n_rows, self._n_gates), gate_dtype(self._precision)),
         )
 

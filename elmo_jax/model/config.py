@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ElmoError, shortened
+from ..errors import ElmoError, number_problem, shortened
 from . import options as options_json
 from .alphabet import Alphabet
 
@@ -25,6 +24,14 @@ TOKEN_LAYERS = ("bytes", "lexicon", "table")
 """How a word becomes a vector, see ``ElmoConfig.token_layer``."""
 
 _ACTIVATIONS = ("relu", "tanh")
+
+_MOST_SIZE = 10**6
+_MOST_LAYERS = 1_000
+_MOST_CHARACTERS = 10**5
+_MOST_PARAMETERS = 10**12
+_MOST_CLIP = 1e38  # in float32
+"""Far more than any model has. What is beyond them comes from a file that is damaged or was made to
+do harm, and would take all memory or all time."""
 
 _MARKS: dict[str, dict[str, tuple[str, ...]]] = {
     "lexicon": {"words": ("<bos>", "<eos>", "<oov>"), "characters": ("<bos>", "<eos>", "<oov>")},
@@ -85,6 +92,10 @@ class ElmoConfig:
         if isinstance(self.filters, list | tuple):  # lists are accepted, but not hashable
             pairs = tuple(tuple(p) if isinstance(p, list) else p for p in self.filters)
             object.__setattr__(self, "filters", pairs)
+        for name in ("cell_clip", "proj_clip"):
+            clip = getattr(self, name)
+            if type(clip) is int and 2**31 <= clip < _MOST_CLIP:  # JAX takes no such integers
+                object.__setattr__(self, name, float(clip))
         if self.token_layer in ("lexicon", "table") and self.filters == ():
             # What belongs to characters: equal models have equal configurations.
             object.__setattr__(self, "char_embedding_dim", 0)
@@ -198,41 +209,46 @@ def _problems(config: ElmoConfig) -> Iterator[str]:
     """Every reason why ``config`` cannot be built."""
     if config.token_layer not in TOKEN_LAYERS:
         known = ", ".join(TOKEN_LAYERS)
-        yield f"token_layer is {config.token_layer!r}, expected one of {known}"
+        yield f"token_layer is {shortened(config.token_layer)}, expected one of {known}"
         return
     yield from _token_layer_problems(config)
     for name in ("projection_dim", "cell_dim", "n_layers"):
         if not _is_count(value := getattr(config, name)):
-            yield f"{name} is {value!r}, expected a positive integer"
+            yield f"{name} is {shortened(value)}, expected a positive integer"
     for name in ("cell_clip", "proj_clip"):
         if not _is_bound(clip := getattr(config, name)):
-            yield f"{name} is {clip!r}, expected a positive number, or None for no clipping"
+            expected = "expected a positive number, or None for no clipping"
+            yield f"{name} is {shortened(clip)}, {expected}"
     for name in ("use_skip_connections", "forced_projections"):
         if not isinstance(value := getattr(config, name), bool):
-            yield f"{name} is {value!r}, expected true or false"
+            yield f"{name} is {shortened(value)}, expected true or false"
+    yield from _size_problems(config)
     # bilm-tf has a projection only if the sizes differ, and it only ever makes vectors shorter.
     dims = config.cell_dim, config.projection_dim
     is_longer = all(map(_is_count, dims)) and config.cell_dim < config.projection_dim
     if is_longer and config.forced_projections is not True:
-        yield f"cell_dim {config.cell_dim} is smaller than projection_dim {config.projection_dim}"
+        sizes = shortened(config.cell_dim), shortened(config.projection_dim)
+        yield "cell_dim {} is smaller than projection_dim {}".format(*sizes)
 
 
 def _token_layer_problems(config: ElmoConfig) -> Iterator[str]:
     has_words = config.token_layer == "lexicon" and config.word_dim != 0
     if not _is_count(config.word_dim, least=0) or (config.word_dim and not has_words):
         expected = "0 or a positive integer" if config.token_layer == "lexicon" else "0"
-        yield f"word_dim is {config.word_dim!r}, expected {expected}"
+        yield f"word_dim is {shortened(config.word_dim)}, expected {expected}"
     if config.token_layer == "table":
         if config.filters != ():
-            yield f"filters is {config.filters!r}, but a table of words reads no characters"
+            filters = shortened(config.filters)
+            yield f"filters is {filters}, but a table of words reads no characters"
     elif config.filters != () or not has_words:
         yield from _character_problems(config)
     if config.activation not in _ACTIVATIONS:
-        yield f"activation is {config.activation!r}, expected one of {', '.join(_ACTIVATIONS)}"
+        activation = shortened(config.activation)
+        yield f"activation is {activation}, expected one of {', '.join(_ACTIVATIONS)}"
     if not _is_count(config.max_characters_per_token, least=3):
         yield (
-            f"max_characters_per_token is {config.max_characters_per_token!r}, expected at least "
-            "3: two word markers and a character"
+            f"max_characters_per_token is {shortened(config.max_characters_per_token)}, expected "
+            "at least 3: two word markers and a character"
         )
     yield from _alphabet_problems(config)
 
@@ -240,24 +256,28 @@ def _token_layer_problems(config: ElmoConfig) -> Iterator[str]:
 def _character_problems(config: ElmoConfig) -> Iterator[str]:
     pairs = config.filters if isinstance(config.filters, tuple) else ()
     if not pairs:
-        yield f"filters is {config.filters!r}, expected at least one (width, number) pair"
+        filters = shortened(config.filters)
+        yield f"filters is {filters}, expected at least one (width, number) pair"
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2 or not all(map(_is_count, pair)):
-            yield f"filters holds {pair!r}, expected (width, number), both positive integers"
+            yield (
+                f"filters holds {shortened(pair)}, expected (width, number), both positive integers"
+            )
         elif _is_count(longest := config.max_characters_per_token) and pair[0] > longest:
             yield (
-                f"a filter is {pair[0]} characters wide, but words have only {longest} "
+                f"a filter is {shortened(pair[0])} characters wide, but words have only {longest} "
                 "(max_characters_per_token)"
             )
     if not _is_count(config.char_embedding_dim):
-        yield f"char_embedding_dim is {config.char_embedding_dim!r}, expected a positive integer"
+        dim = shortened(config.char_embedding_dim)
+        yield f"char_embedding_dim is {dim}, expected a positive integer"
     if not _is_count(config.n_highway, least=0):
-        yield f"n_highway is {config.n_highway!r}, expected 0 or a positive integer"
+        yield f"n_highway is {shortened(config.n_highway)}, expected 0 or a positive integer"
 
 
 def _alphabet_problems(config: ElmoConfig) -> Iterator[str]:
     alphabet = config.alphabet
-    if alphabet is None:
+    if alphabet is None or not _is_count(config.word_dim, least=0):
         return
     if config.token_layer == "bytes" or not isinstance(alphabet, Alphabet):
         expected = "None" if config.token_layer == "bytes" else "an Alphabet"
@@ -279,8 +299,48 @@ def _is_count(value: object, least: int = 1) -> bool:
 
 def _is_bound(value: object) -> bool:
     return value is None or (
-        isinstance(value, int | float) and value is not True and 0 < value < math.inf
+        isinstance(value, int | float)
+        and number_problem(value, "", positive=True, below=_MOST_CLIP) is None
     )
+
+
+def _size_problems(config: ElmoConfig) -> Iterator[str]:
+    """Sizes that no model has. Values that are no counts at all are reported elsewhere."""
+    filters = config.filters if isinstance(config.filters, tuple) else ()
+    numbers = [pair[1] for pair in filters if isinstance(pair, tuple) and len(pair) == 2]
+    limits: list[tuple[str, Any, int]] = [
+        ("projection_dim", config.projection_dim, _MOST_SIZE),
+        ("cell_dim", config.cell_dim, _MOST_SIZE),
+        ("char_embedding_dim", config.char_embedding_dim, _MOST_SIZE),
+        ("word_dim", config.word_dim, _MOST_SIZE),
+        ("n_layers", config.n_layers, _MOST_LAYERS),
+        ("n_highway", config.n_highway, _MOST_LAYERS),
+        ("max_characters_per_token", config.max_characters_per_token, _MOST_CHARACTERS),
+        ("the number of filters", sum(filter(_is_count, numbers)), _MOST_SIZE),
+        ("the number of (width, number) pairs in filters", len(filters), _MOST_LAYERS),
+    ]
+    problems = [
+        f"{name} is {shortened(value)}, expected at most {most:,}"
+        for name, value, most in limits
+        if _is_count(value) and value > most
+    ]
+    yield from problems
+    counts = (value for _, value, _ in limits)
+    if not problems and all(_is_count(value, least=0) for value in counts):
+        n_parameters = _count_parameters(config, [n for n in numbers if _is_count(n)])
+        if n_parameters > _MOST_PARAMETERS:
+            yield (
+                f"it would have {n_parameters:,} parameters, expected at most {_MOST_PARAMETERS:,}"
+            )
+
+
+def _count_parameters(config: ElmoConfig, numbers: list[int]) -> int:
+    """About how many numbers the convolutions, highway layers and LSTMs have, but for biases."""
+    n_filters, n_out, n_cell = sum(numbers), config.projection_dim, config.cell_dim
+    highway = 2 * n_filters**2
+    token_layer = config.n_highway * highway + (n_filters + config.word_dim) * n_out
+    lstm = 2 * n_out * 4 * n_cell + n_cell * n_out
+    return token_layer + 2 * config.n_layers * lstm
 
 
 # The published English models: 2,048 filters over words of up to 50 characters. "original" is that

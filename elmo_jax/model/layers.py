@@ -108,18 +108,18 @@ def _select_mix(
     config: ElmoConfig, mix_weights: Any, mix_gamma: Any, params: Params
 ) -> tuple[LayerSelection, jax.Array]:
     n_layers = config.n_output_layers
-    gamma = jnp.asarray(finite_floats(mix_gamma, "mix_gamma", ()), jnp.float32)
+    gamma = jnp.asarray(finite_floats(mix_gamma, "mix_gamma", ()), np.float32)
     selection = LayerSelection(n_layers, weighted=True)
     name = "mix_weights"
     if mix_weights is None or _is_number(mix_weights):
         mix = _own_mix(params, mix_weights)
         name, mix_weights = "the weights of the model's mix", mix["weights"]
         own_gamma = finite_floats(mix["gamma"], "the gamma of the model's mix", ())
-        gamma = gamma * jnp.asarray(own_gamma, jnp.float32)
+        gamma = gamma * jnp.asarray(own_gamma, np.float32)
         check_finite(gamma, "mix_gamma times the gamma of the model's mix")
         selection = selection._replace(projected="output_projection" in params)
     meaning = "one weight for each layer, the token layer first"
-    weights_L = jnp.asarray(finite_floats(mix_weights, name, (n_layers,), meaning), jnp.float32)
+    weights_L = jnp.asarray(finite_floats(mix_weights, name, (n_layers,), meaning), np.float32)
     return selection, gamma * jax.nn.softmax(weights_L)
 
 

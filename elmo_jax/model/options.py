@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ElmoError
+from ..errors import ElmoError, first_few, shortened
 from .alphabet import Alphabet
+from .option_keys import key_problems, shortened_path
 
 N_CHARACTERS = 261
 """How many character ids there are: 256 bytes and five markers. With padding it is 262."""
@@ -52,6 +53,21 @@ MANYLANGS_KEYS: dict[str, tuple[str, Any]] = {
 }
 """The same for the configuration of an ELMoForManyLangs model."""
 
+_OTHER_KEYS = (
+    "char_cnn.n_characters",
+    "bidirectional",
+    "share_embedding_softmax",
+    "n_tokens_vocab",
+)
+_OF_TRAINING = (
+    *("dropout", "learning_rate", "all_clip_norm_val", "n_epochs", "n_train_tokens"),
+    *("batch_size", "unroll_steps", "n_negative_samples_batch", "sample_softmax"),
+)
+"""Keys of bilm-tf that set no field of a config: some have to fit, others are for training only."""
+
+_MANYLANGS_NAMES = ("encoder.name", "token_embedder.name")
+_MANYLANGS_TRAINING = ("classifier", "dropout")
+
 
 def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     """The fields of an ElmoConfig from a parsed options.json; an error names all bad keys."""
@@ -60,7 +76,9 @@ def read_fields(options: Mapping[str, Any], source: str) -> dict[str, Any]:
     if {"encoder", "token_embedder"} & options.keys():
         return read_manylangs_fields(options, source)
     reads_characters = "char_cnn" in options or "n_tokens_vocab" not in options
-    problems = list(_bilm_problems(options, reads_characters))
+    known = (*(path for path, _ in KEYS.values()), *_OTHER_KEYS)
+    problems = key_problems(options, known, _OF_TRAINING, source)
+    problems += _bilm_problems(options, reads_characters)
     keys = KEYS if reads_characters else _LSTM_KEYS
     fields = _read(options, keys, problems)
     for field in ("n_highway", "use_skip_connections"):  # null means the same as a missing key
@@ -82,7 +100,7 @@ def _bilm_problems(options: Mapping[str, Any], reads_characters: bool) -> list[s
         value = options.get(key)
         if value is not None and not isinstance(value, bool):
             kind = type(value).__name__
-            problems.append(f"{key} is {value!r} (a {kind}), expected true or false")
+            problems.append(f"{key} is {shortened(value)} (a {kind}), expected true or false")
     if options.get("bidirectional") is False:
         problems.append("bidirectional is false, but ELMo needs both directions")
     if options.get("share_embedding_softmax") is True and reads_characters:
@@ -92,9 +110,9 @@ def _bilm_problems(options: Mapping[str, Any], reads_characters: bool) -> list[s
         )
     # Models are trained with 261 ids; for inference the file is edited to 262, with padding.
     n_characters = _get(options, "char_cnn.n_characters", N_CHARACTERS)
-    if n_characters not in (N_CHARACTERS, N_CHARACTERS + 1):
+    if type(n_characters) is not int or n_characters not in (N_CHARACTERS, N_CHARACTERS + 1):
         expected = "261 (as trained) or 262"
-        problems.append(f"char_cnn.n_characters is {n_characters!r}, expected {expected}")
+        problems.append(f"char_cnn.n_characters is {shortened(n_characters)}, expected {expected}")
     return problems
 
 
@@ -104,25 +122,31 @@ def read_manylangs_fields(options: Mapping[str, Any], source: str) -> dict[str, 
     Its token layer and LSTMs always have their projections, and it always has skip connections.
     A clip of 0 is none.
     """
-    problems: list[str] = []
+    known_keys = (*(path for path, _ in MANYLANGS_KEYS.values()), *_MANYLANGS_NAMES)
+    problems = key_problems(options, known_keys, _MANYLANGS_TRAINING, source)
     for part, known in (("encoder", "elmo"), ("token_embedder", "cnn")):
         name = _get(options, f"{part}.name", known)
         if not isinstance(name, str) or name.lower() != known:
             problems.append(
-                f"{part}.name is {name!r}, which is another network than ELMo's; only {known!r} "
-                "can be read"
+                f"{part}.name is {shortened(name)}, which is another network than ELMo's; only "
+                f"{known!r} can be read"
             )
     fields = _read(options, MANYLANGS_KEYS, problems)
-    if fields["char_embedding_dim"] == 0:
+    if _is_zero(fields["char_embedding_dim"]):
         fields["filters"] = ()
     for field in ("cell_clip", "proj_clip"):
-        fields[field] = fields[field] or None
+        if _is_zero(fields[field]):
+            fields[field] = None
     if problems:
         raise ElmoError(
             f"{source} does not describe an ELMoForManyLangs model: {'; '.join(problems)}."
         )
     lexicon = {"token_layer": "lexicon", "forced_projections": True, "use_skip_connections": True}
     return {**fields, **lexicon}
+
+
+def _is_zero(value: Any) -> bool:
+    return type(value) in (int, float) and value == 0
 
 
 def _read(
@@ -136,7 +160,7 @@ def _read(
             fields["filters"] = _as_pairs(fields["filters"])
         except (TypeError, ValueError):
             filters, key = fields["filters"], keys["filters"][0]
-            problems.append(f"{key} is {filters!r}, expected [width, number] pairs")
+            problems.append(f"{key} is {shortened(filters)}, expected [width, number] pairs")
     return fields
 
 
@@ -174,17 +198,17 @@ def from_fields(fields: Mapping[str, Any], alphabet: Alphabet | None) -> dict[st
     return options
 
 
-def override_fields(
-    fields: Mapping[str, Any], options: Mapping[str, Any], source: str
-) -> dict[str, Any]:
-    """The fields, with those that ``options`` names replaced.
+def check_options(options: Mapping[str, Any], source: str) -> None:
+    """Raise ElmoError unless ``options`` of the user are nested as in options.json.
 
-    ``options`` are nested as in options.json, whole or in part; keys that set no field of an
-    ElmoConfig have no effect.
+    They may be a part of one. Keys that set no field of an ElmoConfig have no effect.
+
+    Warns:
+        UnusedOptionsWarning: naming keys that are in no options.json.
 
     Raises:
-        ElmoError: for a misspelled key within ``lstm`` or ``char_cnn``, or one of theirs outside;
-            the message lists the keys.
+        ElmoError: for an unknown key within ``lstm`` or ``char_cnn``, one of theirs outside, or
+            one that looks misspelt; the message lists the keys.
     """
     if not isinstance(options, Mapping):
         raise ElmoError(
@@ -192,15 +216,29 @@ def override_fields(
             f"{type(options).__name__}."
         )
     known = {path for path, _ in KEYS.values()} | {"char_cnn.n_characters"}
-    unknown = [path for path in _paths(options) if path not in known]
-    misplaced = {path.rpartition(".")[2] for path in known}  # without its lstm or char_cnn
-    if wrong := [
-        path for path in unknown if path.split(".")[0] in ("lstm", "char_cnn") or path in misplaced
-    ]:
+    wrong = [path for path in _paths(options) if path not in known and _is_of_section(path)]
+    if wrong:
         raise ElmoError(
-            f"Unknown option {', '.join(wrong)} for {source}: expected any of "
-            f"{', '.join(sorted(known))}."
+            f"Unknown option {first_few(list(map(shortened_path, wrong)), 8)} for {source}: "
+            f"expected any of {', '.join(sorted(known))}."
         )
+    paths = {*known, *_OTHER_KEYS, "prefix"}
+    if problems := key_problems(options, paths, _OF_TRAINING, "options"):
+        raise ElmoError(f"Unknown option for {source}: {first_few(problems)}")
+
+
+def _is_of_section(path: str) -> bool:
+    """Whether a path lies in a section of options.json, or has the name of a key there."""
+    names = {path.rpartition(".")[2] for path, _ in KEYS.values()} | {"n_characters"}
+    return path.split(".")[0] in ("lstm", "char_cnn") or path in names
+
+
+def override_fields(fields: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields, with those that ``options`` names replaced.
+
+    Raises:
+        ElmoError: for filters that are no pairs.
+    """
     new = dict(fields)
     for field, (path, _) in KEYS.items():
         value = _get(options, path, _REQUIRED)
@@ -210,17 +248,22 @@ def override_fields(
             new[field] = _as_pairs(value) if field == "filters" else value
         except (TypeError, ValueError):
             expected = "expected [width, number] pairs"
-            raise ElmoError(f"options: {path} is {value!r}, {expected}.") from None
+            raise ElmoError(f"options: {path} is {shortened(value)}, {expected}.") from None
     return new
 
 
-def _paths(options: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """The keys of what is not a mapping, joined with dots."""
-    paths = []
-    for key, value in options.items():
-        path = f"{prefix}{key}"
-        paths += _paths(value, f"{path}.") if isinstance(value, Mapping) else [path]
-    return paths
+def _paths(options: Mapping[str, Any]) -> list[str]:
+    """The keys of what is not a mapping, joined with dots, three levels deep as in options.json."""
+    paths, level = [], [(str(key), value) for key, value in options.items()]
+    for _ in range(3):
+        paths += [path for path, value in level if not isinstance(value, Mapping)]
+        level = [
+            (f"{path}.{key}", part)
+            for path, value in level
+            if isinstance(value, Mapping)
+            for key, part in value.items()
+        ]
+    return paths + [path for path, _ in level]
 
 
 def _get(options: Mapping[str, Any], path: str, default: Any) -> Any:

@@ -29,6 +29,8 @@ Path = tuple[str, ...]
 DIRECTIONS = ("forward", "backward")
 """In the order of their numbers in the HDF5 file: RNN_0, RNN_1."""
 
+_SOFTMAX = (("softmax", "kernel"), ("softmax", "bias"))
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -218,6 +220,7 @@ def check_params(config: ElmoConfig, params: Params, source: str = "params") -> 
 def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str) -> None:
     """What ``check_params`` does, for a tree that ``flatten`` has flattened."""
     flat, problems = dict(flat), []
+    shapes = {path: getattr(flat.get(path), "shape", None) for path in _SOFTMAX}
     for dataset in (*datasets(config), *extra_datasets(config, flat)):
         expected = Dataset("", dataset.param_shape(), ())
         for path in dataset.paths:
@@ -231,11 +234,27 @@ def check_flat_params(config: ElmoConfig, flat: Mapping[Path, Any], source: str)
             elif not expected.fits(array.shape):
                 problems.append(f"{name} is {array.shape}, expected {expected.shape}")
     problems += [f"{'.'.join(map(str, path))} is unexpected" for path in flat]
+    softmax = softmax_problem(*(shapes[path] for path in _SOFTMAX))
+    if softmax and not problems:
+        problems.append(softmax)
     if problems:
         raise ElmoError(
             f"{source} does not fit the configuration ({counted(len(problems), 'problem')}): "
             + "; ".join(problems)
         )
+
+
+def softmax_problem(kernel: tuple[int, ...] | None, bias: tuple[int, ...] | None) -> str | None:
+    """Why these shapes are not those of a whole softmax, if one of its two parts is there."""
+    if kernel is None and bias is None:
+        return None
+    if kernel is None or bias is None:
+        there, missing = ("matrix", "bias") if bias is None else ("bias", "matrix")
+        return f"the softmax has its {there} but lacks its {missing}"
+    if kernel[:1] != bias or 0 in bias:
+        expected = "a row and a number for each word"
+        return f"the softmax has a matrix {kernel} and a bias {bias}, expected {expected}"
+    return None
 
 
 def _kind(value: Any) -> str:

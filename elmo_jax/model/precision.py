@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from ..errors import ElmoError, shortened
@@ -31,7 +32,7 @@ def check_precision(precision: str) -> None:
         raise ElmoError(f"Unknown precision {shortened(precision)}: expected one of {expected}.")
 
 
-def gate_dtype(precision: str, otherwise: Any = jnp.float32) -> Any:
+def gate_dtype(precision: str, otherwise: Any = np.float32) -> Any:
     """The dtype in which the input's part of the gates is stored."""
     return jnp.bfloat16 if precision == "bfloat16" else otherwise
 

@@ -33,10 +33,14 @@ class Stalled(Refused):
 
 
 class Watchdog:
-    """Breaks connections off when too little comes: a server may send a byte every few seconds."""
+    """Breaks connections off when too little comes: a server may send a byte every few seconds.
+
+    When the ``with`` block ends, it closes them, also those that led to a refused redirection.
+    """
 
     def __init__(self) -> None:
         self.has_bitten = False
+        self.responses: list[http.client.HTTPResponse] = []
         self._sockets: list[socket.socket] = []
         self._n_bytes = 0
         self._since = time.monotonic()
@@ -50,6 +54,8 @@ class Watchdog:
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
         self._thread.join()
+        for response in self.responses:
+            response.close()
 
     def watch(self, connected: socket.socket) -> None:
         """Break this connection off, too."""
@@ -156,7 +162,9 @@ class _Watched(urllib.request.AbstractHTTPHandler):
                 super().connect()
                 watchdog.watch(self.sock)
 
-        return super().do_open(Connection, req, **arguments)
+        response = super().do_open(Connection, req, **arguments)
+        watchdog.responses.append(response)
+        return response
 
 
 class _Plain(_Watched, urllib.request.HTTPHandler):

@@ -63,8 +63,6 @@ _WIDE_ENCODINGS = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 # of them on, a file that is not UTF-8 is binary; random bytes have 8 %.
 _CONTROL, _MIN_CONTROL_SHARE = bytes({*range(1, 9), *range(14, 26), 127}), 0.02
 
-_lone_carriage_returns = re.compile(rb"\r(?![\r\n])").findall
-
 _READER = "--input-format {0} reads it"
 _NO_READER = "Extract the text first"
 _COLUMN = " with --column NAME"
@@ -127,7 +125,7 @@ def head_of(file: IO[bytes]) -> bytes:
 
 
 def check_is_text(head: bytes, name: str) -> None:
-    """Raise ElmoError for a binary file, UTF-16 or UTF-32, or the line ends of old Macs."""
+    """Raise ElmoError for a binary file, UTF-16 or UTF-32."""
     if encoding := other_encoding(head):
         raise ElmoError(how_to_convert(name, encoding))
     what, advice = binary_kind(head)
@@ -139,12 +137,6 @@ def check_is_text(head: bytes, name: str) -> None:
     n_control = len(head) - len(head.translate(None, _CONTROL))
     if n_control and n_control >= _MIN_CONTROL_SHARE * len(head) and _decoded(head) is None:
         raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
-    # The head may end between CR and LF.
-    if len(_lone_carriage_returns(head.rstrip(b"\r"))) > head.count(b"\n"):
-        raise ElmoError(
-            f"{name} has the line ends of old Macs (CR without LF), so it would be one line. "
-            "Convert it first: tr '\\r' '\\n' < FILE > NEW."
-        )
 
 
 def check_is_plain(head: bytes, name: str, instead: str) -> None:
@@ -153,6 +145,7 @@ def check_is_plain(head: bytes, name: str, instead: str) -> None:
     ``instead`` tells the user how to read the file as plain text after all.
     """
     start = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    start = start.replace("\r\n", "\n").replace("\r", "\n")
     for pattern, what, advice in _OTHER_TEXT:
         if re.match(pattern, start, re.IGNORECASE if "XML" in what else 0):
             raise ElmoError(f"{name} looks like {what}, not like plain text. {advice}; {instead}.")

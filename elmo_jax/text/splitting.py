@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from ..errors import ElmoError, optional_module
+from ..errors import ElmoError, optional_module, shortened
+from .limits import max_record_bytes, too_long
+from .line_ends import split_lines
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}([-_]\w+)*", re.IGNORECASE)
 
@@ -36,14 +38,22 @@ def split_sentences(text: str, language: str = "en") -> list[str]:
     """
     if not isinstance(text, str):
         raise ElmoError(f"Expected a text as str, got {type(text).__name__}.")
-    return list(stream_sentences(text.splitlines(), language))
+    return list(stream_sentences(split_lines(text), language))
 
 
-def stream_sentences(lines: Iterable[str], language: str = "en") -> Iterator[str]:
-    """``split_sentences`` for the lines of a text of any length, in bounded memory."""
-    segment = _segmenter(language)
+def stream_sentences(
+    lines: Iterable[str], language: str = "en", name: str = "the text"
+) -> Iterator[str]:
+    """``split_sentences`` for the lines of a text of any length, in bounded memory.
+
+    Errors call the text by its ``name``.
+
+    Raises:
+        ElmoError: also for a sentence that is longer than a record may be.
+    """
+    segment, most = _segmenter(language), max_record_bytes()
     pending = ""
-    for line in lines:
+    for number, line in enumerate(lines, start=1):
         line = _SPACES.sub(" ", line).strip(" ")
         if not line:
             yield from _clean(segment(language, pending))
@@ -53,6 +63,8 @@ def stream_sentences(lines: Iterable[str], language: str = "en") -> Iterator[str
             if len(pending) >= _PIECE_LENGTH:  # the last sentence may continue
                 *complete, pending = segment(language, pending)
                 yield from _clean(complete)
+            if len(pending) > most:
+                raise too_long(f"{name}, line {number}", "a sentence without an end", most)
     yield from _clean(segment(language, pending))
 
 
@@ -66,6 +78,16 @@ def check_language(language: str) -> None:
 
 
 def _segmenter(language: str) -> Callable[[str, str], list[str]]:
-    if not _LANGUAGE.fullmatch(language):
-        raise ElmoError(f"Expected a language code such as en or de, got {language!r}.")
-    return optional_module("sentencex", "splitting text into sentences", "sentences").segment
+    if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
+        raise ElmoError(f"Expected a language code such as en or de, got {shortened(language)}.")
+    segment = optional_module("sentencex", "splitting text into sentences", "sentences").segment
+
+    def checked(language: str, text: str) -> list[str]:
+        try:
+            return list(segment(language, text))
+        except UnicodeEncodeError:
+            raise ElmoError(
+                "The text has half a character (a lone surrogate), which is not Unicode."
+            ) from None
+
+    return checked

@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 
@@ -153,10 +154,11 @@ def _pattern() -> re.Pattern[str]:
     alternatives = (  # the first that matches wins
         # Web addresses, without the punctuation that follows them.
         r"(?:https?://|www\.)\S*[^\s.,;:!?)\]}\"'”’»]",
-        # Mail addresses.
-        r"[\w.+-]+@\w+(?:[.-]\w+)+",
-        # Initials: two or more single letters with full stops.
-        rf"(?<!\w)(?:[^\W\d_]{mark}*\.){{2,}}(?!\w)",
+        # Mail addresses. They begin where no such character is before: a search at each one would
+        # take time that grows with the square of the text.
+        r"(?<![\w.+-])[\w.+-]++@\w+(?:[.-]\w+)+",
+        # Initials: two or more single letters with full stops; not endlessly many, as above.
+        rf"(?<!\w)(?:[^\W\d_]{mark}*\.){{2,30}}(?!\w)",
         # Words and numbers. Between digits, commas and the like are part of the number.
         rf"{letter}+(?:(?:['’ʼ‐‑-]|(?<=\d)[.,:/](?=\d)){letter}+)*",
         # Any other character. Zero-width joiners (U+200D) join characters to one emoji.
@@ -183,7 +185,8 @@ def _spacy(variant: str) -> Tokenizer:
             f"spaCy has no {variant!r}: expected the code of a language that spaCy knows "
             f"(spacy:de), an installed pipeline, or the folder of one. It says: {error}"
         ) from None
-    make_doc = pipeline.make_doc  # runs the tokenizer, not the rest of the pipeline
+    pipeline.max_length = sys.maxsize  # spaCy's limit is for the rest of the pipeline
+    make_doc = pipeline.make_doc  # runs the tokenizer alone
     return lambda text: [token.text for token in make_doc(text) if not token.is_space]
 
 

@@ -71,7 +71,7 @@ def load_language_model(
     config, params = opened.config, opened.params
     softmax_size(params)  # a missing softmax is reported before a missing vocabulary
     if vocabulary is None:
-        words = opened.vocabulary or open_vocabulary(folder, params)
+        words = open_vocabulary(folder, opened)
         if words is None:
             raise ElmoError(
                 f"There is no vocabulary at {folder / VOCABULARY_FILE}. Expected the vocab.txt "
@@ -80,7 +80,7 @@ def load_language_model(
             )
     else:
         words = Vocabulary.of(vocabulary)
-        check_vocabulary(params, words, folder)
+        check_vocabulary(params, words, opened.words_record)
     return config, params, words
 
 
@@ -142,7 +142,7 @@ def open_starting_model(source: StartFrom) -> StartingModel:
         folder = model_folder(source)
         opened = open_source(folder, with_softmax=True)
         config, params = opened.config, opened.params
-        vocabulary = opened.vocabulary or open_vocabulary(folder, params)
+        vocabulary = open_vocabulary(folder, opened)
     if "softmax" in params and vocabulary is None:
         raise ElmoError(
             f"The model to start from has a softmax over {softmax_size(params)} words, and nothing "

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..errors import ElmoError, counted, first_few
-from ..text.readers import READ_ERRORS, open_file
+from ..text.readers import BrokenFile, open_file
+from ..text.readers.stored_bytes import stored_position
 
 _BUFFER_BYTES = 1 << 17
 
@@ -204,6 +205,9 @@ class _Hashing(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def stored_position(self) -> int:
+        return stored_position(self._file)
+
     def readinto(self, buffer: Any) -> int:
         # read() would lose what comes before the place where a damaged file breaks off.
         chunk = self._file.read1(len(buffer))
@@ -225,7 +229,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 def _read_content(path: Path, earlier: FileContent) -> FileContent:
     """What a file that was touched contains now."""
     with HashedFile(path) as file:
-        with contextlib.suppress(*READ_ERRORS):
+        with contextlib.suppress(BrokenFile):
             for _ in file:  # by lines, as in training: elsewhere a damaged file might break off
                 pass
         return FileContent(

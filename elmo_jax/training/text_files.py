@@ -19,7 +19,7 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted, shortened
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
-from ..text.readers import COLUMN_FORMATS, READ_ERRORS, Files, find_files, format_of, open_file
+from ..text.readers import COLUMN_FORMATS, BrokenFile, Files, find_files, format_of, open_file
 from ..text.readers.lines import TO_CONVERT, utf8_lines
 from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
 from .argument_types import check_paths, choice_problem, flag_problem, refuse
@@ -138,7 +138,7 @@ class Corpus:
             check_is_text(head, name)
             if self.format is None:
                 check_is_plain(head, name, _AS_TEXT)
-            for number, raw, line, bad_byte in utf8_lines(file, skip):
+            for number, raw, line, bad_byte in utf8_lines(file, name, skip):
                 faults.n_lines = number
                 if bad_byte >= 0:
                     faults.n_bad_lines += 1
@@ -150,11 +150,11 @@ class Corpus:
                 if line and not line.isspace():
                     n_sentences += 1
                     yield number, line
-        except READ_ERRORS as error:
+        except BrokenFile as error:
             where = f"after line {faults.n_lines:,}"
             if isinstance(file, HashedFile):
                 where += f" and {counted(file.n_bytes, 'byte')}"
-            faults.breaks_off = f"{where}: {error}"
+            faults.breaks_off = f"{where}: {error.problem}"
             self._report(f"{path} breaks off {faults.breaks_off}. Its rest is left out.")
         if not n_sentences and not skip:
             n_lines = counted(faults.n_lines, "line")

@@ -22,13 +22,19 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Any
 
 from ...errors import ElmoError
+from .zip_directory import LargeDirectory, SmallDirectoryFile
 
 _MOST_ENTRIES = 10_000
 """Archives of models have a few dozen; each entry costs memory before anything is unpacked."""
 
-_MOST_EXPANSION, _ALWAYS_EXPANDED = 100, 10**9
-"""A compressed tar may have a hundred times the bytes of its file, or 1 GB if that is more. Weights
-hardly shrink, so more is an archive that was made to fill a disk or to keep a processor busy."""
+_MOST_EXPANSION, _ALWAYS_EXPANDED = 20, 10**8
+"""The files in an archive may have 20 times the bytes of the archive, or 100 MB if that is more.
+Weights hardly shrink, so more is an archive that was made to fill a disk or the memory, or to keep
+a processor busy."""
+
+_MOST_HEADER, _MOST_HEADERS = 1 << 14, 1 << 20
+"""Bytes of one long header of a tar, and of all. Real ones have less than a block or two; Python's
+module takes a time for each that grows with the square of its size."""
 
 _CHUNK = 1 << 20
 _BLOCK = tarfile.BLOCKSIZE
@@ -56,6 +62,7 @@ _ARCHIVE_ERRORS = (
     ValueError,
     LookupError,
     OverflowError,
+    MemoryError,  # a header of xz may claim gigabytes for a window
     struct.error,
 )
 
@@ -177,6 +184,11 @@ def _reading(path: Path, kind: str) -> Iterator[None]:
         ) from None
 
 
+def _most_bytes(path: Path) -> int:
+    """How many bytes the files in an archive may have."""
+    return max(_MOST_EXPANSION * path.stat().st_size, _ALWAYS_EXPANDED)
+
+
 def _check_number(path: Path, kind: str, number: int) -> None:
     if number > _MOST_ENTRIES:
         raise ElmoError(
@@ -190,14 +202,24 @@ def _check_number(path: Path, kind: str, number: int) -> None:
 
 def _zip_entries(path: Path, kind: str, stack: contextlib.ExitStack) -> list[_Entry]:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        directory = stack.enter_context(SmallDirectoryFile(path))
+        archive = stack.enter_context(zipfile.ZipFile(directory))
+    except LargeDirectory:
+        _check_number(path, kind, _MOST_ENTRIES + 1)
+        raise
     except zipfile.BadZipFile:
         if zipfile.is_zipfile(path):
             raise
         # A zip's directory is at its end.
         raise ElmoError(f"The zip {path} is truncated; copy or download it again.") from None
     infos = [info for info in archive.infolist() if not info.is_dir()]
-    _check_number(path, kind, len(infos))
+    _check_number(path, kind, len(archive.infolist()))
+    claimed, most = sum(info.file_size for info in infos), _most_bytes(path)
+    if claimed > most:
+        raise zipfile.BadZipFile(
+            f"it claims to have {claimed:,} bytes, more than the {most:,} that are plausible for a "
+            "file of its size"
+        )
     if encrypted := [info.filename for info in infos if info.flag_bits & 1]:
         raise ElmoError(
             f"The zip {path} is encrypted ({encrypted[0]!r} needs a password). Unpack it, and name "
@@ -241,8 +263,7 @@ def _is_tar_header(block: bytes) -> bool:
 def _tar_entries(path: Path, kind: str, stack: contextlib.ExitStack) -> list[_Entry]:
     """One pass through the whole tar, which also checks the checksums of its compression."""
     _, open_tar = _TARS[kind]
-    most = max(_MOST_EXPANSION * path.stat().st_size, _ALWAYS_EXPANDED)
-    stream = _TarStream(stack.enter_context(open_tar(path)), most)
+    stream = _TarStream(stack.enter_context(open_tar(path)), _most_bytes(path))
     entries: list[_Entry] = []
     with tarfile.TarFile(fileobj=stream) as archive:  # type: ignore[arg-type]
         for number, info in enumerate(archive, 1):
@@ -253,6 +274,7 @@ def _tar_entries(path: Path, kind: str, stack: contextlib.ExitStack) -> list[_En
         stream.seek(archive.offset)
         if stream.read(_BLOCK).strip(b"\0"):
             raise tarfile.ReadError(f"damaged header at byte {archive.offset:,}")
+    stream.reads_headers = False
     while stream.read(_CHUNK):
         pass
     return entries
@@ -281,12 +303,14 @@ class _TarStream:
     """The bytes of a tar, bounded: ``tarfile`` reads and skips whatever an archive claims."""
 
     def __init__(self, file: IO[bytes], most: int) -> None:
-        self._file, self._most = file, most
+        self._file, self._most, self._n_header_bytes = file, most, 0
+        self.reads_headers = True
 
     def read(self, size: int) -> bytes:
-        # Names and extended headers are read whole; real ones have less than a block or two.
-        if not 0 <= size <= _CHUNK:
-            raise tarfile.ReadError(f"a header claims {size:,} bytes")
+        if self.reads_headers and size != _BLOCK:  # names and extended headers are read whole
+            self._n_header_bytes += size
+            if not 0 <= size <= _MOST_HEADER or self._n_header_bytes > _MOST_HEADERS:
+                raise tarfile.ReadError(f"a header claims {size:,} bytes")
         self._check(self._file.tell())
         return self._file.read(size)
 

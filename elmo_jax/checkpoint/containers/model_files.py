@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import posixpath
 import re
@@ -16,6 +15,7 @@ from typing import Any
 
 from ...errors import ElmoError
 from ...files import shown_size
+from ...json_text import parse_json_object
 from ...text.contents import HEAD_BYTES, binary_kind
 from .archives import ARCHIVE_KINDS, Member, archive_kind, open_archive
 
@@ -75,23 +75,15 @@ class ModelFiles:
     def read(self, name: str, most: int) -> bytes:
         """The content of a file that is expected to have at most ``most`` bytes."""
         path = self.path(name)
-        self._check_size(name, path.stat().st_size, most)
         try:
+            self._check_size(name, path.stat().st_size, most)
             return path.read_bytes()
         except OSError as error:
             raise ElmoError(f"Cannot read {self.label(name)}: {error.strerror}.") from None
 
     def read_json(self, name: str, most: int) -> dict[str, Any]:
         """The JSON object in a file of at most ``most`` bytes."""
-        content = self.read(name, most)
-        try:
-            value = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise ElmoError(f"{self.label(name)} is not JSON: {error}.") from None
-        if not isinstance(value, dict):
-            kind = type(value).__name__
-            raise ElmoError(f"{self.label(name)}: expected a JSON object, got {kind}.")
-        return value
+        return parse_json_object(self.read(name, most), self.label(name))
 
     def _check(self, names: Sequence[str]) -> None:
         if missing := [name for name in names if name not in self.names]:

@@ -8,13 +8,14 @@ the training and is not read.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ...errors import ElmoError
+from ...errors import ElmoError, shortened
 from ...model.config import ElmoConfig, preset_names
 from ...model.options import N_CHARACTERS, read_fields
 from ...model.parameters import Path, unflatten
@@ -43,7 +44,7 @@ _CONFIG_FILE, _OPTIONS_FILE = "config.json", "options.json"
 _ARCHIVED_OPTIONS = re.compile(r"fta/(?P<key>.+)\.options_file(s\.(?P<language>[^.]+))?")
 """The options.json that ``key`` of config.json named, in archives of AllenNLP up to 0.9."""
 
-_MOST_JSON = 10**8
+_MOST_JSON = 10**6
 """Bytes of a JSON file. Real ones have a few kB."""
 
 _TABLE = "_token_embedder._char_embedding_weights"
@@ -64,6 +65,8 @@ _PRESET_OF = {url.rpartition("/")[2]: name for name, url in _OPTIONS_URLS.items(
 
 _DEFAULT_OPTIONS = _OPTIONS_URLS["original"]
 """What AllenNLP takes from 1.0 on if config.json does not say."""
+
+_LAYER_NORM = {"do_layer_norm"}
 
 _IN_ANOTHER_NETWORK = {
     "_contextualizer._forward_transformer.": "a Transformer language model",
@@ -107,7 +110,7 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
 
     own = {name: array for name, array in tensors.items() if place.has(name)}
     left_out = []
-    if any(entry.get("do_layer_norm") for entry in settings):
+    if _normalises(settings, files):
         # The mean and variance of a layer would be those of a whole batch.
         own = {name: array for name, array in own.items() if place.is_of_elmo(name)}
         left_out.append(
@@ -189,10 +192,11 @@ class _Place:
     def layers(self) -> LayerNames:
         """The names of its layers."""
         return LayerNames(
-            convolution=f"{self.prefix}_token_embedder.char_conv_{{}}",
-            highway=f"{self.prefix}_token_embedder._highways._layers.{{}}",
-            projection=f"{self.prefix}_token_embedder._projection",
-            lstm=f"{self.prefix}_elmo_lstm.{{}}_layer_{{}}",
+            convolution="_token_embedder.char_conv_{}",
+            highway="_token_embedder._highways._layers.{}",
+            projection="_token_embedder._projection",
+            lstm="_elmo_lstm.{}_layer_{}",
+            prefix=self.prefix,
         )
 
     def is_of_elmo(self, name: str) -> bool:
@@ -318,17 +322,32 @@ def _settings(files: ModelFiles, place: _Place) -> list[dict[str, Any]]:
     return named or [entry for _, entry in entries]
 
 
-def _entries(content: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+def _entries(content: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects in config.json that describe an ELMo, with their keys."""
-    if isinstance(content, Mapping):
-        is_embedder = str(content.get("type")).startswith("elmo_token_embedder")
-        if is_embedder or {"options_file", "options_files"} & content.keys():
-            yield key, dict(content)
-        for name, part in content.items():
-            yield from _entries(part, str(name))
-    elif isinstance(content, list):
-        for part in content:
-            yield from _entries(part, key)
+    left = [("", content)]
+    while left:
+        key, part = left.pop()
+        if isinstance(part, Mapping):
+            is_embedder = str(part.get("type")).startswith("elmo_token_embedder")
+            if is_embedder or {"options_file", "options_files"} & part.keys():
+                yield key, dict(part)
+            left += [(str(name), value) for name, value in reversed([*part.items()])]
+        elif isinstance(part, list):
+            left += [(key, value) for value in reversed(part)]
+
+
+def _normalises(settings: Sequence[Mapping[str, Any]], files: ModelFiles) -> bool:
+    """Whether an ELMo normalises its layers before they are mixed."""
+    for entry in settings:
+        value = entry.get("do_layer_norm", False)
+        others = difflib.get_close_matches("do_layer_norm", map(str, entry.keys() - _LAYER_NORM))
+        if others or value not in (True, False, None):
+            wrong = others[0] if others else "do_layer_norm"
+            raise ElmoError(
+                f"{files.label(_CONFIG_FILE)} has {wrong} {shortened(entry[wrong])} in an ELMo, "
+                "expected do_layer_norm, true or false."
+            )
+    return any(entry.get("do_layer_norm") for entry in settings)
 
 
 def _options_url(entry: Mapping[str, Any], language: str) -> str | None:

@@ -6,6 +6,7 @@ A module has the graph of bilm-tf for inference and its variables, but no option
 from __future__ import annotations
 
 import dataclasses
+import math
 import posixpath
 import re
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ _SCOPE = "bilm"
 _STATE = re.compile(r"(bilm(_\d+)?/)?Variable(_\d+)?")
 """The states that sentences hand on to the next ones."""
 
-_OF_BILM = ("char_embed", "CNN", "RNN_")
+_OF_BILM = ("char_embed", "CNN", "RNN_", "softmax/")
 _MIXES = (
     ("aggregation/elmo_output_ELMo_W", "aggregation/elmo_output_ELMo_gamma"),
     ("aggregation/weights", "aggregation/scaling"),
@@ -103,9 +104,11 @@ def _mix(bundle: TensorBundle, config: ElmoConfig) -> tuple[dict[str, Any], tupl
     for names in _MIXES:
         if not all(name in bundle.entries for name in names):
             continue
-        weights, gamma = (bundle.read(name).astype(np.float32) for name in names)
-        if weights.shape != (config.n_output_layers,) or gamma.size != 1:
+        shapes = [bundle.entries[name].shape for name in names]
+        if shapes[0] != (config.n_output_layers,) or math.prod(shapes[1]) != 1:
             continue
+        with np.errstate(over="ignore"):  # float64 beyond float32 is reported as infinite
+            weights, gamma = (bundle.read(name).astype(np.float32) for name in names)
         if not (np.isfinite(weights).all() and np.isfinite(gamma).all()):
             raise ElmoError(f"{bundle.label}: {' or '.join(names)} has NaN or infinite values.")
         return {"scalar_mixes": {"0": {"weights": weights, "gamma": gamma.reshape(())}}}, names

@@ -81,6 +81,10 @@ _SIZES_OF_THE_PACKAGE = {"word_dim": 100, "char_embedding_dim": 50}
 _SIZES_OF_ORIGINAL = ("filters", "n_highway", "projection_dim", "cell_dim", "n_layers")
 """In which both configurations of the package are as ELMo's original model."""
 
+_SECTIONS = {"encoder", "token_embedder"}
+_OWN_OPTIONS = {*_SECTIONS, "classifier"}
+"""Keys of the configuration that options.json does not have."""
+
 _MARKER_OF = dict(zip((*LEXICON_MARKS, "<oov>"), MARKERS, strict=True))
 """What bilm-tf calls the words that are no words."""
 
@@ -122,7 +126,8 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
     )
     fields = {**sizes, **_FIXED, **_ASSUMED, **configured, "alphabet": alphabet}
     unknown = () if configured else _assumed(sizes)
-    config, assumed = config_from(fields, unknown, options, source)
+    others = {key: value for key, value in options.items() if key not in _OWN_OPTIONS}
+    config, assumed = config_from(fields, unknown, others, source)
     softmax = _find_softmax(files, config, dictionaries.get(_WORDS))
     expected = [*_token_tensors(config), *lstm_tensors(config, _LAYERS), *softmax.expected]
     params = unflatten(read_tensors({**tensors, **softmax.tensors}, expected, source))
@@ -157,8 +162,9 @@ def _find_configuration(files: ModelFiles, options: Mapping[str, Any]) -> _Confi
     The original looks for it under the path, which mostly is one on another machine, and then for
     a file of that name in the folder of the model.
     """
-    if {"encoder", "token_embedder"} & options.keys():
-        return _Configuration(read_manylangs_fields(options, "options"), "options")
+    if _SECTIONS & options.keys():
+        own = {key: value for key, value in options.items() if key not in ("lstm", "char_cnn")}
+        return _Configuration(read_manylangs_fields(own, "options"), "options")
     path = _named_configuration(files)
     for name in (posixpath.normpath(path), posixpath.basename(path)):
         if name in files.names:
@@ -223,10 +229,16 @@ def _read_dictionaries(files: ModelFiles, shapes: Shapes) -> dict[str, tuple[str
     if _CLASSIFIER in files.names and _WORDS not in needed:
         needed.append(_WORDS)
     return {
-        name: read_dictionary(files.read(name, MOST_BYTES), files.label(name))
+        name: read_dictionary(files.read(name, _most_bytes(name, shapes)), files.label(name))
         for name in needed
         if name in files.names
     }
+
+
+def _most_bytes(name: str, shapes: Shapes) -> int:
+    """How large the dictionary of a table may be: a line takes about ten bytes."""
+    shape = shapes.get(_TABLES[name], ())
+    return min(MOST_BYTES, 10**6 + 200 * shape[0]) if shape else MOST_BYTES
 
 
 def _check_fit(

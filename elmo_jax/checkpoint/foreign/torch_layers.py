@@ -31,6 +31,11 @@ class LayerNames:
     highway: str
     projection: str
     lstm: str  # a direction, then a number
+    prefix: str = ""  # what stands before all of them; it comes from a file, and may be anything
+
+    def layer(self, template: str, *numbers: str | int) -> str:
+        """The name of a layer: ``template`` is one of the names above."""
+        return self.prefix + template.format(*numbers)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,25 +53,27 @@ def fields_from_shapes(shapes: Shapes, names: LayerNames, source: str) -> dict[s
     Raises:
         ElmoError: if there is no LSTM layer.
     """
-    first = f"{names.lstm.format(DIRECTIONS[0], 0)}.input_linearity.weight"
+    first = f"{names.layer(names.lstm, DIRECTIONS[0], 0)}.input_linearity.weight"
     if len(shapes.get(first, ())) != 2:
         raise ElmoError(f"{source} has no LSTM of an ELMo: expected a matrix {first}.")
     n_gates, projection_dim = shapes[first]
-    convolutions = list(_shapes_by_number(shapes, f"{names.convolution}.weight", 3))
+    convolutions = list(_shapes_by_number(shapes, names, (names.convolution,), "weight", 3))
     fields = {
         "filters": tuple((width, number) for number, _, width in convolutions),
-        "n_highway": len(list(_shapes_by_number(shapes, f"{names.highway}.weight", 2))),
+        "n_highway": len(list(_shapes_by_number(shapes, names, (names.highway,), "weight", 2))),
         "projection_dim": projection_dim,
         "cell_dim": n_gates // 4,
     }
-    forward = names.lstm.format(DIRECTIONS[0], "{}")
-    inputs = _shapes_by_number(shapes, f"{forward}.input_linearity.weight", 2)
+    forward = names.lstm, DIRECTIONS[0]
+    inputs = _shapes_by_number(shapes, names, forward, "input_linearity.weight", 2)
     return {**fields, "n_layers": len(list(inputs))}
 
 
-def _shapes_by_number(shapes: Shapes, name: str, n_axes: int) -> Iterator[tuple[int, ...]]:
+def _shapes_by_number(
+    shapes: Shapes, names: LayerNames, layer: tuple[str, ...], tensor: str, n_axes: int
+) -> Iterator[tuple[int, ...]]:
     for number in itertools.count():
-        shape = shapes.get(name.format(number), ())
+        shape = shapes.get(f"{names.layer(*layer, number)}.{tensor}", ())
         if len(shape) != n_axes:
             return
         yield shape
@@ -76,23 +83,24 @@ def token_tensors(config: ElmoConfig, names: LayerNames, encoder: str) -> Iterat
     """Convolutions, highway layers and projection of a token layer; ``encoder`` has them."""
     dim, size = config.char_embedding_dim, config.n_filters
     for i, (width, number) in enumerate(config.filters):
-        name, path = names.convolution.format(i), (encoder, f"convolutions_{i}")
+        name, path = names.layer(names.convolution, i), (encoder, f"convolutions_{i}")
         yield Tensor(f"{name}.weight", (number, dim, width), _reversed((*path, "kernel")))
         yield Tensor(f"{name}.bias", (number,), _unchanged((*path, "bias")))
     for i in range(config.n_highway):
-        name, path = names.highway.format(i), (encoder, f"highways_{i}")
+        name, path = names.layer(names.highway, i), (encoder, f"highways_{i}")
         yield Tensor(f"{name}.weight", (2 * size, size), _highway(path, "kernel"))
         yield Tensor(f"{name}.bias", (2 * size,), _highway(path, "bias"))
+    name = names.layer(names.projection)
     shape, path = (config.projection_dim, config.word_dim + size), (encoder, "projection")
-    yield Tensor(f"{names.projection}.weight", shape, _unchanged((*path, "kernel")))
-    yield Tensor(f"{names.projection}.bias", shape[:1], _unchanged((*path, "bias")))
+    yield Tensor(f"{name}.weight", shape, _unchanged((*path, "kernel")))
+    yield Tensor(f"{name}.bias", shape[:1], _unchanged((*path, "bias")))
 
 
 def lstm_tensors(config: ElmoConfig, names: LayerNames) -> Iterator[Tensor]:
     """The layers of both directions."""
     n_out, n_cell = config.projection_dim, config.cell_dim
     for direction, layer in itertools.product(DIRECTIONS, range(config.n_layers)):
-        name, path = names.lstm.format(direction, layer), (direction, f"layers_{layer}")
+        name, path = names.layer(names.lstm, direction, layer), (direction, f"layers_{layer}")
         gates = (4 * n_cell, n_out)
         yield Tensor(f"{name}.input_linearity.weight", gates, _gates((*path, "input_kernel")))
         yield Tensor(f"{name}.state_linearity.weight", gates, _gates((*path, "recurrent_kernel")))

@@ -42,8 +42,8 @@ WRITERS = {
     ".hdf5": _HDF5,
     ".parquet": Writer(parquet.write, parquet.estimated_bytes, parquet.check),
     ".npy": Writer(npy.write, npy.estimated_bytes, npy.check, npy.notes),
-    ".npz": Writer(npz.write, npz.estimated_bytes),
-    ".csv": Writer(delimited.write, delimited.estimated_bytes, notes=delimited.notes),
+    ".npz": Writer(npz.write, npz.estimated_bytes, npz.check),
+    ".csv": Writer(delimited.write, delimited.estimated_bytes, delimited.check, delimited.notes),
 }
 """The writer for each suffix."""
 

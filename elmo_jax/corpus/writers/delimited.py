@@ -9,12 +9,18 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from .layout import FileLayout, RecordVectors
 
 _NUMBER_BYTES = {"float32": 14, "float16": 9}  # with the comma: "-0.0123456789,"
+
+
+def check(layout: FileLayout) -> None:
+    """Raise ElmoError if a long key would be repeated for too many words."""
+    layout.check_repeated_keys()
 
 
 def notes(layout: FileLayout) -> Iterator[str]:
@@ -34,7 +40,7 @@ def estimated_bytes(layout: FileLayout) -> int:
 def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
     """Write results one by one."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(_UnixLines(file))
         numbers = _number_columns(layout)
         writer.writerow([*layout.text_columns([]), *numbers])
         for index, (record, vectors) in enumerate(results):
@@ -42,6 +48,19 @@ def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
             # NumPy writes the shortest decimals that read back as the same float32 or float16.
             cells = layout.rows(vectors).reshape(-1, len(numbers)).astype(str)
             writer.writerows(zip(*texts, *cells.T.tolist(), strict=True))
+
+
+class _UnixLines:
+    """Ends rows with a line feed only.
+
+    The csv module quotes a carriage return in a cell only if it is part of the line ends.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 def _number_columns(layout: FileLayout) -> list[str]:

@@ -58,7 +58,7 @@ def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
                 # Equal sentences make equal names; JSON readers keep the last, as AllenNLP did.
                 index_entries.append(f'{encode_basestring_ascii(record.text)}: "{index}"')
             if _has_keys(layout):
-                keys.append(record.key or "")
+                keys.append(layout.key(record))
                 if len(keys) == _KEYS_PER_BLOCK:
                     key_blocks.append(file.add_texts(keys))
                     keys.clear()

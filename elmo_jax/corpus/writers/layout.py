@@ -9,10 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ElmoError, check_count, shortened
+from ...model.config import DTYPES
 from ...text.readers import Record
+from .sentence_keys import SENTENCE_KEYS
 
 RecordVectors = Iterable[tuple[Record, np.ndarray]]
 """Records with their vectors: [L, T, D] or [T, D]; pooled [L, D] or [D]."""
+
+
+_MOST_REPEATED = 1 << 26  # characters of one sentence's key in a table of words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +39,27 @@ class FileLayout:
     with_text: bool  # whether the texts are stored beside the vectors
     sentence_keys: str | None = None  # "text" or "words": sentences name datasets, in HDF5
     escape_keys: bool = False  # whether / and . are escaped in those names
+    longest_key_at: int = 0  # the number of that record, from 0
+    repeated_key: int = 0  # the most characters of a record's key times its words
+    repeated_key_at: int = 0  # the number of that record, from 0
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> FileLayout:
+        """The layout of a manifest; raises ElmoError or TypeError for anything else."""
+        layout = cls(**{**values, "shape": tuple(values["shape"])})
+        if len(layout.shape) not in (1, 2):
+            raise ElmoError(f"shape is {shortened(values['shape'])}, expected one or two numbers")
+        for size in layout.shape:
+            check_count(size, "a number of the shape")
+        for field in dataclasses.fields(cls):
+            value = getattr(layout, field.name)
+            if field.type == "int":
+                check_count(value, field.name, 0)
+            elif field.type == "bool" and not isinstance(value, bool):
+                raise ElmoError(f"{field.name} is {shortened(value)}, expected true or false")
+        if layout.dtype not in DTYPES or layout.sentence_keys not in (None, *SENTENCE_KEYS):
+            raise ElmoError("dtype or sentence_keys is unknown")
+        return layout
 
     @property
     def n_rows(self) -> int:
@@ -48,6 +75,23 @@ class FileLayout:
     def value_bytes(self) -> int:
         """Size of all vectors: the least that a file takes in any format."""
         return self.n_rows * self.row_bytes
+
+    def key(self, record: Record) -> str:
+        """The key of a record, "" without one."""
+        key = record.key or ""
+        if len(key) > self.longest_key:
+            raise ElmoError(f"The key {shortened(key)} is longer than the longest of its corpus.")
+        return key
+
+    def check_repeated_keys(self) -> None:
+        """Raise ElmoError if a table of words would repeat a long key for too many of them."""
+        if not self.pooled and self.repeated_key > _MOST_REPEATED:
+            raise ElmoError(
+                f"The key of record {self.repeated_key_at + 1:,} is so long that it would take "
+                f"{self.repeated_key:,} characters in a table with a row for each of its words. "
+                "Give it a shorter key, write a .h5 or .npz file, or pool the sentences "
+                "(--pooling). (The key of a CoNLL-U sentence without sent_id is its text.)"
+            )
 
     def rows(self, vectors: np.ndarray) -> np.ndarray:
         """The vectors of one sentence as [rows, *shape]."""

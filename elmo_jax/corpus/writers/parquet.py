@@ -29,8 +29,9 @@ _TEXT_TYPES = {
 
 
 def check(layout: FileLayout) -> None:
-    """Raise ElmoError if pyarrow is not installed."""
+    """Raise ElmoError if pyarrow is not installed, or a long key would be repeated too often."""
     _import_pyarrow()
+    layout.check_repeated_keys()
 
 
 def estimated_bytes(layout: FileLayout) -> int:
@@ -86,13 +87,16 @@ _RowGroup = list[tuple[int, Record, np.ndarray]]
 def _row_groups(layout: FileLayout, results: RecordVectors, max_rows: int) -> Iterator[_RowGroup]:
     """Whole sentences that fill a row group. Where a group ends depends on its sentences only."""
     group: _RowGroup = []
-    n_rows = 0
+    n_rows = n_characters = 0
     for index, (record, vectors) in enumerate(results):
         group.append((index, record, vectors))
         n_rows += 1 if layout.pooled else len(record.words)
-        if n_rows >= max_rows:
+        # Texts and keys are rarely long, and a key is repeated for each word.
+        n_characters += len(record.text)
+        n_characters += len(layout.key(record)) * (1 if layout.pooled else len(record.words))
+        if n_rows >= max_rows or n_characters >= _GROUP_BYTES:
             yield group
-            group, n_rows = [], 0
+            group, n_rows, n_characters = [], 0, 0
     if group:
         yield group
 

@@ -1,13 +1,14 @@
 """Corpora in every format as records: words, their text, and a key if the format has keys."""
 
 from .corpus_reader import COLUMN_FORMATS, TEXT_FORMATS, Records, format_of
-from .input_files import READ_ERRORS, Files, find_files, open_file
+from .input_files import Files, find_files, open_file
 from .record import Record
+from .stored_bytes import BrokenFile
 
 __all__ = [
     "COLUMN_FORMATS",
-    "READ_ERRORS",
     "TEXT_FORMATS",
+    "BrokenFile",
     "Files",
     "Record",
     "Records",

@@ -4,23 +4,21 @@ These are the files of CoNLL-2003 and the many formats like it. Columns stand be
 between spaces in a sentence without tabs. The words are in column 1 unless the user names another.
 
 * ``-DOCSTART-`` lines, which stand between the documents of CoNLL-2003, are skipped.
-* A line that begins with ``#`` is a comment if its number of columns is not that of the other lines
-  of the sentence, or if it gives a value to a name (``# sent_id = 1``). Otherwise it is a word.
+* A line that begins with ``#`` is a comment if it gives a value to a name (``# sent_id = 1``), or
+  if it is above the sentence and has another number of columns. Otherwise it is a word.
 * If column 1 numbers the words as in CoNLL-U, multiword tokens and empty nodes are skipped, and ten
   columns have the names of CoNLL-U. ``# global.columns = …`` names columns too.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import IO
 
 from ...errors import counted
 from ..tokenizers import ASCII_SPACES, CheckedWords, tokenizer_named
-from .conllu import COLUMNS, COMMENT, column_index, sentence_record
-from .lines import decoded_lines
+from .conllu import COLUMNS, COMMENT, WordIds, blocks, column_index, sentence_record
 from .record import Record, SourceFile
 
 _DOCUMENT_START = re.compile(r"-DOCSTART-(\s|$)")
@@ -36,23 +34,12 @@ _Rows = list[tuple[int, list[str]]]
 def read_conll(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
     """One record per sentence. Raises ElmoError at a line without the column of the words."""
     names: Sequence[str] = ()
-    for lines in _blocks(file, source):
+    for lines in blocks(file, source, _DOCUMENT_START.match):
         rows, comments = _rows(lines, source)
         names = comments.get("global.columns", "").split() or names
         if rows:
             words = _words(rows, names, source)
             yield sentence_record(words, comments, source, lines[0][0])
-
-
-def _blocks(file: IO[bytes], source: SourceFile) -> Iterator[list[tuple[int, str]]]:
-    """The lines of each sentence, with their numbers, and of its comments."""
-    block: list[tuple[int, str]] = []
-    for number, line in itertools.chain(decoded_lines(file, source), [(0, "")]):
-        if line.strip(ASCII_SPACES) and not _DOCUMENT_START.match(line):
-            block.append((number, line.rstrip("\r\n")))
-        elif block:
-            yield block
-            block = []
 
 
 def _rows(lines: list[tuple[int, str]], source: SourceFile) -> tuple[_Rows, dict[str, str]]:
@@ -67,6 +54,12 @@ def _rows(lines: list[tuple[int, str]], source: SourceFile) -> tuple[_Rows, dict
             rows.append((number, cells))
         elif comment := COMMENT.match(line):
             comments[comment[1]] = comment[2].strip(ASCII_SPACES)
+        elif rows and not _COMMENT.match(line):  # a comment or a word? Guess nothing
+            raise source.error(
+                number,
+                f"{counted(len(cells), 'column')}, which other lines of the sentence do not have. "
+                "If it is a comment, put it above the sentence.",
+            )
     _check_columns(rows, has_tabs, source)
     return rows, comments
 
@@ -110,15 +103,17 @@ def _words(rows: _Rows, names: Sequence[str], source: SourceFile) -> CheckedWord
     if not names and n_numbered and len(first_cells) == len(COLUMNS):
         names = COLUMNS
     index = column_index(source.column or "1", names, len(first_cells), first_number, source)
-    words = CheckedWords()
+    ids, words = WordIds(source), CheckedWords()
     for number, cells in rows:
         if len(cells) <= index:
             columns = counted(len(cells), "column")
             raise source.error(number, f"{columns}, but the words are in column {index + 1}.")
         if not cells[index].strip(ASCII_SPACES):
             raise source.error(number, f"column {index + 1} is empty.")
-        if index == 0 or not n_numbered or cells[0].isdigit():
+        if index == 0 or not n_numbered or ids.is_word(cells[0], number):
             words.append(cells[index])
+    if index and n_numbered:
+        ids.check_end(first_number)
     return words
 
 

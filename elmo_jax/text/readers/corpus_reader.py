@@ -8,11 +8,12 @@ import shutil
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 from ...errors import ElmoError
+from ..limits import max_record_bytes
 from ..splitting import check_language
 from ..tokenizers import Tokenizer, resolve_tokenizer, split_at_tabs
 from .conll import read_conll
@@ -22,8 +23,8 @@ from .fasta import read_fasta
 from .input_files import (
     STDIN,
     Files,
-    explaining_read_errors,
     find_files,
+    is_pipe,
     open_file,
     without_compression,
 )
@@ -31,6 +32,7 @@ from .json_lines import read_json_lines
 from .lines import decoded_lines, read_text
 from .parquet import read_parquet
 from .record import Record, SourceFile
+from .stored_bytes import view_of
 
 TEXT_FORMATS: dict[str, Callable[[IO[bytes], SourceFile], Iterator[Record]]] = {
     "text": read_text,
@@ -78,7 +80,8 @@ class Records:
     key_column: str | None
     split: Tokenizer
     split_sentences: str | None = None
-    stdin: IO[bytes] | None = None  # a copy of standard input, which can be read again
+    # Copies of standard input and of pipes, which can be read again.
+    copies: Mapping[Path, IO[bytes]] = dataclasses.field(default_factory=dict, repr=False)
     # Names of files that need no more warnings of unusual spaces.
     warned_files: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
 
@@ -97,8 +100,8 @@ class Records:
 
         Args:
             files: a path or glob pattern, or several. A path is read as often as it is named; a
-                pattern adds its matches that are not named. "-" is standard input, which is copied
-                to a temporary file, since a corpus is read more than once.
+                pattern adds its matches that are not named. "-" is standard input. It, and pipes,
+                are copied to temporary files, since a corpus is read more than once.
             format: one of TEXT_FORMATS for all files. If None, it is taken from each file's suffix
                 (the one before ``.gz``, ``.xz``, ``.bz2`` or ``.zst``).
             column: the name of the column with the sentences, as strings or lists of words, in
@@ -127,14 +130,10 @@ class Records:
                 "Text with tabs between its words has its sentences on lines of their own: leave "
                 "out --split-sentences, or --tokenizer tabs."
             )
-        records = cls(paths, format, column, key_column, split, split_sentences)
-        if STDIN in paths:
-            if sys.stdin is None or sys.stdin.closed:
-                raise ElmoError("Cannot read standard input ('-'): it is closed. Name a file.")
-            copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
+        copies = {path: _copy(path) for path in dict.fromkeys(paths) if _is_read_once(path)}
+        records = cls(paths, format, column, key_column, split, split_sentences, copies)
+        for copy in copies.values():
             weakref.finalize(records, copy.close)
-            shutil.copyfileobj(sys.stdin.buffer, copy)
-            object.__setattr__(records, "stdin", copy)  # the dataclass is frozen
         return records
 
     def __iter__(self) -> Iterator[Record]:
@@ -146,14 +145,14 @@ class Records:
         for path in self.files:
             source = self._source(path)
             read = TEXT_FORMATS[self.format or format_of(path.name)]
-            with self._opened(path) as file, explaining_read_errors(source.name):
+            with self._opened(path) as file:
                 yield from read(file, source)
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Every line of plain text files, as pairs such as ("a.txt, line 1", the line's text)."""
         for path in self.files:
             source = self._source(path)
-            with self._opened(path) as file, explaining_read_errors(source.name):
+            with self._opened(path) as file:
                 for number, line in decoded_lines(file, source):
                     yield f"{source.name}, line {number}", line.rstrip("\r\n")
 
@@ -166,13 +165,30 @@ class Records:
             self.split_sentences,
             may_be_another_format=self.format is None and format_of(path.name) == "text",
             warned_files=self.warned_files,
+            most_bytes=max_record_bytes(),
         )
 
-    def _opened(self, path: Path) -> contextlib.AbstractContextManager[IO[bytes]]:
-        if path == STDIN and self.stdin is not None:
-            self.stdin.seek(0)
-            return contextlib.nullcontext(self.stdin)
-        return open_file(path)
+    def _opened(self, path: Path) -> IO[bytes]:
+        return view_of(self.copies[path], str(path)) if path in self.copies else open_file(path)
+
+
+def _is_read_once(path: Path) -> bool:
+    return path == STDIN or is_pipe(path)
+
+
+def _copy(path: Path) -> IO[bytes]:
+    """A temporary file with what standard input or a pipe gives."""
+    if path == STDIN and (sys.stdin is None or sys.stdin.closed):
+        raise ElmoError("Cannot read standard input ('-'): it is closed. Name a file.")
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the records
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as file:
+            shutil.copyfileobj(file, copy)
+    except OSError as error:
+        copy.close()
+        name = "standard input ('-')" if path == STDIN else str(path)
+        raise ElmoError(f"Cannot copy {name} to a temporary file: {error}.") from None
+    return copy
 
 
 def _check_options(

@@ -1,91 +1,131 @@
-"""Input files: found by name or pattern, opened, and decompressed.
-
-``.bz2``, ``.xz`` and ``.zst`` files may consist of several streams, as parallel tools write them.
-Python's own readers of the first two stop silently where other bytes follow a stream, for instance
-where a plain file was appended; the reader of the package ``zstandard`` overlooks a missing end. So
-these files are decompressed here.
-"""
+"""Input files: found by name or pattern, and opened."""
 
 from __future__ import annotations
 
-import bz2
-import contextlib
 import glob
-import gzip
-import io
-import lzma
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from ...errors import ElmoError, optional_module
+from ...errors import ElmoError, shortened
+from .stored_bytes import compression_of, is_compressed, open_stored
 
 Files = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
-READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
-"""What reading a damaged file raises, compressed or not."""
-
 STDIN = Path("-")
-_CHUNK_BYTES = 1 << 17
 
 
 def find_files(files: Files, *, or_stdin: bool = False) -> tuple[Path, ...]:
-    """The files that paths and glob patterns name; with ``or_stdin`` also "-", standard input.
+    """The files that paths and glob patterns name.
 
     A path is included as often as it is named. A pattern adds its matches in sorted order, except
-    files that are named themselves or were matched before, under whatever name.
+    files that are named themselves or were matched before, under whatever name. With ``or_stdin``
+    a path may also be what can be read only once: "-", standard input, or a pipe.
 
     Raises:
-        ElmoError: for a path that does not exist, a folder, or a pattern without a match.
+        ElmoError: for a path that does not exist or is no file, such as a folder or a device, or a
+            pattern without a match.
     """
-    patterns = [files] if isinstance(files, str | os.PathLike) else list(files)
-    names = [os.fspath(pattern) for pattern in patterns]
-    seen = {_identity(name) for name in names if Path(name).exists()}
+    names = _names(files)
+    seen = {_identity(status) for name in names if (status := _status(name))}
     paths: list[Path] = []
     for name in names:
-        if (or_stdin and name == "-") or Path(name).exists():
+        if (or_stdin and name == "-") or _status(name):
             paths.append(Path(name))
             continue
-        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - takes absolute patterns
+        matches = [] if "\0" in name else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
         if not matches:
             raise ElmoError(
-                f"No such file: {name!r}. There is no such file here ({Path.cwd()}), and none "
-                "that matches it as a pattern."
+                f"No such file: {name[:_SHOWN]!r}. There is no such file here ({_here()}), and "
+                "none that matches it as a pattern."
             )
         for match in matches:
-            if _identity(match) not in seen:
-                seen.add(_identity(match))
+            status = _status(match)  # None for a link to nowhere; opening it will be an error
+            if status is None or _identity(status) not in seen:
+                seen |= {_identity(status)} if status else set()
                 paths.append(Path(match))
-    folders = [str(path) for path in paths if path.is_dir()]
-    if folders or not names:
-        raise ElmoError(
-            f"Expected text files, got {'the folder ' + folders[0] if folders else 'none'}. "
-            "Name files, or a pattern such as 'corpus/*.txt.bz2'."
-        )
+    for path in paths:
+        _check_kind(path, or_stdin)
     return tuple(paths)
 
 
-def _identity(name: str) -> object:
-    """The same value for all names of one file: it may have links."""
+def is_pipe(path: Path) -> bool:
+    """Whether a path is a pipe, from which everything is read once."""
+    status = _status(str(path))
+    return status is not None and stat.S_ISFIFO(status.st_mode)
+
+
+def _names(files: Files) -> list[str]:
+    items = [files] if isinstance(files, str | bytes | os.PathLike) else files
+    if not isinstance(items, Iterable):
+        raise ElmoError(f"Expected paths of files, got {type(files).__name__} {shortened(files)}.")
+    names = [os.fspath(item) if isinstance(item, os.PathLike) else item for item in items]
+    for name in names:
+        if not isinstance(name, str):
+            raise ElmoError(
+                f"Expected a path as str or Path, got {type(name).__name__} {shortened(name)}."
+            )
+    if not names:
+        raise ElmoError(f"Expected text files, got none. {_EXAMPLE}")
+    return names
+
+
+_SHOWN = 300  # characters of a name: it may be a text, given by mistake
+_EXAMPLE = "Name files, or a pattern such as 'corpus/*.txt.bz2'."
+
+
+def _status(name: str) -> os.stat_result | None:
+    """What the system says about a path, or None if nothing is there."""
     try:
-        status = Path(name).stat()
-    except OSError:  # a link to nowhere; opening it will be an error
-        return name
+        return os.stat(name)  # noqa: PTH116 - Path("") would be the current folder
+    except PermissionError as error:
+        raise ElmoError(f"Cannot read {name}: {error.strerror}.") from None
+    except (OSError, ValueError):  # also names that no file can have, such as patterns on Windows
+        return None
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    """The same value for all names of one file: it may have links."""
     return status.st_dev, status.st_ino
+
+
+def _check_kind(path: Path, or_stdin: bool) -> None:
+    status = None if path == STDIN and or_stdin else _status(str(path))
+    if status is None or stat.S_ISREG(status.st_mode):
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise ElmoError(f"Expected text files, got the folder {path}. {_EXAMPLE}")
+    if stat.S_ISFIFO(status.st_mode):
+        if or_stdin:
+            return
+        raise ElmoError(
+            f"{path} is a pipe, and what is read from it cannot be read again. Write the text to "
+            "a file."
+        )
+    kind = "a socket" if stat.S_ISSOCK(status.st_mode) else "a device"
+    raise ElmoError(f"Expected text files, got {kind}: {path}. {_EXAMPLE}")
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "this folder is gone"
 
 
 def open_file(path: Path) -> IO[bytes]:
     """Open a file to read. A compressed one, by its suffix, is decompressed.
 
+    Reads raise BrokenFile if the file cannot be read to its end.
+
     Raises:
         ElmoError: if it cannot be opened, or its suffixes name two compressions.
     """
     without_compression(path.name)
-    opener = _OPENERS.get(path.suffix.lower())
     try:
-        return path.open("rb") if opener is None else opener(path)
+        return open_stored(path, compression_of(path.suffix.lower(), str(path)))
     except OSError as error:
         raise ElmoError(f"Cannot read {path}: {error.strerror or error}.") from None
 
@@ -93,88 +133,8 @@ def open_file(path: Path) -> IO[bytes]:
 def without_compression(name: str) -> str:
     """The name that a file would have if it were not compressed."""
     path = Path(name)
-    if path.suffix.lower() not in _OPENERS:
+    if not is_compressed(path.suffix.lower()):
         return path.name
-    if Path(path.stem).suffix.lower() in _OPENERS:
+    if is_compressed(Path(path.stem).suffix.lower()):
         raise ElmoError(f"{name} is compressed twice by its suffixes. Decompress it once first.")
     return path.stem
-
-
-@contextlib.contextmanager
-def explaining_read_errors(name: str) -> Iterator[None]:
-    """Turn what a damaged file raises while it is read into an ElmoError that names the file."""
-    try:
-        yield
-    except READ_ERRORS as error:
-        raise ElmoError(f"Cannot read {name} to its end: {error}. Is it complete?") from None
-
-
-def _open_zstd(path: Path) -> IO[bytes]:
-    zstandard = optional_module("zstandard", f"reading {path}", "zstd")
-    return io.BufferedReader(
-        _Decompressed(
-            path, lambda: zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError
-        )
-    )
-
-
-_OPENERS: dict[str, Callable[[Path], Any]] = {
-    ".gz": gzip.open,
-    ".xz": lambda path: io.BufferedReader(_Decompressed(path, lzma.LZMADecompressor)),
-    ".bz2": lambda path: io.BufferedReader(_Decompressed(path, bz2.BZ2Decompressor)),
-    ".zst": _open_zstd,
-}
-
-
-class _Decompressed(io.RawIOBase):
-    """The decompressed bytes of a file of one or more streams.
-
-    ``new_stream`` makes a decompressor, which raises ``error`` for damaged data. Reads raise an
-    OSError instead, and an EOFError if the file breaks off.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        new_stream: Callable[[], Any],
-        error: type[Exception] = lzma.LZMAError,
-    ) -> None:
-        self._compressed, self._new_stream, self._error = path.open("rb"), new_stream, error
-        self._chunks = self._decompress()
-        self._unread = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._unread:
-            self._unread = memoryview(next(self._chunks, b""))
-        n = min(len(buffer), len(self._unread))
-        buffer[:n] = self._unread[:n]
-        self._unread = self._unread[n:]
-        return n
-
-    def close(self) -> None:
-        self._compressed.close()
-        super().close()
-
-    def _decompress(self) -> Iterator[bytes]:
-        stream: Any = None
-        leftover = b""  # read already, after the end of a stream
-        while chunk := leftover or self._compressed.read(_CHUNK_BYTES):
-            leftover = b""
-            if stream is None:
-                chunk = chunk.lstrip(b"\0")  # .xz allows padding between streams
-                if not chunk:
-                    continue
-                stream = self._new_stream()
-            try:
-                content = stream.decompress(chunk)
-            except self._error as error:
-                raise OSError(str(error)) from None
-            if stream.eof:
-                stream, leftover = None, stream.unused_data
-            if content:
-                yield content
-        if stream is not None:
-            raise EOFError("the compressed data breaks off before its end")

@@ -8,8 +8,13 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from ..contents import check_is_plain, check_is_text, head_of
+from ..limits import max_record_bytes, too_long
+from ..line_ends import LineTooLong, blocks_of_lines
 from ..splitting import stream_sentences
 from .record import Record, SourceFile
+from .stored_bytes import BrokenFile, stored_position
+
+_MARK = codecs.BOM_UTF8
 
 TO_CONVERT = (
     "Convert the text from its own encoding: iconv -f ENCODING -t UTF-8 FILE > NEW, where "
@@ -24,7 +29,7 @@ def decoded_lines(file: IO[bytes], source: SourceFile) -> Iterator[tuple[int, st
     check_is_text(head, source.name)
     if source.may_be_another_format:
         check_is_plain(head, source.name, "--input-format text reads it as it is")
-    for number, raw, line, bad_byte in utf8_lines(file):
+    for number, raw, line, bad_byte in utf8_lines(file, source.name, most_bytes=source.most_bytes):
         if bad_byte < 0:
             yield number, line
         elif b"\0" in raw:
@@ -36,23 +41,44 @@ def decoded_lines(file: IO[bytes], source: SourceFile) -> Iterator[tuple[int, st
             )
 
 
-def utf8_lines(file: IO[bytes], skip: int = 0) -> Iterator[tuple[int, bytes, str, int]]:
+def utf8_lines(
+    file: IO[bytes], name: str, skip: int = 0, most_bytes: int | None = None
+) -> Iterator[tuple[int, bytes, str, int]]:
     """Each line: its number from 1, its bytes, its text, and the index of its first bad byte.
 
-    Only a line feed ends a line. Bytes that are not UTF-8, and NUL, are bad: they become U+FFFD in
-    the text. The index is -1 if there are none. The first ``skip`` lines are left out.
+    The ends of lines are those of ``text.line_ends``. Bytes that are not UTF-8, and NUL, are bad:
+    they become U+FFFD in the text. The index is -1 if there are none. The first ``skip`` lines are
+    left out. ``most_bytes`` is the limit of a line, by default that of ``text.limits``.
+
+    Raises:
+        BrokenFile: if the file cannot be read to its end, with the number of lines read before.
+        ElmoError: for a line that is too long.
     """
-    for number, raw in enumerate(itertools.islice(file, skip, None), start=skip + 1):
-        # If files were joined, any line may begin with a byte order mark.
-        raw = raw.removeprefix(codecs.BOM_UTF8)
-        try:
-            line, bad_byte = raw.decode("utf-8"), -1
-        except UnicodeDecodeError as error:
-            line, bad_byte = raw.decode("utf-8", "replace"), error.start
-        if "\0" in line:
-            line = line.replace("\0", "\ufffd")
-            bad_byte = raw.index(0) if bad_byte < 0 else bad_byte
-        yield number, raw, line, bad_byte
+    most_bytes = max_record_bytes() if most_bytes is None else most_bytes
+    lines = itertools.chain.from_iterable(blocks_of_lines(file, most_bytes))
+    number = skip
+    try:
+        for number, raw in enumerate(itertools.islice(lines, skip, None), start=skip + 1):
+            # If files were joined, any line may begin with a byte order mark; or with several.
+            while raw.startswith(_MARK):
+                raw = raw.removeprefix(_MARK)
+            try:
+                line, bad_byte = raw.decode("utf-8"), -1
+            except UnicodeDecodeError as error:
+                if error.end == len(raw) and error.reason == "unexpected end of data":
+                    problem = "it ends in the middle of a character, or is not UTF-8"
+                    raise BrokenFile(name, problem, stored_position(file), number - 1) from None
+                line, bad_byte = raw.decode("utf-8", "replace"), error.start
+            if "\0" in line:
+                line = line.replace("\0", "\ufffd")
+                bad_byte = raw.index(0) if bad_byte < 0 else bad_byte
+            yield number, raw, line, bad_byte
+    except BrokenFile as error:
+        if error.line is None:
+            error.line = number
+        raise
+    except LineTooLong:
+        raise too_long(f"{name}, line {number + 1}", "the line", most_bytes) from None
 
 
 def read_text(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
@@ -61,6 +87,7 @@ def read_text(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
     if source.split_sentences is not None:
         # Sentences need not begin with a line, so records have the number of the sentence.
         lines = (line for _, line in numbered)
-        numbered = enumerate(stream_sentences(lines, source.split_sentences), start=1)
+        sentences = stream_sentences(lines, source.split_sentences, source.name)
+        numbered = enumerate(sentences, start=1)
     for number, line in numbered:
         yield source.record_from_string(line, None, number)

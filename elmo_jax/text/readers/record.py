@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...errors import ElmoError, shortened
+from ...json_text import parse_json
+from ..limits import too_long
 from ..tokenizers import (
     ASCII_SPACES,
     Tokenizer,
@@ -14,6 +16,8 @@ from ..tokenizers import (
     split_text,
     warn_of_other_spaces,
 )
+
+_MOST_LISTED = 30
 
 
 class Record(NamedTuple):
@@ -39,8 +43,17 @@ class Record(NamedTuple):
 
     @classmethod
     def from_line(cls, line: str) -> Record:
-        """Read what ``line`` wrote; ``file`` and ``number`` are not part of it."""
-        key, text, words = json.loads(line)
+        """Read what ``line`` wrote; ``file`` and ``number`` are not part of it.
+
+        Raises:
+            ElmoError: for any other line.
+        """
+        items = parse_json(line, "a stored record")
+        if not (isinstance(items, list) and len(items) == 3 and isinstance(items[2], list)):
+            raise ElmoError(
+                f"Expected a stored record, its key, text and words, got {shortened(line)}."
+            )
+        key, text, words = items
         return cls(words, text, key)
 
 
@@ -54,10 +67,16 @@ class SourceFile(NamedTuple):
     split_sentences: str | None
     may_be_another_format: bool  # neither the user nor the suffix says that it is plain text
     warned_files: set[str]  # files that need no more warnings of unusual spaces
+    most_bytes: int  # of a line or record
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
         """An error that names the line or row."""
         return ElmoError(f"{self.name}, {unit} {number}: {problem}")
+
+    def check_size(self, n_bytes: int, number: int, what: str, unit: str = "line") -> None:
+        """Raise ElmoError for a record of more bytes than a record may have."""
+        if n_bytes > self.most_bytes:
+            raise too_long(f"{self.name}, {unit} {number}", what, self.most_bytes)
 
     def check_columns(self, names: Sequence[str]) -> None:
         """Raise ElmoError unless a table has each column that the user named, once."""
@@ -65,8 +84,7 @@ class SourceFile(NamedTuple):
             if name is not None and names.count(name) != 1:
                 quantity = "several columns" if name in names else "no column"
                 raise ElmoError(
-                    f"{self.name} has {quantity} {name!r}; the columns are: "
-                    f"{', '.join(map(repr, names))}."
+                    f"{self.name} has {quantity} {name!r}; the columns are: {listed(names)}."
                 )
 
     def record_from_string(self, text: str, key: str | None, number: int) -> Record:
@@ -92,12 +110,33 @@ class SourceFile(NamedTuple):
         if not (key is None or isinstance(key, str)):
             problem = f"{self.key_column!r} is {_shown(key)}, expected a string or an integer."
             raise self.error(number, problem, unit)
+        if key:
+            self._check_characters(key, number, unit)
         if isinstance(value, str):
-            return self.record_from_string(value, key, number)
+            self._check_characters(value, number, unit)
+            return self.record_from_string(value, key or None, number)
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
-            return Record(value, " ".join(value), key, self.name, number)
+            text = " ".join(value)
+            self._check_characters(text, number, unit)
+            return Record(value, text, key or None, self.name, number)
         problem = f"{self.column!r} is {_shown(value)}, expected a string or a list of words."
         raise self.error(number, problem, unit)
+
+    def _check_characters(self, text: str, number: int, unit: str) -> None:
+        """Raise ElmoError for what JSON and Parquet can hold, but no text file."""
+        try:
+            if not text.isascii():
+                text.encode("utf-8")
+        except UnicodeEncodeError:
+            problem = "half a character (a lone surrogate), not Unicode."
+            raise self.error(number, problem, unit) from None
+        if "\0" in text:
+            raise self.error(number, "a NUL character, which text never has.", unit)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names of columns for a message; not all of very many."""
+    return ", ".join(map(shortened, names[:_MOST_LISTED])) + ", …" * (len(names) > _MOST_LISTED)
 
 
 def _shown(value: object) -> str:
