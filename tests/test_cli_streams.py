@@ -87,7 +87,6 @@ def test_a_signal_ends_a_real_command_in_one_line(tmp_path, environment, name, c
 
 @pytest.mark.slow
 def test_a_full_disk_under_a_checkpoint_is_one_line(tmp_path, environment):
-    """Of a limited file size: Orbax and TensorStore print hundreds of lines about it."""
     text = tmp_path / "text.txt"
     text.write_text("the bank of a river .\n" * 300)
     flags = "--preset tiny --batch-size 4 --unroll-steps 8 --n-negative-samples 4 --n-steps 4"

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from .noise import logs_on_one_line, quiet_threads, warnings_on_one_line
+from .noise import logs_on_one_line, warnings_on_one_line
 from .signals import is_interrupt, stopping
 from .streams import (
     StdoutFailed,
@@ -48,7 +48,7 @@ def framed(prog: str, action: Callable[[], int]) -> int:
         SystemExit: from argparse in ``action``: 0 after ``--help``, 2 for wrong usage.
     """
     occupy_standard_files()
-    with printable(sys.stdout), printable(sys.stderr), quiet_threads(), stopping(prog) as stop:
+    with printable(sys.stdout), printable(sys.stderr), stopping(prog) as stop:
         try:
             try:
                 return action()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 
 from ..errors import ElmoWarning, MissingFontWarning
 from .streams import tell
-
-_LOGS_OF_ERRORS_WE_REPORT = "absl"  # of Orbax, which logs each failed write with its traceback
 
 
 @contextlib.contextmanager
@@ -45,7 +42,7 @@ def logs_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
 
     class OneLine(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if not quiet and record.name != _LOGS_OF_ERRORS_WE_REPORT:
+            if not quiet:
                 level = record.levelname.lower()
                 tell(f"{prog}: {level}: {' '.join(record.getMessage().split())}")
 
@@ -58,21 +55,3 @@ def logs_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
         yield
     finally:
         logging.root.removeHandler(handler)
-
-
-@contextlib.contextmanager
-def quiet_threads() -> Iterator[None]:
-    """Print nothing about exceptions in threads of other libraries.
-
-    The error that matters reaches the main thread; after a full disk, hundreds follow it elsewhere.
-    """
-
-    def ignore(*_: object) -> None:
-        pass
-
-    hooks = sys.excepthook, threading.excepthook
-    sys.excepthook = threading.excepthook = ignore
-    try:
-        yield
-    finally:
-        sys.excepthook, threading.excepthook = hooks
