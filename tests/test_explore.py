@@ -362,8 +362,8 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     common.append("--overwrite")
     assert "labels.txt ends before line 3" in failing(capsys, *common, "--labels", labels)
     assert "has 2 columns" in failing(capsys, *common, "--label-column", 3)
-    assert "as a number from 1, got -1" in failing(capsys, *common, "--label-column=-1")
-    assert "as a number from 1, got 0" in failing(capsys, *common, "--label-column", 0)
+    assert "as a number from 1, got '-1'" in failing(capsys, *common, "--label-column=-1")
+    assert "as a number from 1, got '0'" in failing(capsys, *common, "--label-column", 0)
     assert "gives up the lines" in failing(capsys, *common, "--labels", labels, "--split-sentences")
     assert "ends in .html" in failing(capsys, *common[:-2], tmp_path / "x.gif")
 

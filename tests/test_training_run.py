@@ -787,7 +787,7 @@ def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
 
 def test_too_little_memory_is_reported(model, trained, text, tmp_path, monkeypatch):
     with pytest.raises(ElmoError, match=r"not enough memory\. Take a smaller batch_size"):
-        evaluate(*model, text, batch_size=10**15)
+        evaluate(*model, text, batch_size=2**31 - 1)
 
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
