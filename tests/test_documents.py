@@ -12,7 +12,10 @@ PAGES = {
     for path in sorted(DOCS.rglob("*.md"))
     if "_build" not in path.parts
 }
-SLOW = ("guide/classify.md", "guide/devices.md", "guide/fine_tune.md", "guide/train.md")
+SLOW = (
+    *("guide/alignment.md", "guide/classify.md", "guide/devices.md", "guide/embed.md"),
+    *("guide/fine_tune.md", "guide/train.md"),
+)
 """Pages that take more than about ten seconds."""
 
 
