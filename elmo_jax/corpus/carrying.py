@@ -53,7 +53,7 @@ def stream_with_state(
             params, layers_BLTD, lengths, layer_weights_L, selection, options.pooling, options.dtype
         )
         for vectors in _unpadded(np.asarray(wanted), batch, pooled=options.pooling is not None):
-            check_float16(vectors, n_read)
+            check_float16(vectors, f"sentence {n_read}")
             n_read += 1
             yield vectors
 

@@ -113,7 +113,7 @@ class Engine:
         order = np.argsort(lengths <= _LONG, kind="stable").tolist()
         ordered = (sentences[i] for i in order)
         for i, result in zip(order, self.run(ordered, request, cut), strict=True):
-            check_float16(result, i)
+            check_float16(result, f"sentence {i}")
             results[i] = result
 
     def forget_words(self) -> None:

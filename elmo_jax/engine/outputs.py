@@ -184,14 +184,17 @@ _FLOAT16_INFINITY = np.uint16(0x7C00)
 """Its bits; those of a NaN are more, and those of any other number less, but for the sign."""
 
 
-def check_float16(result: np.ndarray, number: int) -> None:
-    """Raise ElmoError if the result of this sentence is float16, and float16 cannot hold it."""
+def check_float16(result: np.ndarray, sentence: str) -> None:
+    """Raise ElmoError if the result is float16, and float16 cannot hold it.
+
+    ``sentence`` says in the error which one it is of.
+    """
     if result.dtype.char != "e" or not result.size:
         return
     # Much faster than numpy.isfinite, which has no fast code for float16.
     if (result.view(np.uint16) & 0x7FFF).max() >= _FLOAT16_INFINITY:
         raise ElmoError(
-            f"The vectors of sentence {number} have numbers beyond 65,504, the largest of float16: "
+            f"The vectors of {sentence} have numbers beyond 65,504, the largest of float16: "
             "choose dtype='float32', in a command --dtype float32."
         )
 

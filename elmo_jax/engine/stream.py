@@ -19,7 +19,7 @@ class Stream(Iterator[np.ndarray]):
     """
 
     def __init__(self, results: Generator[np.ndarray, None, None]) -> None:
-        self._results, self._is_whole, self._n_results = results, True, 0
+        self._results, self._is_whole = results, True
 
     def __next__(self) -> np.ndarray:
         if not self._is_whole:
@@ -32,8 +32,7 @@ class Stream(Iterator[np.ndarray]):
         self._is_whole = False
         result = next(self._results, None)
         if result is not None:
-            check_float16(result, self._n_results)
-            self._n_results += 1
+            check_float16(result, "the next sentence")  # its number may be another to the caller
         self._is_whole = True
         if result is None:
             raise StopIteration
