@@ -11,7 +11,7 @@ import zlib
 import pytest
 import zstandard
 from damage import damaged, flipped
-from tally import Tally
+from tally import Tally, attempts
 
 from elmo_jax import ElmoError
 from elmo_jax.text.readers import BrokenFile, Records, open_file
@@ -101,8 +101,8 @@ def test_a_damaged_stream_is_refused_or_makes_no_difference(tmp_path, suffix):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", COMPRESS)
 def test_many_damaged_streams_are_refused_or_make_no_difference(tmp_path, suffix):
-    with Tally(f"compressed text of several streams, {suffix}, many") as tally:
-        attack(tmp_path, suffix, 5000, 2, tally)
+    with Tally(f"compressed text of several streams, {suffix}") as tally:
+        attack(tmp_path, suffix, attempts(5000), 2, tally)
 
 
 @pytest.mark.parametrize("suffix", COMPRESS)

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tally import Tally
+from tally import Tally, attempts
 
 HERE = Path(__file__).parent
 
@@ -45,4 +45,4 @@ def test_processes_on_one_output_never_make_a_wrong_one(tmp_path):
 
 @pytest.mark.slow
 def test_many_crowds_of_processes_on_one_output_never_make_a_wrong_one(tmp_path):
-    crowd(60, 1, tmp_path)
+    crowd(attempts(60), 1, tmp_path)

@@ -34,16 +34,26 @@ def test_a_tally_counts_and_fails_for_what_is_wrong(tmp_path, monkeypatch, reque
     assert json.loads((tmp_path / "tallies.jsonl").read_text("utf-8")) == counts
 
 
-def test_tallies_of_one_test_are_summed_over_its_parameters():
+def test_tallies_of_one_kind_are_summed_over_the_tests_of_a_file():
     names = ("tried", "right", "refused", "wrong")
     tallies = [
         {"kind": "kills", "test": "tests/test_b.py::test_x", **dict.fromkeys(names, 5)},
         {"kind": "flips", "test": "tests/test_a.py::test_y[h5-1]", **dict.fromkeys(names, 2)},
-        {"kind": "flips", "test": "tests/test_a.py::test_y[npz]", **dict.fromkeys(names, 1)},
+        {"kind": "flips", "test": "tests/test_a.py::test_z", **dict.fromkeys(names, 1)},
     ]
     flips, kills = attacks.summed(tallies)
-    assert (flips["kind"], flips["test"], flips["tried"]) == ("flips", "tests/test_a.py::test_y", 3)
-    assert (kills["kind"], kills["wrong"]) == ("kills", 5)
+    assert flips == {"kind": "flips", "file": "test_a.py", **dict.fromkeys(names, 3)}
+    assert kills == {"kind": "kills", "file": "test_b.py", **dict.fromkeys(names, 5)}
+
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "guide" / "tested.md"
+
+
+def test_the_page_shows_the_saved_counts_and_none_is_wrong():
+    file = Path(attacks.__file__).with_name("results") / "attacks.json"
+    result = json.loads(file.read_text("utf-8"))
+    assert not result["quick"] and not any(attack["wrong"] for attack in result["attacks"])
+    assert attacks.text(result) in PAGE.read_text("utf-8")
 
 
 def test_a_tally_of_nothing_fails():

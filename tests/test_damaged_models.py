@@ -15,7 +15,7 @@ import pytest
 from damage import damaged
 from opening import Apart
 from random_models import random_lexicon_model, random_model, write_lexicon_model, write_model
-from tally import Tally
+from tally import Tally, attempts
 from tensor_bundles import random_softmax, variables_of, write_bundle
 from torch_files import state_dict, zipped
 
@@ -204,4 +204,4 @@ def test_a_damaged_model_is_right_or_refused(apart, tmp_path, write):
 @pytest.mark.slow
 @pytest.mark.parametrize("write", FORMATS, ids=lambda write: write.__name__)
 def test_many_damaged_models_are_right_or_refused(apart, tmp_path, write):
-    campaign(apart, tmp_path, write, MANY, 1_000)
+    campaign(apart, tmp_path, write, attempts(MANY), 1_000)

@@ -12,7 +12,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
-from tally import Tally
+from tally import Tally, attempts
 
 from elmo_jax.errors import ElmoError
 from elmo_jax.pretrained import PublishedModel, RemoteFile, connection, fetch
@@ -238,7 +238,7 @@ def test_a_hostile_server_never_leaves_a_wrong_file(server, tmp_path, impatient)
 
 @pytest.mark.slow
 def test_a_hostile_server_never_leaves_a_wrong_file_in_many_tries(server, tmp_path, impatient):
-    campaign(server, tmp_path, 1500)
+    campaign(server, tmp_path, attempts(1500))
 
 
 # Single kinds

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 from damage import damaged
 from fake_elmo import FakeElmo, sentences
-from tally import Tally
+from tally import Tally, attempts
 
 from elmo_jax import ElmoError
 from elmo_jax.corpus import embed_corpus, merge_parts
@@ -80,7 +80,7 @@ def test_a_damaged_part_or_manifest_never_gives_a_wrong_output(attack):
 
 @pytest.mark.slow
 def test_thousands_of_damaged_parts_never_give_a_wrong_output(attack):
-    damage_all(attack, 900, seed=1)
+    damage_all(attack, attempts(900), seed=1)
 
 
 # Parts that somebody has made

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from damage import damaged
-from tally import Tally
+from tally import Tally, attempts
 
 from elmo_jax import ElmoError, split_sentences, tokenizer_named
 from elmo_jax.text import line_ends
@@ -89,8 +89,8 @@ def test_any_bytes_are_records_or_an_error_however_they_are_stored(tmp_path, mon
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_any_more_bytes_are_records_or_an_error(tmp_path, monkeypatch, seed):
-    with Tally("any bytes as text, every format, many") as tally:
-        attack_readers(tmp_path, 5000, seed + 2, monkeypatch, tally)
+    with Tally("any bytes as text, every format") as tally:
+        attack_readers(tmp_path, attempts(5000), seed + 2, monkeypatch, tally)
 
 
 def attack_tables(folder, n, seed, tally):
@@ -130,8 +130,8 @@ def test_damaged_tables_with_checksums_are_refused_or_read_right(tmp_path):
 
 @pytest.mark.slow
 def test_many_damaged_tables_are_refused_or_read_right(tmp_path):
-    with Tally("Parquet whose pages have checksums, many") as tally:
-        attack_tables(tmp_path, 5000, 2, tally)
+    with Tally("Parquet whose pages have checksums") as tally:
+        attack_tables(tmp_path, attempts(5000), 2, tally)
 
 
 def attack_tokenizers(n, seed, tally):
@@ -162,5 +162,5 @@ def test_any_text_is_split_or_refused_and_loses_nothing():
 
 @pytest.mark.slow
 def test_any_more_text_is_split_or_refused():
-    with Tally("any text in a tokenizer, many") as tally:
-        attack_tokenizers(20_000, 2, tally)
+    with Tally("any text in a tokenizer") as tally:
+        attack_tokenizers(attempts(20_000), 2, tally)

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from tally import Tally
+from tally import Tally, attempts
 
 import elmo_jax
 from elmo_jax.engine import engine, plan
@@ -118,4 +118,4 @@ def test_calls_of_many_threads_are_right(elmo, expected):
 
 @pytest.mark.slow
 def test_thousands_of_calls_of_many_threads_are_right(elmo, expected):
-    tally_of(elmo, expected, n_calls=180, seed=1)
+    tally_of(elmo, expected, n_calls=attempts(180), seed=1)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from checkpoint_files import files_of, message_of
 from damage import damaged, flipped
-from tally import Tally
+from tally import Tally, attempts
 
 from elmo_jax import ElmoError
 from elmo_jax.training.checkpoints import Checkpoint, CheckpointNotWritten, Checkpoints, steps_in
@@ -114,7 +114,7 @@ def test_a_damaged_checkpoint_is_never_used(folder):
 
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_never_used_however_it_is_damaged(folder):
-    attack(folder, 1500, seed=1)
+    attack(folder, attempts(1500), seed=1)
 
 
 def test_a_missing_foreign_or_renamed_file_makes_a_checkpoint_unusable(folder):

@@ -16,7 +16,7 @@ from checkpoint_files import files_of, message_of
 from commands import failing
 from damage import damaged, flipped
 from fake_training import WORDS, make_inputs, model_of, train_cheaply
-from tally import Tally
+from tally import Tally, attempts
 
 from elmo_jax import ElmoError, ElmoWarning
 from elmo_jax.training import Vocabulary, plotting
@@ -73,7 +73,7 @@ def test_a_damaged_record_is_refused(inputs):
 
 @pytest.mark.slow
 def test_a_damaged_record_is_refused_however_it_is_damaged(inputs):
-    attack(inputs, 5000, seed=1)
+    attack(inputs, attempts(5000), seed=1)
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
