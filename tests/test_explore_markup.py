@@ -85,10 +85,10 @@ def svg_of(names, path):
         yield path.read_bytes()
 
 
-@pytest.mark.parametrize("odd", [ODD[:32], ODD[32:]])
-def test_a_figure_of_odd_characters_is_xml(tmp_path, odd):
+def test_a_figure_of_odd_characters_is_xml(tmp_path):
     pytest.importorskip("matplotlib")
-    for content in svg_of(list(odd), tmp_path / "odd.svg"):
+    names = [ODD[i : i + 16] for i in range(0, len(ODD), 16)]  # few, for a heatmap has their square
+    for content in svg_of(names, tmp_path / "odd.svg"):
         assert ElementTree.fromstring(content).tag.endswith("svg")
 
 
