@@ -159,6 +159,14 @@ def try_lock(descriptor: int, *, shared: bool = False) -> bool:
     return True
 
 
+def has_name(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has this name: another process may have removed or replaced it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
 # Checks before anything is written
 
 

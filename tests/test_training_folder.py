@@ -401,3 +401,20 @@ def test_files_of_others_stay_when_a_run_goes_on(inputs):
         assert (inputs / "run" / name).read_text() == "x"
     assert (inputs / "run" / "checkpoints" / "old").is_dir()
     assert steps_in(inputs / "run" / "checkpoints") == [9]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_that_is_no_lock_is_never_written_into(tmp_path, linked):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"" if linked else b"my notes")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "lock").hardlink_to(victim)
+    if not linked:
+        victim.unlink()
+    with (
+        pytest.raises(ElmoError, match="needed as a lock, but is another file"),
+        only_process_in(folder),
+    ):
+        pass
+    assert (folder / "lock").read_bytes() == (b"" if linked else b"my notes")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError
-from ..files import open_regular, try_lock
+from ..files import has_name, open_regular, try_lock
 from ..json_text import parse_json_object
 
 _BEGINNING = b"elmo-jax: "
@@ -39,7 +39,7 @@ class OutputLock:
 
     def check(self) -> None:
         """Raise ElmoError if somebody has removed the file, and with it the lock."""
-        if not _has_name(self._descriptor, self.path):
+        if not has_name(self._descriptor, self.path):
             raise ElmoError(
                 f"The lock {self.path} was removed while this process was at work, so another one "
                 "may be at work too. Run the command again when no other does."
@@ -56,7 +56,7 @@ class OutputLock:
 
     def remove(self) -> None:
         """Remove the file, unless others share the lock."""
-        if try_lock(self._descriptor) and _has_name(self._descriptor, self.path):
+        if try_lock(self._descriptor) and has_name(self._descriptor, self.path):
             with contextlib.suppress(OSError):  # Windows does not remove an open file
                 self.path.unlink()
 
@@ -112,7 +112,7 @@ def _open(path: Path, shared: bool) -> int:
                 can_lock = os.name != "nt" or not shared
                 if can_lock and not try_lock(descriptor, shared=shared):
                     raise ElmoError(_at_work(path))
-                if _has_name(descriptor, path):
+                if has_name(descriptor, path):
                     return descriptor
             except BaseException:
                 os.close(descriptor)
@@ -133,13 +133,6 @@ def _check_own(descriptor: int, path: Path) -> None:
             f"{path} is needed as a lock, but is another file. Move it away, or choose another "
             "output."
         )
-
-
-def _has_name(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
 
 
 def _say_who(descriptor: int) -> None:

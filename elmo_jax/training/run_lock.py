@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import ElmoError
-from ..files import try_lock
+from ..files import has_name, open_regular, try_lock
 
 LOCK_FILE = "lock"
+
+_BEGINNING = "process "
 
 
 @contextlib.contextmanager
@@ -49,9 +51,12 @@ def only_process_in(folder: Path) -> Iterator[None]:
 def _locked(path: Path) -> int:
     """The descriptor of the file, which is made and locked, with a note of who holds it."""
     while True:
-        # A link would lead the note into a file of somebody else.
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = os.open(path, flags, 0o666)
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
+        try:
+            _check_own(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
         if not try_lock(descriptor):
             holder = _holder(descriptor)
             os.close(descriptor)
@@ -59,22 +64,27 @@ def _locked(path: Path) -> int:
                 f"Another process is training in {path.parent}{holder}. Wait until it has ended, "
                 "or choose another folder."
             )
-        if _is_at(descriptor, path):
+        if has_name(descriptor, path):
             break
         os.close(descriptor)  # its holder has just removed it
     now = datetime.datetime.now().isoformat(" ", "seconds")
-    note = f"process {os.getpid()} on {socket.gethostname()}, since {now}"
+    note = f"{_BEGINNING}{os.getpid()} on {socket.gethostname()}, since {now}"
     with contextlib.suppress(OSError):  # a full disk
         os.ftruncate(descriptor, 0)
         os.write(descriptor, note.encode())
     return descriptor
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+def _check_own(descriptor: int, path: Path) -> None:
+    """Before anything is written into the file: it must not be a user's, under whatever name."""
+    beginning = os.read(descriptor, len(_BEGINNING))
+    # After a kill, the file may have no beginning yet.
+    if os.fstat(descriptor).st_nlink > 1 or not _BEGINNING.encode().startswith(beginning):
+        raise ElmoError(
+            f"{path} is needed as a lock, but is another file. Move it away, or choose another "
+            "folder."
+        )
+    os.lseek(descriptor, 0, os.SEEK_SET)
 
 
 def _holder(descriptor: int) -> str:
