@@ -53,7 +53,13 @@ def test_the_page_shows_the_saved_counts_and_none_is_wrong():
     file = Path(attacks.__file__).with_name("results") / "attacks.json"
     result = json.loads(file.read_text("utf-8"))
     assert not result["quick"] and not any(attack["wrong"] for attack in result["attacks"])
-    assert attacks.text(result) in PAGE.read_text("utf-8")
+    page = PAGE.read_text("utf-8")
+    assert attacks.text(result) in page
+    totals = [
+        sum(attack[name] for attack in result["attacks"]) for name in ("tried", "right", "refused")
+    ]
+    tried, right, refused = (f"{total:,}" for total in totals)
+    assert f"In all {tried} attacks: {right} right, {refused} refused, none wrong." in page
 
 
 def test_a_tally_of_nothing_fails():
