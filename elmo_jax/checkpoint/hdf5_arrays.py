@@ -28,7 +28,7 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """The first bytes of every HDF5 file."""
 
 _MOST_ENTRIES = 50_000
-"""Of groups and datasets, each of which costs memory. A model of 1,000 layers has 15,000."""
+"""Groups and datasets in a file. Each costs memory; a model of 1,000 layers has 15,000."""
 
 _MOST_EXPANSION, _ALWAYS_EXPANDED = 20, 10**8
 """Compressed datasets may take 20 times the bytes of their file, or 100 MB more than it if that is

@@ -86,8 +86,8 @@ def _path(name: str) -> Path:
 def _check_digests(
     tensors: Mapping[str, np.ndarray], source: str, digests: Mapping[str, Any]
 ) -> None:
-    found = dict(zip(tensors, in_threads(tensor_digest, tensors.values()), strict=True))
-    bad = sorted(name for name in {*found, *digests} if found.get(name) != digests.get(name))
+    actual = dict(zip(tensors, in_threads(tensor_digest, tensors.values()), strict=True))
+    bad = sorted(name for name in {*actual, *digests} if actual.get(name) != digests.get(name))
     if bad:
         raise ElmoError(
             f"{source} is not what was saved with this model: config.json has other digests of "

@@ -186,8 +186,8 @@ def _locate_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
 def check_target(target: Path, overwrite: bool, job_name: str | None = None) -> None:
     """Raise ElmoError, before the work, if the output cannot be written or exists already.
 
-    It may exist if a killed process left it with something to clean up; ``job_name`` says of which
-    job it must be.
+    It may exist if a killed process left it with something to clean up; it must be of the
+    job ``job_name``.
     """
     check_name(target)
     if target.is_dir():

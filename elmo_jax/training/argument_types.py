@@ -39,7 +39,7 @@ def path_problem(value: Any, name: str) -> str | None:
 
 
 def check_paths(value: Any, name: str) -> Any:
-    """``value``, a path or several of them, of which an iterator becomes a list.
+    """One path or several, checked; an iterator of paths becomes a list.
 
     Raises:
         ElmoError: for anything else.

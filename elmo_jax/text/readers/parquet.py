@@ -83,7 +83,7 @@ def _n_bytes(batch: Any) -> int:
 def _batch_sizes(
     table: Any, file: IO[bytes], names: list[str], parquet: Any
 ) -> Iterator[tuple[int, list[int]]]:
-    """How many rows to read at a time, and of which groups of rows, in order."""
+    """The numbers of rows to read at a time, each with its row groups, in order."""
     schema = [table.schema.column(leaf) for leaf in range(table.metadata.num_columns)]
     leaves = [
         leaf
