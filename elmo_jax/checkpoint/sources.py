@@ -164,10 +164,10 @@ def _open_whole(source: PathLike | None, *arguments: Any, **choices: Any) -> Ope
 def _identity(path: Path) -> tuple[int, ...] | None:
     """What tells a file or folder from another one that takes its place."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_mtime_ns
 
 
 def model_folder(source: PathLike | None) -> Path:
