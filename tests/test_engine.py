@@ -287,7 +287,7 @@ def test_layers_that_nobody_asked_for_do_not_run(tiny, monkeypatch):
 @pytest.mark.parametrize(
     "variant", ["no skips", "four layers", "tight clips", "no clips", "no LSTM projection"]
 )
-@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
 def test_every_variant_gives_the_vectors_of_the_plain_path(variant, device):
     config, params, _ = random_models.random_elmo(0, **random_models.VARIANTS[variant])
     sentences = [["The", "bank", "."], [], ["naïve"] * 70, ["x" * 30, "<S>"]]
@@ -303,13 +303,13 @@ def test_a_layer_alone_is_the_same_on_an_accelerator(tiny):
     sentences = [["a", "b"], ["bank"] * 9]
     expected = embed(config, params, sentences)
     for layer in range(3):
-        vectors = embed(config, params, sentences, plan_of="ACCELERATOR", layers=layer)
+        vectors = embed(config, params, sentences, plan_of="GPU", layers=layer)
         for one, layers in zip(vectors, expected, strict=True):
             np.testing.assert_allclose(one, layers[layer], atol=SAME_WORD_TOLERANCE * 4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
 def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
     sentences = real_sentences[:100]
     exact, rounded, packed = (
@@ -334,9 +334,9 @@ def error(vectors, expected):
 def embed(config, params, sentences, precision="float32", plan_of="CPU", layers="all"):
     """Layers by the engine, by the plan of a device; that of accelerators made smaller."""
     sizes = plan.CPU
-    if plan_of == "ACCELERATOR":
+    if plan_of == "GPU":
         small = {"lane_shapes": (4, 16), "word_rows": (512, 512)}
-        sizes = dataclasses.replace(plan.ACCELERATOR, **small)
+        sizes = dataclasses.replace(plan.GPU, **small)
     request = elmo_jax.Elmo.from_params(config, params)._request(layers, None, None, 1.0, "float32")
     return list(engine.Engine(config, params, precision, plan=sizes).run(sentences, request))
 
