@@ -62,6 +62,7 @@ FORMS: dict[str, dict[str, Any]] = {
 """Of the engine's step; the compiler's opinion of them led to the plan of TPUs."""
 
 _TOKENS, _GPU_TOKENS = 10_000, 200_000
+_FEW_ROWS = 1 << 14
 
 Row = dict[str, Any]
 
@@ -174,7 +175,8 @@ def _embedding_call(
     if target.absent is None:
         return embedding_call(name, config, params, precision, text)
     unwritten = words_unwritten() if name == STEP else contextlib.nullcontext()
-    with planned(target.platform), unwritten:
+    # The table that is not computed need not be as large as the one of the call.
+    with planned(target.platform, word_rows=(_FEW_ROWS, _FEW_ROWS)), unwritten:
         call = embedding_call(name, config, params, precision, text)
     return with_full_table(call, target.platform)
 

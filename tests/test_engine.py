@@ -105,6 +105,23 @@ def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():
     assert plan.CPU.smaller_shape(np.full(64, 100)) == 64
 
 
+def test_each_platform_has_its_plan():
+    plans = [plan.plan_for(platform) for platform in ("cpu", "gpu", "cuda", "tpu")]
+    assert plans == [plan.CPU, plan.GPU, plan.GPU, plan.TPU]
+    layouts = [plan.TPU.layout(n_lanes) for n_lanes in plan.TPU.lane_shapes]
+    # On a TPU any number of steps may run, and few lanes come last.
+    assert [layout.lanes_first for layout in layouts] == [False, True, True, True]
+    assert not any(layout.static_steps or layout.fused_products for layout in layouts)
+    assert plan.GPU.layout(8) == plan.Layout(True, True, True)
+
+
+def test_a_word_table_ends_with_a_tile_of_rows():
+    odd = dataclasses.replace(plan.TPU, word_bytes=1000 * 67584 + 1)
+    assert odd.rows_of_words(67584) == (896, 896)
+    assert odd.with_fewer_words(896).rows_of_words(67584) == (384, 384)
+    assert odd.rows_of_words(67584 * 20) == (50, 50), "a small one is as large as it can be"
+
+
 def test_a_sentence_runs_alone_and_a_thousand_in_the_largest_shape():
     assert plan.CPU.choose_lanes(np.array([20])) == 1
     assert plan.CPU.choose_lanes(np.full(1000, 20)) == plan.CPU.max_lanes

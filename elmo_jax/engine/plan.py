@@ -14,6 +14,11 @@ _EVEN_LANES_FROM = 16
 """Sentences per lane from which on the lanes end at nearly the same step."""
 
 
+_EVEN_ROWS = 128
+"""A TPU holds rows in tiles of 8 or 16. The step's compiler takes minutes over a table that ends
+within a tile. A table that must grow beyond its size grows by eighths of it."""
+
+
 class Layout(NamedTuple):
     """What a compiled step is made for, besides its shapes."""
 
@@ -90,6 +95,8 @@ class Plan:
         """The rows of a new word table, and the most it grows to, with rows of this size."""
         n_new, n_most = self.word_rows
         n_most = max(2, min(n_most, self.word_bytes // row_bytes))  # one row is for padding
+        if n_most > _EVEN_ROWS:
+            n_most -= n_most % _EVEN_ROWS
         return min(n_new, n_most), n_most
 
     def with_fewer_words(self, n_rows: int) -> Plan:
@@ -137,7 +144,7 @@ CPU = Plan(
     worth_compiling=2048,
     word_batches=(16, 128),
     word_rows=(512, 1 << 15),  # at first little memory, enough for some sentences
-    word_bytes=1 << 30,  # 8,064 words of the largest published model
+    word_bytes=1 << 30,  # 8,063 words of the largest published model
 )
 """Measured on two cores."""
 
