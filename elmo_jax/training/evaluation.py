@@ -102,7 +102,8 @@ def evaluate(
 
     The text fills ``batch_size`` rows in the order of the files, and the state is carried from
     sentence to sentence, as in training. Which sentences follow each other in a row depends on
-    ``batch_size``, so the result depends on it slightly, but not with ``reset_state``.
+    ``batch_size``, so the result depends on it slightly, but not with ``reset_state``. Processes
+    that JAX has joined share the rows: each must call this with the same arguments.
 
     Args:
         config: the architecture.
