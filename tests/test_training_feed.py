@@ -8,11 +8,11 @@ from fake_processes import in_each
 
 from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.processes import ALONE, Processes
-from elmo_jax.training import Vocabulary, evaluation
-from elmo_jax.training.evaluation import EvaluationSettings
+from elmo_jax.training import Vocabulary, perplexity
 from elmo_jax.training.feed import WindowFeed
 from elmo_jax.training.language_model import init_language_model
 from elmo_jax.training.lexicon import Lexicon
+from elmo_jax.training.perplexity import EvaluationSettings
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.streams import StreamPosition, TrainingStreams
 from elmo_jax.training.text_files import Corpus
@@ -140,8 +140,8 @@ def test_the_perplexity_does_not_depend_on_the_number_of_processes(corpus, count
     params = init_language_model(CONFIG, len(VOCABULARY), 0)
     settings = EvaluationSettings(batch_size=8, unroll_steps=16)
     arguments = (CONFIG, params, VOCABULARY, corpus, settings)
-    alone, cut = evaluation.measure(*arguments, ALONE)
-    results = in_each(count, lambda processes: evaluation.measure(*arguments, processes))
+    alone, cut = perplexity.measure(*arguments, ALONE)
+    results = in_each(count, lambda processes: perplexity.measure(*arguments, processes))
     assert [result for result, _ in results] == [results[0][0]] * count
     shared, shared_cut = results[0]
     # The same float32 losses, in sums over fewer rows.
@@ -156,7 +156,7 @@ def test_rows_of_a_short_text_may_all_belong_to_one_process(tmp_path):
     corpus = Corpus.of(tmp_path / "short.txt")
     params = init_language_model(CONFIG, len(VOCABULARY), 0)
     arguments = (CONFIG, params, VOCABULARY, corpus, EvaluationSettings(batch_size=8))
-    (one, _), (other, _) = in_each(2, lambda processes: evaluation.measure(*arguments, processes))
+    (one, _), (other, _) = in_each(2, lambda processes: perplexity.measure(*arguments, processes))
     assert one == other and one.tokens == 3
 
 
