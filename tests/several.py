@@ -14,17 +14,21 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def start_together(count, *arguments, n_devices=1):
-    """Start an `elmo-jax` command ``count`` times; each has its own devices."""
+def start_together(count, *arguments, n_devices=1, variables=None):
+    """Start an `elmo-jax` command ``count`` times; each has its own devices.
+
+    ``variables(number)`` is the environment of a process that finds the others by itself.
+    """
     flags = f"--xla_force_host_platform_device_count={n_devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", MAIN, *map(str, arguments)]
-    if count > 1:
+    has_flags = count > 1 and variables is None
+    if has_flags:
         command += ["--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", str(count)]
     return [
         subprocess.Popen(
-            [*command, *(["--process-id", str(number)] if count > 1 else [])],
-            env=environment,
+            [*command, *(["--process-id", str(number)] if has_flags else [])],
+            env={**environment, **(variables(number) if variables else {})},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

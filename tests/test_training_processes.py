@@ -1,14 +1,18 @@
 """Runs that several processes share, over the loopback interface."""
 
 import json
+import os
 import random
+import re
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 import training_run
-from several import last_line, outcomes, start_together
+from several import MAIN, last_line, outcomes, start_together
 from tally import Tally, attempts
 
 from elmo_jax import ElmoConfig, load
@@ -184,6 +188,37 @@ def test_a_process_with_another_text_is_named_by_all(arguments, text, tmp_path):
     for code, out, err in outcomes(processes):
         assert (code, out) == (1, "")
         assert "Process 1 reads another text than the first process." in last_line(err)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_slurm_tells_the_processes_who_they_are(arguments, alone, tmp_path):
+    def slurm(number):
+        return {
+            "SLURM_JOB_ID": str(os.getpid()),  # JAX makes the port of it
+            "SLURM_STEP_NODELIST": "localhost",
+            "SLURM_STEP_NUM_NODES": "1",
+            "SLURM_NTASKS": "2",
+            "SLURM_PROCID": str(number),
+            "SLURM_LOCALID": str(number),
+        }
+
+    output = ("-o", tmp_path / "run", "--distributed")
+    finished(start_together(2, *arguments, *output, variables=slurm))
+    assert_same_run(tmp_path / "run", alone)
+
+
+def test_without_a_cluster_the_command_says_what_to_name(arguments, tmp_path):
+    command = [*map(str, arguments), "-o", str(tmp_path / "run")]
+    for flags, message in (
+        (["--distributed"], "JAX finds no cluster here .*--coordinator, --num-processes, --pro"),
+        (["--num-processes", "2"], "process_id together, or none of them"),
+        (["--coordinator", "here", "--num-processes", "2", "--process-id", "1"], "HOST:PORT"),
+    ):
+        script = [sys.executable, "-c", MAIN, *command, *flags]
+        done = subprocess.run(script, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.search(message, last_line(done.stderr)), done.stderr
     assert not (tmp_path / "run").exists()
 
 
