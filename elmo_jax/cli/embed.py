@@ -54,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_argument_group("large corpora")
     share = "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards"
     parts.add_argument("--shard", type=_shard, metavar="I/N", help=share)
+    last = "with --shard: the last shard to finish joins all; they must share the folder of OUT"
+    parts.add_argument("--merge", action="store_true", help=last)
     tokens = "tokens of a part, the most that a killed run loses (default: 262144)"
     add_count(parts, "--part-tokens", tokens)
     again = "delete the parts in OUT.parts and start again"
@@ -95,6 +97,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         sentence_keys=args.use_sentence_keys,
         escape_keys=args.escape_keys,
         shard=args.shard,
+        merge=args.merge,
         part_tokens=PART_TOKENS if args.part_tokens is None else args.part_tokens,
         overwrite=args.overwrite,
         restart=args.restart,
@@ -120,7 +123,12 @@ def text(summary: dict[str, Any]) -> str:
         were = "was" if n_resumed == 1 else "were"
         message += f"; {counted(n_resumed, 'part')} {were} there before"
     if not summary["finished"]:
-        message += f"\nshard {summary['shard']} is finished. When all are: elmo-jax merge {output}"
+        message += f"\nshard {summary['shard']} is finished. "
+        message += (
+            "The last one to finish joins all."
+            if summary["merge"]
+            else f"When all are: elmo-jax merge {output}"
+        )
     return message
 
 
