@@ -19,7 +19,7 @@ from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.tokenizers import CheckedWords
 from .carrying import stream_with_state
-from .job import EmbedOptions, Job, check_shard
+from .job import EmbedOptions, Job
 from .lock import finished_note
 from .merging import (
     announce_output,
@@ -32,6 +32,7 @@ from .merging import (
 )
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
+from .shards import own_shard
 from .survey import PART_TOKENS, Survey, check_repeatable, iter_parts
 from .writers import RecordVectors, SentenceKeyChecker, check_layout, writer_for
 
@@ -51,7 +52,7 @@ def embed_corpus(
     with_text: bool = True,
     sentence_keys: str | None = None,
     escape_keys: bool = False,
-    shard: tuple[int, int] | None = None,
+    shard: tuple[int, int] | str | None = None,
     merge: bool = False,
     part_tokens: int | None = PART_TOKENS,
     overwrite: bool = False,
@@ -89,7 +90,9 @@ def embed_corpus(
         escape_keys: write ``/`` in sentence keys as ``$backslash$``, and ``.`` as ``$period$``, as
             the command of ELMoForManyLangs does; without it a sentence with ``/`` is refused.
         shard: (i, n) makes only every n-th part, starting at the i-th, counted from 1. Other
-            processes or machines make the other parts, and ``merge_parts`` joins them.
+            processes or machines make the other parts, and ``merge_parts`` joins them. "auto"
+            takes i and n from what started this process: ``jax.distributed``, SLURM, MPI or
+            torchrun, see ``this_process``.
         merge: with ``shard``, merge the parts if this shard is the last to finish. All shards must
             share the folder of parts.
         part_tokens: the most tokens of a part; None for a single part.
@@ -122,7 +125,7 @@ def embed_corpus(
     folder = PartsFolder.beside(target)
     refuse_input(target, getattr(records, "files", ()))
     check_target(target, overwrite)
-    check_shard(shard)
+    shard = own_shard(shard)
     if merge and shard is None:
         raise ElmoError("merge is for shards: leave it out, or choose a shard.")
     if pooling is not None:
