@@ -49,6 +49,7 @@ OPEN_MPI = (
         ("PMI_RANK=3 PMI_SIZE=4 PMI_LOCAL_RANK=1 PMI_LOCAL_SIZE=2", (4, 4), (1, 2)),
         ("RANK=1 WORLD_SIZE=2 LOCAL_RANK=1 LOCAL_WORLD_SIZE=2", (2, 2), (1, 2)),
         ("RANK=0 WORLD_SIZE=1", (1, 1), None),
+        ("TPU_WORKER_ID=1 TPU_WORKER_HOSTNAMES=10.0.0.1,10.0.0.2", (2, 2), None),
     ],
 )
 def test_every_launcher_says_which_shard_it_is(environment, shard, local):
@@ -70,6 +71,14 @@ def test_every_launcher_says_which_shard_it_is(environment, shard, local):
 )
 def test_the_inner_launcher_decides(environment, shard, reason):
     assert this_process(variables(environment)).shard == shard, reason
+
+
+def test_the_hosts_of_all_slices_of_a_tpu_are_counted():
+    hosts = "TPU_WORKER_ID=1 TPU_WORKER_HOSTNAMES=a,b,c,d"
+    slices = "MEGASCALE_SLICE_ID=2 MEGASCALE_NUM_SLICES=3"
+    assert this_process(variables(f"{hosts} {slices}")).shard == (10, 12)
+    with pytest.raises(ElmoError, match="Process 9 of 8 .*MEGASCALE_SLICE_ID"):
+        this_process(variables(f"{hosts} MEGASCALE_SLICE_ID=2 MEGASCALE_NUM_SLICES=2"))
 
 
 def test_pmi_of_srun_has_its_place_on_the_host_from_slurm():
@@ -101,7 +110,9 @@ def test_what_cannot_be_a_shard_is_an_error_that_names_variables(environment, me
 def only_these(monkeypatch, environment):
     """Set the variables, and none of another cluster that may run the tests."""
     for name in os.environ:
-        if name.startswith("SLURM_") or any(name in launcher for launcher in LAUNCHERS):
+        if name.startswith(("SLURM_", "TPU_", "MEGASCALE_")) or any(
+            name in launcher for launcher in LAUNCHERS
+        ):
             monkeypatch.delenv(name)
     for name, value in variables(environment).items():
         monkeypatch.setenv(name, value)

@@ -56,9 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_argument_group("large corpora")
     share = (
         "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards. auto "
-        "takes I and N from what has started several processes: torchrun, MPI, srun or an array "
-        "of SLURM; processes of one host then divide its GPUs among them, if they can be divided "
-        "evenly and the launcher has not done it"
+        "takes I and N from what has started several processes: torchrun, MPI, srun, an array of "
+        "SLURM or a TPU; processes of one host then divide its GPUs among them, if they can be "
+        "divided evenly and the launcher has not done it"
     )
     parts.add_argument("--shard", type=_shard, metavar="I/N", help=share)
     last = "with --shard: the last shard to finish joins all; they must share the folder of OUT"

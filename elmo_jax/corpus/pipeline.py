@@ -91,8 +91,8 @@ def embed_corpus(
             the command of ELMoForManyLangs does; without it a sentence with ``/`` is refused.
         shard: (i, n) makes only every n-th part, starting at the i-th, counted from 1. Other
             processes or machines make the other parts, and ``merge_parts`` joins them. "auto"
-            takes i and n from what started this process: ``jax.distributed``, SLURM, MPI or
-            torchrun, see ``this_process``.
+            takes i and n from what started this process: ``jax.distributed``, SLURM, MPI,
+            torchrun or a TPU, see ``this_process``.
         merge: with ``shard``, merge the parts if this shard is the last to finish. All shards must
             share the folder of parts.
         part_tokens: the most tokens of a part; None for a single part.

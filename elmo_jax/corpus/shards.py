@@ -87,14 +87,14 @@ def this_process(environment: Mapping[str, str] = os.environ) -> Process:
     """Find out which of several processes this is.
 
     The first of these that knows of more than one process decides: ``jax.distributed``, if it is
-    initialised; the launchers in their order; and a SLURM job array.
+    initialised; the launchers in their order; the hosts of a TPU; and a SLURM job array.
 
     Raises:
         ElmoError: if nothing says it, variables make no sense, or a job array and a launcher both
             know of several.
     """
     array = _array_task(environment)
-    started = [*_of_jax(), *_of_launchers(environment)]
+    started = [*_of_jax(), *_of_launchers(environment), *_of_tpu_hosts(environment)]
     several = [process for process in started if process.size > 1]
     if array is not None and array.size > 1:
         if several:
@@ -146,6 +146,23 @@ def _local(environment: Mapping[str, str], launcher: Launcher) -> tuple[int, int
     if not (_is_number(rank) and _is_number(size) and int(rank) < int(size)):
         return None
     return int(rank), int(size)
+
+
+def _of_tpu_hosts(environment: Mapping[str, str]) -> Iterable[Process]:
+    """One process on each host of a Cloud TPU, which may have several slices of as many hosts."""
+    names = environment.get("TPU_WORKER_HOSTNAMES")
+    if names and environment.get("TPU_WORKER_ID"):
+        n_hosts = len(names.split(","))
+        slices = {"MEGASCALE_SLICE_ID": "0", "MEGASCALE_NUM_SLICES": "1", **environment}
+        host, part, n_slices = (
+            _number(slices, name)
+            for name in ("TPU_WORKER_ID", "MEGASCALE_SLICE_ID", "MEGASCALE_NUM_SLICES")
+        )
+        source = "TPU_WORKER_ID and TPU_WORKER_HOSTNAMES"
+        _check_rank(host, n_hosts, source)
+        rank, size = part * n_hosts + host, n_slices * n_hosts
+        _check_rank(rank, size, f"{source}, MEGASCALE_SLICE_ID and MEGASCALE_NUM_SLICES")
+        yield Process(rank, size, source)
 
 
 def _array_task(environment: Mapping[str, str]) -> Process | None:
@@ -202,6 +219,6 @@ def _not_found(environment: Mapping[str, str]) -> str:
         )
     return (
         "Nothing says which shard this process makes. Looked for jax.distributed, if it is "
-        f"initialised; {looked_for}; and SLURM_ARRAY_TASK_ID with SLURM_ARRAY_TASK_COUNT.{hint} "
-        + _NAME_IT
+        f"initialised; {looked_for}; TPU_WORKER_ID with TPU_WORKER_HOSTNAMES; and "
+        f"SLURM_ARRAY_TASK_ID with SLURM_ARRAY_TASK_COUNT.{hint} {_NAME_IT}"
     )
