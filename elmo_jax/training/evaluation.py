@@ -7,7 +7,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +25,15 @@ from ..model.characters import EOS
 from ..model.config import PRECISIONS, ElmoConfig
 from ..model.parameters import Params, check_params
 from ..model.spelling import word_limit
+from ..processes import Processes, shared
 from ..text.cut_words import CutWords
 from ..text.readers import Files
 from .argument_types import check_config, choice_problem, flag_problem, refuse
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
+from .placement import copied_to_own, devices_for_rows, place_window
 from .text_files import Corpus
-from .train_step import devices_for_rows, place_window
 from .windows import LanePair, Window, WordWindow, assemble
 
 # A larger share of unknown words makes a perplexity meaningless.
@@ -82,6 +83,7 @@ class EvaluationSettings:
         )
 
 
+@shared
 @explain_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
 def evaluate(
     config: ElmoConfig,
@@ -128,11 +130,13 @@ def evaluate(
         >>> model = load_language_model("run/model")
         >>> evaluate(*model, "valid.txt").perplexity
     """
-    settings = EvaluationSettings(
-        batch_size, unroll_steps, max_tokens, reset_state, precision, progress
-    )
-    corpus = files if isinstance(files, Corpus) else Corpus.of(files)
-    perplexity, cut = measure(config, params, vocabulary, corpus, settings)
+    processes = Processes.here()
+    with processes.together():
+        settings = EvaluationSettings(
+            batch_size, unroll_steps, max_tokens, reset_state, precision, progress
+        )
+        corpus = files if isinstance(files, Corpus) else Corpus.of(files)
+    perplexity, cut = measure(config, params, vocabulary, corpus, settings, processes)
     cut.warn()
     warn_of_unknown_words(perplexity.oov_rate, "the text")
     return perplexity
@@ -144,21 +148,79 @@ def measure(
     vocabulary: Vocabulary,
     corpus: Corpus,
     settings: EvaluationSettings,
+    processes: Processes,
 ) -> tuple[Perplexity, CutWords]:
-    """``evaluate`` without its warnings; the words that are cut are returned instead."""
+    """``evaluate`` without its warnings; the words that are cut are returned instead.
+
+    Each process reads rows of its own, on its own devices, until they end.
+    """
+    with processes.together():
+        own = _sums_of_own_rows(config, params, vocabulary, corpus, settings, processes)
+    total = functools.reduce(_Sums.plus, map(_Sums.from_json, processes.gather(own.to_json())))
+    if not total.n_tokens:
+        raise ElmoError(f"No sentence to evaluate in {corpus.files[0]}.")
+    forward, backward = (loss / total.n_tokens for loss in total.losses)
+    oov_rate = total.n_unknown / max(1, total.n_words)
+    both, cut = _exp((forward + backward) / 2), CutWords(word_limit(config), *total.cut)
+    result = Perplexity(both, _exp(forward), _exp(backward), total.n_tokens, oov_rate, cut.n_cut)
+    return result, cut
+
+
+class _Sums(NamedTuple):
+    """What the rows of a process add up to."""
+
+    losses: tuple[float, float]  # of both directions
+    n_tokens: int  # that each direction predicted
+    n_words: int  # among them
+    n_unknown: int  # among those
+    cut: tuple[int, int, str]  # the fields of CutWords
+
+    def to_json(self) -> list[Any]:
+        return [[loss.hex() for loss in self.losses], *self[1:]]  # JSON has no infinity
+
+    @classmethod
+    def from_json(cls, content: list[Any]) -> _Sums:
+        losses, *others = content
+        forward, backward = map(float.fromhex, losses)
+        return cls((forward, backward), *others)
+
+    def plus(self, other: _Sums) -> _Sums:
+        forward, backward = (a + b for a, b in zip(self.losses, other.losses, strict=True))
+        (n_read, n_cut, example), more = self.cut, other.cut
+        return _Sums(
+            (forward, backward),
+            self.n_tokens + other.n_tokens,
+            self.n_words + other.n_words,
+            self.n_unknown + other.n_unknown,
+            (n_read + more[0], n_cut + more[1], example or more[2]),
+        )
+
+
+def _sums_of_own_rows(
+    config: ElmoConfig,
+    params: Params,
+    vocabulary: Vocabulary,
+    corpus: Corpus,
+    settings: EvaluationSettings,
+    processes: Processes,
+) -> _Sums:
+    """Read the rows of this process on its own devices. The rows do not depend on each other."""
     check_softmax(config, params, vocabulary)
-    devices = _devices_for(settings.batch_size)
+    own_rows = processes.own(settings.batch_size)
+    n_own = own_rows.stop - own_rows.start
+    devices = _devices_for(n_own)
     reading = Reading(reset_state=settings.reset_state, precision=settings.precision)
     # Words are read from their characters, as in training, even if there is a table of vectors.
     params = {name: part for name, part in params.items() if name != "word_embedding"}
-    params = jax.device_put(params, devices.everywhere)
-    rows = initial_rows(config, settings.batch_size, params["softmax"]["bias"].dtype)
+    params = copied_to_own(params, devices)
+    rows = initial_rows(config, n_own, params["softmax"]["bias"].dtype)
     rows = jax.device_put(rows, devices.divided())
     lexicon, cut = Lexicon(vocabulary, config), CutWords(word_limit(config))
     loss_sums, counts = np.zeros(2), np.zeros(3, np.int64)
-    hidden = None if settings.progress else True  # None: hidden unless stderr is a terminal
+    shows = settings.progress and processes.is_first
+    hidden = None if shows else True  # None: hidden unless stderr is a terminal
     with tqdm(unit="tok", unit_scale=True, disable=hidden, leave=False) as bar:
-        for pair in _word_windows(corpus, lexicon, settings):
+        for pair in _word_windows(corpus, lexicon, settings, own_rows):
             _count_cut_words(pair[0], lexicon, cut)
             window = assemble(pair, lexicon, devices.count)
             placed = place_window(window, devices)
@@ -167,13 +229,10 @@ def measure(
             loss_sums += np.asarray(window_sums, np.float64)
             counts += _count_targets(window, vocabulary)
             bar.update(int(counts[0]) - bar.n)
-    n_tokens, n_words, n_unknown = map(int, counts)
-    if not n_tokens:
-        raise ElmoError(f"No sentence to evaluate in {corpus.files[0]}.")
-    forward, backward = loss_sums / n_tokens
-    both, oov_rate = _exp((forward + backward) / 2), n_unknown / max(1, n_words)
-    result = Perplexity(both, _exp(forward), _exp(backward), n_tokens, oov_rate, cut.n_cut)
-    return result, cut
+    forward, backward = loss_sums.tolist()
+    n_tokens, n_words, n_unknown = counts.tolist()
+    cut_words = (cut.n_words, cut.n_cut, cut.example)
+    return _Sums((forward, backward), n_tokens, n_words, n_unknown, cut_words)
 
 
 def warn_of_unknown_words(oov_rate: float, text: str) -> None:
@@ -203,11 +262,11 @@ def _devices_for(n_rows: int) -> Devices:
 
 
 def _word_windows(
-    corpus: Corpus, lexicon: Lexicon, settings: EvaluationSettings
+    corpus: Corpus, lexicon: Lexicon, settings: EvaluationSettings, own_rows: slice
 ) -> Iterator[tuple[WordWindow, WordWindow]]:
     # A sentence has as many tokens in both directions, so both can take them in the same order.
     forward, backward = itertools.tee(_first_sentences(corpus, settings.max_tokens))
-    lanes = LanePair((forward, backward), settings.batch_size, lexicon)
+    lanes = LanePair((forward, backward), settings.batch_size, lexicon, own=own_rows)
     while pair := lanes.take(settings.unroll_steps):
         yield pair
 
