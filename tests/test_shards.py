@@ -77,7 +77,7 @@ def test_the_hosts_of_all_slices_of_a_tpu_are_counted():
     hosts = "TPU_WORKER_ID=1 TPU_WORKER_HOSTNAMES=a,b,c,d"
     slices = "MEGASCALE_SLICE_ID=2 MEGASCALE_NUM_SLICES=3"
     assert this_process(variables(f"{hosts} {slices}")).shard == (10, 12)
-    with pytest.raises(ElmoError, match="Process 9 of 8 .*MEGASCALE_SLICE_ID"):
+    with pytest.raises(ElmoError, match=r"Process 9 of 8 .*MEGASCALE_SLICE_ID"):
         this_process(variables(f"{hosts} MEGASCALE_SLICE_ID=2 MEGASCALE_NUM_SLICES=2"))
 
 
