@@ -59,12 +59,14 @@ def _agreed(sources: Sequence[tuple[PartsFolder, Job]]) -> Job | None:
 
 
 def locate_parts(folders: Sequence[PartsFolder], job: Job) -> list[PartsFolder]:
-    """For each part, the folder that has it."""
-    refuse_missing(folders, job)
-    return [
-        next(folder for folder in folders if folder.has(job, number))
+    """For each part, the folder that has it; ElmoError if none has it."""
+    owners = [
+        next((folder for folder in folders if folder.has(job, number)), None)
         for number in range(len(job.parts))
     ]
+    if missing := [number for number, owner in enumerate(owners) if owner is None]:
+        raise ElmoError(missing_message(folders, job, missing))
+    return [owner for owner in owners if owner is not None]
 
 
 def refuse_missing(folders: Sequence[PartsFolder], job: Job) -> None:
