@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .signals import is_interrupt
+from .streams import prints_of_libraries_on_stderr
 
 _FLAGS = ("coordinator", "num_processes", "process_id")
 
@@ -46,7 +47,8 @@ def joined(args: argparse.Namespace) -> Iterator[bool]:
     if not args.distributed and all(value is None for value in given.values()):
         yield True
         return
-    with _last_words(args.prog) as farewell:
+    # JAX's collectives on CPUs print a greeting.
+    with _last_words(args.prog) as farewell, prints_of_libraries_on_stderr():
         from ..processes import Processes, is_in_all, join
 
         join(**given)
