@@ -144,14 +144,6 @@ def _has(folders: Iterable[PartsFolder], job: Job, number: int) -> bool:
     return any(folder.has(job, number) for folder in folders)
 
 
-def _state(job: Job | None, missing: set[int] | None, running: Sequence[tuple[int, int]]) -> str:
-    if job is None or missing is None:
-        return "waiting for the first shard"
-    n_parts = len(job.parts)
-    at_work = _listed(f"{i}/{n}" for i, n in running) or "none is seen"
-    return f"{n_parts - len(missing):,} of {counted(n_parts, 'part')}; shards at work: {at_work}"
-
-
 def _listed(items: Iterable[object]) -> str:
     shown = list(map(str, items))
     n_more = len(shown) - _MAX_LISTED
