@@ -30,8 +30,8 @@ ORDER = """
     checkpoint.hdf5_arrays checkpoint.hdf5_weights checkpoint.published checkpoint.softmax_words
     checkpoint.foreign checkpoint.matrices checkpoint.token_table checkpoint.verification
     checkpoint.saving checkpoint.sources checkpoint
-    lanes functional export engine embedder
-    sklearn ray corpus.writers corpus training explore alignment cli
+    processes lanes functional export engine embedder
+    sklearn corpus.writers corpus training ray explore alignment cli
 """.split()
 
 

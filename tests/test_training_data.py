@@ -17,6 +17,7 @@ from elmo_jax import ElmoConfig, ElmoError
 from elmo_jax.checkpoint.vocabulary import Vocabulary
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.characters import encode_words
+from elmo_jax.processes import ALONE
 from elmo_jax.training import windows
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
 from elmo_jax.training.settings import TrainingSettings
@@ -223,7 +224,8 @@ def test_training_streams_are_resumed_from_their_position(shards):
     streams = new_streams(shards)
     for _ in range(17):
         streams.take()
-    position = StreamPosition.from_json(json.loads(json.dumps(streams.position.to_json())))
+    position = StreamPosition.joined(streams.mark, ALONE)
+    position = StreamPosition.from_json(json.loads(json.dumps(position.to_json())))
     resumed = new_streams(shards, position)
     for _ in range(60):
         assert words_of(resumed) == words_of(streams)
@@ -258,7 +260,9 @@ def test_a_word_that_looks_like_a_marker_begins_no_sentence():
     assert lexicon.words(forward.targets[0]) == ["a", "<S>", "b"]
     # The same after a resume, with one word left of each direction's sentence.
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    rest = LanePair((iter([]), iter([])), 1, lexicon, pair.pending).take(1)
+    rest = LanePair((iter([]), iter([])), 1, lexicon, [one.pending() for one in pair.waiting]).take(
+        1
+    )
     assert [lexicon.words(window.inputs[0]) for window in rest] == [["b"], ["a"]]
     assert [window.targets[0, 0] for window in rest] == [END, BEGIN]
 

@@ -399,7 +399,7 @@ def test_four_devices_give_the_loss_curve_of_one(trained, text, tmp_path):
 
 
 def test_rows_that_cannot_be_divided_are_refused():
-    from elmo_jax.training.train_step import devices_for_rows
+    from elmo_jax.training.placement import devices_for_rows
 
     with pytest.raises(ElmoError, match="multiple of 2"):
         devices_for_rows(7, [jax.devices()[0]] * 2)

@@ -124,6 +124,8 @@ def _execute(args: argparse.Namespace) -> int:
     try:
         with warnings_on_one_line(args.prog, quiet), logs_on_one_line(args.prog, quiet):
             summary = args.module.run(args)
+            if summary is None:  # another process reports it
+                return 0
             text = to_json(summary) if args.json else args.module.text(summary)
     except (BrokenPipeError, SystemExit):
         raise  # ``framed`` handles them

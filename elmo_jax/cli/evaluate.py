@@ -9,6 +9,7 @@ from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_count, add_flag, add_flags, add_plain_input
 from .inputs import options_of
+from .joining import add_process_flags, joined
 
 _AS_IN_TRAINING = " (default: as in training if the model says so, else {})"
 
@@ -25,10 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--precision")
     add_flag(parser, "--tokenizer", _AS_IN_TRAINING.format("whitespace"))
     add_flags(parser, "--strict", "--quiet")
+    add_process_flags(parser)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ``elmo_jax.training.Perplexity``."""
+def run(args: argparse.Namespace) -> dict[str, Any] | None:
+    """The fields of ``elmo_jax.training.Perplexity``, from the first process."""
+    with joined(args) as is_first:
+        summary = _evaluate(args)
+    return summary if is_first else None
+
+
+def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from ..training import Corpus, evaluate, load_language_model
 
     folder = model_folder(args.model)

@@ -14,6 +14,7 @@ from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
 from .flags import FLAGS, add_count, add_flag, add_flags, add_plain_input
 from .inputs import options_of
+from .joining import add_process_flags, joined
 
 # The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     settings = parser.add_argument_group("settings")
     for field in dataclasses.fields(TrainingSettings):
         _add_setting(settings, field)
+    add_process_flags(parser)
 
 
 def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) -> None:
@@ -76,8 +78,14 @@ def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) 
         group.add_argument(flag, type=kind, metavar="N", default=default, help=text)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """The summary of ``elmo_jax.training.train``."""
+def run(args: argparse.Namespace) -> dict[str, Any] | None:
+    """The summary of ``elmo_jax.training.train``, from the first process."""
+    with joined(args) as is_first:
+        summary = _train(args)
+    return summary if is_first else None
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
     from ..training import train
 
     options = None if args.options_file is None else read_options(Path(args.options_file))

@@ -54,10 +54,15 @@ class Lexicon:
         self._learn(self._numbers.take_new_words())
         return self._entries
 
+    @property
+    def known_words(self) -> Sequence[str]:
+        """The words by their numbers, which hold in this list even after ``keep``."""
+        self._learn(self._numbers.take_new_words())
+        return self._words
+
     def words(self, numbers: np.ndarray) -> list[str]:
         """The words with these numbers."""
-        self._learn(self._numbers.take_new_words())
-        return list(map(self._words.__getitem__, numbers.tolist()))
+        return list(map(self.known_words.__getitem__, numbers.tolist()))
 
     def keep(self, numbers: np.ndarray) -> np.ndarray:
         """Forget all other words; return the new number of each old one, -1 if forgotten."""

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..errors import ElmoError, ElmoWarning, count_problem, shortened, warn
 from ..files import atomic_file
 from ..json_text import parse_json_object, to_json
-from .evaluation import Perplexity
+from .perplexity import Perplexity
 from .settings import TrainingSettings
 from .train_step import learning_rate
 
@@ -47,12 +47,12 @@ class Reporter:
     checkpoint of that step knows; a validation in it counts only if it is of ``valid_text``, the
     hash of a text. ``loss_kind`` is "sampled" or "full": a
     sampled loss must not be compared with the validation perplexity, which is that of the full
-    softmax.
+    softmax. Without a path there is no file.
     """
 
     def __init__(
         self,
-        path: Path,
+        path: Path | None,
         settings: TrainingSettings,
         n_steps: int,
         first_step: int = 0,
@@ -68,7 +68,6 @@ class Reporter:
         self.loss_name = f"train_{loss_kind}_loss"
         self._logged_loss, losses, self._validation = reported or Reported(None, [], {})
         self._losses = list(losses)  # of the steps since the last line
-        self._writes = True
         self._remove_lines_after(first_step)
         self._mean_loss = sum(losses) / len(losses) if losses else None
         self._bar = tqdm(
@@ -156,6 +155,8 @@ class Reporter:
         self._bar.set_postfix(self._bar_fields, refresh=False)
 
     def _remove_lines_after(self, step: int) -> None:
+        if self._path is None:
+            return
         try:
             kept = [
                 to_json(line) + "\n" for line in read_metrics(self._path) if line["step"] <= step
@@ -166,7 +167,7 @@ class Reporter:
             self._write_no_more(str(error))
 
     def _write(self, line: dict[str, Any]) -> None:
-        if not self._writes:
+        if self._path is None:
             return
         try:
             # A link that stands here by now must not lead into another file.
@@ -177,7 +178,7 @@ class Reporter:
             self._write_no_more(f"Cannot write {self._path}: {error.strerror or error}.")
 
     def _write_no_more(self, problem: str) -> None:
-        self._writes = False
+        self._path = None
         warn(f"{problem} Training goes on without the lines that belong there.", ElmoWarning)
 
 

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ElmoError, count_problem, shortened
+from ..processes import Processes
 from .lexicon import Lexicon
 from .settings import TrainingSettings
 from .text_files import Corpus
-from .windows import LanePair, Pending, WordWindow
+from .windows import ALL_ROWS, LanePair, Pending, Waiting, WordWindow
 
 
 class StreamOffset(NamedTuple):
@@ -97,6 +98,13 @@ class ShuffledSentences:
         return np.random.default_rng([*self._seed, len(key), *key])
 
 
+class Mark(NamedTuple):
+    """Where the streams of both directions were at one moment; it costs little to set one."""
+
+    offsets: tuple[StreamOffset, StreamOffset]
+    waiting: Sequence[Waiting]
+
+
 class StreamPosition(NamedTuple):
     """Where the training streams of both directions are, with the words that wait in their rows."""
 
@@ -124,6 +132,14 @@ class StreamPosition(NamedTuple):
         forward, backward = (StreamOffset(*offset) for offset in offsets)
         return cls((forward, backward), pending)
 
+    @classmethod
+    def joined(cls, mark: Mark, processes: Processes) -> StreamPosition:
+        """The position with the rows of all processes; each gives the mark of its own."""
+        own = [direction.pending() for direction in mark.waiting]
+        parts = processes.gather(own)
+        pending = [list(itertools.chain.from_iterable(rows)) for rows in zip(*parts, strict=True)]
+        return cls(mark.offsets, pending)
+
 
 def _are_two(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2
@@ -144,7 +160,8 @@ def _is_pending(value: Any) -> bool:
 class TrainingStreams:
     """The windows of a training run, from the start or from the ``position`` of earlier streams.
 
-    Each direction shuffles the text in its own way, in a buffer of its own.
+    Each direction shuffles the text in its own way, in a buffer of its own. ``own`` are the rows
+    of this process; the position to start from has those of all.
     """
 
     def __init__(
@@ -153,6 +170,7 @@ class TrainingStreams:
         lexicon: Lexicon,
         settings: TrainingSettings,
         position: StreamPosition | None = None,
+        own: slice = ALL_ROWS,
     ) -> None:
         self.lexicon, self._n_steps = lexicon, settings.unroll_steps
         offsets = position.offsets if position else (None, None)
@@ -163,7 +181,7 @@ class TrainingStreams:
         pending = position.pending if position else None
         if pending and any(len(rows) != settings.batch_size for rows in pending):
             raise ElmoError("The checkpoint is of another batch size than its run.")
-        self._lanes = LanePair((forward, backward), settings.batch_size, lexicon, pending)
+        self._lanes = LanePair((forward, backward), settings.batch_size, lexicon, pending, own)
 
     def take(self) -> tuple[WordWindow, WordWindow]:
         """The next window of both directions."""
@@ -172,7 +190,7 @@ class TrainingStreams:
         return pair
 
     @property
-    def position(self) -> StreamPosition:
-        """The position after the last window."""
+    def mark(self) -> Mark:
+        """Where the streams are after the last window."""
         forward, backward = self._sentences
-        return StreamPosition((forward.offset, backward.offset), self._lanes.pending)
+        return Mark((forward.offset, backward.offset), self._lanes.waiting)

@@ -65,6 +65,10 @@ class TextContents:
         """What a file that was read contained."""
         return self._contents[path]
 
+    def hashes(self, paths: Iterable[Path]) -> list[str]:
+        """The hash of each file's content."""
+        return [self._contents[path].sha256 for path in paths]
+
     @contextlib.contextmanager
     def opened(self, path: Path) -> Iterator[HashedFile]:
         """Open a file to read it; ElmoError if it was touched and has other contents."""

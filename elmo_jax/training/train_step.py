@@ -1,17 +1,15 @@
-"""One compiled step of training: its loss, its optimiser, and its arrays on the devices."""
+"""One compiled step of training: its loss and its optimiser."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from ..errors import ElmoError
-from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
 from ..model.config import ElmoConfig
 from ..model.parameters import Params
@@ -35,11 +33,11 @@ class StepMetrics(NamedTuple):
 
     loss: jax.Array  # mean of both directions in nats; of the sampled softmax, if it is used
     gradient_norm: jax.Array  # global norm of the gradient of that loss, before clipping
+    most: jax.Array | None = None  # int32, the largest of each of the numbers given by processes
 
 
-StepFunction = Callable[
-    [TrainState, Window, Candidates | None, jax.Array], tuple[TrainState, StepMetrics]
-]
+StepFunction = Callable[..., tuple[TrainState, StepMetrics]]
+"""``(state, window, candidates, key, numbers=None) -> state, metrics``, see ``make_train_step``."""
 
 
 def new_state(
@@ -85,17 +83,24 @@ def make_train_step(
     optimizer: optax.GradientTransformation,
     shardings: TrainState | None = None,
 ) -> StepFunction:
-    """A compiled step ``(state, window, candidates, key) -> state, metrics``.
+    """A compiled step ``(state, window, candidates, key, numbers=None) -> state, metrics``.
 
     The state is donated: the new one takes its memory. ``key`` is the same for every step; the
     dropout of a step follows from it and the number of the step. The compiler chooses the sharding
-    of the new state if ``shardings``, see ``state_shardings``, are None.
+    of the new state if ``shardings``, see ``placement.state_shardings``, are None.
+
+    ``numbers``, int32 [devices, K], is what several processes have to tell each other, a row for
+    each device. It travels with the step: a program of its own would not be ordered with it.
     """
     out = None if shardings is None else (shardings, shardings.step)
 
     @functools.partial(jax.jit, donate_argnums=0, out_shardings=out)
     def train_step(
-        state: TrainState, window: Window, candidates: Candidates | None, key: jax.Array
+        state: TrainState,
+        window: Window,
+        candidates: Candidates | None,
+        key: jax.Array,
+        numbers: jax.Array | None = None,
     ) -> tuple[TrainState, StepMetrics]:
         # Truncated backpropagation: the gradient is that of the parameters alone, and none flows
         # through the state of the rows into the window before.
@@ -110,7 +115,8 @@ def make_train_step(
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = StepMetrics(loss, _global_norm(gradient))
+        most = None if numbers is None else numbers.max(axis=0)
+        metrics = StepMetrics(loss, _global_norm(gradient), most)
         return TrainState(state.step + 1, params, optimizer_state, rows), metrics
 
     return train_step
@@ -160,35 +166,3 @@ def learning_rate(settings: TrainingSettings, n_steps: int) -> optax.Schedule:
         warmup_steps=n_warmup,
         decay_steps=n_steps,
     )
-
-
-# Devices: the rows of a batch are divided over them, and the parameters are on each. What is
-# computed is the same as on one device; the compiler splits it along the rows.
-
-
-def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -> Devices:
-    """The devices, all local ones if None; ElmoError if they cannot share N rows evenly."""
-    together = Devices(devices or jax.local_devices())
-    if n_rows % together.count:
-        raise ElmoError(
-            f"A batch of {n_rows} rows cannot be divided evenly over {together.count} devices; "
-            f"expected a multiple of {together.count}."
-        )
-    return together
-
-
-def state_shardings(devices: Devices) -> TrainState:
-    """A TrainState with the sharding of each of its trees."""
-    everywhere = devices.everywhere
-    return TrainState(everywhere, everywhere, everywhere, devices.divided())  # type: ignore[arg-type]
-
-
-def place_state(state: TrainState, devices: Devices) -> TrainState:
-    """Put a state where a step leaves it."""
-    return jax.device_put(state, state_shardings(devices))
-
-
-def place_window(window: Window, devices: Devices) -> Window:
-    """Divide the words to spell, and the rows."""
-    words, rows = devices.divided(), devices.divided(1)
-    return jax.device_put(window, Window(words, words, rows, rows, rows, rows))  # type: ignore[arg-type]

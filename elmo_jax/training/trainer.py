@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import logging
 import os
@@ -14,35 +13,37 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..checkpoint import FORMATS, open_model, vocabulary_record
+from ..checkpoint import FORMATS, open_model
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, check_count, shortened
 from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
-from ..model.spelling import word_limit
+from ..processes import ALONE, Processes, shared
 from ..text.readers import Files
-from .alphabets import with_alphabet
 from .argument_types import check_config, choice_problem, flag_problem, path_problem, refuse
-from .checkpoints import Checkpoints
-from .evaluation import EvaluationSettings, warn_of_unknown_words
+from .checkpoints import Checkpoint, Checkpoints
+from .evaluation import warn_of_unknown_words
+from .feed import WindowFeed
 from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
-from .loop import Run, TrainingLoop, Validation
+from .loop import N_WINDOWS_AHEAD, Run, TrainingLoop, Validation
+from .open_run import open_run, open_validation
+from .placement import devices_for_rows, place_state
 from .plotting import plot_metrics
-from .reporting import Reporter, validation_fields
-from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run
+from .reporting import Reported, Reporter, validation_fields
+from .run_folder import RunFolder, VocabularyLimits, describe_run
 from .sealed_json import hash_of
 from .settings import TrainingSettings
-from .streams import TrainingStreams
-from .text_contents import TextContents
-from .text_files import Corpus, survey
-from .train_step import TrainState, devices_for_rows, make_optimizer, new_state, place_state
+from .streams import StreamPosition, TrainingStreams
+from .text_files import Corpus
+from .train_step import TrainState, make_optimizer, new_state
 
 _logger = logging.getLogger(__name__)
 
 
+@shared
 @explain_out_of_memory(
     "Free memory on the device, or start another run in another folder with a smaller batch_size "
     "or unroll_steps (in a command --batch-size, --unroll-steps)."
@@ -65,6 +66,9 @@ def train(
     progress: bool = False,
 ) -> dict[str, Any]:
     """Train a new biLM or fine-tune one; an unfinished run in ``output`` is resumed.
+
+    Processes that JAX has joined (``processes.join``, ``jax.distributed.initialize``) share the
+    run: each must call this with the same arguments. Only the first one needs to see ``output``.
 
     ``elmo_jax.training.run_folder`` lists the files of the folder; the result is in
     ``output/model``. A run that was killed, when started again with the same arguments, ends with
@@ -121,6 +125,7 @@ def train(
         ElmoError: for arguments, files or a folder that cannot be used: another process trains in
             it, its run was started with other arguments or another text, or its files are damaged.
         TrainingDiverged: if the loss is no longer a number.
+        LostProcess: if another process of the run has gone.
 
     Example:
         >>> config = elmo_jax.ElmoConfig.preset("small")
@@ -128,41 +133,46 @@ def train(
         >>> elmo = elmo_jax.Elmo("run/model")
     """
     check_process()
-    settings = TrainingSettings() if settings is None else settings
-    formats = (formats,) if isinstance(formats, str) else formats
-    _check_arguments(output, settings, formats, strict, progress)
-    check_vocabulary_choice(vocabulary_size, min_count)
+    processes = Processes.here()
+    with processes.together():
+        settings = TrainingSettings() if settings is None else settings
+        formats = (formats,) if isinstance(formats, str) else formats
+        _check_arguments(output, settings, formats, strict, progress)
+        check_vocabulary_choice(vocabulary_size, min_count)
 
-    # What goes in: the model or its architecture, the words, the texts, the devices.
-    start = _starting_model(config, start_from)
-    words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
-    open_text = functools.partial(
-        Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
-    )
-    corpus, validation = open_text(files), None
-    if max_valid_tokens is not None:
-        check_count(max_valid_tokens, "max_valid_tokens")
-    if valid_files is not None:
-        validation = _open_validation(open_text(valid_files), settings, max_valid_tokens)
-    devices = devices_for_rows(settings.batch_size)
+        # What goes in: the model or its architecture, the words, the texts, the devices.
+        start = _starting_model(config, start_from)
+        words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
+        open_text = functools.partial(
+            Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
+        )
+        corpus, validation = open_text(files), None
+        if max_valid_tokens is not None:
+            check_count(max_valid_tokens, "max_valid_tokens")
+        if valid_files is not None:
+            validation = open_validation(open_text(valid_files), settings, max_valid_tokens)
+        devices = devices_for_rows(settings.batch_size)
+    _check_same_arguments(processes, settings, start, words, validation)
 
     # The folder: a new run, an unfinished one to resume, or a finished one.
     folder = RunFolder(Path(output))
-    folder.refuse_inputs([*corpus.files, *(validation.corpus.files if validation else ())])
-    with folder.locked():
-        run = _open_run(folder, settings, start, corpus, words, validation)
+    texts = [*corpus.files, *(validation.corpus.files if validation else ())]
+    processes.first(lambda: folder.refuse_inputs(texts))
+    with processes.only_first(folder.locked()):
+        run = open_run(folder, settings, start, corpus, words, validation, processes)
         start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
-        finished = folder.finished_summary(run.n_steps)
-        if finished is not None and folder.model_formats:
-            return _summary_of_finished_run(run, finished, formats)
+        finished = processes.first(lambda: folder.finished_summary(run.n_steps))
+        if finished is not None and processes.first(lambda: folder.model_formats):
+            return processes.first(lambda: _summary_of_finished_run(run, finished, formats))
 
         # The steps that are missing, and the results.
         warn_of_unknown_words(run.record["oov_rate"], "the training text")
         if validation is not None:
             validation.warn(run.config, run.vocabulary)
-        state, stopped_by, reporter = _train(run, start, devices, progress)
+        state, stopped_by, reporter = _train(run, start, devices, processes, progress)
         summary = _summarise(run, int(state.step), stopped_by, reporter)
-        return _write_results(run, state, summary, finished, formats)
+        params = jax.tree.map(np.asarray, state.params)
+        return processes.first(lambda: _write_results(run, params, summary, finished, formats))
 
 
 # Before the first step
@@ -207,104 +217,25 @@ def _words_or_limits(
     return words
 
 
-def _open_validation(
-    corpus: Corpus, settings: TrainingSettings, max_tokens: int | None
-) -> Validation:
-    contents = TextContents()
-    corpus = dataclasses.replace(corpus, contents=contents)
-    statistics = survey(corpus)  # reports the faults of the text, once and before anything else
-    evaluation = EvaluationSettings(
-        max_tokens=max_tokens, reset_state=settings.resets, precision=settings.precision
-    )
-    digest = contents.digest(corpus.files, max_tokens)
-    return Validation(corpus.without_reports(), statistics, evaluation, digest)
-
-
-def _open_run(
-    folder: RunFolder,
+def _check_same_arguments(
+    processes: Processes,
     settings: TrainingSettings,
     start: StartingModel,
-    corpus: Corpus,
     words: Vocabulary | VocabularyLimits,
     validation: Validation | None,
-) -> Run:
-    """The run in the folder, or a new one."""
+) -> None:
+    if processes.is_alone:
+        return
     description = describe_run(settings, start, words)
-    record = folder.read_record()
-    if record is None:
-        contents = TextContents()
-        corpus = dataclasses.replace(corpus, contents=contents)
-        record, vocabulary = _begin_run(description, settings, start, corpus, words)
-        record = folder.create({**record, "files": contents.to_json(corpus.files)}, vocabulary)
-    else:
-        contents, changes = _recorded_contents(corpus, record)
-        check_same_run(record, description, changes, folder.path)
-        vocabulary = _recorded_vocabulary(folder, record, words)
-        if corpus.strict:
-            contents.refuse_faults()
-    n_steps = settings.total_steps(record["n_predictions"])
-    config = with_alphabet(start.config, vocabulary)
-    text = dataclasses.replace(corpus.without_reports(), contents=contents)
-    return Run(folder, record, config, settings, vocabulary, n_steps, text, contents, validation)
-
-
-def _begin_run(
-    description: dict[str, Any],
-    settings: TrainingSettings,
-    start: StartingModel,
-    corpus: Corpus,
-    words: Vocabulary | VocabularyLimits,
-) -> tuple[dict[str, Any], Vocabulary]:
-    """Count the text; the record of a new run, and its vocabulary."""
-    statistics = survey(corpus)
-    settings.total_steps(statistics.n_predictions)  # raises if too many, before a file is written
-    cut = statistics.cut_words(word_limit(start.config))
-    cut.warn("the training text")
-    if isinstance(words, VocabularyLimits):
-        words = Vocabulary.from_counts(statistics.counts, words.vocabulary_size, words.min_count)
-    record = {
-        **description,
-        "n_sentences": statistics.n_sentences,
-        "n_words": statistics.n_words,
-        "words_cut": cut.n_cut,
-        "n_predictions": statistics.n_predictions,
-        "vocabulary": vocabulary_record(words),
-        "oov_rate": statistics.oov_rate(words),
-    }
-    return record, words
-
-
-def _recorded_contents(corpus: Corpus, record: dict[str, Any]) -> tuple[TextContents, list[str]]:
-    """What the text contained when the run was started, and what has changed since."""
-    try:
-        contents = TextContents.from_json(corpus.files, record["files"])
-    except ElmoError as error:
-        return TextContents(), [str(error)]
-    return contents, contents.changes()
-
-
-def _recorded_vocabulary(
-    folder: RunFolder, record: dict[str, Any], words: Vocabulary | VocabularyLimits
-) -> Vocabulary:
-    vocabulary = Vocabulary.read(folder.vocabulary)
-    if record["vocabulary"] != vocabulary_record(vocabulary):
-        raise ElmoError(
-            f"{folder.vocabulary} has changed since the run was started: the softmax belongs to "
-            "other words. Put the file back, or start another run in another folder."
-        )
-    if isinstance(words, Vocabulary) and words.words != vocabulary.words:
-        raise ElmoError(
-            f"The run in {folder.path} was started with another vocabulary, that in "
-            f"{folder.vocabulary}. Start another run in another folder."
-        )
-    return vocabulary
+    text = validation.digest if validation else None
+    processes.check_same([description, text], "was started with other arguments or other texts")
 
 
 # The steps
 
 
 def _train(
-    run: Run, start: StartingModel, devices: Devices, progress: bool
+    run: Run, start: StartingModel, devices: Devices, processes: Processes, progress: bool
 ) -> tuple[TrainState, str | None, Reporter]:
     """Take the steps that are missing, from the latest checkpoint or from the start."""
     settings = run.settings
@@ -313,27 +244,53 @@ def _train(
     state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
     owner = {"run": hash_of(run.record), "vocabulary": run.vocabulary.sha256}
     checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints, owner)
-    checkpoint = checkpoints.restore(state)
+    checkpoint = _restore(checkpoints, state, processes)
     if checkpoint is not None:
         state = place_state(checkpoint.state, devices)
         _logger.info("Resuming from the checkpoint of step %d.", checkpoint.step)
     reporter = Reporter(
-        run.folder.metrics,
+        run.folder.metrics if processes.is_first else None,
         settings,
         run.n_steps,
         checkpoint.step if checkpoint else 0,
         checkpoint.reported if checkpoint else None,
         loss_kind="sampled" if run.n_samples else "full",
-        progress=progress,
+        progress=progress and processes.is_first,
         valid_text=run.validation.digest if run.validation else None,
     )
     lexicon = Lexicon(run.vocabulary, run.config)
     position = checkpoint.position if checkpoint else None
-    streams = TrainingStreams(run.corpus, lexicon, settings, position)
-    loop = TrainingLoop(run, streams, devices, checkpoints, reporter)
+    with processes.together():
+        own_rows = processes.own(settings.batch_size)
+        streams = TrainingStreams(run.corpus, lexicon, settings, position, own_rows)
+    feed = WindowFeed(streams, processes, devices.count, N_WINDOWS_AHEAD)
+    loop = TrainingLoop(run, processes, feed, devices, checkpoints, reporter)
     with contextlib.closing(reporter):
         state, stopped_by = loop.train(state)
     return state, stopped_by, reporter
+
+
+def _restore(checkpoints: Checkpoints, like: TrainState, processes: Processes) -> Checkpoint | None:
+    """The latest checkpoint, which the first process reads for all."""
+    if processes.is_alone:
+        return checkpoints.restore(like)
+    checkpoint: Checkpoint | None = None
+
+    def read() -> dict[str, Any] | None:
+        nonlocal checkpoint
+        checkpoint = checkpoints.restore(like)
+        if checkpoint is None:
+            return None
+        position, reported = checkpoint.position.to_json(), checkpoint.reported._asdict()
+        return {"step": checkpoint.step, "position": position, "reported": reported}
+
+    content = processes.first(read)
+    if content is None:
+        return None
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+    state = processes.arrays_of_first(checkpoint.state if checkpoint else zeros)
+    position = StreamPosition.from_json(content["position"])
+    return Checkpoint(content["step"], state, position, Reported.from_json(content["reported"]))
 
 
 # After the last step
@@ -362,12 +319,11 @@ def _summarise(run: Run, step: int, stopped_by: str | None, reporter: Reporter) 
 
 def _write_results(
     run: Run,
-    state: TrainState,
+    params: dict[str, Any],
     summary: dict[str, Any],
     finished: dict[str, Any] | None,
     formats: Sequence[str],
 ) -> dict[str, Any]:
-    params = jax.tree.map(np.asarray, state.params)
     # Also the formats of an earlier call: their model would not match this summary.
     all_formats = [f for f in FORMATS if f in formats or f in run.folder.model_formats]
     run.folder.write_models(all_formats, run.config, params, run.vocabulary, summary)
@@ -392,7 +348,7 @@ def _summary_of_finished_run(
         folder.write_models(missing, config, params, run.vocabulary, finished)
     if validation is not None:
         validation.warn(run.config, run.vocabulary)
-        perplexity = validation.perplexity(config, params, run.vocabulary)
+        perplexity = validation.perplexity(config, params, run.vocabulary, ALONE)
         summary |= validation_fields(perplexity, validation.digest)
     return {**summary, "model": _model_paths(run, formats)}
 

@@ -25,8 +25,28 @@ _SHORT_WORD = 11
 """Bytes of the longest short word: about nine of ten distinct words of running English are short.
 A window has hundreds of words and room for 64 long ones, so few are wasted on a narrow array."""
 
+ALL_ROWS = slice(None)
+"""The rows of a process that shares them with no other."""
+
 Pending = Sequence[Sequence[str | None]]
 """What each row of a direction has before it: words, and None where a sentence begins."""
+
+
+class Waiting(NamedTuple):
+    """What the rows of a direction have before them, as it was at one moment."""
+
+    values_WN: np.ndarray  # int32, numbers of the lexicon
+    ends_N: np.ndarray  # int64, where the words of each row end
+    words: Sequence[str]  # of the lexicon, by number, at that moment
+    marker: int  # the number of the marker that begins a sentence
+
+    def pending(self) -> Pending:
+        """The words of each row."""
+        rows = zip(self.values_WN.T.tolist(), self.ends_N.tolist(), strict=True)
+        return [self._words(row[:end]) for row, end in rows]
+
+    def _words(self, numbers: list[int]) -> list[str | None]:
+        return [None if number == self.marker else self.words[number] for number in numbers]
 
 
 class WordWindow(NamedTuple):
@@ -38,12 +58,16 @@ class WordWindow(NamedTuple):
 
 
 class DirectionLanes:
-    """The rows of one direction.
+    """The rows of one direction, or those of them that are one process's ``own``.
 
     As in bilm-tf, a sentence of n words makes n + 1 steps: forward it reads
     ``<S> w1 … wn`` and predicts ``w1 … wn </S>``; backward it reads ``</S> wn … w1`` and
     predicts ``wn … w1 <S>``. A row that runs out takes the next sentence of the stream, which all
-    rows share; when the stream ends, rows are padded. ``pending`` continues an earlier object.
+    N rows share; when the stream ends, rows are padded. ``pending``, of all rows, continues an
+    earlier object.
+
+    Which row takes a sentence depends on the lengths of all sentences before it. So each process
+    reads the whole stream, but looks up and holds only the words of its own rows.
     """
 
     def __init__(
@@ -53,25 +77,27 @@ class DirectionLanes:
         lexicon: Lexicon,
         backward: bool = False,
         pending: Pending | None = None,
+        own: slice = ALL_ROWS,
     ) -> None:
         self._sentences, self._lexicon, self._backward = sentences, lexicon, backward
         self._first, self._last = (END, BEGIN) if backward else (BEGIN, END)
+        self._own = range(n_rows)[own]
         self._ends_N = np.zeros(n_rows, np.int64)
         # Filled with the marker that begins a sentence: no sentence has to write its own, and one
         # follows the last word of a row.
-        self._buffer = LaneBuffer(n_rows, filler=self._first)
+        self._buffer = LaneBuffer(len(self._own), filler=self._first)
         if pending is not None:
             self._restore(pending)
 
     @property
-    def pending(self) -> Pending:
-        """What each row will read before it takes a sentence."""
-        rows = zip(self._buffer.values_WN.T, self._ends_N.tolist(), strict=True)
-        return [self._words(row[:end]) for row, end in rows]
+    def waiting(self) -> Waiting:
+        """What each of its own rows will read before it takes a sentence."""
+        values_WN, ends_N = self._buffer.values_WN.copy(), self._own_ends.copy()
+        return Waiting(values_WN, ends_N, self._lexicon.known_words, self._first)
 
     @property
-    def pending_numbers(self) -> np.ndarray:
-        """The numbers of the pending words, with repetitions."""
+    def waiting_numbers(self) -> np.ndarray:
+        """The numbers of the waiting words, with repetitions."""
         return self._buffer.values_WN.ravel()
 
     def renumber(self, new_numbers: np.ndarray) -> None:
@@ -79,17 +105,21 @@ class DirectionLanes:
         self._buffer.values_WN = new_numbers[self._buffer.values_WN]
 
     def take(self, n_steps: int) -> WordWindow | None:
-        """The next window of every row; None at the end of the stream."""
+        """The next window of its own rows; None when the stream and they have ended."""
         self._refill(n_steps)
-        if not self._ends_N.any():
+        n_real = np.minimum(self._own_ends, n_steps)
+        if not n_real.any():
             return None
         self._buffer.lengthen(n_steps + 1)
         following_TN = self._buffer.values_WN[1 : n_steps + 1]
         targets_TN = np.where(following_TN == self._first, self._last, following_TN)
         inputs_TN = self._buffer.take(n_steps)
-        n_real = np.minimum(self._ends_N, n_steps)
         self._ends_N = np.maximum(self._ends_N - n_steps, 0)
         return WordWindow(inputs_TN.T, targets_TN.T, n_real)
+
+    @property
+    def _own_ends(self) -> np.ndarray:
+        return self._ends_N[self._own.start : self._own.stop]
 
     def _refill(self, n_steps: int) -> None:
         """Give sentences to the row that ends first, until each has enough for a window."""
@@ -102,28 +132,30 @@ class DirectionLanes:
                 yield len(words) + 1  # with its marker
 
         rows_S, starts_S, self._ends_N = pack_in_order(lengths(), self._ends_N, until=n_steps)
-        self._buffer.lengthen(int(self._ends_N.max()))
+        self._buffer.lengthen(int(self._own_ends.max(initial=0)))
+        if len(self._own) < len(self._ends_N):
+            own_S = np.flatnonzero((rows_S >= self._own.start) & (rows_S < self._own.stop))
+            rows_S, starts_S = rows_S[own_S] - self._own.start, starts_S[own_S]
+            sentences = [sentences[index] for index in own_S.tolist()]
         if sentences:
             lengths_S = np.fromiter(map(len, sentences), np.int64, len(sentences))
             numbers = self._lexicon.numbers(list(itertools.chain.from_iterable(sentences)))
             self._buffer.write(rows_S, starts_S + 1, lengths_S, numbers, backward=self._backward)
 
-    def _words(self, numbers: np.ndarray) -> list[str | None]:
-        begins = (numbers == self._first).tolist()
-        words = self._lexicon.words(numbers)
-        return [None if begin else word for begin, word in zip(begins, words, strict=True)]
-
     def _restore(self, pending: Pending) -> None:
         self._ends_N = np.array(list(map(len, pending)), np.int64)
-        self._buffer.lengthen(int(self._ends_N.max()))
-        for row, words in enumerate(pending):
+        self._buffer.lengthen(int(self._own_ends.max(initial=0)))
+        for row, words in enumerate(pending[self._own.start : self._own.stop]):
             positions = [position for position, word in enumerate(words) if word is not None]
             numbers = self._lexicon.numbers([word for word in words if word is not None])
             self._buffer.values_WN[positions, row] = numbers
 
 
 class LanePair:
-    """The rows of both directions. A number of the lexicon holds from one ``take`` to the next."""
+    """The rows of both directions, or those of them that are one process's ``own``.
+
+    A number of the lexicon holds from one ``take`` to the next.
+    """
 
     def __init__(
         self,
@@ -131,22 +163,23 @@ class LanePair:
         n_rows: int,
         lexicon: Lexicon,
         pending: Sequence[Pending] | None = None,
+        own: slice = ALL_ROWS,
     ) -> None:
         self._lexicon = lexicon
         self._directions = [
-            DirectionLanes(stream, n_rows, lexicon, bool(i), pending[i] if pending else None)
+            DirectionLanes(stream, n_rows, lexicon, bool(i), pending[i] if pending else None, own)
             for i, stream in enumerate(sentences)
         ]
 
     @property
-    def pending(self) -> list[Pending]:
+    def waiting(self) -> list[Waiting]:
         """What both directions have before them."""
-        return [lanes.pending for lanes in self._directions]
+        return [lanes.waiting for lanes in self._directions]
 
     def take(self, n_steps: int) -> tuple[WordWindow, WordWindow] | None:
         """The next window of both directions; None at the end of a stream."""
         if len(self._lexicon) > _MOST_WORDS:
-            numbers = np.concatenate([lanes.pending_numbers for lanes in self._directions])
+            numbers = np.concatenate([lanes.waiting_numbers for lanes in self._directions])
             new_numbers = self._lexicon.keep(numbers)
             for lanes in self._directions:
                 lanes.renumber(new_numbers)
@@ -184,6 +217,31 @@ def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: in
         np.arange(inputs.shape[2])[None, None] < n_real,
     )
     return Window(short_UC, long_UC, *(_in_text_order(array) for array in arrays))
+
+
+class Sizes(NamedTuple):
+    """The rows of a window's two tables of words."""
+
+    n_short: int
+    n_long: int
+
+    @classmethod
+    def of(cls, window: Window) -> Sizes:
+        """Those of one window."""
+        return cls(len(window.short_UC), len(window.long_UC))
+
+
+def widened(window: Window, sizes: Sizes, part: int, n_parts: int) -> Window:
+    """The window as a part of a larger one, whose tables are those of all parts, end to end.
+
+    In that, each part has ``sizes``, which are at least its own.
+    """
+    n_short, n_long = sizes
+    is_long = window.slots >= len(window.short_UC)
+    longs = window.slots - len(window.short_UC) + n_parts * n_short + part * n_long
+    slots = np.where(is_long, longs, window.slots + part * n_short).astype(np.int32)
+    short_UC, long_UC = _padded(window.short_UC, n_short), _padded(window.long_UC, n_long)
+    return window._replace(short_UC=short_UC, long_UC=long_UC, slots=slots)
 
 
 def _in_order_of_appearance(numbers: np.ndarray, n_words: int) -> np.ndarray:
