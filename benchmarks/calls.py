@@ -24,7 +24,7 @@ from elmo_jax.engine.word_table import Words
 from elmo_jax.lanes.devices import Devices
 from elmo_jax.model.layers import select_layers
 from elmo_jax.training import TrainingSettings, train
-from elmo_jax.training.train_step import state_shardings
+from elmo_jax.training.placement import state_shardings
 from elmo_jax.training.windows import Window
 
 from .measure import Spread, timed
@@ -212,8 +212,8 @@ def divided_over(call: Call, devices: list[jax.Device]) -> Call:
         call.function.__wrapped__, donate_argnums=0, out_shardings=(state, everywhere)
     )
     window = Window(words, words, rows, rows, rows, rows)  # type: ignore[arg-type]
-    divided = state, window, everywhere, everywhere
-    return Call(function, call.arguments, call.keywords, divided)
+    others = [everywhere] * (len(call.arguments) - 2)
+    return Call(function, call.arguments, call.keywords, (state, window, *others))
 
 
 # Functions over arrays
