@@ -204,7 +204,7 @@ def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: in
     inputs = np.stack([window.inputs for window in pair])
     numbers_U = _in_order_of_appearance(inputs.ravel(), len(lexicon))
     short_UC, long_UC, slots_U = _spell_in_two_widths(numbers_U, lexicon, multiple)
-    slot_of = np.zeros(len(lexicon), np.int32)
+    slot_of = np.empty(len(lexicon), np.int32)  # those of other words are never looked at
     slot_of[numbers_U] = slots_U
     n_real = np.array([window.n_real for window in pair])[:, :, None]
     arrays = (
@@ -247,10 +247,10 @@ def _in_order_of_appearance(numbers: np.ndarray, n_words: int) -> np.ndarray:
     Their order must not depend on what the lexicon met before: it decides in which order
     gradients are summed, and a resumed run has another lexicon.
     """
-    first = np.full(n_words, -1)
-    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the one written last stays
-    distinct = np.flatnonzero(first >= 0)
-    return distinct[np.argsort(first[distinct])]
+    positions = np.arange(len(numbers), dtype=np.int32)
+    first = np.empty(n_words, np.int32)  # those of words that are not there are never looked at
+    first[numbers[::-1]] = positions[::-1]  # the one written last stays
+    return numbers[first[numbers] == positions]
 
 
 def _spell_in_two_widths(
