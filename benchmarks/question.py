@@ -25,7 +25,7 @@ from .texts import BENCH, Sentence, corpus_file, count_tokens, even_sample, read
 
 QUESTIONS = (
     *("limit", "throughput", "latency", "startup", "memory", "scaling", "corpus"),
-    *("equality", "compiled", "precision", "training", "accelerator"),
+    *("equality", "processes", "compiled", "precision", "training", "accelerator"),
 )
 """Questions about speed, and about what speed must not change; each is the name of a module."""
 

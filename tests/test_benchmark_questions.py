@@ -102,7 +102,7 @@ def ask(tmp_path, monkeypatch, cache):
     return run
 
 
-SLOW = {"compiled", "equality"}
+SLOW = {"compiled", "equality", "processes"}
 QUICKLY = {
     "throughput": ["--rounds", "2", "--peer-tokens", "120"],
     "latency": ["--peers", "allennlp", "--calls", "2"],
@@ -175,6 +175,12 @@ def check_equality(result):
     same = {row["way"]: row["same_bytes"] for row in result["rows"]}
     assert same["the same once more"] and same["killed and started again"]
     assert same["three shards, merged"] and "four devices" in same
+
+
+def check_processes(result):
+    runs = result["runs"]
+    assert [run["processes"] for run in runs] == [1, 2, 4]
+    assert max(run["loss_difference"] for run in runs) < 1e-5
 
 
 def check_compiled(result):

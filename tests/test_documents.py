@@ -14,7 +14,7 @@ PAGES = {
 }
 SLOW = (
     *("guide/alignment.md", "guide/classify.md", "guide/devices.md", "guide/embed.md"),
-    *("guide/fine_tune.md", "guide/train.md"),
+    *("guide/fine_tune.md", "guide/hosts.md", "guide/train.md"),
 )
 """Pages that take more than about ten seconds."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ..errors import ElmoError, counted, shortened
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
 from .inputs import model_files, open_elmo, open_records
+from .own_devices import count_nvidia, own_devices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     matrix = "a matrix for the vectors of layer 1: .pth as published, .npy or .npz"
     model.add_argument("--alignment", metavar="FILE", help=matrix)
     parts = parser.add_argument_group("large corpora")
-    share = "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards"
+    share = (
+        "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards. auto "
+        "takes I and N from what has started several processes: torchrun, MPI, srun, an array of "
+        "SLURM or a TPU; processes of one host then divide its GPUs among them, if they can be "
+        "divided evenly and the launcher has not done it"
+    )
     parts.add_argument("--shard", type=_shard, metavar="I/N", help=share)
+    last = "with --shard: the last shard to finish joins all; they must share the folder of OUT"
+    parts.add_argument("--merge", action="store_true", help=last)
     tokens = "tokens of a part, the most that a killed run loses (default: 262144)"
     add_count(parts, "--part-tokens", tokens)
     again = "delete the parts in OUT.parts and start again"
@@ -61,12 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--quiet")
 
 
-def _shard(text: str) -> tuple[int, int]:
+def _shard(text: str) -> tuple[int, int] | str:
+    if text == "auto":
+        return text
     match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     i, n = map(int, match.groups()) if match else (0, 0)
     if not 1 <= i <= n:
         raise argparse.ArgumentTypeError(
-            f"{shortened(text)} is not a shard; expected I/N, such as 1/4"
+            f"{shortened(text)} is not a shard; expected I/N, such as 1/4, or auto"
         )
     return i, n
 
@@ -79,6 +90,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.carry_state is not None and args.part_tokens is not None:
         raise ElmoError("With --carry-state the corpus is one part: leave out --part-tokens.")
+    shard = _own_shard(args) if args.shard == "auto" else args.shard
     refuse_input(Path(args.output), model_files(args))
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = open_records(args, args.key_column)
@@ -94,13 +106,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         with_text=not args.forget_sentences,
         sentence_keys=args.use_sentence_keys,
         escape_keys=args.escape_keys,
-        shard=args.shard,
+        shard=shard,
+        merge=args.merge,
         part_tokens=PART_TOKENS if args.part_tokens is None else args.part_tokens,
         overwrite=args.overwrite,
         restart=args.restart,
         progress=not args.quiet,
         note=functools.partial(note, args),
     )
+
+
+def _own_shard(args: argparse.Namespace) -> tuple[int, int]:
+    """The shard of this process. Until JAX is in use, its devices can be chosen too."""
+    from ..corpus import this_process
+
+    process = this_process()
+    devices = own_devices(process.local, os.environ, count_nvidia())
+    os.environ.update(devices)
+    chosen = "".join(f"; {name}={value}" for name, value in devices.items())
+    note(args, "shard {}/{}, from {}{}".format(*process.shard, process.source, chosen))
+    return process.shard
 
 
 def text(summary: dict[str, Any]) -> str:
@@ -120,7 +145,12 @@ def text(summary: dict[str, Any]) -> str:
         were = "was" if n_resumed == 1 else "were"
         message += f"; {counted(n_resumed, 'part')} {were} there before"
     if not summary["finished"]:
-        message += f"\nshard {summary['shard']} is finished. When all are: elmo-jax merge {output}"
+        message += f"\nshard {summary['shard']} is finished. "
+        message += (
+            "The last one to finish joins all."
+            if summary["merge"]
+            else f"When all are: elmo-jax merge {output}"
+        )
     return message
 
 

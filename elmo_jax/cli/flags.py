@@ -22,6 +22,14 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "the column with the sentences, in JSON lines, Parquet, CSV or TSV; in CoNLL, that "
         "of the words, by its name or its number from 1",
     },
+    "--coordinator": {
+        "metavar": "HOST:PORT",
+        "help": "where the first process listens for the others; the same for all",
+    },
+    "--distributed": {
+        **_SWITCH,
+        "help": "take the three above from the cluster: SLURM, Open MPI, Cloud TPU, Kubernetes",
+    },
     "--dtype": {"choices": DTYPES, "default": "float32", "help": "of the numbers in OUT"},
     "--exact": {**_SWITCH, "help": "distinguish upper and lower case in WORD"},
     "--format": {"help": "of the model in OUT"},
@@ -37,6 +45,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "metavar": "MODEL",
         "help": "folder, archive, checkpoint or name of a model (default: mini)",
     },
+    "--num-processes": {"type": int, "metavar": "N", "help": "how many processes there are"},
     "--option": {
         "metavar": "KEY=VALUE",
         "action": "append",
@@ -52,6 +61,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "--precision": {"choices": PRECISIONS, "default": "float32", "help": "of the matrix products"},
     "--preset": {"choices": preset_names(), "help": "the architecture of a new model"},
+    "--process-id": {"type": int, "metavar": "I", "help": "which this one is, from 0"},
     "--quiet": {**_SWITCH, "help": "print no notes and no progress bar"},
     "--reset-state": {
         "action": argparse.BooleanOptionalAction,

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from .flags import add_flags
 from .signals import is_interrupt
+from .streams import prints_of_libraries_on_stderr
 
 _FLAGS = ("coordinator", "num_processes", "process_id")
 
@@ -24,14 +26,9 @@ sys.stdin.read(1) or print(sys.argv[1], file=sys.stderr)
 
 
 def add_process_flags(parser: argparse.ArgumentParser) -> None:
+    """Declare how a process finds the others."""
     group = parser.add_argument_group("several processes, on one host or more")
-    add = group.add_argument
-    where = "where the first process listens for the others; the same for all"
-    add("--coordinator", metavar="HOST:PORT", help=where)
-    add("--num-processes", type=int, metavar="N", help="how many processes there are")
-    add("--process-id", type=int, metavar="I", help="which of them this one is, from 0")
-    found = "take all three from the cluster: SLURM, Open MPI, Cloud TPU, Kubernetes"
-    add("--distributed", action="store_true", help=found)
+    add_flags(group, "--coordinator", "--num-processes", "--process-id", "--distributed")
 
 
 @contextlib.contextmanager
@@ -46,7 +43,8 @@ def joined(args: argparse.Namespace) -> Iterator[bool]:
     if not args.distributed and all(value is None for value in given.values()):
         yield True
         return
-    with _last_words(args.prog) as farewell:
+    # JAX's collectives on CPUs print a greeting.
+    with _last_words(args.prog) as farewell, prints_of_libraries_on_stderr():
         from ..processes import Processes, is_in_all, join
 
         join(**given)

@@ -6,7 +6,7 @@ import argparse
 import functools
 from typing import Any
 
-from ..errors import counted
+from ..errors import counted, shortened
 from .embed import counted_tokens
 from .flags import add_flag, add_flags
 from .frame import note
@@ -16,7 +16,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shards = "folders of parts, or the outputs that they belong to"
     parser.add_argument("shards", metavar="SHARD", nargs="+", help=shards)
     add_flag(parser, "--output", ", as for embed (default: the only SHARD)")
+    wait = (
+        "wait until the shards are finished: as long as a process is seen at work on one, or, with "
+        "SECONDS, at most so long, also for shards that have not begun or whose locks the disk "
+        "does not show"
+    )
+    parser.add_argument(
+        "--wait", type=_seconds, metavar="SECONDS", nargs="?", const=True, default=False, help=wait
+    )
     add_flags(parser, "--overwrite", "--quiet")
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{shortened(text)} is not a number of seconds; if it is SHARD, put it before --wait"
+        ) from None
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -26,6 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return merge_parts(
         args.shards,
         args.output,
+        wait=args.wait,
         overwrite=args.overwrite,
         progress=not args.quiet,
         note=functools.partial(note, args),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import io
 import os
 import sys
@@ -70,6 +71,21 @@ def printable(stream: TextIO | None) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError, ValueError):  # reconfigure() flushes
             stream.reconfigure(errors=before)
+
+
+@contextlib.contextmanager
+def prints_of_libraries_on_stderr() -> Iterator[None]:
+    """Keep stdout for results: what libraries in C or C++ print meanwhile goes to stderr."""
+    flush_stdout()
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        if os.name != "nt":
+            ctypes.CDLL(None).fflush(None)  # their prints may still be in a buffer
+        os.dup2(stdout, 1)
+        os.close(stdout)
 
 
 def occupy_standard_files() -> None:

@@ -183,18 +183,6 @@ class Job:
         return ", ".join(differences)
 
 
-def check_shard(shard: Any) -> None:
-    """Raise ElmoError unless ``shard`` is None or a pair (i, n) with i from 1 to n."""
-    if shard is None:
-        return
-    try:
-        i, n = shard
-    except (TypeError, ValueError):
-        raise ElmoError(f"shard is {shortened(shard)}, expected a pair such as (1, 4).") from None
-    check_count(n, "the number of shards")
-    check_count(i, "the number of the shard", 1, n)
-
-
 def _text_digest(parts: Iterable[Part]) -> str:
     return hashlib.sha256("".join(part.digest for part in parts).encode()).hexdigest()
 

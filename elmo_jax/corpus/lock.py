@@ -31,6 +31,10 @@ _HOLDER_BYTES = 256  # what is finished follows; one write changes one of them, 
 _MOST_BYTES = 1 << 16
 
 
+class AtWorkError(ElmoError):
+    """Another process is at work on the output."""
+
+
 class OutputLock:
     """A lock that this process holds; see ``held``."""
 
@@ -69,7 +73,8 @@ def held(path: Path, target: Path | None = None, *, shared: bool = False) -> Ite
     something to clean up.
 
     Raises:
-        ElmoError: if another process holds it, or the file cannot be made.
+        AtWorkError: if another process holds it.
+        ElmoError: if the file cannot be made.
     """
     descriptor = _open(path, shared)
     try:
@@ -111,7 +116,7 @@ def _open(path: Path, shared: bool) -> int:
                 _check_own(descriptor, path)
                 can_lock = os.name != "nt" or not shared
                 if can_lock and not try_lock(descriptor, shared=shared):
-                    raise ElmoError(_at_work(path))
+                    raise AtWorkError(_at_work(path))
                 if has_name(descriptor, path):
                     return descriptor
             except BaseException:

@@ -14,18 +14,30 @@ from typing import Any
 from ..errors import ElmoError, counted
 from ..files import check_name, check_space, put_in_place, refuse_existing, shown_size, sync
 from .job import Job
-from .lock import OutputLock, finished_note
+from .lock import AtWorkError, OutputLock, finished_note
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
+from .sources import (
+    can_be_locked,
+    common_job,
+    find_sources,
+    is_same,
+    locate_parts,
+    refuse_missing,
+    sources_so_far,
+)
+from .waiting import check_wait, missing_parts, running_shards, wait_for_parts
 from .writers import FileLayout, RecordVectors, check_layout, writer_for
 
-_MAX_LISTED = 10
+# A shard holds the lock of the output a moment longer than its own.
+_MOST_TRIES, _SECONDS_BETWEEN_TRIES = 20, 0.1
 
 
 def merge_parts(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     output: str | os.PathLike[str] | None = None,
     *,
+    wait: bool | float = False,
     overwrite: bool = False,
     progress: bool = False,
     note: Callable[[str], object] = lambda _: None,
@@ -37,6 +49,9 @@ def merge_parts(
             ``out.h5.parts``.
         output: the file. Its suffix decides the format, whatever suffix the shards had. A single
             source also names the output.
+        wait: wait for missing parts: True while a process works on a shard, which its lock shows;
+            a number for at most so many seconds, whatever the locks show. Locks are seen by
+            processes of the same host, and by others if the disk that they share has locks.
         overwrite: replace an existing output.
         progress: show a bar on stderr, if that is a terminal.
         note: is called with remarks for the user.
@@ -46,8 +61,9 @@ def merge_parts(
         parts beside the output is removed, other folders stay.
 
     Raises:
+        AtWorkError: if another process is at work on the output.
         ElmoError: if a part is missing or damaged, parts are of different jobs, or the output
-            cannot be written.
+            cannot be written. For missing parts it names their shards, as far as known.
 
     Example:
         >>> merge_parts(["one/out.h5.parts", "two/out.h5.parts"], "out.h5")["parts"]
@@ -61,11 +77,26 @@ def merge_parts(
     writer_for(target)  # raises for an unknown format
     folder = PartsFolder.beside(target)
     check_target(target, overwrite)
+    check_wait(wait)
     began = time.perf_counter()
-    with explaining_disk_errors(target, folder), folder.locked() as lock:
+    with explaining_disk_errors(target, folder), contextlib.ExitStack() as stack:
+        # Without the lock, which shards that are at work or about to begin share.
+        if finished_note(folder.lock_path, target) is None:
+            if wait is not False:
+
+                def look() -> tuple[list[PartsFolder], Job | None]:
+                    check_target(target, overwrite)  # another process may have merged meanwhile
+                    return sources_so_far(source_names)
+
+                limit = None if wait is True else wait
+                wait_for_parts(look, limit, progress=progress, note=note)
+            folders = find_sources(source_names, folder, is_removed=False)
+            if running_shards(folders) and (job := common_job(folders)) is not None:
+                refuse_missing(folders, job)
+        lock = _enter_lock(stack, folder, n_tries=1 if wait is False else _MOST_TRIES)
         done = finished_note(folder.lock_path, target)
-        folders = _sources(source_names, folder, is_removed=done is not None)
-        job = _common_job(folders)
+        folders = find_sources(source_names, folder, is_removed=done is not None)
+        job = common_job(folders)
         if job is not None and (done is None or done["job"] != job.name):
             refuse_existing(target, overwrite)
             result = _merge(
@@ -88,29 +119,41 @@ def merge_parts(
     return {**result, "finished": True, "bytes": n_bytes, "seconds": round(seconds, 3)}
 
 
-def _sources(
-    names: Iterable[str | os.PathLike[str]], own: PartsFolder, *, is_removed: bool
-) -> list[PartsFolder]:
-    """The folders that sources name, directly or as their outputs.
+def merge_if_last(
+    target: Path,
+    *,
+    overwrite: bool,
+    progress: bool,
+    note: Callable[[str], object],
+) -> dict[str, Any] | None:
+    """What ``merge_parts`` does, by the shard that is the last to finish; None for any other.
 
-    ``own`` is that beside the target; it may be missing if ``is_removed``.
+    Every shard calls this when it has let go of its locks. One that finds all parts, but another
+    process at work, leaves them to that: it merges already, or is a shard that will call this too.
     """
-    sources = []
-    for path in map(Path, names):
-        folders = [PartsFolder(path), PartsFolder.beside(path)]
-        with_parts = [folder for folder in folders if folder.job() is not None]
-        if with_parts:
-            sources.append(with_parts[0])
-        elif not (is_removed and any(_is_same(folder, own) for folder in folders)):
-            raise ElmoError(
-                f"There are no parts at {path}, nor at {folders[1].path}: expected a folder that "
-                "`elmo-jax embed … --shard I/N` has filled, or the output it belongs to."
-            )
-    return sources
+    folder = PartsFolder.beside(target)
+    try:
+        job = folder.job()
+        if job is None or missing_parts([folder], job):
+            return None
+        return merge_parts(target, overwrite=overwrite, progress=progress, note=note)
+    except AtWorkError:
+        return None
+    except ElmoError:
+        if folder.job() is None:  # another process has just merged
+            return None
+        raise
 
 
-def _is_same(folder: PartsFolder, other: PartsFolder) -> bool:
-    return os.path.realpath(folder.path) == os.path.realpath(other.path)
+def _enter_lock(stack: contextlib.ExitStack, folder: PartsFolder, n_tries: int) -> OutputLock:
+    while True:
+        try:
+            return stack.enter_context(folder.locked())
+        except AtWorkError:
+            n_tries -= 1
+            if not n_tries:
+                raise
+        time.sleep(_SECONDS_BETWEEN_TRIES)
 
 
 def _merge(
@@ -132,55 +175,18 @@ def _merge(
                 raise ElmoError(
                     f"Cannot write {target}: it would lie among the parts. Choose another."
                 )
-            if not _is_same(source, folder) and _can_be_locked(source):
+            if not is_same(source, folder) and can_be_locked(source):
                 stack.enter_context(source.locked(shared=True))
             source.check_links()
         stack.enter_context(folder.opened(job))
         stack.enter_context(explaining_disk_errors(target, folder, job))
-        folder_of_part = _locate_parts(sources, job)
+        folder_of_part = locate_parts(sources, job)
         n_bytes = announce_output(target, job.layout, counted(len(job.parts), "part"), note)
         check_space(target, n_bytes)
         join_parts(
             target, folder, lock, job, folder_of_part, overwrite=overwrite, progress=progress
         )
     return summary(job, target)
-
-
-def _can_be_locked(source: PartsFolder) -> bool:
-    """Whether a lock can be made beside a folder: it may lie on a disk that is only read."""
-    lock = source.lock_path
-    return os.access(lock if lock.exists() else lock.absolute().parent, os.W_OK)
-
-
-def _common_job(folders: list[PartsFolder]) -> Job | None:
-    """The job of all folders; None if there are no folders."""
-    jobs = [job for folder in folders if (job := folder.job()) is not None]
-    for folder, job in zip(folders, jobs, strict=True):
-        if differences := jobs[0].differences(job):
-            raise ElmoError(
-                f"{folder.path} does not belong to {folders[0].path}: {differences}. Make its "
-                "parts with the same input, model, options and versions."
-            )
-    return jobs[0] if jobs else None
-
-
-def _locate_parts(folders: list[PartsFolder], job: Job) -> list[PartsFolder]:
-    """For each part, the folder that has it."""
-    folder_of_part = {}
-    for number in range(len(job.parts)):
-        if owners := [folder for folder in folders if folder.has(job, number)]:
-            folder_of_part[number] = owners[0]
-    missing = [str(number) for number in range(len(job.parts)) if number not in folder_of_part]
-    if missing:
-        n_more = len(missing) - _MAX_LISTED
-        raise ElmoError(
-            f"{len(missing)} of {counted(len(job.parts), 'part')} "
-            f"{'is' if len(missing) == 1 else 'are'} missing: {', '.join(missing[:_MAX_LISTED])}"
-            f"{f' and {n_more} more' if n_more > 0 else ''} (shard I/N makes the parts I-1, "
-            "I-1+N, …). Run the commands of these shards again, or name the folders that hold "
-            "their parts."
-        )
-    return list(folder_of_part.values())
 
 
 def check_target(target: Path, overwrite: bool, job_name: str | None = None) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,9 @@ _PART, _SHARD_LOCK = r"part-[0-9]{6,}\.zip", r"lock-[0-9]+-of-[0-9]+"
 _TEMPORARY = TEMPORARY_NAME.format(name=rf"({_PART}|manifest\.json|whole|offsets|keys)")
 # In the order of their removal: a folder that still has parts also has their manifest.
 _OWN_NAMES = tuple(map(re.compile, (_PART, _TEMPORARY, re.escape(_MANIFEST), _SHARD_LOCK)))
+
+# A process that only looks who is at work holds a shard's lock for a moment.
+_MOST_TRIES, _SECONDS_BETWEEN_TRIES = 3, 0.05
 
 
 class PartsFolder:
@@ -172,6 +176,14 @@ class PartsFolder:
         """A new file in which the output is put together before it gets its name."""
         return new_temporary(self.path / "whole")
 
+    def shards(self) -> dict[tuple[int, int], bool]:
+        """The shards that have begun in the folder, and whether a process holds their lock."""
+        shards = {}
+        for path in self._paths(re.compile(_SHARD_LOCK)):
+            i, n = map(int, re.findall("[0-9]+", path.name))
+            shards[i, n] = _is_locked(path)
+        return shards
+
     def size(self) -> int:
         """Bytes of the finished parts."""
         return sum(part.stat().st_size for part in self._paths(re.compile(_PART)))
@@ -215,10 +227,26 @@ def _shard_locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ElmoError(f"Cannot make the lock {path}: {error.strerror or error}.") from None
     try:
-        if not try_lock(descriptor):
-            raise ElmoError(
-                f"Another process is making this shard in {path.parent}. Wait until it has ended."
-            )
+        n_tries = 1
+        while not try_lock(descriptor):
+            if n_tries == _MOST_TRIES:
+                raise ElmoError(
+                    f"Another process is making this shard in {path.parent}. Wait until it has "
+                    "ended."
+                )
+            n_tries += 1
+            time.sleep(_SECONDS_BETWEEN_TRIES)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = open_regular(path)
+    except OSError:  # it has just gone, or nobody could have locked it
+        return False
+    try:
+        return not try_lock(descriptor, shared=True)
     finally:
         os.close(descriptor)

@@ -19,18 +19,20 @@ from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.tokenizers import CheckedWords
 from .carrying import stream_with_state
-from .job import EmbedOptions, Job, check_shard
+from .job import EmbedOptions, Job
 from .lock import finished_note
 from .merging import (
     announce_output,
     check_target,
     explaining_disk_errors,
     join_parts,
+    merge_if_last,
     summary,
     write_output,
 )
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
+from .shards import own_shard
 from .survey import PART_TOKENS, Survey, check_repeatable, iter_parts
 from .writers import RecordVectors, SentenceKeyChecker, check_layout, writer_for
 
@@ -50,7 +52,8 @@ def embed_corpus(
     with_text: bool = True,
     sentence_keys: str | None = None,
     escape_keys: bool = False,
-    shard: tuple[int, int] | None = None,
+    shard: tuple[int, int] | str | None = None,
+    merge: bool = False,
     part_tokens: int | None = PART_TOKENS,
     overwrite: bool = False,
     restart: bool = False,
@@ -87,7 +90,11 @@ def embed_corpus(
         escape_keys: write ``/`` in sentence keys as ``$backslash$``, and ``.`` as ``$period$``, as
             the command of ELMoForManyLangs does; without it a sentence with ``/`` is refused.
         shard: (i, n) makes only every n-th part, starting at the i-th, counted from 1. Other
-            processes or machines make the other parts, and ``merge_parts`` joins them.
+            processes or machines make the other parts, and ``merge_parts`` joins them. "auto"
+            takes i and n from what started this process: ``jax.distributed``, SLURM, MPI,
+            torchrun or a TPU, see ``this_process``.
+        merge: with ``shard``, merge the parts if this shard is the last to finish. All shards must
+            share the folder of parts.
         part_tokens: the most tokens of a part; None for a single part.
         overwrite: replace an existing output.
         restart: first remove all parts of earlier runs; with ``shard``, only this shard's parts,
@@ -99,8 +106,8 @@ def embed_corpus(
         A summary, ready for JSON: ``output``, ``sentences``, ``tokens``, ``words_cut`` (longer
         than the model reads), ``blank_lines``, ``duplicate_keys`` (records with the key of an
         earlier record), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found``
-        (finished by an earlier run), ``shard``, ``finished`` (whether the output is written),
-        ``bytes`` (of the output, else of the parts), ``seconds``, ``tokens_per_second``.
+        (finished by an earlier run), ``shard``, ``merge``, ``finished`` (whether the output is
+        written), ``bytes`` (of the output, else of the parts), ``seconds``, ``tokens_per_second``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used. Finished parts stay.
@@ -118,7 +125,9 @@ def embed_corpus(
     folder = PartsFolder.beside(target)
     refuse_input(target, getattr(records, "files", ()))
     check_target(target, overwrite)
-    check_shard(shard)
+    shard = own_shard(shard)
+    if merge and shard is None:
+        raise ElmoError("merge is for shards: leave it out, or choose a shard.")
     if pooling is not None:
         check_pooling(pooling)
     check_dtype(dtype)
@@ -191,16 +200,22 @@ def embed_corpus(
         n_bytes = target.stat().st_size if shard is None else folder.size()
         if shard is None:
             folder.remove()
-    return {
+    result = {
         **summary(job, target),
         "duplicate_keys": survey.duplicate_keys,
         "shard": None if shard is None else f"{shard[0]}/{shard[1]}",
+        "merge": merge,
         "parts_found": len(numbers) - len(missing),
         "finished": shard is None,
         "bytes": n_bytes,
         "seconds": round(seconds, 3),
         "tokens_per_second": round(job.count_tokens(missing) / seconds, 1),
     }
+    if merge:
+        merged = merge_if_last(target, overwrite=overwrite, progress=progress, note=note)
+        if merged is not None:
+            result |= {"finished": True, "bytes": merged["bytes"]}
+    return result
 
 
 def _check_carrying(carry_state: int, shard: tuple[int, int] | None) -> None:

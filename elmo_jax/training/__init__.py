@@ -1,9 +1,10 @@
 """Training, fine-tuning and evaluating biLMs, and using them as language models."""
 
 from ..checkpoint.vocabulary import Vocabulary
-from .evaluation import Perplexity, evaluate
+from .evaluation import evaluate
 from .language_model import load_language_model
 from .loop import TrainingDiverged
+from .perplexity import Perplexity
 from .scoring import SentenceScores, score, substitutes
 from .settings import RECIPES, TrainingSettings
 from .text_files import Corpus, CorpusStatistics, survey

@@ -23,10 +23,11 @@ from ..model.config import ElmoConfig
 from ..model.spelling import word_limit
 from ..processes import Processes
 from .checkpoints import Checkpoint, CheckpointNotWritten, Checkpoints
-from .evaluation import EvaluationSettings, Perplexity, measure, warn_of_unknown_words
+from .evaluation import warn_of_unknown_words
 from .feed import WindowFeed
 from .language_model import Reading
 from .losses import Candidates, candidates_of_step
+from .perplexity import EvaluationSettings, Perplexity, measure
 from .placement import copied_everywhere, place_window, put, put_part, state_shardings
 from .reporting import Reporter
 from .run_folder import RunFolder

@@ -11,9 +11,9 @@ from ..errors import ElmoError
 from ..model.spelling import word_limit
 from ..processes import Processes
 from .alphabets import with_alphabet
-from .evaluation import EvaluationSettings
 from .language_model import StartingModel
 from .loop import Run, Validation
+from .perplexity import EvaluationSettings
 from .run_folder import RunFolder, VocabularyLimits, check_same_run, describe_run
 from .settings import TrainingSettings
 from .text_contents import TextContents

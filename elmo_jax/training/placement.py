@@ -83,8 +83,11 @@ def copied_everywhere(tree: Tree, devices: Devices) -> Tree:
     """A copy of divided arrays on each device, so that each process can read all of them."""
     if devices.everywhere.is_fully_addressable:
         return tree
-    copy = jax.jit(lambda arrays: arrays, out_shardings=devices.everywhere)
-    return copy(tree)
+    return jax.jit(_same, out_shardings=devices.everywhere)(tree)
+
+
+def _same(tree: Any) -> Any:
+    return tree
 
 
 def copied_to_own(tree: Tree, devices: Devices) -> Tree:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..errors import ElmoError, ElmoWarning, count_problem, shortened, warn
 from ..files import atomic_file
 from ..json_text import parse_json_object, to_json
-from .evaluation import Perplexity
+from .perplexity import Perplexity
 from .settings import TrainingSettings
 from .train_step import learning_rate
 

@@ -20,10 +20,10 @@ from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_sentence, check_sentences
 from .argument_types import choice_problem, refuse
-from .evaluation import check_softmax
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
+from .perplexity import check_softmax
 from .sentences import SplitSentences
 from .windows import LanePair, Window, assemble, bucket
 

@@ -67,6 +67,9 @@ def train(
 ) -> dict[str, Any]:
     """Train a new biLM or fine-tune one; an unfinished run in ``output`` is resumed.
 
+    Processes that JAX has joined (``processes.join``, ``jax.distributed.initialize``) share the
+    run: each must call this with the same arguments. Only the first one needs to see ``output``.
+
     ``elmo_jax.training.run_folder`` lists the files of the folder; the result is in
     ``output/model``. A run that was killed, when started again with the same arguments, ends with
     the parameters of an unbroken run. A text that has changed since the run was started is an
@@ -122,6 +125,7 @@ def train(
         ElmoError: for arguments, files or a folder that cannot be used: another process trains in
             it, its run was started with other arguments or another text, or its files are damaged.
         TrainingDiverged: if the loss is no longer a number.
+        LostProcess: if another process of the run has gone.
 
     Example:
         >>> config = elmo_jax.ElmoConfig.preset("small")
