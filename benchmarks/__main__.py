@@ -20,6 +20,7 @@ COMMANDS = {
     "recipes": "recipes",
     "attacks": "attacks",
     "tables": "tables",
+    "costs": "costs",
     "peers": "peers.environments",
 }
 """Commands with a command line of their own -> their modules."""

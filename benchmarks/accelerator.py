@@ -28,7 +28,7 @@ import elmo_jax
 from elmo_jax import Elmo, ElmoError
 from elmo_jax.model.config import PRECISIONS
 
-from .compiled import planned, step_call
+from .calls import planned, step_call
 from .limit import bandwidth, matmul_rate, precisions
 from .measure import Spread, assert_equal, compare_rates, interleave, timed
 from .peers import open_peer

@@ -56,11 +56,12 @@ def matmul_rate(
     """GFLOP/s of large square products on the default device; sums are float32."""
     size = size or _size(quick)
     dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
-    exact = lax.Precision.HIGHEST if precision == "float32" else lax.Precision.DEFAULT
+    levels = {"float32": lax.Precision.HIGHEST, "tf32": lax.Precision.HIGH}
+    level = levels.get(precision, lax.Precision.DEFAULT)
     keys = jax.random.split(jax.random.key(0))
     a, b = (jax.random.normal(key, (size, size), jnp.float32).astype(dtype) for key in keys)
     multiply = jax.jit(
-        lambda a, b: jnp.matmul(a, b, precision=exact, preferred_element_type=jnp.float32)
+        lambda a, b: jnp.matmul(a, b, precision=level, preferred_element_type=jnp.float32)
     )
     return _rate(2 * size**3, multiply, a, b)
 

@@ -4,14 +4,15 @@ A question is a module with ``measure(args)``, which returns a JSON-ready result
 which shows it in Markdown, and ``add_arguments(parser)`` if it takes arguments of its own. A long
 measurement yields instead: all it has so far, after each of its parts. The files are written each
 time, so a run that is cut off leaves what it had. ``MODEL`` is the question's default model;
-*original* if it has none.
+*original* if it has none. ``device_of(args)`` names the device in the name of the file, if that may
+not be the one at hand.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,6 +45,7 @@ class Question:
     def __init__(self, name: str, module: ModuleType) -> None:
         self._name, self._module = name, module
         self._model: str = getattr(module, "MODEL", MODEL)
+        self._device_of: Callable[..., str | None] = getattr(module, "device_of", lambda args: None)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
@@ -60,7 +62,7 @@ class Question:
         head = card()
         outputs = [Path(args.output)] if args.output else []
         if args.save:
-            device = device_name(head["machine"])
+            device = self._device_of(args) or device_name(head["machine"])
             outputs.append(RESULTS / result_name(self._name, args.model, device, self._model))
         for output in outputs:  # before minutes of work, not after them
             refuse_existing(output, args.overwrite)

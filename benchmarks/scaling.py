@@ -20,7 +20,7 @@ import jax
 import elmo_jax
 from elmo_jax import Elmo, ElmoConfig
 
-from .compiled import step_call
+from .calls import step_call
 from .limit import matmul_rate
 from .question import setting
 from .tables import markdown, spread

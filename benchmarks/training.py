@@ -26,7 +26,7 @@ from elmo_jax import ElmoError
 from elmo_jax.model.config import PRECISIONS
 from elmo_jax.training import Corpus, TrainingSettings, Vocabulary, survey, train
 
-from .compiled import TRAIN_STEP, replaced
+from .calls import TRAIN_STEP, replaced
 from .measure import PAUSE, compare_rates
 from .models import open_model
 from .peers import open_peer

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
+import elmo_jax
 from benchmarks import (
+    absent,
     accelerator,
+    calls,
     card,
     compiled,
     corpus,
@@ -196,7 +199,7 @@ def check_processes(result):
 
 def check_compiled(result):
     rows = {row["function"]: row for row in result["functions"]}
-    assert list(rows) == [compiled.WORDS, compiled.STEP, compiled.TRAIN_STEP]
+    assert tuple(rows) == compiled.HERE
     assert all(row["seconds"]["median"] > 0 < row["gflop"] for row in rows.values())
 
 
@@ -364,9 +367,9 @@ def test_the_page_of_results_is_that_of_the_saved_results(tmp_path, capsys):
 
 def test_a_step_has_the_lanes_and_tokens_that_were_asked_for(make_model):
     folder, _ = make_model(1)
-    config, params = compiled.elmo_jax.load(folder)
+    config, params = elmo_jax.load(folder)
     choice = "float32", "gpu"
-    call = compiled.step_call(config, jax.device_put(params), 4, 6, *choice, fused_products=False)
+    call = calls.step_call(config, jax.device_put(params), 4, 6, *choice, fused_products=False)
     shapes = {x.shape for x in jax.tree.leaves(call.arguments) if isinstance(x, np.ndarray)}
     assert (6, 4) in shapes
     outputs = call.function(*call.arguments, **call.keywords)
@@ -377,10 +380,10 @@ def test_a_gpu_that_is_not_there_needs_a_compiler(ask, monkeypatch, capsys):
     def no_compiler(**_):
         raise NotImplementedError("topology not implemented for cuda")
 
-    monkeypatch.setattr(compiled.topologies, "get_topology_desc", no_compiler)
+    monkeypatch.setattr(absent.topologies, "get_topology_desc", no_compiler)
     assert ask("compiled", "--for", "h200") == (1, None)
     error = capsys.readouterr().err
-    assert 'Expected JAX\'s CUDA plugin (pip install "jax[cuda12]")' in error
+    assert "pip install --no-deps libtpu==" in error and f"pjrt=={jax.__version__}" in error
 
 
 # The command line around them

@@ -105,6 +105,23 @@ def test_lanes_move_into_a_smaller_shape_only_where_it_saves_much():
     assert plan.CPU.smaller_shape(np.full(64, 100)) == 64
 
 
+def test_each_platform_has_its_plan():
+    plans = [plan.plan_for(platform) for platform in ("cpu", "gpu", "cuda", "tpu")]
+    assert plans == [plan.CPU, plan.GPU, plan.GPU, plan.TPU]
+    layouts = [plan.TPU.layout(n_lanes) for n_lanes in plan.TPU.lane_shapes]
+    # On a TPU any number of steps may run, and few lanes come last.
+    assert [layout.lanes_first for layout in layouts] == [False, True, True, True]
+    assert not any(layout.static_steps or layout.fused_products for layout in layouts)
+    assert plan.GPU.layout(8) == plan.Layout(True, True, True)
+
+
+def test_a_word_table_ends_with_a_tile_of_rows():
+    odd = dataclasses.replace(plan.TPU, word_bytes=1000 * 67584 + 1)
+    assert odd.rows_of_words(67584) == (896, 896)
+    assert odd.with_fewer_words(896).rows_of_words(67584) == (384, 384)
+    assert odd.rows_of_words(67584 * 20) == (50, 50), "a small one is as large as it can be"
+
+
 def test_a_sentence_runs_alone_and_a_thousand_in_the_largest_shape():
     assert plan.CPU.choose_lanes(np.array([20])) == 1
     assert plan.CPU.choose_lanes(np.full(1000, 20)) == plan.CPU.max_lanes
@@ -287,7 +304,7 @@ def test_layers_that_nobody_asked_for_do_not_run(tiny, monkeypatch):
 @pytest.mark.parametrize(
     "variant", ["no skips", "four layers", "tight clips", "no clips", "no LSTM projection"]
 )
-@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
 def test_every_variant_gives_the_vectors_of_the_plain_path(variant, device):
     config, params, _ = random_models.random_elmo(0, **random_models.VARIANTS[variant])
     sentences = [["The", "bank", "."], [], ["naïve"] * 70, ["x" * 30, "<S>"]]
@@ -303,13 +320,13 @@ def test_a_layer_alone_is_the_same_on_an_accelerator(tiny):
     sentences = [["a", "b"], ["bank"] * 9]
     expected = embed(config, params, sentences)
     for layer in range(3):
-        vectors = embed(config, params, sentences, plan_of="ACCELERATOR", layers=layer)
+        vectors = embed(config, params, sentences, plan_of="GPU", layers=layer)
         for one, layers in zip(vectors, expected, strict=True):
             np.testing.assert_allclose(one, layers[layer], atol=SAME_WORD_TOLERANCE * 4)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("device", ["CPU", "ACCELERATOR"])
+@pytest.mark.parametrize("device", ["CPU", "GPU"])
 def test_bfloat16_is_as_near_as_on_the_plain_path(tiny, real_sentences, device):
     sentences = real_sentences[:100]
     exact, rounded, packed = (
@@ -334,9 +351,9 @@ def error(vectors, expected):
 def embed(config, params, sentences, precision="float32", plan_of="CPU", layers="all"):
     """Layers by the engine, by the plan of a device; that of accelerators made smaller."""
     sizes = plan.CPU
-    if plan_of == "ACCELERATOR":
+    if plan_of == "GPU":
         small = {"lane_shapes": (4, 16), "word_rows": (512, 512)}
-        sizes = dataclasses.replace(plan.ACCELERATOR, **small)
+        sizes = dataclasses.replace(plan.GPU, **small)
     request = elmo_jax.Elmo.from_params(config, params)._request(layers, None, None, 1.0, "float32")
     return list(engine.Engine(config, params, precision, plan=sizes).run(sentences, request))
 

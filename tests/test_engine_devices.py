@@ -76,7 +76,7 @@ for axis_type in jax.sharding.AxisType.Auto, jax.sharding.AxisType.Explicit:
 """
 
 
-@pytest.mark.parametrize("device", [pytest.param("CPU", marks=pytest.mark.slow), "ACCELERATOR"])
+@pytest.mark.parametrize("device", [pytest.param("CPU", marks=pytest.mark.slow), "GPU"])
 def test_four_devices_give_the_vectors_of_one_and_share_the_work(device):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
     process = subprocess.run(

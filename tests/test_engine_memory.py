@@ -264,7 +264,7 @@ def test_streams_in_threads_do_not_disturb_each_other(tiny, expected):
 
 
 def test_the_plan_of_accelerators_gives_the_same_vectors(tiny, expected):
-    scaled = dataclasses.replace(plan.ACCELERATOR, lane_shapes=(4, 16), window_tokens=128)
+    scaled = dataclasses.replace(plan.GPU, lane_shapes=(4, 16), window_tokens=128)
     other = engine.Engine(*tiny, "float32", plan=scaled)
     request = small_elmo(tiny)._request("all", None, None, 1.0, "float32")
     equal(list(other.run(SENTENCES, request)), expected)

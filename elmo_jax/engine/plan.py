@@ -14,6 +14,11 @@ _EVEN_LANES_FROM = 16
 """Sentences per lane from which on the lanes end at nearly the same step."""
 
 
+_EVEN_ROWS = 128
+"""A TPU holds rows in tiles of 8 or 16. The step's compiler takes minutes over a table that ends
+within a tile. A table that must grow beyond its size grows by eighths of it."""
+
+
 class Layout(NamedTuple):
     """What a compiled step is made for, besides its shapes."""
 
@@ -90,6 +95,8 @@ class Plan:
         """The rows of a new word table, and the most it grows to, with rows of this size."""
         n_new, n_most = self.word_rows
         n_most = max(2, min(n_most, self.word_bytes // row_bytes))  # one row is for padding
+        if n_most > _EVEN_ROWS:
+            n_most -= n_most % _EVEN_ROWS
         return min(n_new, n_most), n_most
 
     def with_fewer_words(self, n_rows: int) -> Plan:
@@ -137,11 +144,11 @@ CPU = Plan(
     worth_compiling=2048,
     word_batches=(16, 128),
     word_rows=(512, 1 << 15),  # at first little memory, enough for some sentences
-    word_bytes=1 << 30,  # 8,064 words of the largest published model
+    word_bytes=1 << 30,  # 8,063 words of the largest published model
 )
 """Measured on two cores."""
 
-ACCELERATOR = Plan(
+GPU = Plan(
     lane_shapes=(8, 64, 256, 1024),
     chunk_steps=64,
     window_tokens=1024 * 128,
@@ -155,12 +162,33 @@ ACCELERATOR = Plan(
     word_rows=(1 << 13, 1 << 17),
     word_bytes=1 << 32,
 )
-"""For a GPU or a TPU: reasoned, not measured. Until there are hundreds of lanes, a step takes as
-long as reading the weights, and a call costs the host the same however much it holds: so there are
-more lanes and longer chunks. With a constant number of steps the compiler can overlap one with the
-next."""
+"""Reasoned, not measured. Until there are hundreds of lanes, a step takes as long as reading the
+weights, and a call costs the host the same however much it holds: so there are more lanes and
+longer chunks. With a constant number of steps the compiler can launch them as one graph."""
+
+TPU = Plan(
+    # With 512 lanes the weights of a layer, and its lanes' gates, are together in the memory on
+    # the chip while the layer's loop runs. With 1,024 they are not.
+    lane_shapes=(8, 64, 256, 512),
+    chunk_steps=64,
+    window_tokens=512 * 128,
+    longest_lead=1024,
+    lanes_first_from=64,
+    static_steps=False,
+    fused_products=False,
+    step_cost_in_lanes=64,
+    worth_compiling=512 * 64,
+    word_batches=(128, 512),
+    word_rows=(1 << 13, 1 << 17),
+    word_bytes=1 << 32,
+)
+"""Chosen by what the compiler for v5e and v6e expects in the *original* shape, not measured.
+
+Its estimated cycles per token are fewest with 512 lanes (``python -m benchmarks compiled --for v5e
+--lanes``). Joining products gains nothing there, and takes several times the memory. A loop runs on
+the chip whether or not its length is constant, so no step runs that no lane needs."""
 
 
 def plan_for(platform: str) -> Plan:
     """The plan of one device of a platform, as ``jax.Device.platform`` names it."""
-    return CPU if platform == "cpu" else ACCELERATOR
+    return {"cpu": CPU, "tpu": TPU}.get(platform, GPU)

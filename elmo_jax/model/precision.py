@@ -1,9 +1,11 @@
 """What a precision means. All large products of the model are made here.
 
 =============  ==============================================================================
-"float32"      products of float32 operands, on every device (no TF32, no bfloat16 passes)
+"float32"      products of float32 operands, on every device (no TF32; a TPU takes six bfloat16
+               passes, which are as exact)
 "tf32"         float32 operands, and the device may round them to TF32 (NVIDIA tensor cores);
-               on a CPU the same as "float32"
+               a TPU takes three bfloat16 passes, which are more exact; on a CPU the same as
+               "float32"
 "bfloat16"     operands rounded to bfloat16, sums in float32. Large arrays in memory are rounded
                too: gradients, the input's part of the gates, and on accelerators the state's
 =============  ==============================================================================
@@ -101,7 +103,8 @@ def _product(
 
 
 def _lax_precision(precision: str) -> lax.Precision:
-    return lax.Precision.DEFAULT if precision == "tf32" else lax.Precision.HIGHEST
+    # HIGH, which JAX also calls "tensorfloat32", because by default a TPU rounds to bfloat16.
+    return lax.Precision.HIGH if precision == "tf32" else lax.Precision.HIGHEST
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))

@@ -123,7 +123,8 @@ def make_train_step(
 
 
 def _global_norm(tree: Any) -> jax.Array:
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(tree)))
+    exact = jax.lax.Precision.HIGHEST  # a TPU would round to bfloat16
+    return jnp.sqrt(sum(jnp.vdot(leaf, leaf, precision=exact) for leaf in jax.tree.leaves(tree)))
 
 
 @jax.jit
