@@ -32,7 +32,7 @@ from elmo_jax.training.streams import TrainingStreams
 from elmo_jax.training.text_contents import TextContents
 from elmo_jax.training.windows import Window, assemble
 
-from .compiled import planned, replaced
+from .calls import planned, replaced
 from .texts import Sentence, read_sentences
 
 _WORD_ROWS = (1 << 13, 1 << 15)
