@@ -44,7 +44,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text.txt"
         for share in _SHARES:
-            _write_text(text, file, n_tokens // share)
+            write_text(text, file, n_tokens // share)
             rows += [_embed(text, Path(folder) / f"out{suffix}", args) for suffix in args.suffix]
     what = {"model": args.model, "corpus": file.name}
     what |= {name: rows[-1][name] for name in ("sentences", "tokens")}
@@ -52,7 +52,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     return {"setting": what, "rows": rows}
 
 
-def _write_text(text: Path, file: Path, n_tokens: int) -> None:
+def write_text(text: Path, file: Path, n_tokens: int) -> None:
     """Write the first lines of a file, up to ``n_tokens`` tokens; nothing is repeated."""
     n_written = 0
     with text.open("w", encoding="utf-8") as output:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from elmo_jax import ElmoError
+
+Sample = TypeVar("Sample")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +84,10 @@ PAUSE = 0.25
 
 
 def interleave(
-    calls: Mapping[str, Callable[[], float]], rounds: int, *, pause: float = PAUSE
-) -> dict[str, list[float]]:
+    calls: Mapping[str, Callable[[], Sample]], rounds: int, *, pause: float = PAUSE
+) -> dict[str, list[Sample]]:
     """Call each in turn, A B C A B C; a call is warm already, and returns the seconds it took."""
-    samples: dict[str, list[float]] = {name: [] for name in calls}
+    samples: dict[str, list[Sample]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             time.sleep(pause)

@@ -25,7 +25,7 @@ from .card import card, card_line, device_name
 from .texts import BENCH, Sentence, corpus_file, count_tokens, even_sample, read_sentences
 
 QUESTIONS = (
-    *("limit", "throughput", "latency", "startup", "memory", "scaling", "corpus"),
+    *("limit", "throughput", "latency", "startup", "memory", "scaling", "host", "corpus"),
     *("equality", "processes", "compiled", "precision", "training", "accelerator"),
 )
 """Questions about speed, and about what speed must not change; each is the name of a module."""

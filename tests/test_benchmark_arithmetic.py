@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import manylangs, models, precision, systems, texts
+from benchmarks.host import estimate
 from benchmarks.measure import SUMS, Spread, Tolerance, assert_equal, interleave, ratios
 from benchmarks.scaling import within
 from benchmarks.tables import markdown, number, spread
@@ -279,3 +280,12 @@ def test_numbers_are_short():
     rows = [{"a_head": "x", "b": 1000}, {"a_head": "y", "c": Spread(1, 0, 2, 3).json()}]
     lines = ["| a head | b | c |", "|---|---:|---:|", "| x | 1,000 | – |", "| y | – | 1 (0 – 2) |"]
     assert markdown(rows).splitlines() == lines
+
+
+# What a host could prepare
+
+
+def test_more_processes_divide_only_what_each_does_not_repeat():
+    # 100 tokens in 10 s, 2 s of which every process repeats.
+    rates = [estimate(100, [10.0], [2.0], n).median for n in (1, 2, 4, None)]
+    assert rates == pytest.approx([10, 100 / 6, 25, 50])

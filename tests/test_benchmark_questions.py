@@ -110,6 +110,7 @@ QUICKLY = {
     "throughput": ["--rounds", "2", "--peer-tokens", "120"],
     "latency": ["--peers", "allennlp", "--calls", "2"],
     "equality": ["--tokens", "400"],
+    "host": ["--tokens", "1000", "--part", "train", "embed"],
     "precision": ["--no-sts"],
     "training": ["--precision", "bfloat16"],
     "accelerator": ["--rounds", "1", "--tokens", "3000", "--peers"],
@@ -172,6 +173,16 @@ def check_memory(result):
 def check_scaling(result):
     for part, values in {"lanes": [1, 4], "length": [1, 10], "corpus": [100, 1000]}.items():
         assert [row[part] for row in result[part]] == values
+
+
+def check_host(result):
+    (windows,) = result["train"]
+    rows = windows["processes"] + result["embed"]
+    assert [row["processes"] for row in rows] == [1, 2] * 3
+    assert all(row["together"]["median"] > 0 for row in rows)
+    assert windows["repeated_share"]["median"] > 0
+    *_, last = windows["estimates"]
+    assert last["processes"] is None
 
 
 def check_equality(result):

@@ -20,6 +20,7 @@ from elmo_jax.model.characters import encode_words
 from elmo_jax.processes import ALONE
 from elmo_jax.training import windows
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
+from elmo_jax.training.sentences import SplitSentences, count_words
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.streams import (
     ShuffledSentences,
@@ -33,6 +34,18 @@ from elmo_jax.training.windows import DirectionLanes, LanePair, assemble, bucket
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
 SETTINGS = TrainingSettings(batch_size=3, unroll_steps=5, seed=1, shuffle_buffer=11)
 VOCABULARY = Vocabulary.from_counts({"w1": 3, "w2": 2})
+
+
+def next_sentences(stream, n):
+    """The next sentences of a stream, as lists of words."""
+    lengths = list(itertools.islice(stream.lengths(), n))
+    words = iter(stream.words(range(n)))
+    return [list(itertools.islice(words, length)) for length in lengths]
+
+
+def both_ways(*sentences):
+    """A stream of the same sentences for each direction."""
+    return tuple(SplitSentences(iter(sentences)) for _ in range(2))
 
 
 def numbered(n, start=0):
@@ -142,7 +155,7 @@ def test_a_corpus_is_split_by_a_named_tokenizer_and_warns_of_unusual_spaces_once
     corpus = Corpus.of(tmp_path / "a.txt", tokenizer="spaces")
     assert list(corpus.sentences()) == [["a"], ["1\xa0000", "km"], ["2\xa0000"]]
     stream = ShuffledSentences(corpus, (0, 0), 10)
-    assert sorted(itertools.islice(stream, 3)) == sorted(corpus.sentences())
+    assert sorted(next_sentences(stream, 3)) == sorted(corpus.sentences())
     (tmp_path / "tabs.txt").write_text("New York\tis\n\na\t\tb\n")
     with pytest.raises(ElmoError, match=r"tabs\.txt, line 3: Word 2 of the 3 between tabs"):
         survey(Corpus.of(tmp_path / "tabs.txt", tokenizer="tabs"))
@@ -159,28 +172,42 @@ def test_the_survey_counts(tmp_path):
     assert list(statistics.counts.items()) == [("a", 2), ("b", 2), ("c", 1)]
 
 
+@given(st.lists(st.text("ab é\t\r\x0b\x1c\x1f\x85\xa0\u2028\u3000", max_size=12), max_size=9))
+def test_words_are_counted_where_they_would_be_split(lines):
+    assert count_words(lines) == [len(line.split()) for line in lines]
+    assert " ".join(lines).split() == [word for line in lines for word in line.split()]
+
+
+def test_only_chosen_sentences_are_split_and_none_is_handed_out_twice(shards):
+    stream, same = (ShuffledSentences(shards, (3, 0), 7) for _ in range(2))
+    expected = next_sentences(same, 30)
+    for start in (0, 10, 20):  # over the ends of blocks
+        lengths = list(itertools.islice(stream.lengths(), 10))
+        assert lengths == [len(words) for words in expected[start : start + 10]]
+        assert stream.words([1, 4]) == expected[start + 1] + expected[start + 4]
+
+
 @pytest.mark.parametrize("buffer_size", [7, 1000])
 def test_every_epoch_holds_every_sentence_once_in_another_order(shards, buffer_size):
     stream = ShuffledSentences(shards, (3, 0), buffer_size)
-    epochs = [list(itertools.islice(stream, 100)) for _ in range(3)]
+    epochs = [next_sentences(stream, 100) for _ in range(3)]
     expected = collections.Counter(map(tuple, numbered(100)))
     for epoch in epochs:
         assert collections.Counter(map(tuple, epoch)) == expected
     orders = {tuple(map(tuple, epoch)) for epoch in [numbered(100), *epochs]}
     assert len(orders) == 4
     again = ShuffledSentences(shards, (3, 0), buffer_size)
-    assert list(itertools.islice(again, 100)) == epochs[0]
+    assert next_sentences(again, 100) == epochs[0]
     other = ShuffledSentences(shards, (3, 1), buffer_size)
-    assert list(itertools.islice(other, 100)) != epochs[0]
+    assert next_sentences(other, 100) != epochs[0]
 
 
 @pytest.mark.parametrize("n_given", [0, 1, 6, 7, 8, 99, 100, 101, 250])
 def test_a_stream_is_resumed_from_its_offset(shards, n_given):
     stream = ShuffledSentences(shards, (5, 0), 7)
-    for _ in range(n_given):
-        next(stream)
+    next_sentences(stream, n_given)
     resumed = ShuffledSentences(shards, (5, 0), 7, StreamOffset(*stream.offset))
-    assert list(itertools.islice(resumed, 150)) == list(itertools.islice(stream, 150))
+    assert next_sentences(resumed, 150) == next_sentences(stream, 150)
 
 
 @given(
@@ -191,7 +218,7 @@ def test_a_stream_is_resumed_from_its_offset(shards, n_given):
 )
 def test_lanes_hold_every_prediction_once(sentences, n_rows, n_steps, backward):
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    lanes = DirectionLanes(iter(sentences), n_rows, lexicon, backward)
+    lanes = DirectionLanes(SplitSentences(iter(sentences)), n_rows, lexicon, backward)
     rows = [([], []) for _ in range(n_rows)]
     while window := lanes.take(n_steps):
         for row, n_real in enumerate(window.n_real):
@@ -253,16 +280,14 @@ def test_words_that_no_row_needs_are_forgotten_when_there_are_too_many(shards, m
 def test_a_word_that_looks_like_a_marker_begins_no_sentence():
     lexicon = Lexicon(VOCABULARY, CONFIG)
     sentences = [["a", "<S>", "b"]]
-    pair = LanePair((iter(sentences), iter(sentences)), 1, lexicon)
+    pair = LanePair(both_ways(*sentences), 1, lexicon)
     forward, _ = pair.take(3)
     assert lexicon.words(forward.inputs[0]) == ["<S>", "a", "<S>"]
     assert (forward.inputs[0] == BEGIN).tolist() == [True, False, False]
     assert lexicon.words(forward.targets[0]) == ["a", "<S>", "b"]
     # The same after a resume, with one word left of each direction's sentence.
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    rest = LanePair((iter([]), iter([])), 1, lexicon, [one.pending() for one in pair.waiting]).take(
-        1
-    )
+    rest = LanePair(both_ways(), 1, lexicon, [one.pending() for one in pair.waiting]).take(1)
     assert [lexicon.words(window.inputs[0]) for window in rest] == [["b"], ["a"]]
     assert [window.targets[0, 0] for window in rest] == [END, BEGIN]
 
@@ -295,7 +320,7 @@ def test_a_window_spells_each_word_once(shards):
 def test_long_words_have_rows_of_their_own():
     words = ["short", "a" * 30, "b" * 60, "é" * 7]
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    window = assemble(LanePair((iter([words]), iter([words])), 1, lexicon).take(5), lexicon)
+    window = assemble(LanePair(both_ways(words), 1, lexicon).take(5), lexicon)
     wide = np.pad(window.short_UC, ((0, 0), (0, 34)), constant_values=261)
     table = np.concatenate([wide, window.long_UC])
     spelled = encode_words(["<S>", *words], 50)

@@ -16,6 +16,7 @@ from elmo_jax.model.parameters import datasets, flatten, unflatten
 from elmo_jax.training.language_model import Reading, init_language_model
 from elmo_jax.training.lexicon import Lexicon
 from elmo_jax.training.losses import Candidates
+from elmo_jax.training.sentences import SplitSentences
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.train_step import (
     learning_rate,
@@ -45,7 +46,8 @@ KEY, PLAIN = jax.random.key(0), Reading()
 def windows():
     """Three windows in a row, as words and as arrays. The last one is trained on."""
     lexicon = Lexicon(VOCABULARY, CONFIG)
-    lanes = LanePair((iter(SENTENCES * 4), iter(SENTENCES * 4)), N_ROWS, lexicon)
+    streams = [SplitSentences(iter(SENTENCES * 4)) for _ in range(2)]
+    lanes = LanePair(streams, N_ROWS, lexicon)
     pairs = [lanes.take(N_STEPS) for _ in range(3)]
     words = [
         [[list(map(lexicon.words, x)) for x in direction[:2]] for direction in pair]

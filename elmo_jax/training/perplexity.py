@@ -31,6 +31,7 @@ from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses
 from .placement import copied_to_own, devices_for_rows, place_window
+from .sentences import SplitSentences
 from .text_files import Corpus
 from .windows import LanePair, Window, WordWindow, assemble
 
@@ -190,7 +191,8 @@ def _word_windows(
 ) -> Iterator[tuple[WordWindow, WordWindow]]:
     # A sentence has as many tokens in both directions, so both can take them in the same order.
     forward, backward = itertools.tee(_first_sentences(corpus, settings.max_tokens))
-    lanes = LanePair((forward, backward), settings.batch_size, lexicon, own=own_rows)
+    streams = SplitSentences(forward), SplitSentences(backward)
+    lanes = LanePair(streams, settings.batch_size, lexicon, own=own_rows)
     while pair := lanes.take(settings.unroll_steps):
         yield pair
 

@@ -24,6 +24,7 @@ from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
 from .perplexity import check_softmax
+from .sentences import SplitSentences
 from .windows import LanePair, Window, assemble, bucket
 
 _DIRECTION_CHOICES = ("both", *DIRECTIONS)
@@ -235,7 +236,8 @@ def _one_sentence_per_row(sentences: Sequence[Sequence[str]], lexicon: Lexicon) 
     n_steps = _n_steps(max(map(len, sentences)))
     # Each row takes a sentence before any row takes a second one.
     n_rows = bucket(len(sentences), steps=1, least=1)
-    pair = LanePair((iter(sentences), iter(sentences)), n_rows, lexicon).take(n_steps)
+    forward, backward = (SplitSentences(iter(sentences)) for _ in range(2))
+    pair = LanePair((forward, backward), n_rows, lexicon).take(n_steps)
     assert pair is not None  # there is a sentence
     return assemble(pair, lexicon)
 

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ElmoError, count_problem, shortened
 from ..processes import Processes
 from .lexicon import Lexicon
+from .sentences import count_words
 from .settings import TrainingSettings
 from .text_files import Corpus
 from .windows import ALL_ROWS, LanePair, Pending, Waiting, WordWindow
@@ -35,6 +36,9 @@ class ShuffledSentences:
 
     The order follows from ``seed`` and the epoch alone. At most ``buffer_size`` sentences, a block,
     are in memory. ``offset`` is that of an earlier stream of the same seed and corpus.
+
+    At whitespace, words are counted in whole blocks, and lines are split together, where they are
+    needed. With another tokenizer each line has to be split to know its length.
     """
 
     def __init__(
@@ -44,13 +48,17 @@ class ShuffledSentences:
         buffer_size: int = 200_000,
         offset: StreamOffset | None = None,
     ) -> None:
-        self._corpus, self._split = corpus, corpus.split
+        self._corpus = corpus
+        self._split = None if corpus.tokenizer == "whitespace" else corpus.split
         self._seed, self._buffer_size = seed, buffer_size
         offset = offset or StreamOffset()
         # Where the current block starts, and where the next one does.
         self._start = self._next = offset._replace(sentence=0)
         self._lines = self._lines_from(self._start)
+        self._read_to = (0, 0)  # the file and the number of the line that was read last
         self._block: list[str] = []
+        self._counts: list[int] = []  # words of each line of the block, where they are counted
+        self._handed_out: list[Any] = []  # since the last call of ``words``: lines, or their words
         self._fill()
         self._n_given = offset.sentence
 
@@ -59,25 +67,37 @@ class ShuffledSentences:
         """The offset after the last sentence."""
         return self._start._replace(sentence=self._n_given)
 
-    def __iter__(self) -> Iterator[list[str]]:
-        return self
-
-    def __next__(self) -> list[str]:
-        if self._n_given == len(self._block):
+    def lengths(self) -> Iterator[int]:
+        """See ``Sentences``; without an end."""
+        while True:
+            while self._n_given < len(self._block):
+                number = self._n_given
+                self._n_given += 1
+                sentence: Any = self._block[number]
+                if self._split is not None:
+                    sentence = self._split(sentence)
+                self._handed_out.append(sentence)
+                yield len(sentence) if self._split else self._counts[number]
             self._fill()
-        self._n_given += 1
-        return list(self._split(self._block[self._n_given - 1]))
+
+    def words(self, chosen: Sequence[int]) -> list[str]:
+        """See ``Sentences``."""
+        handed_out, self._handed_out = self._handed_out, []
+        sentences = map(handed_out.__getitem__, chosen)
+        if self._split is None:
+            return " ".join(sentences).split()
+        return list(itertools.chain.from_iterable(sentences))
 
     def _fill(self) -> None:
         """Read and shuffle the next block."""
         for _ in range(2):
             lines = list(itertools.islice(self._lines, self._buffer_size))
             if lines:
-                last_file, last_line, _ = lines[-1]
                 self._start, self._n_given = self._next, 0
-                self._next = StreamOffset(self._start.epoch, last_file, last_line)
+                self._next = StreamOffset(self._start.epoch, *self._read_to)
                 order = self._rng(*self._start[:3]).permutation(len(lines))
-                self._block = [lines[i][2] for i in order]
+                self._block = list(map(lines.__getitem__, order.tolist()))
+                self._counts = [] if self._split else count_words(self._block)
                 return
             # The pass over the corpus is complete.
             self._next = StreamOffset(epoch=self._next.epoch + 1)
@@ -86,13 +106,14 @@ class ShuffledSentences:
             f"The training files have no sentence; the first of them: {self._corpus.files[0]}."
         )
 
-    def _lines_from(self, offset: StreamOffset) -> Iterator[tuple[int, int, str]]:
-        """The rest of a pass: each line, with its file and its number."""
+    def _lines_from(self, offset: StreamOffset) -> Iterator[str]:
+        """The lines of the rest of a pass."""
         order = self._rng(offset.epoch).permutation(len(self._corpus.files))
         for number in range(offset.file, len(order)):
             skip = offset.line if number == offset.file else 0
             for line_number, line in self._corpus.lines(self._corpus.files[order[number]], skip):
-                yield number, line_number, line
+                self._read_to = number, line_number
+                yield line
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([*self._seed, len(key), *key])

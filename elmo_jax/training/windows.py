@@ -6,7 +6,6 @@ distinct word is spelled once, and the shapes of the arrays are few (``assemble`
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from ..lanes.buffer import LaneBuffer
 from ..lanes.distinct_words import split_by_width
 from ..lanes.packing import pack_in_order
 from .lexicon import BEGIN, END, Lexicon
+from .sentences import Sentences
 
 _MOST_WORDS = 1 << 18
 """When a lexicon has more words, those that no row needs are forgotten. The entries of this many
@@ -67,12 +67,12 @@ class DirectionLanes:
     earlier object.
 
     Which row takes a sentence depends on the lengths of all sentences before it. So each process
-    reads the whole stream, but looks up and holds only the words of its own rows.
+    reads the whole stream, but splits, looks up and holds only the words of its own rows.
     """
 
     def __init__(
         self,
-        sentences: Iterator[Sequence[str]],
+        sentences: Sentences,
         n_rows: int,
         lexicon: Lexicon,
         backward: bool = False,
@@ -124,23 +124,20 @@ class DirectionLanes:
     def _refill(self, n_steps: int) -> None:
         """Give sentences to the row that ends first, until each has enough for a window."""
         # So a row takes the next sentence when its last one ends, wherever windows are cut.
-        sentences: list[Sequence[str]] = []
+        lengths: list[int] = []
 
-        def lengths() -> Iterator[int]:
-            for words in self._sentences:
-                sentences.append(words)
-                yield len(words) + 1  # with its marker
+        def with_markers() -> Iterator[int]:
+            for length in self._sentences.lengths():
+                lengths.append(length)
+                yield length + 1
 
-        rows_S, starts_S, self._ends_N = pack_in_order(lengths(), self._ends_N, until=n_steps)
+        rows_S, starts_S, self._ends_N = pack_in_order(with_markers(), self._ends_N, n_steps)
         self._buffer.lengthen(int(self._own_ends.max(initial=0)))
-        if len(self._own) < len(self._ends_N):
-            own_S = np.flatnonzero((rows_S >= self._own.start) & (rows_S < self._own.stop))
-            rows_S, starts_S = rows_S[own_S] - self._own.start, starts_S[own_S]
-            sentences = [sentences[index] for index in own_S.tolist()]
-        if sentences:
-            lengths_S = np.fromiter(map(len, sentences), np.int64, len(sentences))
-            numbers = self._lexicon.numbers(list(itertools.chain.from_iterable(sentences)))
-            self._buffer.write(rows_S, starts_S + 1, lengths_S, numbers, backward=self._backward)
+        own_S = np.flatnonzero((rows_S >= self._own.start) & (rows_S < self._own.stop))
+        numbers = self._lexicon.numbers(self._sentences.words(own_S.tolist()))
+        lengths_S = np.array(lengths, np.int64)[own_S]
+        rows_S, starts_S = rows_S[own_S] - self._own.start, starts_S[own_S] + 1
+        self._buffer.write(rows_S, starts_S, lengths_S, numbers, backward=self._backward)
 
     def _restore(self, pending: Pending) -> None:
         self._ends_N = np.array(list(map(len, pending)), np.int64)
@@ -159,7 +156,7 @@ class LanePair:
 
     def __init__(
         self,
-        sentences: tuple[Iterator[Sequence[str]], Iterator[Sequence[str]]],
+        sentences: tuple[Sentences, Sentences],
         n_rows: int,
         lexicon: Lexicon,
         pending: Sequence[Pending] | None = None,
@@ -207,7 +204,7 @@ def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: in
     inputs = np.stack([window.inputs for window in pair])
     numbers_U = _in_order_of_appearance(inputs.ravel(), len(lexicon))
     short_UC, long_UC, slots_U = _spell_in_two_widths(numbers_U, lexicon, multiple)
-    slot_of = np.zeros(len(lexicon), np.int32)
+    slot_of = np.empty(len(lexicon), np.int32)  # those of other words are never looked at
     slot_of[numbers_U] = slots_U
     n_real = np.array([window.n_real for window in pair])[:, :, None]
     arrays = (
@@ -250,10 +247,10 @@ def _in_order_of_appearance(numbers: np.ndarray, n_words: int) -> np.ndarray:
     Their order must not depend on what the lexicon met before: it decides in which order
     gradients are summed, and a resumed run has another lexicon.
     """
-    first = np.full(n_words, -1)
-    first[numbers[::-1]] = np.arange(len(numbers))[::-1]  # the one written last stays
-    distinct = np.flatnonzero(first >= 0)
-    return distinct[np.argsort(first[distinct])]
+    positions = np.arange(len(numbers), dtype=np.int32)
+    first = np.empty(n_words, np.int32)  # those of words that are not there are never looked at
+    first[numbers[::-1]] = positions[::-1]  # the one written last stays
+    return numbers[first[numbers] == positions]
 
 
 def _spell_in_two_widths(
