@@ -20,6 +20,7 @@ import jax
 import numpy as np
 
 from .errors import ElmoError, ElmoWarning, check_count, shortened
+from .forking import check_process
 from .json_text import parse_json_object, to_json
 
 P = ParamSpec("P")
@@ -262,6 +263,7 @@ def shared(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        check_process()  # before JAX is asked for anything
         if jax.process_count() == 1:
             return function(*args, **kwargs)
         try:

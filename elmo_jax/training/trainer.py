@@ -17,7 +17,6 @@ from ..checkpoint import FORMATS, open_model
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
 from ..errors import ElmoError, check_count, shortened
-from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..processes import ALONE, Processes, shared
@@ -132,7 +131,6 @@ def train(
         >>> summary = train("run", "corpus/*.txt.bz2", config=config, valid_files="valid.txt")
         >>> elmo = elmo_jax.Elmo("run/model")
     """
-    check_process()
     processes = Processes.here()
     with processes.together():
         settings = TrainingSettings() if settings is None else settings
