@@ -124,7 +124,7 @@ def _execute(args: argparse.Namespace) -> int:
     try:
         with warnings_on_one_line(args.prog, quiet), logs_on_one_line(args.prog, quiet):
             summary = args.module.run(args)
-            if summary is None:  # another process reports it
+            if not getattr(args, "reports", True):  # another process does, see ``joining``
                 return 0
             text = to_json(summary) if args.json else args.module.text(summary)
     except (BrokenPipeError, SystemExit):

@@ -29,11 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_process_flags(parser)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any] | None:
-    """The fields of ``elmo_jax.training.Perplexity``, from the first process."""
-    with joined(args) as is_first:
-        summary = _evaluate(args)
-    return summary if is_first else None
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of ``elmo_jax.training.Perplexity``."""
+    with joined(args):
+        return _evaluate(args)
 
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:

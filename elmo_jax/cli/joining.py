@@ -32,8 +32,8 @@ def add_process_flags(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def joined(args: argparse.Namespace) -> Iterator[bool]:
-    """Join the other processes if the flags say so; yields whether this one reports the result.
+def joined(args: argparse.Namespace) -> Iterator[None]:
+    """Join the other processes if the flags say so; ``args.reports`` is False in all but the first.
 
     An error that all raise together ends each in order. After any other, the rest may be waiting
     for this process in a collective, and it for them when Python ends: so it ends at once, and
@@ -41,19 +41,19 @@ def joined(args: argparse.Namespace) -> Iterator[bool]:
     """
     given = {name: getattr(args, name) for name in _FLAGS}
     if not args.distributed and all(value is None for value in given.values()):
-        yield True
+        yield
         return
     # JAX's collectives on CPUs print a greeting.
     with _last_words(args.prog) as farewell, prints_of_libraries_on_stderr():
         from ..processes import Processes, is_in_all, join
 
         join(**given)
-        is_first = Processes.here().is_first
-        if not is_first:
+        args.reports = Processes.here().is_first
+        if not args.reports:
             args.quiet = True
             logging.getLogger("elmo_jax").setLevel(logging.CRITICAL)
         try:
-            yield is_first
+            yield
         except BaseException as error:
             if not is_in_all(error):
                 atexit.register(os._exit, 130 if is_interrupt(error) else 1)

@@ -78,11 +78,10 @@ def _add_setting(group: argparse._ArgumentGroup, field: dataclasses.Field[Any]) 
         group.add_argument(flag, type=kind, metavar="N", default=default, help=text)
 
 
-def run(args: argparse.Namespace) -> dict[str, Any] | None:
-    """The summary of ``elmo_jax.training.train``, from the first process."""
-    with joined(args) as is_first:
-        summary = _train(args)
-    return summary if is_first else None
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """The summary of ``elmo_jax.training.train``."""
+    with joined(args):
+        return _train(args)
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
