@@ -24,8 +24,7 @@ from elmo_jax.engine.word_table import Words
 from elmo_jax.lanes.devices import Devices
 from elmo_jax.model.layers import select_layers
 from elmo_jax.training import TrainingSettings, train
-from elmo_jax.training.placement import state_shardings
-from elmo_jax.training.windows import Window
+from elmo_jax.training.placement import state_shardings, window_shardings
 
 from .measure import Spread, timed
 from .texts import Sentence, spell, write_made_up_text
@@ -206,14 +205,13 @@ def training_call(config: ElmoConfig, precision: str, n_rows: int, *, quick: boo
 def divided_over(call: Call, devices: list[jax.Device]) -> Call:
     """A step of training that devices share, as ``train`` shares it."""
     together = Devices(devices)
-    words, rows, everywhere = together.divided(), together.divided(1), together.everywhere
-    state = state_shardings(together)
+    state, everywhere = state_shardings(together), together.everywhere
     function = jax.jit(
         call.function.__wrapped__, donate_argnums=0, out_shardings=(state, everywhere)
     )
-    window = Window(words, words, rows, rows, rows, rows)  # type: ignore[arg-type]
     others = [everywhere] * (len(call.arguments) - 2)
-    return Call(function, call.arguments, call.keywords, (state, window, *others))
+    divided = (state, window_shardings(together), *others)
+    return Call(function, call.arguments, call.keywords, divided)
 
 
 # Functions over arrays

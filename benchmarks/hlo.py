@@ -43,8 +43,8 @@ class Instruction:
     @property
     def arrays(self) -> list[tuple[str, tuple[int, ...]]]:
         """Dtype and shape of each array of the result."""
-        found = _ARRAY.findall(self.type)
-        return [(dtype, tuple(map(int, filter(None, s.split(","))))) for dtype, s in found]
+        matches = _ARRAY.findall(self.type)
+        return [(dtype, tuple(map(int, filter(None, s.split(","))))) for dtype, s in matches]
 
     @property
     def n_bytes(self) -> int:

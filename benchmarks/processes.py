@@ -61,10 +61,7 @@ def _train(count: int, text: Path, run: Path, n_steps: int) -> None:
     command = [*COMMAND, "train", text, "-o", run, "--valid", text, "--quiet"]
     command += [f"--{name}={value}" for name, value in flags.items()]
     if count > 1:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        command += ["--coordinator", f"127.0.0.1:{port}", "--num-processes", count]
+        command += ["--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", count]
     processes = [
         subprocess.Popen(
             [*map(str, command), *(["--process-id", str(number)] if count > 1 else [])],
@@ -78,6 +75,14 @@ def _train(count: int, text: Path, run: Path, n_steps: int) -> None:
     for process, error in zip(processes, errors, strict=True):
         if process.returncode:
             raise ElmoError(f"A process failed: {error.strip()[-2000:]}")
+
+
+def free_port() -> int:
+    """A port on which nothing listens now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def _compared(count: int, run: Path, first: Path) -> dict[str, Any]:

@@ -70,11 +70,11 @@ def join(
         >>> processes.join("10.0.0.1:8476", num_processes=4, process_id=0)  # and 1, 2, 3 elsewhere
         >>> training.train("run", "corpus/*.txt", config=config)
     """
-    given = (coordinator, num_processes, process_id)
-    if None in given and given != (None, None, None):
+    place = (coordinator, num_processes, process_id)
+    if None in place and place != (None, None, None):
         raise ElmoError(
             "Expected coordinator, num_processes and process_id together, or none of them where "
-            f"JAX finds the cluster; got {', '.join(map(shortened, given))}."
+            f"JAX finds the cluster; got {', '.join(map(shortened, place))}."
         )
     check_count(timeout, "timeout")
     if coordinator is not None:

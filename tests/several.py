@@ -1,17 +1,10 @@
 """Several processes of one command, joined over the loopback interface."""
 
 import os
-import socket
 import subprocess
-import sys
 
-MAIN = "import sys; from elmo_jax.cli import main; sys.exit(main())"
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+from benchmarks.corpus import COMMAND
+from benchmarks.processes import free_port
 
 
 def start_together(count, *arguments, n_devices=1, variables=None):
@@ -21,7 +14,7 @@ def start_together(count, *arguments, n_devices=1, variables=None):
     """
     flags = f"--xla_force_host_platform_device_count={n_devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-c", MAIN, *map(str, arguments)]
+    command = [*COMMAND, *map(str, arguments)]
     has_flags = count > 1 and variables is None
     if has_flags:
         command += ["--coordinator", f"127.0.0.1:{free_port()}", "--num-processes", str(count)]

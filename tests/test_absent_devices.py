@@ -43,7 +43,7 @@ def recorded(name, config, params, precision):
 
 
 def products(call):
-    """How many products of which operands and precision a function has."""
+    """The products of a function: how many of each dtype and precision."""
     lines = [
         line
         for line in call.lower().as_text().splitlines()

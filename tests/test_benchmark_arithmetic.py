@@ -286,6 +286,6 @@ def test_numbers_are_short():
 
 
 def test_more_processes_divide_only_what_each_does_not_repeat():
-    # 100 tokens in 10 s, 2 s of which every process repeats.
+    # 100 tokens in 10 s; every process repeats 2 s of that.
     rates = [estimate(100, [10.0], [2.0], n).median for n in (1, 2, 4, None)]
     assert rates == pytest.approx([10, 100 / 6, 25, 50])

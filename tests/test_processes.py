@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 from fake_processes import in_each
-from several import free_port
 
+from benchmarks.processes import free_port
 from elmo_jax import ElmoError
 from elmo_jax.processes import ALONE, Processes, is_in_all, join
 

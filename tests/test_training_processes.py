@@ -6,15 +6,16 @@ import random
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 import training_run
-from several import MAIN, free_port, last_line, outcomes, start_together
+from several import last_line, outcomes, start_together
 from tally import Tally, attempts
 
+from benchmarks.corpus import COMMAND
+from benchmarks.processes import free_port
 from elmo_jax import ElmoConfig, load
 from elmo_jax.cli import main
 from elmo_jax.model.parameters import flatten
@@ -31,15 +32,7 @@ BATCH, N_STEPS = 12, 24
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    """300 sentences of words of falling frequency."""
-    rng = np.random.default_rng(0)
-    lines = []
-    for _ in range(300):
-        numbers = np.minimum(rng.geometric(0.02, rng.integers(3, 20)), 400)
-        lines.append(" ".join(f"w{n}" for n in numbers))
-    path = tmp_path_factory.mktemp("text") / "text.txt"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    return training_run.write_text(tmp_path_factory.mktemp("text") / "text.txt")
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +205,7 @@ def test_without_a_cluster_the_command_says_what_to_name(arguments, tmp_path):
         (["--num-processes", "2"], "process_id together, or none of them"),
         (["--coordinator", "here", "--num-processes", "2", "--process-id", "1"], "HOST:PORT"),
     ):
-        script = [sys.executable, "-c", MAIN, *command, *flags]
+        script = [*COMMAND, *command, *flags]
         done = subprocess.run(script, capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stdout) == (1, "")
         assert re.search(message, last_line(done.stderr)), done.stderr

@@ -46,15 +46,7 @@ SCRIPT = Path(training_run.__file__)
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    """300 sentences of words of falling frequency."""
-    rng = np.random.default_rng(0)
-    lines = []
-    for _ in range(300):
-        numbers = np.minimum(rng.geometric(0.02, rng.integers(3, 20)), 400)
-        lines.append(" ".join(f"w{n}" for n in numbers))
-    path = tmp_path_factory.mktemp("text") / "text.txt"
-    path.write_text("\n".join(lines) + "\n")
-    return path
+    return training_run.write_text(tmp_path_factory.mktemp("text") / "text.txt")
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ python training_run.py OUTPUT TEXT [n_steps=24 ...]
 import json
 import sys
 
+import numpy as np
+
 from elmo_jax import ElmoConfig
 from elmo_jax.training import TrainingSettings, train
 
@@ -27,6 +29,17 @@ SETTINGS = {
     "eval_every": 1000,
     "shuffle_buffer": 50,
 }
+
+
+def write_text(path):
+    """300 sentences of words of falling frequency."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for _ in range(300):
+        numbers = np.minimum(rng.geometric(0.02, rng.integers(3, 20)), 400)
+        lines.append(" ".join(f"w{n}" for n in numbers))
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
 CHOICES = {"min_count", "valid_files", "vocabulary_size"}

@@ -39,15 +39,15 @@ def joined(args: argparse.Namespace) -> Iterator[None]:
     for this process in a collective, and it for them when Python ends: so it ends at once, and
     they learn of it.
     """
-    given = {name: getattr(args, name) for name in _FLAGS}
-    if not args.distributed and all(value is None for value in given.values()):
+    place = {name: getattr(args, name) for name in _FLAGS}
+    if not args.distributed and all(value is None for value in place.values()):
         yield
         return
     # JAX's collectives on CPUs print a greeting.
     with _last_words(args.prog) as farewell, prints_of_libraries_on_stderr():
         from ..processes import Processes, is_in_all, join
 
-        join(**given)
+        join(**place)
         args.reports = Processes.here().is_first
         if not args.reports:
             args.quiet = True

@@ -197,8 +197,8 @@ class TrainingLoop:
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 self._diverged(step, f"the loss is {loss} and the gradient's norm {norm}")
             self.reporter.report_step(step, loss, norm)
-            if metrics.most is not None:
-                self._hear(*np.asarray(metrics.most).tolist())
+            if metrics.largest_numbers is not None:
+                self._hear(*np.asarray(metrics.largest_numbers).tolist())
 
     def _hear(self, n_short: int, n_long: int, signal_number: int, has_failed: int) -> None:
         """Act on what all processes told with a step."""

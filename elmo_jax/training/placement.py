@@ -51,11 +51,16 @@ def place_state(state: TrainState, devices: Devices) -> TrainState:
     return TrainState(*map(put, state, state_shardings(devices)))
 
 
-def place_window(window: Window, devices: Devices) -> Window:
-    """Divide the words to spell, and the rows. Each process has its own part of the window."""
+def window_shardings(devices: Devices) -> Window:
+    """A Window with the sharding of each of its arrays: its words and its rows are divided."""
     words, rows = devices.divided(), devices.divided(1)
-    shardings = (words, words, rows, rows, rows, rows)
-    parts: Any = [put_part(*pair) for pair in zip(window, shardings, strict=True)]
+    return Window(words, words, rows, rows, rows, rows)  # type: ignore[arg-type]
+
+
+def place_window(window: Window, devices: Devices) -> Window:
+    """Put a window where a step takes it. Each process has its own part of the window."""
+    shardings: Any = window_shardings(devices)
+    parts: Any = map(put_part, window, shardings)
     return Window(*parts)
 
 

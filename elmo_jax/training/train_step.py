@@ -33,7 +33,7 @@ class StepMetrics(NamedTuple):
 
     loss: jax.Array  # mean of both directions in nats; of the sampled softmax, if it is used
     gradient_norm: jax.Array  # global norm of the gradient of that loss, before clipping
-    most: jax.Array | None = None  # int32, the largest of each of the numbers given by processes
+    largest_numbers: jax.Array | None = None  # int32 [K], each the largest that a process gave
 
 
 StepFunction = Callable[..., tuple[TrainState, StepMetrics]]
@@ -115,8 +115,8 @@ def make_train_step(
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        most = None if numbers is None else numbers.max(axis=0)
-        metrics = StepMetrics(loss, _global_norm(gradient), most)
+        largest = None if numbers is None else numbers.max(axis=0)
+        metrics = StepMetrics(loss, _global_norm(gradient), largest)
         return TrainState(state.step + 1, params, optimizer_state, rows), metrics
 
     return train_step
