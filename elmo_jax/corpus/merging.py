@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -18,6 +19,7 @@ from .lock import AtWorkError, OutputLock, finished_note
 from .parts import PartsFolder
 from .progress import progress_bar, with_progress
 from .sources import (
+    Names,
     can_be_locked,
     common_job,
     find_sources,
@@ -83,11 +85,7 @@ def merge_parts(
         # Without the lock, which shards that are at work or about to begin share.
         if finished_note(folder.lock_path, target) is None:
             if wait is not False:
-
-                def look() -> tuple[list[PartsFolder], Job | None]:
-                    check_target(target, overwrite)  # another process may have merged meanwhile
-                    return sources_so_far(source_names)
-
+                look = functools.partial(_sources_of, target, source_names, overwrite)
                 limit = None if wait is True else wait
                 wait_for_parts(look, limit, progress=progress, note=note)
             folders = find_sources(source_names, folder, is_removed=False)
@@ -117,6 +115,13 @@ def merge_parts(
         folder.remove()
     seconds = time.perf_counter() - began
     return {**result, "finished": True, "bytes": n_bytes, "seconds": round(seconds, 3)}
+
+
+def _sources_of(
+    target: Path, names: Names, overwrite: bool
+) -> tuple[list[PartsFolder], Job | None]:
+    check_target(target, overwrite)  # another process may have merged meanwhile
+    return sources_so_far(names)
 
 
 def merge_if_last(

@@ -53,7 +53,10 @@ def wait_for_parts(
                 note(watch.news)
             n_looks_without_work = 0 if n_tokens or watch.running else n_looks_without_work + 1
             waited = monotonic() - began
-            if n_looks_without_work > _LOOKS_WITHOUT_WORK if limit is None else waited >= limit:
+            has_waited_enough = n_looks_without_work > _LOOKS_WITHOUT_WORK
+            if limit is not None:
+                has_waited_enough = waited >= limit
+            if has_waited_enough:
                 raise ElmoError(f"Waited {counted(round(waited), 'second')}. {watch.problem()}")
             sleep(_SECONDS_BETWEEN_LOOKS)
 
