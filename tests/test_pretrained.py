@@ -349,7 +349,7 @@ def test_callers_at_once_wait_for_each_other(
     site: Site, model: PublishedModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def eventually(happens: object) -> None:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not happens():  # type: ignore[operator]
             assert time.monotonic() < deadline
             time.sleep(0.005)
