@@ -20,7 +20,7 @@ from elmo_jax.model.characters import encode_words
 from elmo_jax.processes import ALONE
 from elmo_jax.training import windows
 from elmo_jax.training.lexicon import BEGIN, END, Lexicon
-from elmo_jax.training.sentences import SplitSentences, count_words
+from elmo_jax.training.sentences import SplitSentences
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.streams import (
     ShuffledSentences,
@@ -30,6 +30,7 @@ from elmo_jax.training.streams import (
 )
 from elmo_jax.training.text_files import Corpus, survey
 from elmo_jax.training.windows import DirectionLanes, LanePair, assemble, bucket
+from elmo_jax.training.word_counts import count_words
 
 CONFIG = ElmoConfig(filters=((1, 4), (3, 4)), projection_dim=6, cell_dim=8, char_embedding_dim=4)
 SETTINGS = TrainingSettings(batch_size=3, unroll_steps=5, seed=1, shuffle_buffer=11)
@@ -38,8 +39,10 @@ VOCABULARY = Vocabulary.from_counts({"w1": 3, "w2": 2})
 
 def next_sentences(stream, n):
     """The next sentences of a stream, as lists of words."""
-    lengths = list(itertools.islice(stream.lengths(), n))
-    words = iter(stream.words(range(n)))
+    steps = list(itertools.islice(stream.steps, n))
+    words, lengths = stream.take(n, np.arange(n))
+    assert steps == [length + 1 for length in lengths]
+    words = iter(words)
     return [list(itertools.islice(words, length)) for length in lengths]
 
 
@@ -174,7 +177,7 @@ def test_the_survey_counts(tmp_path):
 
 @given(st.lists(st.text("ab é\t\r\x0b\x1c\x1f\x85\xa0\u2028\u3000", max_size=12), max_size=9))
 def test_words_are_counted_where_they_would_be_split(lines):
-    assert count_words(lines) == [len(line.split()) for line in lines]
+    assert count_words(lines).tolist() == [len(line.split()) for line in lines]
     assert " ".join(lines).split() == [word for line in lines for word in line.split()]
 
 
@@ -182,9 +185,11 @@ def test_only_chosen_sentences_are_split_and_none_is_handed_out_twice(shards):
     stream, same = (ShuffledSentences(shards, (3, 0), 7) for _ in range(2))
     expected = next_sentences(same, 30)
     for start in (0, 10, 20):  # over the ends of blocks
-        lengths = list(itertools.islice(stream.lengths(), 10))
-        assert lengths == [len(words) for words in expected[start : start + 10]]
-        assert stream.words([1, 4]) == expected[start + 1] + expected[start + 4]
+        steps = list(itertools.islice(stream.steps, 10))
+        assert steps == [len(words) + 1 for words in expected[start : start + 10]]
+        words, lengths = stream.take(10, np.array([1, 4]))
+        assert words == expected[start + 1] + expected[start + 4]
+        assert lengths.tolist() == [len(expected[start + 1]), len(expected[start + 4])]
 
 
 @pytest.mark.parametrize("buffer_size", [7, 1000])

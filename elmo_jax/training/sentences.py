@@ -1,67 +1,79 @@
-"""Sentences that are counted first and split later: only those that a process needs."""
+"""Sentences that are measured first and split later: only those that a process needs."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-_LINES_AT_ONCE = 1024  # their bytes stay in the processor's cache
+from .word_counts import count_words
 
-_IS_SPACE = bytes(chr(byte).isspace() and byte < 128 for byte in range(256))
-"""For each byte of ASCII text, 1 if ``str.split`` splits there."""
+
+class Words(NamedTuple):
+    """The words of S sentences."""
+
+    words: list[str]  # of all sentences, end to end
+    lengths_S: np.ndarray  # int64, how many words each sentence has
+
+    @classmethod
+    def joined(cls, parts: Sequence[Words]) -> Words:
+        """The words of all sentences of some parts."""
+        if len(parts) == 1:
+            return parts[0]
+        words, lengths = zip(*parts, strict=True)
+        return cls(list(itertools.chain.from_iterable(words)), np.concatenate(lengths))
 
 
 class Sentences(Protocol):
     """A stream of sentences: where each one lies depends on all lengths, but on no words."""
 
-    def lengths(self) -> Iterator[int]:
-        """How many words each of the next sentences has. One that is taken is handed out."""
+    @property
+    def steps(self) -> Iterator[int]:
+        """How many steps each of the next sentences takes: its words, and one for its marker."""
 
-    def words(self, chosen: Sequence[int]) -> list[str]:
-        """The words of some of the sentences that were handed out since the last call, end to end.
+    def take(self, count: int, chosen_S: np.ndarray) -> Words:
+        """Hand out the ``count`` sentences that were read from ``steps`` since the last call.
 
-        They are numbered from 0 in the order in which they were handed out.
+        Returns the words of those that are chosen, by ascending numbers from 0 to count - 1.
         """
 
 
 class SplitSentences:
-    """A stream of sentences that are split already."""
+    """A stream of sentences that have to be split to be measured, or are split already."""
 
-    def __init__(self, sentences: Iterator[Sequence[str]]) -> None:
-        self._sentences = sentences
-        self._handed_out: list[Sequence[str]] = []
+    def __init__(self, sentences: Iterable[Sequence[str]]) -> None:
+        self._measured: list[Sequence[str]] = []
+        self.steps = self._measure(sentences)
 
-    def lengths(self) -> Iterator[int]:
+    def take(self, count: int, chosen_S: np.ndarray) -> Words:
         """See ``Sentences``."""
-        for words in self._sentences:
-            self._handed_out.append(words)
-            yield len(words)
+        measured, self._measured = self._measured[:count], self._measured[count:]
+        sentences = [measured[i] for i in chosen_S.tolist()]
+        lengths_S = np.array(list(map(len, sentences)), np.int64)
+        return Words(list(itertools.chain.from_iterable(sentences)), lengths_S)
 
-    def words(self, chosen: Sequence[int]) -> list[str]:
+    def _measure(self, sentences: Iterable[Sequence[str]]) -> Iterator[int]:
+        for words in sentences:
+            self._measured.append(words)
+            yield len(words) + 1
+
+
+class SpacedLines:
+    """A stream of the sentences of some lines, which are split at whitespace.
+
+    The words of all lines are counted at once. Those of a line are made when it is chosen.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines, self._lengths_S = lines, count_words(lines)
+        self._n_given = 0
+        self.steps = iter((self._lengths_S + 1).tolist())
+
+    def take(self, count: int, chosen_S: np.ndarray) -> Words:
         """See ``Sentences``."""
-        handed_out, self._handed_out = self._handed_out, []
-        return list(itertools.chain.from_iterable(handed_out[i] for i in chosen))
-
-
-def count_words(lines: Sequence[str]) -> list[int]:
-    """``len(line.split())`` of each line, counted in the bytes of many lines at once."""
-    counts: list[int] = []
-    for start in range(0, len(lines), _LINES_AT_ONCE):
-        group = lines[start : start + _LINES_AT_ONCE]
-        # Other lines may have whitespace beyond ASCII.
-        in_ascii = iter(_count_in_ascii([line for line in group if line.isascii()]))
-        counts += [next(in_ascii) if line.isascii() else len(line.split()) for line in group]
-    return counts
-
-
-def _count_in_ascii(lines: Sequence[str]) -> list[int]:
-    text = " ".join(["", *lines, ""]).encode("ascii")  # a space before and after each line
-    is_space = np.frombuffer(text.translate(_IS_SPACE), np.uint8)
-    spaces_before_words = np.flatnonzero(is_space[:-1] > is_space[1:])
-    line_ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
-    n_words = np.searchsorted(spaces_before_words, line_ends)
-    counts: list[int] = np.diff(n_words, prepend=0).tolist()
-    return counts
+        numbers_S = self._n_given + chosen_S
+        self._n_given += count
+        lines = map(self._lines.__getitem__, numbers_S.tolist())
+        return Words(" ".join(lines).split(), self._lengths_S[numbers_S])

@@ -7,6 +7,7 @@ one block again.
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from ..errors import ElmoError, count_problem, shortened
 from ..processes import Processes
 from .lexicon import Lexicon
-from .sentences import count_words
+from .sentences import Sentences, SpacedLines, SplitSentences, Words
 from .settings import TrainingSettings
 from .text_files import Corpus
 from .windows import ALL_ROWS, LanePair, Pending, Waiting, WordWindow
@@ -31,14 +32,27 @@ class StreamOffset(NamedTuple):
     sentence: int = 0  # sentences of the block that were handed out
 
 
+class _Unshuffled(NamedTuple):
+    """Lines that are to be shuffled together, and where the lines after them start."""
+
+    lines: list[str]
+    end: StreamOffset
+
+
+class _Block(NamedTuple):
+    """Sentences that were shuffled together."""
+
+    start: StreamOffset
+    size: int  # with those that were handed out before
+    sentences: Sentences
+
+
 class ShuffledSentences:
     """The sentences of a corpus over and over, in another order each time.
 
     The order follows from ``seed`` and the epoch alone. At most ``buffer_size`` sentences, a block,
-    are in memory. ``offset`` is that of an earlier stream of the same seed and corpus.
-
-    At whitespace, words are counted in whole blocks, and lines are split together, where they are
-    needed. With another tokenizer each line has to be split to know its length.
+    are in memory; two blocks while a window takes sentences of both. ``offset`` is that of an
+    earlier stream of the same seed and corpus.
     """
 
     def __init__(
@@ -48,72 +62,73 @@ class ShuffledSentences:
         buffer_size: int = 200_000,
         offset: StreamOffset | None = None,
     ) -> None:
-        self._corpus = corpus
+        self._corpus, self._seed, self._buffer_size = corpus, seed, buffer_size
         self._split = None if corpus.tokenizer == "whitespace" else corpus.split
-        self._seed, self._buffer_size = seed, buffer_size
         offset = offset or StreamOffset()
-        # Where the current block starts, and where the next one does.
-        self._start = self._next = offset._replace(sentence=0)
-        self._lines = self._lines_from(self._start)
-        self._read_to = (0, 0)  # the file and the number of the line that was read last
-        self._block: list[str] = []
-        self._counts: list[int] = []  # words of each line of the block, where they are counted
-        self._handed_out: list[Any] = []  # since the last call of ``words``: lines, or their words
-        self._fill()
-        self._n_given = offset.sentence
+        self._next = offset._replace(sentence=0)  # where the next block starts
+        self._read = self._lines_from(self._next)
+        self._n_given = offset.sentence  # sentences of the first block that were handed out
+        self._blocks = collections.deque([self._read_block(self._n_given)])
+        self.steps = itertools.chain.from_iterable(self._steps_of_blocks())
 
     @property
     def offset(self) -> StreamOffset:
         """The offset after the last sentence."""
-        return self._start._replace(sentence=self._n_given)
+        return self._blocks[0].start._replace(sentence=self._n_given)
 
-    def lengths(self) -> Iterator[int]:
-        """See ``Sentences``; without an end."""
-        while True:
-            while self._n_given < len(self._block):
-                number = self._n_given
-                self._n_given += 1
-                sentence: Any = self._block[number]
-                if self._split is not None:
-                    sentence = self._split(sentence)
-                self._handed_out.append(sentence)
-                yield len(sentence) if self._split else self._counts[number]
-            self._fill()
-
-    def words(self, chosen: Sequence[int]) -> list[str]:
+    def take(self, count: int, chosen_S: np.ndarray) -> Words:
         """See ``Sentences``."""
-        handed_out, self._handed_out = self._handed_out, []
-        sentences = map(handed_out.__getitem__, chosen)
-        if self._split is None:
-            return " ".join(sentences).split()
-        return list(itertools.chain.from_iterable(sentences))
+        parts = []
+        while (n_here := self._blocks[0].size - self._n_given) < count:
+            n_chosen = np.searchsorted(chosen_S, n_here)
+            block = self._blocks.popleft()
+            parts.append(block.sentences.take(n_here, chosen_S[:n_chosen]))
+            count, chosen_S, self._n_given = count - n_here, chosen_S[n_chosen:] - n_here, 0
+        self._n_given += count
+        return Words.joined([*parts, self._blocks[0].sentences.take(count, chosen_S)])
 
-    def _fill(self) -> None:
-        """Read and shuffle the next block."""
+    def _steps_of_blocks(self) -> Iterator[Iterator[int]]:
+        yield self._blocks[0].sentences.steps
+        while True:
+            self._blocks.append(self._read_block())
+            yield self._blocks[-1].sentences.steps
+
+    def _read_block(self, n_given: int = 0) -> _Block:
+        """Read and shuffle the next block; it lacks the sentences that were handed out earlier."""
         for _ in range(2):
-            lines = list(itertools.islice(self._lines, self._buffer_size))
-            if lines:
-                self._start, self._n_given = self._next, 0
-                self._next = StreamOffset(self._start.epoch, *self._read_to)
-                order = self._rng(*self._start[:3]).permutation(len(lines))
-                self._block = list(map(lines.__getitem__, order.tolist()))
-                self._counts = [] if self._split else count_words(self._block)
-                return
+            if read := next(self._read, None):
+                lines, start, self._next = read.lines, self._next, read.end
+                order = self._rng(*start[:3]).permutation(len(lines))[n_given:]
+                shuffled = list(map(lines.__getitem__, order.tolist()))
+                return _Block(start, len(lines), self._sentences_of(shuffled))
             # The pass over the corpus is complete.
             self._next = StreamOffset(epoch=self._next.epoch + 1)
-            self._lines = self._lines_from(self._next)
+            self._read = self._lines_from(self._next)
         raise ElmoError(
             f"The training files have no sentence; the first of them: {self._corpus.files[0]}."
         )
 
-    def _lines_from(self, offset: StreamOffset) -> Iterator[str]:
-        """The lines of the rest of a pass."""
+    def _sentences_of(self, lines: list[str]) -> Sentences:
+        return SplitSentences(map(self._split, lines)) if self._split else SpacedLines(lines)
+
+    def _lines_from(self, offset: StreamOffset) -> Iterator[_Unshuffled]:
+        """The rest of a pass, one block after the other."""
         order = self._rng(offset.epoch).permutation(len(self._corpus.files))
-        for number in range(offset.file, len(order)):
-            skip = offset.line if number == offset.file else 0
-            for line_number, line in self._corpus.lines(self._corpus.files[order[number]], skip):
-                self._read_to = number, line_number
-                yield line
+        block: list[str] = []
+        end = offset
+        for file in range(offset.file, len(order)):
+            skip = offset.line if file == offset.file else 0
+            for numbers, lines in self._corpus.blocks(self._corpus.files[order[file]], skip):
+                while lines:
+                    n_missing = self._buffer_size - len(block)
+                    block += lines[:n_missing]
+                    end = StreamOffset(offset.epoch, file, numbers[:n_missing][-1])
+                    numbers, lines = numbers[n_missing:], lines[n_missing:]
+                    if len(block) == self._buffer_size:
+                        yield _Unshuffled(block, end)
+                        block = []
+        if block:
+            yield _Unshuffled(block, end)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([*self._seed, len(key), *key])

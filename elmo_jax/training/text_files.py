@@ -11,7 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +20,7 @@ from ..errors import ElmoError, counted, shortened
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
 from ..text.readers import COLUMN_FORMATS, BrokenFile, Files, find_files, format_of, open_file
-from ..text.readers.lines import TO_CONVERT, utf8_lines
+from ..text.readers.lines import TO_CONVERT, LineBlock, utf8_blocks
 from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
 from .argument_types import check_paths, choice_problem, flag_problem, refuse
 from .text_contents import HashedFile, TextContents
@@ -116,9 +116,14 @@ class Corpus:
         Raises:
             ElmoError: if the file is not text, has another encoding or format, or has changed.
         """
+        for numbers, texts in self.blocks(path, skip):
+            yield from zip(numbers, texts, strict=True)
+
+    def blocks(self, path: Path, skip: int = 0) -> Iterator[tuple[Sequence[int], list[str]]]:
+        """``lines``, as many at a time as were read at once: their numbers and their texts."""
         with self._opened(path) as file:
             faults = _Faults()
-            yield from self._lines_of(file, path, skip, faults)
+            yield from self._blocks_of(file, path, skip, faults)
             if isinstance(file, HashedFile) and self.contents is not None:
                 self.contents.add(path, file, faults.breaks_off, faults.n_bad_lines)
         # A quiet pass may see only a part of the file, which says less about its encoding.
@@ -128,37 +133,48 @@ class Corpus:
     def _opened(self, path: Path) -> contextlib.AbstractContextManager[IO[bytes] | HashedFile]:
         return open_file(path) if self.contents is None else self.contents.opened(path)
 
-    def _lines_of(
+    def _blocks_of(
         self, file: IO[bytes] | HashedFile, path: Path, skip: int, faults: _Faults
-    ) -> Iterator[tuple[int, str]]:
-        name, n_sentences = str(path), 0
+    ) -> Iterator[tuple[Sequence[int], list[str]]]:
+        name, has_sentence = str(path), False
         warned = self.quiet or self.tokenizer != "whitespace"
         try:
             head = head_of(file)
             check_is_text(head, name)
             if self.format is None:
                 check_is_plain(head, name, _AS_TEXT)
-            for number, raw, line, bad_byte in utf8_lines(file, name, skip):
-                faults.n_lines = number
-                if bad_byte >= 0:
-                    faults.n_bad_lines += 1
-                    faults.n_bad_characters += line.count("\ufffd")
-                    self._report_bad_byte(f"{name}, line {number}", raw, bad_byte, faults)
-                elif not raw.isascii():
-                    faults.n_beyond_ascii += 1
-                warned = warned or warn_of_other_spaces(line, f"{name}, line {number}")
-                if line and not line.isspace():
-                    n_sentences += 1
-                    yield number, line
+            for block in utf8_blocks(file, name, skip):
+                self._count_faults(block, name, faults)
+                numbers: Sequence[int] = range(block.first, block.first + len(block.texts))
+                texts = block.texts
+                warned = warned or any(
+                    warn_of_other_spaces(text, f"{name}, line {number}")
+                    for number, text in zip(numbers, texts, strict=True)
+                )
+                if any(map(str.isspace, texts)) or "" in texts:
+                    numbers, texts = _without_blank(numbers, texts)
+                if texts:
+                    has_sentence = True
+                    yield numbers, texts
         except BrokenFile as error:
             where = f"after line {faults.n_lines:,}"
             if isinstance(file, HashedFile):
                 where += f" and {counted(file.n_bytes, 'byte')}"
             faults.breaks_off = f"{where}: {error.problem}"
             self._report(f"{path} breaks off {faults.breaks_off}. Its rest is left out.")
-        if not n_sentences and not skip:
+        if not has_sentence and not skip:
             n_lines = counted(faults.n_lines, "line")
             self._report(f"{path} is empty: it has no sentence in {n_lines}.")
+
+    def _count_faults(self, block: LineBlock, name: str, faults: _Faults) -> None:
+        faults.n_lines = block.first + len(block.raw) - 1
+        if block.bad_byte < 0:
+            faults.n_beyond_ascii += len(block.raw) - sum(map(bytes.isascii, block.raw))
+            return
+        faults.n_bad_lines += 1
+        faults.n_bad_characters += block.texts[0].count("\ufffd")
+        where = f"{name}, line {block.first}"
+        self._report_bad_byte(where, block.raw[0], block.bad_byte, faults)
 
     def _report_bad_byte(self, where: str, raw: bytes, position: int, faults: _Faults) -> None:
         if faults.n_bad_lines <= _MAX_REPORTS_PER_FILE:
@@ -174,6 +190,12 @@ class Corpus:
             raise ElmoError(f"{message} (Without strict, this is reported and passed over.)")
         if not self.quiet:
             _logger.warning(message)
+
+
+def _without_blank(numbers: Iterable[int], texts: list[str]) -> tuple[list[int], list[str]]:
+    pairs = zip(numbers, texts, strict=True)
+    kept = [(number, text) for number, text in pairs if text and not text.isspace()]
+    return [number for number, _ in kept], [text for _, text in kept]
 
 
 def _refuse_other_formats(path: Path) -> None:

@@ -6,7 +6,7 @@ distinct word is spelled once, and the shapes of the arrays are few (``assemble`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -124,19 +124,13 @@ class DirectionLanes:
     def _refill(self, n_steps: int) -> None:
         """Give sentences to the row that ends first, until each has enough for a window."""
         # So a row takes the next sentence when its last one ends, wherever windows are cut.
-        lengths: list[int] = []
-
-        def with_markers() -> Iterator[int]:
-            for length in self._sentences.lengths():
-                lengths.append(length)
-                yield length + 1
-
-        rows_S, starts_S, self._ends_N = pack_in_order(with_markers(), self._ends_N, n_steps)
+        steps = self._sentences.steps
+        rows_S, starts_S, self._ends_N = pack_in_order(steps, self._ends_N, n_steps)
         self._buffer.lengthen(int(self._own_ends.max(initial=0)))
         own_S = np.flatnonzero((rows_S >= self._own.start) & (rows_S < self._own.stop))
-        numbers = self._lexicon.numbers(self._sentences.words(own_S.tolist()))
-        lengths_S = np.array(lengths, np.int64)[own_S]
+        words, lengths_S = self._sentences.take(len(rows_S), own_S)
         rows_S, starts_S = rows_S[own_S] - self._own.start, starts_S[own_S] + 1
+        numbers = self._lexicon.numbers(words)
         self._buffer.write(rows_S, starts_S, lengths_S, numbers, backward=self._backward)
 
     def _restore(self, pending: Pending) -> None:
