@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,14 +13,14 @@ from elmo_jax.lanes.packing import pack_in_order, pack_longest_first
 from elmo_jax.model.spelling import spell
 
 LENGTHS = st.lists(st.integers(0, 30), max_size=80)
+FULL = st.lists(st.integers(1, 30), max_size=80)
 ENDS = st.lists(st.integers(0, 40), min_size=1, max_size=12)
 
 
-@pytest.mark.parametrize("pack", [pack_longest_first, pack_in_order])
 @given(LENGTHS, ENDS)
-def test_every_token_has_a_position_of_its_own_after_what_was_there(pack, lengths, ends):
+def test_every_token_has_a_position_of_its_own_after_what_was_there(lengths, ends):
     lengths, ends = np.array(lengths, np.int64), np.array(ends, np.int64)
-    packing = pack(lengths, ends)
+    packing = pack_longest_first(lengths, ends)
     used = np.zeros((len(ends), ends.max() + lengths.sum()), int)
     for length, lane, start in zip(lengths, packing.lanes_S, packing.starts_S, strict=True):
         assert start >= ends[lane]
@@ -32,31 +31,34 @@ def test_every_token_has_a_position_of_its_own_after_what_was_there(pack, length
     np.testing.assert_array_equal(packing.ends_N, np.maximum(ends, lasts))
 
 
-@pytest.mark.parametrize("pack", [pack_longest_first, pack_in_order])
-@given(LENGTHS, st.integers(1, 12))
-def test_each_sentence_goes_into_the_lane_that_ends_first(pack, lengths, n_lanes):
+@given(LENGTHS, ENDS)
+def test_the_longest_sentence_goes_first_into_the_lane_that_ends_first(lengths, ends):
     """The rule by its definition, one sentence at a time."""
-    expected = [0] * n_lanes
-    ordered = lengths if pack is pack_in_order else sorted(lengths, reverse=True)
-    for length in ordered:
+    expected = list(ends)
+    for length in sorted(lengths, reverse=True):
         expected[expected.index(min(expected))] += length
-    packing = pack(np.array(lengths, np.int64), np.zeros(n_lanes, np.int64))
-    assert sorted(packing.ends_N) == sorted(expected)
+    packing = pack_longest_first(np.array(lengths, np.int64), np.array(ends))
+    assert packing.ends_N.tolist() == expected
+
+
+@given(FULL, ENDS, st.integers(0, 60))
+def test_in_order_each_sentence_goes_into_the_lane_that_ends_first(lengths, ends, until):
+    """Until all lanes are long enough: then no further sentence is read."""
+    expected, places, unread = list(ends), [], list(lengths)
+    while unread and min(expected) < until:
+        start = min(expected)
+        places.append((expected.index(start), start))
+        expected[expected.index(start)] += unread.pop(0)
+    left = iter(lengths)
+    packing = pack_in_order(left, np.array(ends), until)
+    assert list(zip(packing.lanes_S, packing.starts_S, strict=True)) == places
+    assert packing.ends_N.tolist() == expected
+    assert list(left) == unread
 
 
 def test_empty_sentences_take_no_room():
     packing = pack_longest_first(np.zeros(5, np.int64), np.array([3, 1]))
     np.testing.assert_array_equal(packing.ends_N, [3, 1])
-
-
-@given(LENGTHS, ENDS, st.integers(0, 60))
-def test_no_sentence_is_read_that_no_lane_needs(lengths, ends, until):
-    left = iter(lengths)
-    packing = pack_in_order(left, np.array(ends), until)
-    n_packed = len(packing.starts_S)
-    assert list(left) == lengths[n_packed:]
-    assert packing.ends_N.min() >= until or n_packed == len(lengths)
-    assert (packing.starts_S < until).all()
 
 
 def test_sixteen_thousand_real_tokens_end_within_five_per_cent_of_the_mean(real_sentences):

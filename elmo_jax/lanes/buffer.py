@@ -47,9 +47,9 @@ class LaneBuffer:
         """Make all lanes at least this long."""
         missing = n_steps - len(self.values_WN)
         if missing > 0:
-            self.values_WN = np.pad(
-                self.values_WN, ((0, missing), (0, 0)), constant_values=self._filler
-            )
+            # Not np.pad, which takes much longer: this is done for each window.
+            filled_MN = np.full((missing, self.values_WN.shape[1]), self._filler, np.int32)
+            self.values_WN = np.concatenate([self.values_WN, filled_MN])
 
 
 def flat_positions(firsts_S: np.ndarray, lengths_S: np.ndarray, step: int) -> np.ndarray:

@@ -88,19 +88,20 @@ def utf8_blocks(
 
 def _decoded(raw: list[bytes], first: int, file: IO[bytes], name: str) -> Iterator[LineBlock]:
     joined = b"".join(raw)
-    if _MARK not in joined and b"\0" not in joined and _is_utf8(joined):
-        yield LineBlock(first, raw, list(map(bytes.decode, raw)))
-        return
+    if _MARK not in joined and b"\0" not in joined:
+        texts = _decoded_together(raw)
+        if texts is not None:
+            yield LineBlock(first, raw, texts)
+            return
     for number, line in enumerate(raw, first):
         yield _decoded_alone(line, number, file, name)
 
 
-def _is_utf8(content: bytes) -> bool:
+def _decoded_together(raw: list[bytes]) -> list[str] | None:
     try:
-        content.decode("utf-8")
+        return list(map(bytes.decode, raw))
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
 def _decoded_alone(raw: bytes, number: int, file: IO[bytes], name: str) -> LineBlock:
