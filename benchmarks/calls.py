@@ -205,7 +205,8 @@ def training_call(config: ElmoConfig, precision: str, n_rows: int, *, quick: boo
 def divided_over(call: Call, devices: list[jax.Device]) -> Call:
     """A step of training that devices share, as ``train`` shares it."""
     together = Devices(devices)
-    state, everywhere = state_shardings(together), together.everywhere
+    everywhere = together.everywhere
+    state = state_shardings(call.arguments[0], together, is_sampled=True)
     function = jax.jit(
         call.function.__wrapped__, donate_argnums=0, out_shardings=(state, everywhere)
     )

@@ -36,6 +36,7 @@ CHIPS = ("h100", "v5e", "v6e")
 _GPUS_OF_A_MACHINE = 8
 _LINK = {"h100": 450e9, "v5e": 200e9, "v6e": 448e9}  # bytes/s of one device, within a machine
 _BETWEEN_MACHINES = 50e9  # of one GPU: 400 Gbit/s. The chips of a TPU slice have their own links.
+_COLUMNS_OF_A_TILE = 128
 _OPTIMIZER_PASSES = 7  # gradient: written, normed, read; weights and Adagrad's sums: read, written
 
 
@@ -76,17 +77,42 @@ def output_bytes(config: ElmoConfig) -> int:
 
 
 def training(config: ElmoConfig, chip: str, n_devices: int) -> Cost:
-    """Ten epochs, in bfloat16, with the softmax's gradient dense."""
-    device, n_bytes = DEVICES[chip], 4 * n_parameters(config)
+    """Ten epochs, in bfloat16; devices hold the columns of the softmax together."""
+    device = DEVICES[chip]
     n_tokens = CORPUS_TOKENS * EPOCHS
     n_steps = math.ceil(n_tokens / (n_devices * ROWS[chip] * UNROLL))
-    shared = 2 * (n_devices - 1) / n_devices * n_bytes
+    own_bytes = copied_bytes(config) + softmax_bytes(config, device, n_devices)
     parts = {
         "arithmetic": n_tokens * training_work(config) / device.bfloat16_rate / n_devices,
-        "optimiser": n_steps * _OPTIMIZER_PASSES * n_bytes / device.bandwidth,
-        "summing gradients": n_steps * shared / link(chip, device, n_devices),
+        "optimiser": n_steps * _OPTIMIZER_PASSES * own_bytes / device.bandwidth,
+        "between devices": n_steps
+        * exchanged_bytes(config, chip, n_devices)
+        / link(chip, device, n_devices),
     }
     return Cost(chip, n_devices, parts | {"one after the other": sum(parts.values())})
+
+
+def softmax_bytes(config: ElmoConfig, device: Absent, n_devices: int) -> int:
+    """The columns of the softmax that one device holds; a TPU fills its tiles up to 128."""
+    n_columns = config.projection_dim // n_devices
+    if device.platform == "tpu":
+        n_columns = max(n_columns, _COLUMNS_OF_A_TILE)
+    return 4 * SOFTMAX_WORDS * n_columns
+
+
+def copied_bytes(config: ElmoConfig) -> int:
+    """All other parameters: each device has all of them."""
+    return 4 * (n_parameters(config) - SOFTMAX_WORDS * config.projection_dim)
+
+
+def exchanged_bytes(config: ElmoConfig, chip: str, n_devices: int) -> float:
+    """What one device sends, or receives, in a step."""
+    # Gradients of the copies, and of the samples: two passes around the ring. The samples: one.
+    samples = 4 * config.projection_dim * N_SAMPLES
+    around = 2 * copied_bytes(config) + 2 * 3 * samples
+    # Each token's row of the softmax, and its gradient, put together of their columns.
+    rows = 2 * 2 * 4 * config.projection_dim * ROWS[chip] * UNROLL
+    return (n_devices - 1) / n_devices * (around + rows)
 
 
 def training_work(config: ElmoConfig) -> float:

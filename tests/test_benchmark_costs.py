@@ -19,6 +19,9 @@ def test_the_page_shows_the_tables_and_figures_of_the_formulas():
     word = work.word_work(ORIGINAL, 10) + work.input_work(ORIGINAL)
     n_bytes = 4 * costs.n_parameters(ORIGINAL)
     gradient = 4 * costs.SOFTMAX_WORDS * ORIGINAL.projection_dim
+    copied, v5e = costs.copied_bytes(ORIGINAL), DEVICES["v5e"]
+    of_eight = 3 * (copied + costs.softmax_bytes(ORIGINAL, v5e, 8))
+    exchanged = costs.exchanged_bytes(ORIGINAL, "h100", 64)
     written = costs.output_bytes(ORIGINAL)
     one = costs.training(ORIGINAL, "h100", 1).parts["one after the other"]
     step_seconds = one / (costs.CORPUS_TOKENS * costs.EPOCHS / 20_480)
@@ -34,8 +37,12 @@ def test_the_page_shows_the_tables_and_figures_of_the_formulas():
         f"{costs.training_work(ORIGINAL) / 1e9:.3f} GFLOP, three times",
         f"{costs.n_parameters(ORIGINAL) / 1e6:.0f} million parameters, {n_bytes / 1e9:.1f} GB",
         f"× 4 bytes = {gradient / 1e9:.1f} GB",
-        f"7 times, {7 * n_bytes / 1e9:.0f} GB",
-        f"take {3 * n_bytes / 1e9:.1f} GB on each device",
+        f"7 times, {7 * n_bytes / 1e9:.0f} GB on a single one",
+        f"128 columns, {costs.softmax_bytes(ORIGINAL, v5e, 64) / 1e9:.2f} GB",
+        f"2 (n - 1) / n × {copied / 1e9:.2f} GB through",
+        f"with 64 GPUs, {exchanged / 1e9:.1f} GB with the sums",
+        f"take {3 * n_bytes / 1e9:.1f} GB on a single device",
+        f"the first would be {of_eight / 1e9:.1f} GB",
     }
     assert {figure for figure in figures if figure not in " ".join(PAGE.split())} == set()
     for chip, name in {"h100": "H100 (SXM)", "v5e": "TPU v5e", "v6e": "TPU v6e"}.items():
@@ -57,10 +64,17 @@ def test_the_costs_are_what_a_hand_computes():
     assert 4 * 793_471 * 513 < n_bytes < 4 * (793_471 * 513 + 100e6)
     n_steps = tokens / (1024 * 20)
     assert one["optimiser"] == pytest.approx(n_steps * 7 * n_bytes / 3.35e12, rel=1e-5)
-    assert one["summing gradients"] == 0
-    # A ring sends all but the own part, twice: within a machine, and then over its network.
-    sums = (n_steps / 8 * 2 * 7 / 8 * n_bytes / 450e9, n_steps / 64 * 2 * 63 / 64 * n_bytes / 50e9)
-    assert [eight["summing gradients"], many["summing gradients"]] == pytest.approx(sums, rel=1e-3)
+    assert one["between devices"] == 0
+    # Eight GPUs hold 64 columns each; all else is copied.
+    softmax = 4 * 793_471 * 512
+    own = n_bytes - softmax + softmax / 8
+    assert eight["optimiser"] == pytest.approx(n_steps / 8 * 7 * own / 3.35e12, rel=1e-4)
+    # A ring sends all but the own part: sums twice, what is put together once.
+    sums, rows = 2 * (n_bytes - softmax), 4 * 1024 * 20 * 512 * 4
+    samples = 6 * 8192 * 512 * 4
+    sent = (7 / 8 * (sums + rows + samples) / 450e9, 63 / 64 * (sums + rows + samples) / 50e9)
+    expected = [n_steps / 8 * sent[0], n_steps / 64 * sent[1]]
+    assert [eight["between devices"], many["between devices"]] == pytest.approx(expected, rel=1e-3)
     assert one["one after the other"] == pytest.approx(one["arithmetic"] + one["optimiser"])
 
 

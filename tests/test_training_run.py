@@ -374,6 +374,23 @@ def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("n_samples", "n_columns"), [(20, 2), (0, 8)])
+def test_devices_exchange_no_gradient_of_a_whole_sampled_softmax(n_samples, n_columns):
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    program = Path(__file__).with_name("divided_step.py")
+    done = subprocess.run(
+        [sys.executable, program, str(n_samples)],
+        env={**environment, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(program.parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    assert shown["columns"] == [n_columns] * 3  # of the softmax, and of both moments of Adam
+    assert bool(shown["exchanged"]) == (n_samples == 0), shown
+
+
+@pytest.mark.slow
 def test_four_devices_give_the_loss_curve_of_one(trained, text, tmp_path):
     process = start(
         tmp_path / "four",

@@ -28,7 +28,7 @@ from .feed import WindowFeed
 from .language_model import Reading
 from .losses import Candidates, candidates_of_step
 from .perplexity import EvaluationSettings, Perplexity, measure
-from .placement import copied_everywhere, place_window, put, put_part, state_shardings
+from .placement import copied_everywhere, place_window, put, put_part, to_host
 from .reporting import Reporter
 from .run_folder import RunFolder
 from .settings import TrainingSettings
@@ -143,7 +143,7 @@ class TrainingLoop:
             self.run.config,
             Reading(settings.dropout, settings.resets, settings.precision),
             make_optimizer(settings, n_steps),
-            state_shardings(self.devices),
+            jax.tree.map(lambda array: array.sharding, state),
         )
         eval_every = settings.eval_interval(n_steps)
         save_every = settings.checkpoint_interval(n_steps)
@@ -215,7 +215,7 @@ class TrainingLoop:
         with self.reporter.clock_stopped():
             with self.processes.together():
                 self.run.contents.check()  # no checkpoint may follow text that has changed
-            state = state._replace(rows=copied_everywhere(state.rows, self.devices))
+            state = to_host(state, self.devices, self.processes)
             position = StreamPosition.joined(self.feed.mark, self.processes)
             checkpoint = Checkpoint(step, state, position, self.reporter.reported)
             self.processes.first(lambda: self._write(checkpoint))
@@ -234,7 +234,8 @@ class TrainingLoop:
         run = self.run
         if run.validation is not None:
             with self.reporter.clock_stopped():
-                model = (run.config, state.params, run.vocabulary)
+                params = copied_everywhere(state.params, self.devices)
+                model = (run.config, params, run.vocabulary)
                 result = run.validation.perplexity(*model, self.processes)
                 self.reporter.report_validation(step, result)
 

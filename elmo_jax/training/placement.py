@@ -1,7 +1,9 @@
-"""Arrays on the devices of a run: the rows of a batch are divided over them, the rest is copied.
+"""Arrays on the devices of a run: what is divided over them, and what each of them has whole.
 
-What is computed is the same as on one device; the compiler splits it along the rows. The devices
-may belong to several processes. Each process has all parameters, and its own rows.
+What is computed is the same as on one device; the compiler splits it. The rows of a batch are
+divided, and so are the columns of a sampled softmax with what the optimiser keeps of them: most of
+a model is there, a step touches few of its rows, and the sum of whole gradients over all devices
+would take longer than the step. All else is copied. The devices may belong to several processes.
 """
 
 from __future__ import annotations
@@ -15,10 +17,14 @@ from jax.sharding import Sharding
 
 from ..errors import ElmoError, counted
 from ..lanes.devices import Devices
+from ..processes import Processes
 from .train_step import TrainState
 from .windows import Window
 
 Tree = TypeVar("Tree")
+
+_SOFTMAX_KERNEL = "['softmax']['kernel']"
+"""How its path ends, among the parameters and in the optimiser's state."""
 
 
 def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -> Devices:
@@ -40,15 +46,24 @@ def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -
     return together
 
 
-def state_shardings(devices: Devices) -> TrainState:
-    """A TrainState with the sharding of each of its trees."""
-    everywhere = devices.everywhere
-    return TrainState(everywhere, everywhere, everywhere, devices.divided())  # type: ignore[arg-type]
+def state_shardings(state: TrainState, devices: Devices, *, is_sampled: bool) -> TrainState:
+    """The sharding of each array of a state; ``is_sampled`` says whether its softmax is."""
+
+    def of(path: Any, array: Any) -> Sharding:
+        is_divided = is_sampled and jax.tree_util.keystr(path).endswith(_SOFTMAX_KERNEL)
+        is_even = is_divided and array.shape[1] % devices.count == 0
+        return devices.divided(1) if is_even else devices.everywhere
+
+    shardings: TrainState = jax.tree_util.tree_map_with_path(of, state)
+    return shardings._replace(rows=jax.tree.map(lambda _: devices.divided(), state.rows))
 
 
-def place_state(state: TrainState, devices: Devices) -> TrainState:
-    """Put a state where a step leaves it. Each process has all of it."""
-    return TrainState(*map(put, state, state_shardings(devices)))
+def place_state(state: TrainState, devices: Devices, *, is_sampled: bool) -> TrainState:
+    """Put a state, which each process has whole, where a step takes it and leaves it."""
+    placed: TrainState = jax.tree.map(
+        put, state, state_shardings(state, devices, is_sampled=is_sampled)
+    )
+    return placed
 
 
 def window_shardings(devices: Devices) -> Window:
@@ -85,14 +100,32 @@ def put_part(part: np.ndarray, sharding: Sharding) -> jax.Array:
 
 
 def copied_everywhere(tree: Tree, devices: Devices) -> Tree:
-    """A copy of divided arrays on each device, so that each process can read all of them."""
-    if devices.everywhere.is_fully_addressable:
-        return tree
-    return jax.jit(_same, out_shardings=devices.everywhere)(tree)
+    """A tree whose arrays this process can read whole; the other processes have to ask as well."""
+
+    def whole(array: jax.Array) -> jax.Array:
+        if array.is_fully_addressable or array.is_fully_replicated:
+            return array
+        copy: jax.Array = jax.jit(_same, out_shardings=devices.everywhere)(array)
+        return copy
+
+    return jax.tree.map(whole, tree)
 
 
-def _same(tree: Any) -> Any:
-    return tree
+def to_host(tree: Tree, devices: Devices, processes: Processes) -> Tree:
+    """The arrays of a tree as NumPy arrays in the first process; None in the others.
+
+    One after the other, so that devices need room for a single copy.
+    """
+
+    def read(array: jax.Array) -> np.ndarray | None:
+        whole = copied_everywhere(array, devices)
+        return np.asarray(whole) if processes.is_first else None
+
+    return jax.tree.map(read, tree)
+
+
+def _same(array: Any) -> Any:
+    return array
 
 
 def copied_to_own(tree: Tree, devices: Devices) -> Tree:

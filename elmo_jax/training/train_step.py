@@ -123,8 +123,12 @@ def make_train_step(
 
 
 def _global_norm(tree: Any) -> jax.Array:
-    exact = jax.lax.Precision.HIGHEST  # a TPU would round to bfloat16
-    return jnp.sqrt(sum(jnp.vdot(leaf, leaf, precision=exact) for leaf in jax.tree.leaves(tree)))
+    def square(leaf: jax.Array) -> jax.Array:
+        # Precision: a TPU would round to bfloat16. Not a vdot, which reshapes: to do that to a
+        # divided array, devices would have to exchange all of it.
+        return jnp.tensordot(leaf, leaf, axes=leaf.ndim, precision=jax.lax.Precision.HIGHEST)
+
+    return jnp.sqrt(sum(map(square, jax.tree.leaves(tree))))
 
 
 @jax.jit

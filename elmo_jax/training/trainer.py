@@ -29,7 +29,7 @@ from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
 from .loop import N_WINDOWS_AHEAD, Run, TrainingLoop, Validation
 from .open_run import open_run, open_validation
-from .placement import devices_for_rows, place_state
+from .placement import devices_for_rows, place_state, to_host
 from .plotting import plot_metrics
 from .reporting import Reported, Reporter, validation_fields
 from .run_folder import RunFolder, VocabularyLimits, describe_run
@@ -169,7 +169,7 @@ def train(
             validation.warn(run.config, run.vocabulary)
         state, stopped_by, reporter = _train(run, start, devices, processes, progress)
         summary = _summarise(run, int(state.step), stopped_by, reporter)
-        params = jax.tree.map(np.asarray, state.params)
+        params = to_host(state.params, devices, processes)
         return processes.first(lambda: _write_results(run, params, summary, finished, formats))
 
 
@@ -239,12 +239,14 @@ def _train(
     settings = run.settings
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
-    state = place_state(new_state(run.config, params, optimizer, settings.batch_size), devices)
+    state = new_state(run.config, params, optimizer, settings.batch_size)
+    is_sampled = run.n_samples > 0
+    state = place_state(state, devices, is_sampled=is_sampled)
     owner = {"run": hash_of(run.record), "vocabulary": run.vocabulary.sha256}
     checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints, owner)
     checkpoint = _restore(checkpoints, state, processes)
     if checkpoint is not None:
-        state = place_state(checkpoint.state, devices)
+        state = place_state(checkpoint.state, devices, is_sampled=is_sampled)
         _logger.info("Resuming from the checkpoint of step %d.", checkpoint.step)
     reporter = Reporter(
         run.folder.metrics if processes.is_first else None,
