@@ -102,11 +102,11 @@ def put_part(part: np.ndarray, sharding: Sharding) -> jax.Array:
 def copied_everywhere(tree: Tree, devices: Devices) -> Tree:
     """A tree whose arrays this process can read whole; the other processes have to ask as well."""
 
-    def whole(array: jax.Array) -> jax.Array:
-        if array.is_fully_addressable or array.is_fully_replicated:
+    def whole(array: Any) -> Any:
+        is_shared = isinstance(array, jax.Array) and not array.is_fully_addressable
+        if not is_shared or array.is_fully_replicated:
             return array
-        copy: jax.Array = jax.jit(_same, out_shardings=devices.everywhere)(array)
-        return copy
+        return jax.jit(_same, out_shardings=devices.everywhere)(array)
 
     return jax.tree.map(whole, tree)
 
