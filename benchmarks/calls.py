@@ -206,7 +206,7 @@ def divided_over(call: Call, devices: list[jax.Device]) -> Call:
     """A step of training that devices share, as ``train`` shares it."""
     together = Devices(devices)
     everywhere = together.everywhere
-    state = state_shardings(call.arguments[0], together, is_sampled=True)
+    state = state_shardings(call.arguments[0], together, divide_softmax=True)
     function = jax.jit(
         call.function.__wrapped__, donate_argnums=0, out_shardings=(state, everywhere)
     )

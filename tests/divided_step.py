@@ -18,7 +18,13 @@ import training_run
 from elmo_jax.model.bilm import init_params
 from elmo_jax.training.language_model import Reading
 from elmo_jax.training.losses import candidates_of_step
-from elmo_jax.training.placement import devices_for_rows, place_state, place_window, put
+from elmo_jax.training.placement import (
+    devices_for_rows,
+    divides_softmax,
+    place_state,
+    place_window,
+    put,
+)
 from elmo_jax.training.settings import TrainingSettings
 from elmo_jax.training.train_step import make_optimizer, make_train_step, new_state
 from elmo_jax.training.windows import Window
@@ -33,7 +39,9 @@ def state_and_step(n_samples):
     softmax = {"kernel": kernel, "bias": bias.astype(np.float32)}
     optimizer = make_optimizer(TrainingSettings(batch_size=N_ROWS), 100)
     state = new_state(config, {**init_params(config, 0), "softmax": softmax}, optimizer, N_ROWS)
-    state = place_state(state, devices, is_sampled=n_samples > 0)
+    state = place_state(
+        state, devices, divide_softmax=divides_softmax(N_WORDS, n_samples, N_ROWS // 4 * N_STEPS)
+    )
     words = np.zeros((64, config.spelling_width), np.int32)
     rows = np.zeros((2, N_ROWS, N_STEPS), np.int32)
     window = Window(words, words, rows, rows, rows.astype(bool), rows.astype(bool))

@@ -39,6 +39,7 @@ from elmo_jax.training import (
 )
 from elmo_jax.training.language_model import init_language_model
 from elmo_jax.training.loop import TrainingLoop
+from elmo_jax.training.placement import divides_softmax
 from elmo_jax.training.reporting import read_metrics
 
 SCRIPT = Path(training_run.__file__)
@@ -371,6 +372,20 @@ def test_another_run_in_the_folder_is_refused(trained, text, tmp_path):
         training_run.run(trained[0], tmp_path / "other.txt")
     with pytest.raises(ElmoError, match=r"no run\.json"):
         training_run.run(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("n_words", "n_samples", "n_tokens", "is_divided"),
+    [
+        (793_471, 8192, 20_480, True),  # 1B-Word
+        (793_471, 0, 20_480, False),  # the full softmax reads all rows
+        (30_000, 2048, 20_480, False),  # a step reads more rows than there are
+        (120, 20, 30, False),  # 2 (3 · 20 + 2 · 30) rows, as many as two sums of 120
+        (121, 20, 30, True),
+    ],
+)
+def test_a_softmax_is_divided_where_that_exchanges_less(n_words, n_samples, n_tokens, is_divided):
+    assert divides_softmax(n_words, n_samples, n_tokens) == is_divided
 
 
 @pytest.mark.slow

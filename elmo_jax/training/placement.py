@@ -1,9 +1,10 @@
 """Arrays on the devices of a run: what is divided over them, and what each of them has whole.
 
 What is computed is the same as on one device; the compiler splits it. The rows of a batch are
-divided, and so are the columns of a sampled softmax with what the optimiser keeps of them: most of
-a model is there, a step touches few of its rows, and the sum of whole gradients over all devices
-would take longer than the step. All else is copied. The devices may belong to several processes.
+divided, and so are the columns of a large sampled softmax, with what the optimiser keeps of them:
+most of a model is there, a step touches few of its rows, and the sum of whole gradients over all
+devices would take longer than the step. All else is copied. The devices may belong to several
+processes.
 """
 
 from __future__ import annotations
@@ -46,11 +47,23 @@ def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -
     return together
 
 
-def state_shardings(state: TrainState, devices: Devices, *, is_sampled: bool) -> TrainState:
-    """The sharding of each array of a state; ``is_sampled`` says whether its softmax is."""
+def divides_softmax(n_words: int, n_samples: int, n_tokens: int) -> bool:
+    """Whether devices exchange less if each has some columns of a softmax over V = ``n_words``.
+
+    ``n_samples`` is K, 0 for the full softmax; ``n_tokens`` are those that one device predicts in a
+    step, for each direction. Counted are the rows that pass through the link of a device.
+    """
+    # The sum of gradients takes two passes. Rows are put together in one, for the K samples and for
+    # the targets; so are the gradients of the targets.
+    put_together = 2 * (3 * n_samples + 2 * n_tokens)
+    return n_samples > 0 and put_together < 2 * n_words
+
+
+def state_shardings(state: TrainState, devices: Devices, *, divide_softmax: bool) -> TrainState:
+    """The sharding of each array of a state; see ``divides_softmax``."""
 
     def of(path: Any, array: Any) -> Sharding:
-        is_divided = is_sampled and jax.tree_util.keystr(path).endswith(_SOFTMAX_KERNEL)
+        is_divided = divide_softmax and jax.tree_util.keystr(path).endswith(_SOFTMAX_KERNEL)
         is_even = is_divided and array.shape[1] % devices.count == 0
         return devices.divided(1) if is_even else devices.everywhere
 
@@ -58,10 +71,10 @@ def state_shardings(state: TrainState, devices: Devices, *, is_sampled: bool) ->
     return shardings._replace(rows=jax.tree.map(lambda _: devices.divided(), state.rows))
 
 
-def place_state(state: TrainState, devices: Devices, *, is_sampled: bool) -> TrainState:
+def place_state(state: TrainState, devices: Devices, *, divide_softmax: bool) -> TrainState:
     """Put a state, which each process has whole, where a step takes it and leaves it."""
     placed: TrainState = jax.tree.map(
-        put, state, state_shardings(state, devices, is_sampled=is_sampled)
+        put, state, state_shardings(state, devices, divide_softmax=divide_softmax)
     )
     return placed
 

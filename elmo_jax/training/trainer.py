@@ -29,7 +29,7 @@ from .language_model import StartFrom, StartingModel, open_starting_model
 from .lexicon import Lexicon
 from .loop import N_WINDOWS_AHEAD, Run, TrainingLoop, Validation
 from .open_run import open_run, open_validation
-from .placement import devices_for_rows, place_state, to_host
+from .placement import devices_for_rows, divides_softmax, place_state, to_host
 from .plotting import plot_metrics
 from .reporting import Reported, Reporter, validation_fields
 from .run_folder import RunFolder, VocabularyLimits, describe_run
@@ -240,13 +240,14 @@ def _train(
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
     state = new_state(run.config, params, optimizer, settings.batch_size)
-    is_sampled = run.n_samples > 0
-    state = place_state(state, devices, is_sampled=is_sampled)
+    n_tokens = settings.tokens_per_step // devices.count
+    divide_softmax = divides_softmax(len(run.vocabulary), run.n_samples, n_tokens)
+    state = place_state(state, devices, divide_softmax=divide_softmax)
     owner = {"run": hash_of(run.record), "vocabulary": run.vocabulary.sha256}
     checkpoints = Checkpoints(run.folder.checkpoints, settings.keep_checkpoints, owner)
     checkpoint = _restore(checkpoints, state, processes)
     if checkpoint is not None:
-        state = place_state(checkpoint.state, devices, is_sampled=is_sampled)
+        state = place_state(checkpoint.state, devices, divide_softmax=divide_softmax)
         _logger.info("Resuming from the checkpoint of step %d.", checkpoint.step)
     reporter = Reporter(
         run.folder.metrics if processes.is_first else None,
