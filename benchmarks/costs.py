@@ -36,7 +36,6 @@ CHIPS = ("h100", "v5e", "v6e")
 _GPUS_OF_A_MACHINE = 8
 _LINK = {"h100": 450e9, "v5e": 200e9, "v6e": 448e9}  # bytes/s of one device, within a machine
 _BETWEEN_MACHINES = 50e9  # of one GPU: 400 Gbit/s. The chips of a TPU slice have their own links.
-_COLUMNS_OF_A_TILE = 128
 _OPTIMIZER_PASSES = 7  # gradient: written, normed, read; weights and Adagrad's sums: read, written
 
 
@@ -81,7 +80,7 @@ def training(config: ElmoConfig, chip: str, n_devices: int) -> Cost:
     device = DEVICES[chip]
     n_tokens = CORPUS_TOKENS * EPOCHS
     n_steps = math.ceil(n_tokens / (n_devices * ROWS[chip] * UNROLL))
-    own_bytes = copied_bytes(config) + softmax_bytes(config, device, n_devices)
+    own_bytes = copied_bytes(config) + softmax_bytes(config, n_devices)
     parts = {
         "arithmetic": n_tokens * training_work(config) / device.bfloat16_rate / n_devices,
         "optimiser": n_steps * _OPTIMIZER_PASSES * own_bytes / device.bandwidth,
@@ -92,12 +91,9 @@ def training(config: ElmoConfig, chip: str, n_devices: int) -> Cost:
     return Cost(chip, n_devices, parts | {"one after the other": sum(parts.values())})
 
 
-def softmax_bytes(config: ElmoConfig, device: Absent, n_devices: int) -> int:
-    """The columns of the softmax that one device holds; a TPU fills its tiles up to 128."""
-    n_columns = config.projection_dim // n_devices
-    if device.platform == "tpu":
-        n_columns = max(n_columns, _COLUMNS_OF_A_TILE)
-    return 4 * SOFTMAX_WORDS * n_columns
+def softmax_bytes(config: ElmoConfig, n_devices: int) -> int:
+    """The columns of the softmax that one device holds."""
+    return 4 * SOFTMAX_WORDS * config.projection_dim // n_devices
 
 
 def copied_bytes(config: ElmoConfig) -> int:

@@ -19,8 +19,8 @@ def test_the_page_shows_the_tables_and_figures_of_the_formulas():
     word = work.word_work(ORIGINAL, 10) + work.input_work(ORIGINAL)
     n_bytes = 4 * costs.n_parameters(ORIGINAL)
     gradient = 4 * costs.SOFTMAX_WORDS * ORIGINAL.projection_dim
-    copied, v5e = costs.copied_bytes(ORIGINAL), DEVICES["v5e"]
-    of_eight = 3 * (copied + costs.softmax_bytes(ORIGINAL, v5e, 8))
+    copied = costs.copied_bytes(ORIGINAL)
+    of_eight = 3 * (copied + costs.softmax_bytes(ORIGINAL, 8))
     exchanged = costs.exchanged_bytes(ORIGINAL, "h100", 64)
     written = costs.output_bytes(ORIGINAL)
     one = costs.training(ORIGINAL, "h100", 1).parts["one after the other"]
@@ -38,7 +38,6 @@ def test_the_page_shows_the_tables_and_figures_of_the_formulas():
         f"{costs.n_parameters(ORIGINAL) / 1e6:.0f} million parameters, {n_bytes / 1e9:.1f} GB",
         f"× 4 bytes = {gradient / 1e9:.1f} GB",
         f"7 times, {7 * n_bytes / 1e9:.0f} GB on a single one",
-        f"128 columns, {costs.softmax_bytes(ORIGINAL, v5e, 64) / 1e9:.2f} GB",
         f"2 (n - 1) / n × {copied / 1e9:.2f} GB through",
         f"with 64 GPUs, {exchanged / 1e9:.1f} GB with the sums",
         f"take {3 * n_bytes / 1e9:.1f} GB on a single device",
