@@ -53,10 +53,10 @@ def divides_softmax(n_words: int, n_samples: int, n_tokens: int) -> bool:
     ``n_samples`` is K, 0 for the full softmax; ``n_tokens`` are those that one device predicts in a
     step, for each direction. Counted are the rows that pass through the link of a device.
     """
-    # The sum of gradients takes two passes. Rows are put together in one, for the K samples and for
-    # the targets; so are the gradients of the targets.
-    put_together = 2 * (3 * n_samples + 2 * n_tokens)
-    return n_samples > 0 and put_together < 2 * n_words
+    # Either the gradient of every word passes twice, to be summed; or, in each direction, samples
+    # pass once, their gradients twice, and the rows of the targets and their gradients once.
+    if_copied, if_divided = 2 * n_words, 2 * (3 * n_samples + 2 * n_tokens)
+    return n_samples > 0 and if_divided < if_copied
 
 
 def state_shardings(state: TrainState, devices: Devices, *, divide_softmax: bool) -> TrainState:
