@@ -81,12 +81,11 @@ def training(config: ElmoConfig, chip: str, n_devices: int) -> Cost:
     n_tokens = CORPUS_TOKENS * EPOCHS
     n_steps = math.ceil(n_tokens / (n_devices * ROWS[chip] * UNROLL))
     own_bytes = copied_bytes(config) + softmax_bytes(config, n_devices)
+    sent_bytes = exchanged_bytes(config, chip, n_devices)
     parts = {
         "arithmetic": n_tokens * training_work(config) / device.bfloat16_rate / n_devices,
         "optimiser": n_steps * _OPTIMIZER_PASSES * own_bytes / device.bandwidth,
-        "between devices": n_steps
-        * exchanged_bytes(config, chip, n_devices)
-        / link(chip, device, n_devices),
+        "between devices": n_steps * sent_bytes / link(chip, device, n_devices),
     }
     return Cost(chip, n_devices, parts | {"one after the other": sum(parts.values())})
 

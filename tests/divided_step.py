@@ -39,9 +39,8 @@ def state_and_step(n_samples):
     softmax = {"kernel": kernel, "bias": bias.astype(np.float32)}
     optimizer = make_optimizer(TrainingSettings(batch_size=N_ROWS), 100)
     state = new_state(config, {**init_params(config, 0), "softmax": softmax}, optimizer, N_ROWS)
-    state = place_state(
-        state, devices, divide_softmax=divides_softmax(N_WORDS, n_samples, N_ROWS // 4 * N_STEPS)
-    )
+    is_divided = divides_softmax(N_WORDS, n_samples, N_ROWS * N_STEPS // devices.count)
+    state = place_state(state, devices, divide_softmax=is_divided)
     words = np.zeros((64, config.spelling_width), np.int32)
     rows = np.zeros((2, N_ROWS, N_STEPS), np.int32)
     window = Window(words, words, rows, rows, rows.astype(bool), rows.astype(bool))

@@ -47,7 +47,7 @@ class LaneBuffer:
         """Make all lanes at least this long."""
         missing = n_steps - len(self.values_WN)
         if missing > 0:
-            # Not np.pad, which takes much longer: this is done for each window.
+            # Not np.pad, which takes much longer for a few rows: this is done for each window.
             filled_MN = np.full((missing, self.values_WN.shape[1]), self._filler, np.int32)
             self.values_WN = np.concatenate([self.values_WN, filled_MN])
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -192,10 +193,9 @@ class Corpus:
             _logger.warning(message)
 
 
-def _without_blank(numbers: Iterable[int], texts: list[str]) -> tuple[list[int], list[str]]:
-    pairs = zip(numbers, texts, strict=True)
-    kept = [(number, text) for number, text in pairs if text and not text.isspace()]
-    return [number for number, _ in kept], [text for _, text in kept]
+def _without_blank(numbers: Sequence[int], texts: list[str]) -> tuple[list[int], list[str]]:
+    has_words = list(map(bool, map(str.strip, texts)))
+    return list(itertools.compress(numbers, has_words)), list(itertools.compress(texts, has_words))
 
 
 def _refuse_other_formats(path: Path) -> None:

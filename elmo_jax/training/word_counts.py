@@ -31,14 +31,16 @@ def _count(lines: Sequence[str]) -> np.ndarray:
     return np.add.reduceat(begins_word.view(np.uint8), np.cumsum(sizes) - sizes, dtype=np.int64)
 
 
-_SPACE_IN_ASCII = bytes(chr(code).isspace() and code < 128 for code in range(256))
 _SPACES = np.array([chr(code).isspace() for code in range(0x3002)])
 """Whether ``str.split`` splits at a character; U+3000 is the last one where it does."""
+
+_SPACES_IN_ASCII = _SPACES[:128].tobytes().ljust(256, b"\0")
+"""The same for each byte of ASCII text."""
 
 
 def _is_space(text: str) -> np.ndarray:
     """For each character, whether ``str.split`` splits there."""
     if text.isascii():
-        return np.frombuffer(text.encode("ascii").translate(_SPACE_IN_ASCII), bool)
+        return np.frombuffer(text.encode("ascii").translate(_SPACES_IN_ASCII), bool)
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     return _SPACES[np.minimum(codes, len(_SPACES) - 1)]
