@@ -281,9 +281,7 @@ def bucket(size: int, *, steps: int = 4, least: int = 64, multiple: int = 1) -> 
 
 
 def _padded(ids_UC: np.ndarray, size: int) -> np.ndarray:
-    padded_UC = np.zeros(
-        (size, ids_UC.shape[1]), np.int32
-    )  # np.pad is slow
+    padded_UC = np.zeros((size, ids_UC.shape[1]), np.int32)  # np.pad is slow
     padded_UC[: len(ids_UC)] = ids_UC
     return padded_UC
 
