@@ -42,7 +42,9 @@ def save(
         vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
             A native model refuses to be evaluated or trained with others.
         dtype: for "native" also "float16": half the space, and numbers of 11 bits.
-        metadata: JSON-ready remarks, such as the origin, for a native config.json.
+        metadata: JSON-ready remarks, such as the origin, for a native config.json. "tokenizer" is
+            the name of the one that split the training text (``tokenizer_named``): where the model
+            is opened, ``tokenizer="auto"`` stands for it.
         overwrite: replace the model in an existing folder; files that are not the model's stay.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -130,6 +131,9 @@ def open_source(
     if options_file is None and weight_file is None:
         choices = {"with_softmax": with_softmax, "verify": verify}
         opened = _open_whole(source, own_options, vocabulary, **choices)
+        if tokenizer := _tokenizer_of_name(source):
+            remarks = {"tokenizer": tokenizer, **opened.remarks}
+            opened = dataclasses.replace(opened, remarks=remarks)
     elif source is None and options_file is not None and weight_file is not None:
         paths = Path(options_file), Path(weight_file)
         opened = published.read_files(*paths, own_options, vocabulary)
@@ -184,6 +188,16 @@ def model_folder(source: PathLike | None) -> Path:
         f"There is no model {name!r}: no file or folder of that name here ({Path.cwd()}), nor a "
         f"pretrained model. {pretrained.names_like(name)}"
     )
+
+
+def _tokenizer_of_name(source: PathLike | None) -> str | None:
+    """The tokenizer of a published model that is opened by its name, as ``model_folder`` finds it.
+
+    The files themselves do not say it.
+    """
+    if not isinstance(source, str) or is_model_path(standing_folder(Path(source))):
+        return None
+    return pretrained.tokenizer_of(source)
 
 
 def is_model_path(path: Path) -> bool:

@@ -19,9 +19,10 @@ from ..checkpoint import (
     write_model,
 )
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoWarning, warn
+from ..errors import ElmoError, ElmoWarning, warn
 from ..files import refuse_input
 from ..model.parameters import count_parameters
+from ..text.tokenizers import check_plain_name
 from .flags import add_flag, add_flags, add_model
 from .inputs import files_in, model_arguments, model_files
 
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dtype", ", if it is native; float16 takes half the space")
     only = "make a model that reads the words of --token-table and no characters, as bilm-tf does"
     parser.add_argument("--words-only", action="store_true", help=only)
+    recorded = "record how the training text was split, for --tokenizer auto: treebank, words, …"
+    add_flag(parser, "--tokenizer", help=recorded)
     add_flags(parser, "--overwrite")
 
 
@@ -42,6 +45,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     opened = open_source(**model_arguments(args), words_only=args.words_only)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
+    if args.tokenizer is not None:
+        check_plain_name(args.tokenizer)
+        if format != "native":
+            raise ElmoError(
+                "An options.json has no place for a tokenizer: leave out --tokenizer, or write "
+                "--format native."
+            )
     output = Path(args.output)
     for name in (*FILES[format], *WEIGHT_NAMES):
         refuse_input(output / name, [*model_files(args), *files_in(source)])
@@ -54,7 +64,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         words=words,
         words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=_metadata(opened),
+        metadata=_metadata(opened, args.tokenizer),
         overwrite=args.overwrite,
     )
     if "softmax" in opened.params and words is None:
@@ -84,14 +94,15 @@ def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vo
     return open_vocabulary(source, opened, options)
 
 
-def _metadata(opened: Opened) -> dict[str, Any]:
-    """What a native model says of its origin."""
+def _metadata(opened: Opened, tokenizer: str | None) -> dict[str, Any]:
+    """What a native model says of its origin, and of the tokenizer of its training text."""
+    chosen = {} if tokenizer is None else {"tokenizer": tokenizer}
     if opened.format in FORMATS:
-        return dict(opened.remarks)
+        return {**opened.remarks, **chosen}
     origin: dict[str, Any] = {"origin": opened.format}
     if opened.assumed:
         origin["assumed"] = opened.assumed_options
-    return {**origin, **opened.remarks}
+    return {**origin, **opened.remarks, **chosen}
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import IO
 
 from ..errors import ElmoError
 from ..files import try_lock
-from .registry import BUNDLED, MODELS, is_name, model_in, model_named, names_like
+from .registry import BUNDLED, MODELS, is_name, model_in, model_named, names_like, tokenizer_of
 from .remote_files import PublishedModel, RemoteFile, ZipMember
 from .sums import SUMS, changed_files, record_sum, recorded_sums
 
@@ -28,6 +28,7 @@ __all__ = [
     "is_name",
     "names",
     "names_like",
+    "tokenizer_of",
     "user_cache_dir",
     "verify_cached",
 ]

@@ -25,6 +25,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..errors import ElmoError, WhitespaceWarning, optional_module, shortened, warn
 from .treebank import treebank
@@ -98,6 +99,18 @@ def is_plain_name(name: str) -> bool:
     return re.fullmatch("[a-z]+(:[A-Za-z0-9_]+)?", name) is not None and (
         name.partition(":")[0] in NAMES
     )
+
+
+def check_plain_name(name: Any) -> None:
+    """Raise ElmoError unless the metadata of a model can record this tokenizer: no path, no auto.
+
+    A recorded name need not be installed here.
+    """
+    if not (isinstance(name, str) and is_plain_name(name)):
+        raise ElmoError(
+            f"Cannot record the tokenizer {shortened(name)} with a model: expected one of "
+            f"{', '.join(map(repr, NAMES))}, the last two optionally with a colon and a variant."
+        )
 
 
 def resolve_tokenizer(tokenizer: Tokenizer | str | None, auto: str = AUTO) -> Tokenizer:
