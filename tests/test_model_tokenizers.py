@@ -75,7 +75,7 @@ def test_a_folder_of_elmo_for_many_langs_has_words(tmp_path):
 def test_info_shows_what_convert_recorded(make_model, tmp_path, capsys, name):
     folder, _ = make_model()
     assert "treebank (assumed: the files do not say)" in running(capsys, "info", folder)
-    running(capsys, "convert", folder, "-o", tmp_path / "native", "--tokenizer", name)
+    running(capsys, "convert", folder, "-o", tmp_path / "native", "--tokenized-with", name)
     lines = running(capsys, "info", tmp_path / "native").splitlines()
     assert [line.split() for line in lines if "tokenizer" in line] == [["tokenizer", name]]
     summary = json.loads(running(capsys, "info", tmp_path / "native", "--json"))
@@ -85,13 +85,15 @@ def test_info_shows_what_convert_recorded(make_model, tmp_path, capsys, name):
 @pytest.mark.parametrize("name", ["auto", "bert", "spacy:/a/path", ""])
 def test_only_a_tokenizer_that_can_be_named_is_recorded(tmp_path, capsys, name):
     model = ["mini", "--format", "native"]
-    message = failing(capsys, "convert", *model, "-o", tmp_path / "out", "--tokenizer", name)
+    message = failing(capsys, "convert", *model, "-o", tmp_path / "out", "--tokenized-with", name)
     assert "Cannot record the tokenizer" in message
     assert not (tmp_path / "out").exists()
 
 
 def test_the_published_format_has_no_place_for_it(tmp_path, capsys):
-    message = failing(capsys, "convert", "mini", "-o", tmp_path / "out", "--tokenizer", "words")
+    message = failing(
+        capsys, "convert", "mini", "-o", tmp_path / "out", "--tokenized-with", "words"
+    )
     assert "write --format native" in message
 
 

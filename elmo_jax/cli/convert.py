@@ -35,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--dtype", ", if it is native; float16 takes half the space")
     only = "make a model that reads the words of --token-table and no characters, as bilm-tf does"
     parser.add_argument("--words-only", action="store_true", help=only)
-    recorded = "record how the training text was split, for --tokenizer auto: treebank, words, …"
-    add_flag(parser, "--tokenizer", help=recorded)
-    add_flags(parser, "--overwrite")
+    add_flags(parser, "--tokenized-with", "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -45,12 +43,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     opened = open_source(**model_arguments(args), words_only=args.words_only)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
-    if args.tokenizer is not None:
-        check_plain_name(args.tokenizer)
+    if args.tokenized_with is not None:
+        check_plain_name(args.tokenized_with)
         if format != "native":
             raise ElmoError(
-                "An options.json has no place for a tokenizer: leave out --tokenizer, or write "
-                "--format native."
+                "An options.json has no place for a tokenizer: leave out --tokenized-with, or "
+                "write --format native."
             )
     output = Path(args.output)
     for name in (*FILES[format], *WEIGHT_NAMES):
@@ -64,7 +62,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         words=words,
         words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=_metadata(opened, args.tokenizer),
+        metadata=_metadata(opened, args.tokenized_with),
         overwrite=args.overwrite,
     )
     if "softmax" in opened.params and words is None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError, counted, shortened
 from ..text.sentences import tokenize
-from ..text.tokenizers import tokenizer_named
 from .flags import add_flag, add_flags, add_layers, add_model_flags, whole_number
-from .inputs import LabelledText, add_text_arguments, labelled_text, open_elmo
+from .inputs import LabelledText, add_text_arguments, chosen_tokenizer, labelled_text, open_elmo
 
 if TYPE_CHECKING:
     from ..explore import Neighbor, Occurrence
@@ -58,7 +57,7 @@ def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occu
     from ..explore.occurrences import iter_occurrences
 
     if args.sentence is not None:
-        (words,) = tokenize([args.sentence], tokenizer_named(args.tokenizer))
+        (words,) = tokenize([args.sentence], chosen_tokenizer(args))
         return [occurrence_in(words, args.word, exact=args.exact)]
     if args.occurrence == "each":
         return find_occurrences(args.word, sentences(), most=_MOST_QUERIES, exact=args.exact)

@@ -101,6 +101,11 @@ def is_plain_name(name: str) -> bool:
     )
 
 
+def splits_at_whitespace(split: Tokenizer) -> bool:
+    """Whether a tokenizer leaves punctuation where it is, as for text that is tokenised."""
+    return split is str.split or split == _split_at_spaces
+
+
 def check_plain_name(name: Any) -> None:
     """Raise ElmoError unless the metadata of a model can record this tokenizer: no path, no auto.
 

@@ -34,6 +34,10 @@ def _any_of(words: str) -> str:
     return "|".join(map(re.escape, words.split()))
 
 
+ABBREVIATIONS = _any_of(f"{_BEFORE_NAMES} {_ANYWHERE} {_BEFORE_NUMBERS}")
+"""A regular expression for abbreviations, without their full stop."""
+
+
 @functools.cache
 def _pattern() -> re.Pattern[str]:
     letter = rf"[^\W_][{combining_marks()}]*+"

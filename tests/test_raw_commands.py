@@ -1,0 +1,64 @@
+"""Raw text in commands: the tokenizer of the model, and a warning without it."""
+
+import numpy as np
+import pytest
+from commands import failing, running, summary
+
+from elmo_jax import load, save
+from elmo_jax.cli import main
+
+RAW = "She sat by the bank. It's a river bank.\nDon't bank on it!\n"
+TOKENISED = "She sat by the bank . It 's a river bank .\nDo n't bank on it !\n"
+
+
+@pytest.fixture
+def texts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw.txt").write_text(RAW)
+    (tmp_path / "tokenised.txt").write_text(TOKENISED)
+    labels = "".join(f"{line}\tlabel\n" for line in RAW.splitlines())
+    (tmp_path / "labelled.txt").write_text(labels)
+
+
+COMMANDS = [
+    ("neighbors", "bank", "raw.txt"),
+    ("anchors", "raw.txt", "-o", "out", "--overwrite"),
+    ("explore", "bank", "raw.txt", "-o", "out.html", "--overwrite"),
+    ("explore", "bank", "labelled.txt", "--label-column", "2", "-o", "out.html", "--overwrite"),
+    ("similarity", "--input", "raw.txt"),
+    ("similarity", *RAW.splitlines()),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_auto_reads_raw_text_as_the_model_was_trained(texts, capsys, command):
+    raw = summary(capsys, *command, "--tokenizer", "auto")
+    assert raw == summary(capsys, *command, "--tokenizer", "treebank")
+    if "raw.txt" in command:
+        assert raw == summary(capsys, *(part.replace("raw.", "tokenised.") for part in command))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_without_a_tokenizer_raw_text_is_one_warning(texts, capsys, command):
+    assert main(list(command)) == 0
+    message = capsys.readouterr().err
+    assert message.count("punctuation attached") == 1 and "--tokenizer auto" in message
+
+
+def test_embed_makes_the_vectors_of_tokenised_text_from_raw_text(texts, capsys):
+    running(capsys, "embed", "raw.txt", "-o", "raw.npz", "--tokenizer", "auto")
+    running(capsys, "embed", "tokenised.txt", "-o", "tokenised.npz")
+    with np.load("raw.npz") as raw, np.load("tokenised.npz") as tokenised:
+        assert np.array_equal(raw["vectors"], tokenised["vectors"])
+
+
+def test_auto_says_what_it_assumes(texts, make_model, capsys):
+    folder, _ = make_model()
+    command = ["neighbors", "bank", "raw.txt", "--model", folder, "--tokenizer", "auto"]
+    assert main([*map(str, command)]) == 0
+    assert "does not say how its training text was split; this assumes treebank" in (
+        capsys.readouterr().err
+    )
+    save("recorded", *load(folder), metadata={"tokenizer": "characters"})
+    message = failing(capsys, *command, "--model", "recorded")
+    assert "'bank'" in message and "assumes" not in message
