@@ -31,6 +31,7 @@ from .frame import (
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
     "merge": "Join the shards that `elmo-jax embed --shard` made, on one machine or several.",
+    "tokenize": "Write text in any format as one tokenised sentence per line, to train on.",
     "train": "Train a biLM on text, fine-tune one, or resume an unfinished run.",
     "evaluate": "Measure the perplexity of a model with a softmax on text.",
     "convert": "Convert a model of any format to the native or the published one.",

@@ -35,6 +35,9 @@ Tokenizer = Callable[[str], Sequence[str]]
 
 NAMES = ("whitespace", "spaces", "tabs", "treebank", "words", "characters", "spacy", "nltk")
 
+FOR_TOKENISED_TEXT = ("whitespace", "spaces", "tabs")
+"""Those that find words where something else has already made them."""
+
 AUTO = "auto"
 """The name that stands for the tokenizer of a model."""
 
