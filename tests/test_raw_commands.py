@@ -62,3 +62,37 @@ def test_auto_says_what_it_assumes(texts, make_model, capsys):
     save("recorded", *load(folder), metadata={"tokenizer": "characters"})
     message = failing(capsys, *command, "--model", "recorded")
     assert "'bank'" in message and "assumes" not in message
+
+
+# A word that the text does not have
+
+
+ABSENT = [
+    ("bank", "raw.txt", [], "; 2 words contain it, such as 'bank.': the text looks raw, add"),
+    ("do", "tokenised.txt", ["--exact"], " in this spelling. Expected a word as the tokenizer"),
+    ("ban", "tokenised.txt", [], "; 2 words contain it, such as 'bank'."),
+    ("ban", "raw.txt", ["--tokenizer", "auto"], "; 2 words contain it, such as 'bank'."),
+    ("don't", "tokenised.txt", [], ": tokenised English has it split into 'do', \"n't\". Ask for"),
+    ("don't", "raw.txt", ["--tokenizer", "auto"], ": the tokenizer 'treebank' splits it into 'do'"),
+    ("fish", "raw.txt", [], ". Expected a word as the tokenizer yields it"),
+]
+
+
+@pytest.mark.parametrize("command", [["neighbors"], ["explore", "-o", "out.html"]], ids=str)
+@pytest.mark.parametrize(("word", "text", "flags", "reason"), ABSENT)
+def test_the_error_says_what_became_of_an_absent_word(
+    tmp_path, capsys, monkeypatch, command, word, text, flags, reason
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw.txt").write_text("She sat by the bank.\nA bank. It is.\n")
+    (tmp_path / "tokenised.txt").write_text("She sat by the bank .\nA bank . Do n't .\n")
+    name, *output = command
+    message = failing(capsys, name, word, text, *output, *flags)
+    assert f"{text} has 0 occurrences of {word!r}{reason}" in message
+
+
+def test_a_sentence_without_the_word_is_explained_too(texts, capsys):
+    sentence = ["--sentence", "I went to the bank."]
+    message = failing(capsys, "neighbors", "bank", "tokenised.txt", *sentence)
+    assert "'bank' is not a word of the sentence 'I went to the bank.'; 1 word con" in message
+    running(capsys, "neighbors", "bank", "raw.txt", *sentence, "--tokenizer", "auto")
