@@ -15,6 +15,10 @@
 * ``"nltk"``, ``"nltk:wordpunct"``, ``"nltk:casual"``: NLTK's form of the Penn Treebank's rules, or
   two other tokenizers of NLTK that need no downloaded data. Extra ``nltk``.
 
+``"treebank"`` and ``"words"`` need no other package, and split text as the training texts of the
+published models were split. For a language with abbreviations and contractions of its own, the
+extras are better if the training text was made with such rules, too.
+
 Where there is a model, ``"auto"`` is the tokenizer that goes with it: the one it was trained with,
 as far as that is known, else ``"treebank"``.
 """
