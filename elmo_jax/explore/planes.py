@@ -1,8 +1,8 @@
 """The occurrences of a word on a plane: as a page to explore, or as a figure for a paper.
 
-A page is ``page.html`` with the data inside, as JSON. It needs no network and no server. Text
-enters the document only as text nodes, so no sentence can become markup; the page's content
-security policy forbids every request.
+A page is ``page.html`` with its style, its script and the data inside, as JSON. It needs no network
+and no server. Text enters the document only as text nodes, so no sentence can become markup; the
+page's content security policy forbids every request.
 """
 
 from __future__ import annotations
@@ -47,10 +47,21 @@ def write_page(
     _check_vectors(word, occurrences, vectors)
     data = _page_data(word, occurrences, vectors)
     data |= {"source": source, "total": total or len(occurrences)}
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    before, after = template.split("/*DATA*/", 1)
+    page = _part("page.html")
+    # The data come last: a sentence may hold any of the marks.
+    parts = (
+        ("STYLE", _part("page.css")),
+        ("SCRIPT", _part("page-dots.js") + "\n" + _part("page.js")),
+    )
+    for mark, content in (*parts, ("DATA", _json_for_script(data))):
+        before, after = page.split(f"/*{mark}*/", 1)
+        page = before + content + after
     with atomic_file(Path(path), overwrite=overwrite) as temporary:
-        temporary.write_text(before + _json_for_script(data) + after, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _part(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _check_vectors(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> None:
