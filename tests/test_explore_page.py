@@ -177,7 +177,7 @@ def test_the_slider_moves_the_dots_to_where_the_layer_has_them(reader):
         "#note"
     )
     reader.to_layer(2)
-    assert reader.places() == top and "similar vectors" in reader.text("#note")
+    assert reader.places() == top and "Similar vectors" in reader.text("#note")
 
 
 def test_thousands_of_dots_are_drawn_and_pointed_at(reader, tmp_path):

@@ -165,6 +165,6 @@ function describe() {
   find("#up").textContent = `Second principal component, ${second} of the variance`;
   [...find("#ticks").children].forEach((tick, i) => tick.classList.toggle("now", i === layer));
   find("#note").textContent = !layer ? "The token layer knows a word's spelling, not its sentence: equal spellings fall together."
-    : explained[0] > 0 ? "Dots near each other have similar vectors. Each layer has axes of its own." : "Here all vectors are the same.";
+    : explained[0] > 0 ? "Similar vectors lie near each other. Each layer has axes of its own." : "Here all vectors are the same.";
   slider.setAttribute("aria-valuetext", `${name}, the axes show ${first} and ${second} of its variance`);
 }

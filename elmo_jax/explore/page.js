@@ -36,10 +36,16 @@ function point(i) {
   if (i < 0) return;
   tip.replaceChildren();
   sentence(tip, items[i], 16);
+  // Beside the dot; above or below it where the plot is too narrow for that.
   const { clientWidth: width, clientHeight: height } = plot, gap = radius + 11;
-  const left = x[i] + gap + tip.offsetWidth < width ? x[i] + gap : Math.max(4, x[i] - gap - tip.offsetWidth);
+  const { offsetWidth: wide, offsetHeight: tall } = tip;
+  let left = x[i] + gap + wide < width ? x[i] + gap : x[i] - gap - wide, top = y[i] - tall / 2;
+  if (left < 0) {
+    left = Math.min(Math.max(4, x[i] - wide / 2), width - wide - 4);
+    top = y[i] - gap - tall < 0 ? y[i] + gap : y[i] - gap - tall;
+  } else top = Math.max(4, Math.min(height - tall - 4, top));
   tip.style.left = `${left}px`;
-  tip.style.top = `${Math.max(4, Math.min(height - tip.offsetHeight - 4, y[i] - tip.offsetHeight / 2))}px`;
+  tip.style.top = `${top}px`;
 }
 
 function pin(i) {
