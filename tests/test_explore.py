@@ -238,19 +238,85 @@ def test_a_heatmap_page_escapes_its_words(tmp_path):
         explore.write_heatmap(tmp_path / "h.gif", heatmap)
 
 
-@pytest.mark.parametrize(("n", "numbers"), [(2, 4), (70, 0)])
-def test_a_figure_of_many_names_stays_small_and_has_a_scale_for_numbers(n, numbers, monkeypatch):
+@pytest.fixture
+def figure_of(monkeypatch):
+    """The figure that is drawn of a heatmap."""
     pytest.importorskip("matplotlib")
     drawn = []
     monkeypatch.setattr(
         "elmo_jax.explore.heatmap.save_figure", lambda path, figure, **_: drawn.append(figure)
     )
+
+    def figure(names, values):
+        explore.write_heatmap("h.png", explore.Heatmap(names, names, values))
+        return drawn[-1]
+
+    return figure
+
+
+@pytest.mark.parametrize(("n", "numbers"), [(2, 4), (70, 0)])
+def test_a_figure_of_many_names_stays_small_and_leaves_out_the_numbers(n, numbers, figure_of):
     names = [f"word{number}" for number in range(n)]
-    explore.write_heatmap("h.png", explore.Heatmap(names, names, np.eye(n)))
-    cells, *scale = drawn[0].axes
-    assert len(cells.texts) == numbers and len(scale) == (not numbers)
-    assert max(drawn[0].get_size_inches()) < 40
+    figure = figure_of(names, np.eye(n))
+    cells, _ = figure.axes
+    assert len(cells.texts) == numbers and max(figure.get_size_inches()) < 40
     assert [label.get_text() for label in cells.get_yticklabels()] == names
+
+
+def contrast(one, other):
+    """The contrast of two colours, each red, green and blue from 0 to 1, as in WCAG 2."""
+
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted([luminance(one), luminance(other)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def html_cells(names, values, path):
+    """Of each cell: its number, the colour behind it and that of the number, from 0 to 1."""
+    explore.write_heatmap(path, explore.Heatmap(names, names, values), overwrite=True)
+    found = re.findall(r"background:rgb\((.*?)\);color:#(\w+)\">(.*?)<", path.read_text("utf-8"))
+    return [
+        (
+            float(number),
+            [int(channel) / 255 for channel in behind.split(",")],
+            [channel / 255 for channel in bytes.fromhex(ink)],
+        )
+        for behind, ink, number in found
+    ]
+
+
+def figure_cells(names, values, figure_of):
+    cells, _ = figure_of(names, values).axes
+    image = cells.images[0]
+    behind = image.cmap(image.norm(np.asarray(image.get_array()))).reshape(-1, 4)[:, :3]
+    inks = [[c / 255 for c in bytes.fromhex(text.get_color()[1:])] for text in cells.texts]
+    numbers = [float(text.get_text()) for text in cells.texts]
+    return list(zip(numbers, behind, inks, strict=True))
+
+
+def test_a_number_can_be_read_on_every_colour_and_equal_cosines_have_equal_colours(
+    tmp_path, figure_of
+):
+    names, values = list("abcdefgh"), np.linspace(-1, 1, 64).reshape(8, 8)
+    cells = html_cells(names, values, tmp_path / "h.html")
+    drawn = figure_cells(names, values, figure_of)
+    assert len(cells) == len(drawn) == 64
+    for (number, behind, ink), (same_number, drawn_behind, _) in zip(cells, drawn, strict=True):
+        assert contrast(behind, ink) >= 4.5 and number == same_number
+        np.testing.assert_allclose(drawn_behind, behind, atol=0.02)
+    # Another picture, whose cosines have other extremes.
+    other = html_cells(
+        ["a", "b"], np.array([[values[0, 3], values[5, 1]]] * 2), tmp_path / "o.html"
+    )
+    assert other[0] == cells[3] and other[1] == cells[41]
+
+
+def test_a_number_below_zero_that_is_shown_as_zero_has_no_sign(tmp_path):
+    cells = html_cells(["a"], np.array([[-0.001]]), tmp_path / "h.html")
+    assert ">0.00<" in (tmp_path / "h.html").read_text("utf-8") and cells[0][0] == 0
 
 
 def test_long_sentences_stand_beside_rows_and_their_numbers_above_columns(tmp_path):
@@ -373,6 +439,7 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert main(["similarity", "a play", "the play", "-o", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
+    assert "Every heatmap has the same colours" in out.read_text("utf-8")
     result = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
     assert result["columns"] == ["the", "play", "."] and np.shape(result["cosines"]) == (2, 3)
     result = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")
