@@ -356,11 +356,15 @@ def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
     assert query["text"] == "B the [play] began" and list(query["layers"]) == ["0", "1"]
     best = query["layers"]["1"][0]
     assert (best["text"], best["score"]) == ("B Play the [play]", 1.0)
+    assert (best["sentence"], best["line"], best["file"]) == (4, 4, str(plain))
+    assert best["words"][best["position"]] == best["word"] == "play"
     result = summary(capsys, "neighbors", "play", plain, "--occurrence", "each", "-n", 1)
     assert len(result["queries"]) == 6
     sentence = ["--sentence", "We saw the play", "--any-word", "-n", 3]
     assert main(["neighbors", "play", str(plain), *map(str, sentence)]) == 0
-    assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
+    assert capsys.readouterr().out.startswith(
+        "We saw the [play]\n  biLM layer 1 (top):\n     1.000  line "
+    )
 
 
 def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, capsys):
@@ -369,7 +373,7 @@ def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, ca
     command = ["neighbors", "Việt Nam", text, "--tokenizer", "tabs", "--quiet"]
     assert main(list(map(str, command))) == 0
     shown = capsys.readouterr()
-    assert shown.err == "" and "Hà Nội [Việt Nam] ở (sentence 1)\n" in shown.out
+    assert shown.err == "" and "Hà Nội [Việt Nam] ở  (line 1)\n" in shown.out
     compared = summary(capsys, "similarity", "a b\tc", "a b", "--tokenizer", "tabs", "--words")
     assert compared["rows"] == ["a b", "c"]
     labelled = ["explore", "a", corpus, "-o", "x.html", "--tokenizer", "tabs", "--label-column", 1]
