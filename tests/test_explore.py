@@ -427,6 +427,7 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     assert (result["occurrences"], result["drawn"]) == (6, 4)
     data = page_data(out.read_text("utf-8"))
     assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
+    assert data["items"][0][4] == "sentence 1"
     labels = tmp_path / "labels.txt"
     labels.write_text("x\ny\n", encoding="utf-8")
     common.append("--overwrite")
@@ -436,6 +437,19 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     assert "as a number from 1, got '0'" in failing(capsys, *common, "--label-column", 0)
     assert "gives up the lines" in failing(capsys, *common, "--labels", labels, "--split-sentences")
     assert "ends in .html" in failing(capsys, *common[:-2], tmp_path / "x.gif")
+
+
+def test_a_page_says_where_each_sentence_is(plain, tmp_path, capsys):
+    other = tmp_path / "other.txt"
+    other.write_text("no\n\nthe play\n", encoding="utf-8")
+
+    def places(*texts):
+        out = tmp_path / "page.html"
+        summary(capsys, "explore", "play", *texts, "-o", out, "--overwrite")
+        return [item[4] for item in page_data(out.read_text("utf-8"))["items"]]
+
+    assert places(other) == ["line 3"]
+    assert places(plain, other)[-2:] == ["text.txt, line 6", "other.txt, line 3"]
 
 
 def test_similarity_prints_and_draws(corpus, tmp_path, capsys):

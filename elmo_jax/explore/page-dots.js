@@ -34,7 +34,7 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 // The sentence with its word marked; `around` words on either side, or all.
 function sentence(parent, item, around = Infinity) {
-  const [left, word, right, label, line] = item;
+  const [left, word, right, label, place] = item;
   const before = left ? left.split(" ") : [], after = right ? right.split(" ") : [];
   const words = add(parent, "span", { dir: "auto" });
   const cut = before.length > around ? "… " : "";
@@ -44,9 +44,9 @@ function sentence(parent, item, around = Infinity) {
   const about = add(parent, "span", { class: "about" });
   if (data.labelled) {
     add(about, "span", { class: "dot" }).style.background = data.labels[label].colour;
-    about.append(data.labels[label].name + (line ? " · " : ""));
+    about.append(data.labels[label].name + (place ? " · " : ""));
   }
-  about.append(line ? `sentence ${number(line)}` : "");
+  about.append(place);
 }
 
 // Drawing. With 20,000 dots, setting their pixels here is several times as fast, in a browser without

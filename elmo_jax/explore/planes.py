@@ -82,6 +82,7 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
     counts = collections.Counter(each.label for each in occurrences)
     index_of_label = {label: index for index, label in enumerate(colours)}
     projections = project_layers(vectors)
+    several_files = len({each.file for each in occurrences}) > 1
     return {
         "word": word,
         "labels": [
@@ -89,14 +90,14 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
             for label, colour in colours.items()
         ],
         "labelled": set(counts) != {None},
-        # As page.html reads them: left context, word, right context, label, sentence from 1.
+        # As page.js reads them: left context, word, right context, label, where the sentence is.
         "items": [
             [
                 " ".join(each.words[: each.position]),
                 each.word,
                 " ".join(each.words[each.position + 1 :]),
                 index_of_label[each.label],
-                each.sentence + 1,
+                _place(each, several_files=several_files),
             ]
             for each in occurrences
         ],
@@ -105,6 +106,14 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
             for layer, projection in enumerate(projections)
         ],
     }
+
+
+def _place(occurrence: Occurrence, *, several_files: bool) -> str:
+    """Where the sentence is: its line, and its file if there are several; or its number."""
+    if not occurrence.line:
+        return f"sentence {occurrence.sentence + 1:,}" if occurrence.sentence >= 0 else ""
+    file = f"{Path(occurrence.file).name}, " if several_files else ""
+    return f"{file}line {occurrence.line:,}"
 
 
 def _page_layer(projection: Projection) -> dict[str, Any]:
