@@ -1,5 +1,6 @@
 """Occurrences, neighbours, planes and heatmaps, with vectors that are easy to see through."""
 
+import doctest
 import html
 import json
 import re
@@ -507,3 +508,20 @@ def test_a_real_model_gives_the_vectors_that_embed_gives(make_model):
     vectors = explore.embed_occurrences(elmo, occurrences)
     expected = elmo.embed([TEXT[3]])[0][:, 2]
     np.testing.assert_allclose(vectors[3], expected, atol=1e-5)
+
+
+@pytest.mark.slow  # it compiles
+def test_the_examples_of_docstrings_print_what_they_say(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+    names = {"elmo_jax": elmo_jax, "np": np} | {
+        name: getattr(explore, name) for name in dir(explore)
+    }
+    examples = [explore, *(getattr(explore, name) for name in explore.__all__)]
+    for each in examples:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for test in finder.find(each, globs=dict(names)):
+            runner.run(test)
+    assert runner.failures == 0 and runner.tries >= 20

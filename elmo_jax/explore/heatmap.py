@@ -59,6 +59,11 @@ def sentence_similarity(
 
     Raises:
         ElmoError: for an unknown layer or pooling, or bad sentences.
+
+    Example:
+        >>> sentences = [["The", "bank", "lends", "money", "."], ["He", "got", "a", "loan", "."]]
+        >>> sentence_similarity(elmo_jax.Elmo(), sentences).values.shape
+        (2, 2)
     """
     _check_one_layer(layers)
     check_collection(sentences)
@@ -80,6 +85,11 @@ def word_similarity(
 
     Raises:
         ElmoError: for an unknown layer, or bad sentences.
+
+    Example:
+        >>> words = ["The", "bank", "lends", "money", "."], ["He", "got", "a", "loan"]
+        >>> word_similarity(elmo_jax.Elmo(), *words).values.shape
+        (5, 4)
     """
     _check_one_layer(layers)
     rows, columns = (unit_vectors(vectors) for vectors in elmo.embed([first, second], layers))
@@ -96,6 +106,10 @@ def write_heatmap(
     Raises:
         ElmoError: for another suffix, names or values that do not fit each other or are not finite,
             a file that cannot be written, or a missing package.
+
+    Example:
+        >>> heatmap = word_similarity(elmo_jax.Elmo(), ["a", "play"], ["the", "play"])
+        >>> write_heatmap("heat.html", heatmap, title="a play, the play")
     """
     heatmap = _checked(heatmap)
     target = Path(path)

@@ -83,6 +83,12 @@ def find_occurrences(
 
     Raises:
         ElmoError: if ``most`` is not positive, the word does not occur, or a sentence is bad.
+
+    Example:
+        >>> for occurrence in find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]]):
+        ...     print(occurrence.sentence, occurrence.marked())
+        0 a [bank]
+        1 The [Bank] lends
     """
     if most is not None:
         check_count(most, "most")
@@ -140,6 +146,14 @@ def embed_occurrences(
 
     ``done`` is called after each sentence with the number of its words, to show progress;
     ``cut_words`` is that of ``Elmo.stream``.
+
+    Raises:
+        ElmoError: unless these are occurrences.
+
+    Example:
+        >>> occurrences = find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]])
+        >>> embed_occurrences(elmo_jax.Elmo(), occurrences).shape
+        (2, 3, 256)
     """
     check_occurrences(occurrences)
     shape = (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim)

@@ -43,6 +43,11 @@ def write_page(
     Raises:
         ElmoError: if the vectors are not those of the occurrences, or the file exists or cannot be
             written.
+
+    Example:
+        >>> occurrences = find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]])
+        >>> vectors = embed_occurrences(elmo_jax.Elmo(), occurrences)
+        >>> write_page("bank.html", "bank", occurrences, vectors, source="two sentences")
     """
     _check_vectors(word, occurrences, vectors)
     data = _page_data(word, occurrences, vectors)
@@ -142,6 +147,11 @@ def write_figure(
     Raises:
         ElmoError: if the vectors are not those of the occurrences, the file cannot be written, or
             matplotlib is not installed.
+
+    Example:
+        >>> occurrences = find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]])
+        >>> vectors = embed_occurrences(elmo_jax.Elmo(), occurrences)
+        >>> write_figure("bank.pdf", "bank", occurrences, vectors)
     """
     _check_vectors(word, occurrences, vectors)
     save_figure(path, _figure(word, occurrences, vectors), overwrite=overwrite)

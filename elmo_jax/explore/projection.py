@@ -25,6 +25,11 @@ def project(vectors: np.ndarray) -> Projection:
 
     Raises:
         ElmoError: for another shape, no vectors, or numbers that are not finite.
+
+    Example:
+        >>> points, explained = project(np.array([[1.0, 0, 0], [0, 0, 0], [-1, 0, 0]]))
+        >>> points.shape, explained
+        ((3, 2), array([1., 0.]))
     """
     vectors_ND = np.asarray(finite_floats(vectors, "vectors"), np.float64)
     if vectors_ND.ndim != 2 or not vectors_ND.size:
