@@ -162,6 +162,16 @@ def test_the_projection_keeps_what_varies_most_and_says_how_much():
     np.testing.assert_allclose(explore.project(vectors[::-1]).points[::-1], points, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(5, 9), (9, 9), (90, 9)])
+def test_the_projection_is_that_of_the_singular_values(shape):
+    vectors = np.random.default_rng(3).normal(size=shape)
+    centred = vectors - vectors.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    points, explained = explore.project(vectors)
+    np.testing.assert_allclose(explained, sizes[:2] ** 2 / (sizes**2).sum())
+    np.testing.assert_allclose(np.abs(points), np.abs(centred @ axes[:2].T), atol=1e-9)
+
+
 def test_vectors_that_are_all_the_same_lie_on_one_point():
     vector = np.random.default_rng(0).normal(size=256).astype(np.float32)
     for vectors in (np.tile(vector, (9, 1)), vector[None], np.zeros((3, 256))):
