@@ -115,13 +115,16 @@ class Reader:
         left, top = self.places()[dot]
         return any(self.pixel("#rings", left, top + reach)[3] for reach in (6, 7, 8, 9))
 
-    def to_layer(self, layer):
+    def wait_until(self, condition):
         from selenium.webdriver.support.ui import WebDriverWait
 
+        WebDriverWait(self.driver, 10).until(condition)
+
+    def to_layer(self, layer):
         self.driver.execute_script(
             "slider.value = arguments[0]; slider.dispatchEvent(new Event('input'))", layer
         )
-        WebDriverWait(self.driver, 10).until(lambda _: not self.all("#plot[data-moving]"))
+        self.wait_until(lambda _: not self.all("#plot[data-moving]"))
 
 
 @pytest.fixture
@@ -258,7 +261,7 @@ def test_the_page_follows_the_readers_choice_of_light_or_dark(reader, scheme, da
     paper = reader.all("body")[0].value_of_css_property("background-color")
     first = int(paper.split("(")[1].split(",")[0])
     assert (first < 60) is dark
-    assert (reader.pixel("#dots", 9, 9)[0] < 60) is dark
+    reader.wait_until(lambda _: (reader.pixel("#dots", 9, 9)[0] < 60) is dark)
     reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 

@@ -58,7 +58,7 @@ def _pairs(summary: dict[str, Any]) -> list[str]:
         else:
             lines += [number + row_names[row], " " * len(number) + column_names[column]]
     n_shown = f"The {len(shown_pairs)} most similar of {len(pairs):,} pairs."
-    lines.append(f"{n_shown} All of them: --json; as a picture: -o heat.html.")
+    lines.append(f"{n_shown} --json prints all, -o heat.html draws them.")
     return [cut_end(line, terminal_width()) for line in lines]
 
 
