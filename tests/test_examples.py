@@ -1,4 +1,6 @@
-"""The taggers of examples/: what is frozen stays, and fine-tuning learns more."""
+"""What is in examples/: sample text, and taggers that keep what is frozen and learn the rest."""
+
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -8,9 +10,35 @@ from conftest import shared_folder
 from flax import nnx
 from random_models import ABSENT, random_elmo
 
+from elmo_jax.text.readers import Records
 from examples import linen_tagger, nnx_tagger, tagged
 
+DATA = Path(tagged.__file__).parent / "data"
 N_SENTENCES, BATCH_SIZE, N_EPOCHS = 16, 8, 10
+
+
+@pytest.mark.parametrize(
+    ("name", "n_sentences", "columns"),
+    [
+        ("corpus.txt", 42, {}),
+        ("reviews.jsonl", 16, {"column": "text", "key_column": "key"}),
+        ("reviews.jsonl", 16, {"column": "text", "key_column": "label"}),
+        ("periods.tsv", 16, {"column": "text", "key_column": "period"}),
+        ("sentences.conllu", 2, {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::elmo_jax.DuplicateKeysWarning")
+def test_the_sample_files_are_read_as_their_readme_says(name, n_sentences, columns):
+    records = list(Records.of(DATA / name, **columns))
+    assert len(records) == n_sentences and all(record.words for record in records)
+    assert columns == {} or all(record.key for record in records)
+    assert f"`{name}`" in (DATA / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("word", ["bank", "play", "spring", "bass"])
+def test_the_sample_corpus_has_words_with_several_senses(word):
+    sentences = [record.words for record in Records.of(DATA / "corpus.txt")]
+    assert sum(word in words for words in sentences) >= 8
 
 
 @pytest.fixture(scope="module")
