@@ -118,7 +118,7 @@ class ElmoComponent:
         with _opening:
             if self._elmo is None:
                 opened = self._model()
-                choices = {"precision": self.precision}
+                choices = {"precision": self.precision, "tokenizer": opened.tokenizer}
                 self._elmo = Elmo.from_params(opened.config, opened.params, **choices)
         return self._elmo
 
