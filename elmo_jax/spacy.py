@@ -263,11 +263,7 @@ def set_hooks(doc: Doc) -> Doc:
     Example:
         >>> docs = [set_hooks(doc) for doc in nlp.pipe(texts, n_process=2)]
     """
-    if doc.tensor.ndim != 2 or len(doc.tensor) != len(doc):
-        raise ElmoError(
-            f"Expected a doc.tensor with one row for each of {len(doc)} tokens, got the shape "
-            f"{doc.tensor.shape}. Embed the doc again: nlp.get_pipe('elmo_jax')(doc)."
-        )
+    _tensor_of(doc)
     _add_extensions()
     same: dict[str, Callable[..., Any]] = {"has_vector": _has_vector, "similarity": _similarity}
     doc.user_hooks.update(same, vector=_mean, vector_norm=_norm)
@@ -275,6 +271,22 @@ def set_hooks(doc: Doc) -> Doc:
     doc.user_span_hooks.update(same, vector=_mean)
     doc.user_token_hooks.update(same, has_vector=_is_word, vector=_row, vector_norm=_norm)
     return doc
+
+
+def _tensor_of(doc: Doc) -> np.ndarray:
+    return _with_row_per_token(doc.tensor, doc)
+
+
+def _with_row_per_token(vectors: Any, doc: Doc) -> np.ndarray:
+    """``vectors``, after a check: [..., T, D]."""
+    if vectors.ndim < 2 or vectors.shape[-2] != len(doc):
+        raise ElmoError(
+            f"The doc has {len(doc)} tokens, and its vectors have the shape {vectors.shape}: "
+            "expected one row per token. If tokens were merged or split after elmo_jax, put the "
+            "component that does it before; or embed the doc again: nlp.get_pipe('elmo_jax')(doc)."
+        )
+    array: np.ndarray = vectors
+    return array
 
 
 def _is_word(token: Token) -> bool:
@@ -286,12 +298,15 @@ def _has_vector(tokens: Doc | Span) -> bool:
 
 
 def _row(token: Token) -> np.ndarray:
-    return token.doc.tensor[token.i]
+    row_D: np.ndarray = _tensor_of(token.doc)[token.i]
+    return row_D
 
 
 def _mean(tokens: Doc | Span) -> np.ndarray:
     """The mean of the rows of words, [D]; zeros if there are none."""
-    words_TD = np.asarray(tokens.tensor)[[_is_word(token) for token in tokens]]
+    of_tokens = slice(None) if isinstance(tokens, Doc) else slice(tokens.start, tokens.end)
+    rows_TD = _tensor_of(tokens.doc)[of_tokens]
+    words_TD = rows_TD[[_is_word(token) for token in tokens]]
     mean_D: np.ndarray = words_TD.sum(axis=0) / np.float32(max(1, len(words_TD)))
     return mean_D
 
@@ -321,13 +336,7 @@ def _add_extensions() -> None:
 
 
 def _elmo_of_doc(doc: Doc) -> np.ndarray:
-    vectors: np.ndarray = doc.user_data.get(_LAYERS, doc.tensor)
-    if len(vectors.shape) > 2 and vectors.shape[1] != len(doc):
-        raise ElmoError(
-            f"The doc has {len(doc)} tokens, and layers for {vectors.shape[1]}: it was tokenised "
-            "anew after elmo_jax. Put components that merge or split tokens before elmo_jax."
-        )
-    return vectors
+    return _with_row_per_token(doc.user_data.get(_LAYERS, doc.tensor), doc)
 
 
 def _elmo_of_span(span: Span) -> np.ndarray:

@@ -192,12 +192,23 @@ def test_a_span_as_a_doc_has_its_rows(make_nlp):
     np.testing.assert_array_equal(doc[1:3].as_doc()[0].vector, doc.tensor[1])
 
 
-def test_layers_of_a_doc_that_was_tokenised_anew_are_refused(make_nlp):
+def test_after_a_merge_the_last_row_stands_for_the_tokens_and_layers_are_refused(make_nlp):
     doc = make_nlp(layers="all")("The bank is open.")
+    bank = doc.tensor[1]
     with doc.retokenize() as retokenizer:
         retokenizer.merge(doc[0:2])
-    with pytest.raises(ElmoError, match="has 4 tokens, and layers for 5"):
+    np.testing.assert_array_equal(doc[0].vector, bank)  # as spaCy has it
+    with pytest.raises(ElmoError, match=r"has 4 tokens, and its vectors have the shape \(3, 5"):
         _ = doc._.elmo
+
+
+def test_rows_that_do_not_fit_the_tokens_any_more_are_refused(make_nlp):
+    doc = make_nlp()("The bank is open.")
+    with doc.retokenize() as retokenizer:
+        retokenizer.split(doc[3], ["op", "en"], heads=[(doc[3], 1), doc[2]])
+    for part in (doc, doc[1:2], doc[1]):
+        with pytest.raises(ElmoError, match="has 6 tokens, and its vectors"):
+            _ = part.vector
 
 
 # Saved pipelines and docs
@@ -261,7 +272,7 @@ def test_docs_keep_their_vectors_and_pickles_their_hooks_too(make_nlp):
     assert not restored.user_hooks
     assert set_hooks(restored)[1].similarity(doc[0]) == doc[1].similarity(doc[0])
     (binned,) = DocBin(docs=[doc]).get_docs(nlp.vocab)
-    with pytest.raises(ElmoError, match=r"each of 5 tokens, got the shape \(0,\)"):
+    with pytest.raises(ElmoError, match=r"has 5 tokens, and its vectors have the shape \(0,\)"):
         set_hooks(binned)
 
 
