@@ -328,6 +328,12 @@ def test_a_pipeline_without_the_component_does_not_load_jax():
     assert run.stdout == "\n"
 
 
+def test_without_spacy_the_error_names_the_extra():
+    code = "import sys; sys.modules['spacy'] = None; import elmo_jax.spacy"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert 'needs spaCy: pip install "elmo-jax[spacy]"' in run.stderr.splitlines()[-1]
+
+
 # Several processes
 
 PROCESSES = """
