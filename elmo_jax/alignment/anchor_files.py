@@ -48,8 +48,8 @@ def write_anchors(
     existing folder are replaced, and its other files stay.
 
     Raises:
-        ElmoError: if a mean norm is not known, a word has whitespace in it, or the folder has files
-            already.
+        ElmoError: if a mean norm is not known, a word contains whitespace, or the folder already
+            has files.
     """
     target = Path(path)
     if not isinstance(anchors, Mapping):
@@ -94,10 +94,10 @@ def read_anchors(path: str | os.PathLike[str], layer: int | None = None) -> Anch
     """Read the anchors of one layer; ``vectors`` is float32 [V, D].
 
     Args:
-        path: a folder, or a text file in it. The mean norm is in ``norms.json`` beside the file,
-            which may be missing.
-        layer: the number of the layer. By default 1 for a folder, and for a file the number in its
-            name, if it has one.
+        path: a folder, or a text file in it. The mean norm is read from ``norms.json`` beside the
+            file, if there is one.
+        layer: the number of the layer. The default is 1 for a folder; for a file it is the number
+            in its name, if there is one.
 
     Raises:
         ElmoError: if there is no such file, or it has problems; the message names the lines.

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     words = parser.add_argument_group("words")
     add_flag(words, "-n", " words, the most frequent ones", default=50_000)
     add_flag(words, "--min-count")
-    only = "a file with one word per line: only these get anchors"
+    only = "a file with one word per line: make anchors only for these"
     words.add_argument("--only-words", metavar="FILE", help=only)
     anchors = parser.add_argument_group("output")
     add_flag(anchors, "--output", ": a folder", required=True)

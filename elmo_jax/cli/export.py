@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_flag(parser, "--output", " (.npz)", required=True)
     add_layers(parser, "all", "average", "top", "mix", default="average")
-    add_flag(parser, "--pooling", default="mean")
+    add_flag(parser, "--pooling", "; none: one per token", default="mean")
     add_flag(parser, "--precision")
-    platforms = "of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
+    platforms = "one or more of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
     parser.add_argument("--platforms", nargs="+", default=["cpu", "cuda", "tpu"], help=platforms)
     add_flags(parser, "--overwrite")
 
