@@ -46,6 +46,10 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "folder, archive, checkpoint or name of a model (default: mini)",
     },
     "--num-processes": {"type": int, "metavar": "N", "help": "how many processes there are"},
+    "--only-words": {
+        "metavar": "FILE",
+        "help": "a file with one word per line: leave out all others",
+    },
     "--option": {
         "metavar": "KEY=VALUE",
         "action": "append",
