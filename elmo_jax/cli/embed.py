@@ -25,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_word_flags(text)
     add_flag(text, "--strict", ": blank lines, which are empty sentences")
     vectors = parser.add_argument_group("output")
-    suffixes = ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv; pooled also .npy"
+    suffixes = (
+        ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv, .tsv; pooled also .npy; "
+        "the tokens of one layer also .vec or .txt"
+    )
     add_flag(vectors, "--output", suffixes, required=True)
     add_layers(vectors, "all", "average", "top", "mix", default="all")
     add_flag(vectors, "--pooling", default="none")
