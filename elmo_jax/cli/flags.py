@@ -41,6 +41,13 @@ FLAGS: dict[str, dict[str, Any]] = {
         "default": 1,
         "help": "leave out words that occur less often",
     },
+    "--mix-gamma": {"type": float, "metavar": "X", "help": "with --layers mix: its scale"},
+    "--mix-weights": {
+        "metavar": "WEIGHTS",
+        "help": "with --layers mix: a number for each layer, such as 0.5,-1,2, or a file of them "
+        "(text, JSON or .npy); their softmax is each layer's share. Or the number of a mix that "
+        "the model has. If the first number is negative, write --mix-weights=-1,0,2",
+    },
     "--model": {
         "metavar": "MODEL",
         "help": "folder, archive, checkpoint or name of a model (default: mini)",

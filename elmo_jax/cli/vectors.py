@@ -10,8 +10,10 @@ from ..errors import counted
 from .anchors import read_words
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
 from .inputs import check_output, open_elmo, open_records
+from .mixes import add_mix_flags, mix_arguments, mix_files
 
 if TYPE_CHECKING:
+    from ..embedder import Elmo
     from ..text.readers import Records
     from ..word_vectors import WordVectors
 
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     vectors = parser.add_argument_group("vectors", means)
     add_layers(vectors, "average", "top", "mix", default="1")
+    add_mix_flags(vectors)
     add_flag(vectors, "--output", ": .vec or .txt (text), or .bin (binary)", required=True)
     add_flag(vectors, "--overwrite")
     add_model_flags(parser.add_argument_group("model"))
@@ -42,16 +45,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..word_vectors.from_model import selected_layers
     from ..word_vectors.vector_files import check_suffix
 
-    output = check_output(args)
+    mix, output = mix_arguments(args), check_output(args)
     check_suffix(output)
-    refuse_input(output, [args.only_words] if args.only_words else [])
+    refuse_input(output, [*([args.only_words] if args.only_words else []), *mix_files(args)])
     records = open_records(args)
     among = None if args.only_words is None else read_words(args.only_words)
     elmo = open_elmo(args)
-    selected_layers(elmo, args.layers)  # an error before the text is read
+    selected_layers(elmo, args.layers, **mix)  # an error before the text is read
     counts = count_words(record.words for record in records)
     words = frequent_words(counts, args.n, min_count=args.min_count, among=among)
-    vectors = _vectors(args, elmo, records, words, counts.total())
+    vectors = _vectors(args, elmo, records, words, counts.total(), mix)
     vectors.save(output, overwrite=args.overwrite)
     return {
         "output": str(output),
@@ -66,7 +69,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _vectors(
-    args: argparse.Namespace, elmo: Any, records: Records, words: Sequence[str], n_tokens: int
+    args: argparse.Namespace,
+    elmo: Elmo,
+    records: Records,
+    words: Sequence[str],
+    n_tokens: int,
+    mix: dict[str, Any],
 ) -> WordVectors:
     from ..corpus.progress import progress_bar
     from ..word_vectors import without_context
@@ -77,7 +85,7 @@ def _vectors(
             return without_context(elmo, words, done=bar.update)
     with progress_bar(n_tokens, 0, not args.quiet) as bar:
         sentences = (record.words for record in records)
-        return average_of(elmo, sentences, words, args.layers, done=bar.update)
+        return average_of(elmo, sentences, words, args.layers, **mix, done=bar.update)
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -23,6 +23,8 @@ def average(
     sentences: Iterable[Sequence[str]],
     layers: Layers = 1,
     *,
+    mix_weights: Any = None,
+    mix_gamma: Any = 1.0,
     n: int | None = MOST_WORDS,
     min_count: int = 1,
     among: Iterable[str] | None = None,
@@ -33,6 +35,8 @@ def average(
         elmo: the model.
         sentences: lists of words, read twice: a list, not a generator.
         layers: a layer's number, "top", "average" or "mix", as in ``Elmo.stream``.
+        mix_weights: as in ``Elmo.stream``.
+        mix_gamma: as in ``Elmo.stream``.
         n: the most words, by falling frequency; None for all.
         min_count: leave rarer words out.
         among: consider only these words.
@@ -58,14 +62,18 @@ def average(
             f"Expected sentences that can be read twice, got {type(sentences).__name__}, which can "
             "be read only once. Pass a list."
         )
-    selected_layers(elmo, layers)  # an error before the text is read
+    selected_layers(elmo, layers, mix_weights, mix_gamma)  # an error before the text is read
     words = frequent_words(count_words(sentences), n, min_count=min_count, among=among)
-    return average_of(elmo, sentences, words, layers)
+    mix = {"mix_weights": mix_weights, "mix_gamma": mix_gamma}
+    return average_of(elmo, sentences, words, layers, **mix)
 
 
-def selected_layers(elmo: Elmo, layers: Layers) -> tuple[LayerSelection, Any]:
+def selected_layers(
+    elmo: Elmo, layers: Layers, mix_weights: Any = None, mix_gamma: Any = 1.0
+) -> tuple[LayerSelection, Any]:
     """What ``layers=`` stands for; raises ElmoError if it does not give one vector per word."""
-    selection, layer_weights_L = select_layers(layers, elmo.config, params=elmo.params)
+    choice = layers, elmo.config, mix_weights, mix_gamma, elmo.params
+    selection, layer_weights_L = select_layers(*choice)
     if selection.n_result_layers is not None:
         raise ElmoError(
             f"layers={shortened(layers)} gives a word several vectors. Expected one layer: its "
@@ -80,13 +88,15 @@ def average_of(
     words: Iterable[str],
     layers: Layers = 1,
     *,
+    mix_weights: Any = None,
+    mix_gamma: Any = 1.0,
     done: Callable[[int], object] | None = None,
 ) -> WordVectors:
     """``average`` for words that are chosen already; the text is read once.
 
     ``done`` is called after each sentence with the number of its words, to show progress.
     """
-    selection, layer_weights_L = selected_layers(elmo, layers)
+    selection, layer_weights_L = selected_layers(elmo, layers, mix_weights, mix_gamma)
     numbers = [*range(selection.n_computed)] if selection.index is None else [selection.index]
     anchors = compute_anchors(elmo, sentences, words, numbers, done=done)
     if selection.index is not None:
@@ -144,6 +154,8 @@ def in_context(
     sentences: Iterable[Sequence[str] | Labelled],
     layers: Layers = "all",
     *,
+    mix_weights: Any = None,
+    mix_gamma: Any = 1.0,
     most: int | None = None,
     exact: bool = False,
 ) -> np.ndarray:
@@ -154,6 +166,8 @@ def in_context(
         word: the word.
         sentences: the text, lists of words; read once.
         layers: as in ``Elmo.stream``.
+        mix_weights: as in ``Elmo.stream``.
+        mix_gamma: as in ``Elmo.stream``.
         most: take a sample of this size, spread evenly over the text; None takes all.
         exact: distinguish upper from lower case.
 
@@ -171,7 +185,8 @@ def in_context(
         >>> word_vectors.in_context(elmo, "bank", sentences, layers="top").shape
         (40, 1024)
     """
-    selection, layer_weights_L = select_layers(layers, elmo.config, params=elmo.params)
+    choice = layers, elmo.config, mix_weights, mix_gamma, elmo.params
+    selection, layer_weights_L = select_layers(*choice)
     occurrences = find_occurrences(word, sentences, most=most, exact=exact)
     vectors_NLD = embed_occurrences(elmo, occurrences)
     if selection.n_result_layers is not None:
