@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def mix_files(args: argparse.Namespace) -> list[Path]:
 
 
 def _is_file(text: str) -> bool:
-    return _numbers(text) is None and Path(text).is_file()
+    with contextlib.suppress(OSError):  # a name that is too long
+        return _numbers(text) is None and Path(text).is_file()
+    return False
 
 
 def _parse(text: str) -> Any:
