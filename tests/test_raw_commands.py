@@ -8,14 +8,14 @@ from elmo_jax import load, save
 from elmo_jax.cli import main
 
 RAW = "She sat by the bank. It's a river bank.\nDon't bank on it!\n"
-TOKENISED = "She sat by the bank . It 's a river bank .\nDo n't bank on it !\n"
+TOKENIZED = "She sat by the bank . It 's a river bank .\nDo n't bank on it !\n"
 
 
 @pytest.fixture
 def texts(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw.txt").write_text(RAW)
-    (tmp_path / "tokenised.txt").write_text(TOKENISED)
+    (tmp_path / "tokenized.txt").write_text(TOKENIZED)
     labels = "".join(f"{line}\tlabel\n" for line in RAW.splitlines())
     (tmp_path / "labelled.txt").write_text(labels)
 
@@ -35,7 +35,7 @@ def test_auto_reads_raw_text_as_the_model_was_trained(texts, capsys, command):
     raw = summary(capsys, *command, "--tokenizer", "auto")
     assert raw == summary(capsys, *command, "--tokenizer", "treebank")
     if "raw.txt" in command:
-        assert raw == summary(capsys, *(part.replace("raw.", "tokenised.") for part in command))
+        assert raw == summary(capsys, *(part.replace("raw.", "tokenized.") for part in command))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -47,9 +47,9 @@ def test_without_a_tokenizer_raw_text_is_one_warning(texts, capsys, command):
 
 def test_embed_makes_the_vectors_of_tokenised_text_from_raw_text(texts, capsys):
     running(capsys, "embed", "raw.txt", "-o", "raw.npz", "--tokenizer", "auto")
-    running(capsys, "embed", "tokenised.txt", "-o", "tokenised.npz")
-    with np.load("raw.npz") as raw, np.load("tokenised.npz") as tokenised:
-        assert np.array_equal(raw["vectors"], tokenised["vectors"])
+    running(capsys, "embed", "tokenized.txt", "-o", "tokenized.npz")
+    with np.load("raw.npz") as raw, np.load("tokenized.npz") as tokenized:
+        assert np.array_equal(raw["vectors"], tokenized["vectors"])
 
 
 def test_auto_says_what_it_assumes(texts, make_model, capsys):
@@ -69,10 +69,10 @@ def test_auto_says_what_it_assumes(texts, make_model, capsys):
 
 ABSENT = [
     ("bank", "raw.txt", [], "; 2 words contain it, such as 'bank.': the text looks raw, add"),
-    ("do", "tokenised.txt", ["--exact"], " in this spelling. Expected a word as the tokenizer"),
-    ("ban", "tokenised.txt", [], "; 2 words contain it, such as 'bank'."),
+    ("do", "tokenized.txt", ["--exact"], " in this spelling. Expected a word as the tokenizer"),
+    ("ban", "tokenized.txt", [], "; 2 words contain it, such as 'bank'."),
     ("ban", "raw.txt", ["--tokenizer", "auto"], "; 2 words contain it, such as 'bank'."),
-    ("don't", "tokenised.txt", [], ": tokenised English has it split into 'do', \"n't\". Ask for"),
+    ("don't", "tokenized.txt", [], ": tokenized English has it split into 'do', \"n't\". Ask for"),
     ("don't", "raw.txt", ["--tokenizer", "auto"], ": the tokenizer 'treebank' splits it into 'do'"),
     ("fish", "raw.txt", [], ". Expected a word as the tokenizer yields it"),
 ]
@@ -85,7 +85,7 @@ def test_the_error_says_what_became_of_an_absent_word(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "raw.txt").write_text("She sat by the bank.\nA bank. It is.\n")
-    (tmp_path / "tokenised.txt").write_text("She sat by the bank .\nA bank . Do n't .\n")
+    (tmp_path / "tokenized.txt").write_text("She sat by the bank .\nA bank . Do n't .\n")
     name, *output = command
     message = failing(capsys, name, word, text, *output, *flags)
     assert f"{text} has 0 occurrences of {word!r}{reason}" in message
@@ -93,6 +93,6 @@ def test_the_error_says_what_became_of_an_absent_word(
 
 def test_a_sentence_without_the_word_is_explained_too(texts, capsys):
     sentence = ["--sentence", "I went to the bank."]
-    message = failing(capsys, "neighbors", "bank", "tokenised.txt", *sentence)
+    message = failing(capsys, "neighbors", "bank", "tokenized.txt", *sentence)
     assert "'bank' is not a word of the sentence 'I went to the bank.'; 1 word con" in message
     running(capsys, "neighbors", "bank", "raw.txt", *sentence, "--tokenizer", "auto")

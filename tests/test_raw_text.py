@@ -1,4 +1,4 @@
-"""Text that is split at whitespace and looks raw gets one warning; tokenised text gets none."""
+"""Text that is split at whitespace and looks raw gets one warning; tokenized text gets none."""
 
 import warnings
 
@@ -129,10 +129,10 @@ def test_other_tokenizers_and_lists_of_words_do_not_warn(elmo):
 
 
 def test_only_the_first_thousand_texts_are_looked_at():
-    tokenised, raw = ["The bank is closed ."] * MOST_TEXTS, ["The bank is closed."] * MOST_TEXTS
-    assert len(list(tokenize(tokenised + raw))) == 2 * MOST_TEXTS
+    tokenized, raw = ["The bank is closed ."] * MOST_TEXTS, ["The bank is closed."] * MOST_TEXTS
+    assert len(list(tokenize(tokenized + raw))) == 2 * MOST_TEXTS
     with pytest.warns(RawTextWarning, match="of the first 1,000 texts"):
-        list(tokenize(raw + tokenised))
+        list(tokenize(raw + tokenized))
 
 
 def test_a_corpus_warns_once_however_often_it_is_read(raw_file):

@@ -1,4 +1,4 @@
-"""`elmo-jax tokenize`: any text to one tokenised sentence per line."""
+"""`elmo-jax tokenize`: any text to one tokenized sentence per line."""
 
 import io
 import json

@@ -109,6 +109,6 @@ def test_the_command_records_it_too(folder, capsys):
 
 def test_evaluate_reads_raw_text_with_the_tokenizer_of_the_model(tmp_path, capsys):
     (tmp_path / "raw.txt").write_text("The bank's closed.\n")
-    (tmp_path / "tokenised.txt").write_text("The bank 's closed .\n")
+    (tmp_path / "tokenized.txt").write_text("The bank 's closed .\n")
     raw = running(capsys, "evaluate", tmp_path / "raw.txt", "--tokenizer", "auto")
-    assert raw == running(capsys, "evaluate", tmp_path / "tokenised.txt")
+    assert raw == running(capsys, "evaluate", tmp_path / "tokenized.txt")

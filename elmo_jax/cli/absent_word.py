@@ -52,7 +52,7 @@ def _split_word(args: argparse.Namespace) -> str:
     split = chosen_tokenizer(args)
     parts, how = split(args.word), f"the tokenizer {tokenizer_name(args)!r} splits it"
     if len(parts) < 2 and splits_at_whitespace(split):
-        parts, how = treebank(args.word), "tokenised English has it split"
+        parts, how = treebank(args.word), "tokenized English has it split"
     if len(parts) < 2:
         return ""
     return f": {how} into {', '.join(map(repr, parts))}. Ask for one of these"

@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", ": a folder", required=True)
     add_flag(parser, "--format", " (default: native; hdf5 for a native MODEL)", choices=FORMATS)
     add_flag(parser, "--dtype", ", if it is native; float16 takes half the space")
-    only = "make a model that reads the words of --token-table and no characters, as bilm-tf does"
+    only = (
+        "make a model that reads only the words of --token-table and no characters, as bilm-tf does"
+    )
     parser.add_argument("--words-only", action="store_true", help=only)
     add_flags(parser, "--tokenized-with", "--overwrite")
 
@@ -43,7 +45,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     opened = open_source(**model_arguments(args), words_only=args.words_only)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
+    recorded = {}
     if args.tokenized_with is not None:
+        recorded["tokenizer"] = args.tokenized_with
         check_plain_name(args.tokenized_with)
         if format != "native":
             raise ElmoError(
@@ -62,7 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         words=words,
         words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=_metadata(opened, args.tokenized_with),
+        metadata=opened.metadata | recorded,
         overwrite=args.overwrite,
     )
     if "softmax" in opened.params and words is None:
@@ -90,17 +94,6 @@ def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vo
         return words
     options = Path(args.options_file) if args.options_file else None
     return open_vocabulary(source, opened, options)
-
-
-def _metadata(opened: Opened, tokenizer: str | None) -> dict[str, Any]:
-    """What a native model says of its origin, and of the tokenizer of its training text."""
-    chosen = {} if tokenizer is None else {"tokenizer": tokenizer}
-    if opened.format in FORMATS:
-        return {**opened.remarks, **chosen}
-    origin: dict[str, Any] = {"origin": opened.format}
-    if opened.assumed:
-        origin["assumed"] = opened.assumed_options
-    return {**origin, **opened.remarks, **chosen}
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``elmo-jax tokenize``: text in any format to one tokenised sentence per line."""
+"""``elmo-jax tokenize``: text in any format to one tokenized sentence per line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         atomic_file(output, overwrite=args.overwrite) as temporary,
         temporary.open("w", encoding="utf-8", newline="\n") as file,
     ):
-        for n_words, line in _tokenised(args):
+        for n_words, line in _tokenized(args):
             file.write(f"{line}\n")
             n_sentences, n_tokens = n_sentences + 1, n_tokens + n_words
     return {
@@ -54,7 +54,7 @@ def text(summary: dict[str, Any]) -> str:
     return f"{summary['output']}: {sentences}, {counted(summary['tokens'], 'token')}"
 
 
-def _tokenised(args: argparse.Namespace) -> Iterator[tuple[int, str]]:
+def _tokenized(args: argparse.Namespace) -> Iterator[tuple[int, str]]:
     """How many words each sentence has, and its line. A blank line stays blank."""
     for record in open_records(args):
         words, line = record.words, " ".join(record.words)
@@ -76,5 +76,5 @@ def _check_name(output: Path) -> None:
     if format_of(output.name) != "text" or without_compression(output.name) != output.name:
         raise ElmoError(
             f"OUT is plain text, but {output.name} has the suffix of another format: expected a "
-            "name such as tokenised.txt."
+            "name such as tokenized.txt."
         )

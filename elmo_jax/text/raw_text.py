@@ -1,6 +1,6 @@
 """Does text that is split at whitespace look raw? In raw text, ``bank.`` is a word.
 
-Punctuation that is attached to words is compared with punctuation that stands alone. In tokenised
+Punctuation that is attached to words is compared with punctuation that stands alone. In tokenized
 English (news, books, tweets, film reviews; 1,000 lines at a time) at most 2% of it is attached, and
 at most 0.3% of the words have any. In the same texts as people write them, and in German, 75% is,
 in French, which writes ``Bonjour !``, 22% or more, and 9% of the words or more have it.

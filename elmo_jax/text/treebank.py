@@ -52,7 +52,7 @@ def _pattern() -> re.Pattern[str]:
         | (?<!\w)[A-Z]\.(?=\s+[A-Z])                        # initials: J. Smith
         | '\d0s                                             # decades: the '90s
         | '(?i:tis|twas|em|til|cause)(?!\w)
-        | '(?i:s|m|d|ll|re|ve)(?!\w)                        # text that is tokenised already
+        | '(?i:s|m|d|ll|re|ve)(?!\w)                        # text that is tokenized already
         | [+-]?\d+(?:[.,:/-]\d+)*(?:[-']?{letter})*         # 1,000 3.14 12:30 1/2 20-year-old
         | {letter}(?:[_&'.@/-]?{letter})*                   # words, with the marks inside them
         | \.{{2,}} | -{{2,}} | _+                            # ...  --

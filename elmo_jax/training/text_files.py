@@ -1,4 +1,4 @@
-"""Text files as sentences: one tokenised sentence per line, plain or compressed.
+"""Text files as sentences: one tokenized sentence per line, plain or compressed.
 
 One bad byte must not end a run of hours, nor go unseen. So a fault is reported with its place, and
 raised only if the corpus is strict. A file that is not text, or has another encoding or format, is
@@ -37,8 +37,8 @@ _MAX_REPORTS_PER_FILE = 5
 
 _AS_TEXT = "--input-format text reads it as it is"
 
-_TOKENISE = (
-    "Tokenise it first: elmo-jax tokenize INPUT -o OUT. Or name what splits it, --tokenizer."
+_TOKENIZE = (
+    "Tokenize it first: elmo-jax tokenize INPUT -o OUT. Or name what splits it, --tokenizer."
 )
 
 _logger = logging.getLogger(__name__)
@@ -50,14 +50,14 @@ class Corpus:
 
     Attributes:
         files: the paths.
-        strict: raise ElmoError for what is otherwise reported and passed over: bytes that are not
-            UTF-8 (they become U+FFFD), a compressed file that breaks off, an empty file.
+        strict: raise ElmoError for problems that are otherwise reported and accepted: bytes that
+            are not UTF-8 (they become U+FFFD), a compressed file that breaks off, an empty file.
         quiet: report nothing, because an earlier pass over the files did.
         tokenizer: name of the tokenizer that splits lines.
         format: "text" to read every file as plain text. None refuses files that have, or look
             like, another format.
         contents: what the files contained. A file that is read to its end is added, or compared
-            if it is there already. None compares nothing.
+            if it is already there. None compares nothing.
     """
 
     files: tuple[Path, ...]
@@ -82,8 +82,8 @@ class Corpus:
         are the attributes of the class.
 
         Raises:
-            ElmoError: for a path that does not exist, a pattern without a match, a file whose
-                suffix names another format than text, or an unknown tokenizer.
+            ElmoError: for a path that does not exist, a pattern without a match, a file with the
+                suffix of a format other than text, or an unknown tokenizer.
 
         Example:
             >>> corpus = Corpus.of("corpus/*.txt.gz")
@@ -123,7 +123,7 @@ class Corpus:
         """
         split = self.split
         watches = splits_at_whitespace(split) and not self.quiet
-        watch = RawTextWatch(_TOKENISE) if watches else None
+        watch = RawTextWatch(_TOKENIZE) if watches else None
         for path in self.files:
             for number, line in self.lines(path):
                 words = list(split_text(split, line, f"{path}, line {number}"))
@@ -295,7 +295,7 @@ def survey(corpus: Corpus) -> CorpusStatistics:
     """Read a corpus once and count its sentences and words.
 
     Raises:
-        ElmoError: if it has no sentence, or is strict and has a fault.
+        ElmoError: if it has no sentence, or if it is strict and has a problem.
     """
     if not isinstance(corpus, Corpus):
         raise ElmoError(f"Expected a Corpus, such as Corpus.of(files), got {shortened(corpus)}.")

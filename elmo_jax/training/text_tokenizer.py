@@ -1,6 +1,6 @@
 """The tokenizer of a training text: what splits its lines, and what the model records of it.
 
-Most training text is tokenised before, and its lines are split at whitespace. What raw text is to
+Most training text is tokenized before, and its lines are split at whitespace. What raw text is to
 be split with, when the model is used, is another thing, which the user or an older model may know.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from ..errors import ElmoError
-from ..text.tokenizers import AUTO, FOR_TOKENISED_TEXT, NAMES, check_plain_name, is_plain_name
+from ..text.tokenizers import AUTO, FOR_TOKENIZED_TEXT, NAMES, check_plain_name, is_plain_name
 from .settings import TrainingSettings
 
 
@@ -29,7 +29,7 @@ def recorded_tokenizer(tokenized_with: str | None, splits: str, own: str | None)
     """The tokenizer that the model records, if one is known.
 
     Args:
-        tokenized_with: what the user says of text that was tokenised before.
+        tokenized_with: what the user says of text that was tokenized before.
         splits: the name of what splits the lines of the text.
         own: what the model to fine-tune has recorded.
 
@@ -38,11 +38,11 @@ def recorded_tokenizer(tokenized_with: str | None, splits: str, own: str | None)
     """
     if tokenized_with is not None:
         check_plain_name(tokenized_with)
-    if splits in FOR_TOKENISED_TEXT:
+    if splits in FOR_TOKENIZED_TEXT:
         return tokenized_with or own
     if tokenized_with not in (None, splits):
         raise ElmoError(
-            f"The tokenizer {splits!r} makes the words of this text, so it was not tokenised with "
+            f"The tokenizer {splits!r} makes the words of this text, so it was not tokenized with "
             f"{tokenized_with!r} before: leave out tokenized_with (in a command --tokenized-with)."
         )
     return splits if is_plain_name(splits) else None
