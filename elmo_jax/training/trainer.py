@@ -147,6 +147,11 @@ def train(
         corpus, validation = open_text(files), None
         if max_valid_tokens is not None:
             check_count(max_valid_tokens, "max_valid_tokens")
+            if valid_files is None:
+                raise ElmoError(
+                    "max_valid_tokens says how much of valid_files to measure, and there are none. "
+                    "Name some (in a command --valid), or leave it out."
+                )
         if valid_files is not None:
             validation = open_validation(open_text(valid_files), settings, max_valid_tokens)
         devices = devices_for_rows(settings.batch_size)
