@@ -616,6 +616,19 @@ def test_a_perplexity_that_is_not_finite_is_told_and_is_null_in_json(model, text
     assert exp_of_loss(math.inf) == math.inf and math.isnan(exp_of_loss(math.nan))
 
 
+def test_a_validation_text_that_is_trained_on_is_reported(text, tmp_path, caplog):
+    """A copy counts, and so does what a pattern matches beside its text."""
+    copy, other = tmp_path / "copy.txt", tmp_path / "other.txt"
+    copy.write_bytes(text.read_bytes())
+    other.write_text("w1 w2 w3\n" * 9)
+    for valid_files, expected in [([copy, other], [str(copy)]), ([other], [])]:
+        caplog.clear()
+        run = tmp_path / f"run-{len(valid_files)}"
+        training_run.run(run, text, n_steps=1, valid_files=valid_files)
+        found = [message for message in caplog.messages if "trained on, too" in message]
+        assert [message.partition(":")[0] for message in found] == expected
+
+
 def test_a_limit_of_the_validation_text_needs_that_text(text, tmp_path):
     with pytest.raises(ElmoError, match=r"max_valid_tokens .*there are none.*--valid"):
         train(tmp_path / "run", text, config=training_run.CONFIG, max_valid_tokens=5)
