@@ -6,11 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-from commands import failing
+from commands import failing, summary
 
 from elmo_jax import ElmoConfig, ElmoError, save
 from elmo_jax.files import refuse_input
 from elmo_jax.model.bilm import init_params
+from elmo_jax.training import Corpus, survey
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 TEXT = "the bank of the river\nthe bank lent money\n"
@@ -140,6 +141,20 @@ def test_the_file_behind_standard_input_is_an_input(folder, monkeypatch, capsys)
     assert (folder / "a.csv").read_text() == TEXT
     monkeypatch.setattr(sys, "stdin", io.StringIO(TEXT))  # behind which there is no file
     refuse_input(folder / "a.csv", ["-"])
+
+
+def test_a_file_named_twice_is_read_twice_by_every_command(folder, capsys):
+    model = ["--model", "model"]
+    embedded = summary(capsys, "embed", "a.txt", "a.txt", "-o", "out.npz", *model)
+    assert (embedded["sentences"], embedded["tokens"]) == (4, 18)
+    with np.load("out.npz") as vectors:
+        assert np.diff(vectors["offsets"]).tolist() == [5, 4, 5, 4]
+    anchors = summary(capsys, "anchors", "a.txt", "a.txt", "-o", "out", *model)
+    assert anchors["tokens"] == 18
+    once, twice = (survey(Corpus.of(files)) for files in (["a.txt"], ["a.txt", "a.txt"]))
+    assert twice.n_sentences == 2 * once.n_sentences and twice.n_words == 2 * once.n_words
+    pattern = survey(Corpus.of(["a.txt", "?.txt"]))
+    assert pattern.n_sentences == once.n_sentences
 
 
 def test_a_file_named_like_a_model_is_not_that_model(folder):
