@@ -9,6 +9,8 @@ from typing import Any
 from ..errors import ElmoError
 from ..model.config import ElmoConfig
 from ..model.options import KEYS, check_options, override_fields
+from ..text.tokenizers import DEFAULT, is_plain_name
+from .formats import FORMATS
 from .vocabulary import Vocabulary
 
 
@@ -29,9 +31,25 @@ class Opened:
     compared: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
+    def tokenizer(self) -> str:
+        """The name of the tokenizer that splits raw text as the training text was split."""
+        name = self.remarks.get("tokenizer")
+        return name if isinstance(name, str) and is_plain_name(name) else DEFAULT
+
+    @property
     def assumed_options(self) -> dict[str, Any]:
         """What is assumed, by the keys of options.json with which users can say otherwise."""
         return {KEYS[name][0]: getattr(self.config, name) for name in self.assumed}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a native model that is made from this one says of its origin."""
+        if self.format in FORMATS:
+            return dict(self.remarks)
+        origin: dict[str, Any] = {"origin": self.format}
+        if self.assumed:
+            origin["assumed"] = self.assumed_options
+        return {**origin, **self.remarks}
 
 
 def config_from(

@@ -34,7 +34,8 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
     opened = open_source(**model_arguments(args))
     if opened.remarks.get("trained") is False:
         note(args, f"note: the weights of {args.model} are random; its vectors mean nothing")
-    return Elmo.from_params(opened.config, opened.params, precision=args.precision)
+    choices = {"precision": args.precision, "tokenizer": opened.tokenizer}
+    return Elmo.from_params(opened.config, opened.params, **choices)
 
 
 def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -187,7 +188,8 @@ def _label_by_key(records: Records, *, has_labels: bool) -> Iterator[Labelled]:
     from ..explore import Labelled
 
     for record in records:
-        yield Labelled(record.words, record.key if has_labels else None)
+        label = record.key if has_labels else None
+        yield Labelled(record.words, label, record.file, record.number)
 
 
 def _split_columns(records: Records, column: int, split: Tokenizer) -> Iterator[Labelled]:
@@ -212,7 +214,7 @@ def _join_labels(args: argparse.Namespace, records: Records, labels: Records) ->
                 f"{text} and {args.labels} differ in length: {Path(shorter).name} ends "
                 f"before line {number}. Expected a label for each line."
             )
-        yield Labelled(record.words, label.text or None)
+        yield Labelled(record.words, label.text or None, record.file, record.number)
 
 
 def _column_number(label_column: str) -> int:
