@@ -45,6 +45,8 @@ READS_TEXT = {
     "similarity --input": "similarity --input X",
     "anchors": "anchors X -o out",
     "anchors --only-words": "anchors a.txt --only-words X -o out",
+    "vectors": "vectors X -o out.txt",
+    "vectors --only-words": "vectors a.txt --only-words X -o out.txt",
     "align": "align X -o out.npz",
     "align --dictionary": "align anchors anchors --dictionary X -o out.npz",
     "train": "train X --preset tiny -o out",
@@ -79,6 +81,8 @@ LOSES_INPUT = {
     "similarity --input": ("a.html", "similarity --input X --input-format text -o X"),
     "anchors": ("out/avg_embeds_1.txt", "anchors X -o out"),
     "anchors --only-words": ("out/avg_embeds_1.txt", "anchors a.txt --only-words X -o out"),
+    "vectors": ("a.vec", "vectors X --input-format text -o X"),
+    "vectors --only-words": ("a.vec", "vectors a.txt --only-words X -o X"),
     "align": ("out.npz", "align X -o X"),
     "align --dictionary": ("out.npz", "align anchors anchors --dictionary X -o X"),
     "align --test-dictionary": (
