@@ -129,10 +129,12 @@ def add_count(
     parser.add_argument(flag, type=int, metavar="N", default=default, help=help)
 
 
-def add_layers(parser: argparse._ActionsContainer, *names: str, default: str) -> None:
+def add_layers(
+    parser: argparse._ActionsContainer, *names: str, default: str, detail: str = ""
+) -> None:
     """Declare ``--layers`` with the names that this command takes beside numbers."""
     parse = functools.partial(_parse_layers, names)
-    add_flag(parser, "--layers", f" {', '.join(names)}", type=parse, default=default)
+    add_flag(parser, "--layers", f" {', '.join(names)}{detail}", type=parse, default=default)
 
 
 def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
