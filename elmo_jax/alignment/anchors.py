@@ -21,6 +21,7 @@ from ..model.arrays import finite_floats
 from ..model.layers import select_layers
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_strings, checked_sentences
+from .vector_text import is_storable
 
 MOST_WORDS = 50_000
 """As many words as CrossLingualELMo has anchors for."""
@@ -124,17 +125,6 @@ def frequent_words(
     ]
     frequent.sort(key=lambda word: -counts[word])  # stable, so that ties keep their order
     return frequent[:most]
-
-
-def is_storable(word: str) -> bool:
-    """Whether a file of anchors can hold a word, so that it is the same when it is read."""
-    if not word or word[0] == "\ufeff" or any(mark in word for mark in " \t\r\n\0"):
-        return False
-    try:
-        word.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
-    return True
 
 
 def compute_anchors(

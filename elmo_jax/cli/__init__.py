@@ -39,6 +39,7 @@ COMMANDS = {
     "neighbors": "List the occurrences of a word that are nearest to one occurrence.",
     "explore": "Draw a word's occurrences on a plane: an HTML page, or a figure for a paper.",
     "similarity": "Compare sentences, or two of them word by word, and draw a heatmap.",
+    "vectors": "Write one vector per word, as word2vec files that gensim reads.",
     "anchors": "Average each word's vectors over a text, to align its language with another.",
     "align": "Fit the matrix that maps one language's vectors into another's space.",
     "info": "Show a model's configuration, parameter count and sizes.",

@@ -13,6 +13,7 @@ from ..errors import ElmoError, counted, shortened
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
 from .inputs import model_files, open_elmo, open_records
+from .mixes import add_mix_flags, mix_arguments, mix_files
 from .own_devices import count_nvidia, own_devices
 
 
@@ -25,9 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_word_flags(text)
     add_flag(text, "--strict", ": blank lines, which otherwise count as empty sentences")
     vectors = parser.add_argument_group("output")
-    suffixes = ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv; .npy if pooled"
+    suffixes = (
+        ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv, .tsv; .npy if pooled; "
+        ".vec or .txt for the tokens of one layer"
+    )
     add_flag(vectors, "--output", suffixes, required=True)
     add_layers(vectors, "all", "average", "top", "mix", default="all")
+    add_mix_flags(vectors)
     add_flag(vectors, "--pooling", "; none: one per token", default="none")
     add_flag(vectors, "--dtype")
     rows = (
@@ -94,7 +99,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.carry_state is not None and args.part_tokens is not None:
         raise ElmoError("With --carry-state the corpus is one part: leave out --part-tokens.")
     shard = _own_shard(args) if args.shard == "auto" else args.shard
-    refuse_input(Path(args.output), model_files(args))
+    mix = mix_arguments(args)
+    refuse_input(Path(args.output), [*model_files(args), *mix_files(args)])
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = open_records(args, args.key_column)
     return embed_corpus(
@@ -103,6 +109,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.output,
         args.layers,
         pooling=None if args.pooling == "none" else args.pooling,
+        **mix,
         dtype=args.dtype,
         carry_state=args.carry_state,
         strict=args.strict,

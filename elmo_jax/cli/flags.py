@@ -41,11 +41,22 @@ FLAGS: dict[str, dict[str, Any]] = {
         "default": 1,
         "help": "leave out words that occur fewer than N times",
     },
+    "--mix-gamma": {"type": float, "metavar": "X", "help": "with --layers mix: its scale"},
+    "--mix-weights": {
+        "metavar": "WEIGHTS",
+        "help": "with --layers mix: a number for each layer, such as 0.5,-1,2, or a file of them "
+        "(text, JSON or .npy); their softmax is each layer's share. Or the number of a mix that "
+        "the model has. If the first number is negative, write --mix-weights=-1,0,2",
+    },
     "--model": {
         "metavar": "MODEL",
         "help": "a model: its folder, archive, checkpoint or name (default: mini)",
     },
     "--num-processes": {"type": int, "metavar": "N", "help": "number of processes"},
+    "--only-words": {
+        "metavar": "FILE",
+        "help": "a file with one word per line: leave out all others",
+    },
     "--option": {
         "metavar": "KEY=VALUE",
         "action": "append",

@@ -70,7 +70,9 @@ def embed_corpus(
         elmo: the model.
         records: the corpus, from ``elmo_jax.text.readers.Records.of``. It is read twice.
         output: the file. Its suffix decides the format: ``.h5`` or ``.hdf5`` for the format of
-            ``allennlp elmo``, ``.parquet``, ``.npz``, ``.csv``, and for pooled sentences ``.npy``.
+            ``allennlp elmo``, ``.parquet``, ``.npz``, ``.csv``, ``.tsv``; for pooled sentences also
+            ``.npy``, and for the tokens of one layer ``.vec`` or ``.txt``, a word and its numbers
+            per line.
         layers: as in ``Elmo.stream``.
         pooling: as in ``Elmo.stream``.
         mix_weights: as in ``Elmo.stream``.
