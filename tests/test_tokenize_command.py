@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from commands import failing, running, summary
 
+from elmo_jax import load, save
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -53,11 +55,11 @@ def test_every_format_is_read_and_standard_input_too(capsys, folder, monkeypatch
     assert lines_of(capsys, "-") == "Hi !\n"
 
 
-def test_auto_is_the_tokenizer_of_the_model_that_is_named(capsys):
-    treebank = lines_of(capsys, "raw.txt")
-    assert lines_of(capsys, "raw.txt", "--tokenizer", "auto", "--model", "mini") == treebank
-    message = failing(capsys, "tokenize", "raw.txt", "-o", "new.txt", "--tokenizer", "auto")
-    assert "name the model with --model, or name the tokenizer" in message
+def test_auto_is_the_tokenizer_of_the_model(capsys, folder, make_model):
+    auto = ["raw.txt", "--tokenizer", "auto"]
+    assert lines_of(capsys, *auto) == lines_of(capsys, "raw.txt")
+    save(folder / "letters", *load(make_model()[0]), metadata={"tokenizer": "characters"})
+    assert lines_of(capsys, *auto, "--model", "letters").startswith("S h e d i d n ' t g o .")
 
 
 @pytest.mark.parametrize(

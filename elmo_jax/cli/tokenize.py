@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError, counted, shortened
-from ..text.tokenizers import AUTO, DEFAULT
+from ..text.tokenizers import DEFAULT
 from .flags import add_flag, add_flags, add_input
 from .inputs import check_output, open_records
 
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", ": text, with single spaces between the words", required=True)
     add_flag(parser, "--tokenizer", default=DEFAULT)
     add_flag(parser, "--split-sentences")
-    add_flag(parser, "--model", "; only for --tokenizer auto")
+    add_flag(parser, "--model", ", for --tokenizer auto")
     add_flags(parser, "--overwrite", "--quiet")
 
 
@@ -28,11 +28,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     output = check_output(args)
     _check_name(output)
-    if args.tokenizer == AUTO and args.model is None:
-        raise ElmoError(
-            "--tokenizer auto is the tokenizer of a model: name the model with --model, or name "
-            f"the tokenizer, such as {DEFAULT}."
-        )
     n_sentences = n_tokens = 0
     with (
         atomic_file(output, overwrite=args.overwrite) as temporary,

@@ -144,7 +144,7 @@ def _tokenize_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[
             continue
         has_warned = has_warned or warn_of_other_spaces(text, f"text {index}")
         words = split_text(split, text, f"text {index}") if text.strip(ASCII_SPACES) else []
-        if watch is not None:
+        if watch is not None and watch.n_left:
             watch.add(words)
         yield words
     if watch is not None:

@@ -127,7 +127,7 @@ class Corpus:
         for path in self.files:
             for number, line in self.lines(path):
                 words = list(split_text(split, line, f"{path}, line {number}"))
-                if watch is not None:
+                if watch is not None and watch.n_left:
                     watch.add(words, str(path))
                 yield words
         if watch is not None:

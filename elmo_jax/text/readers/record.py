@@ -103,7 +103,7 @@ class SourceFile(NamedTuple):
             and warn_of_other_spaces(trimmed, where)
         ):
             self.warned_files.add(self.name)
-        if self.watch is not None:
+        if self.watch is not None and self.watch.n_left:  # for the first lines only
             self.watch.add(words, self.name)
         return Record(words, trimmed, key, self.name, number)
 
