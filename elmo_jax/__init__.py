@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
     from .errors import ElmoError as ElmoError
     from .errors import ElmoWarning as ElmoWarning
     from .errors import MissingFontWarning as MissingFontWarning
+    from .errors import MissingPackageError as MissingPackageError
     from .errors import UnknownWordsWarning as UnknownWordsWarning
     from .errors import UnusedOptionsWarning as UnusedOptionsWarning
     from .errors import WhitespaceWarning as WhitespaceWarning
@@ -58,6 +59,7 @@ _HOMES = {
         "ElmoError",
         "ElmoWarning",
         "MissingFontWarning",
+        "MissingPackageError",
         "UnknownWordsWarning",
         "UnusedOptionsWarning",
         "WhitespaceWarning",
