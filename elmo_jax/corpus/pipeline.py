@@ -13,7 +13,8 @@ from typing import Any
 from ..embedder import Elmo
 from ..errors import ElmoError, check_count, counted
 from ..files import check_space, refuse_input
-from ..model.layers import Layers, check_dtype, check_pooling
+from ..model.config import dtype_name
+from ..model.layers import Layers, check_pooling
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.readers import Record
@@ -46,7 +47,7 @@ def embed_corpus(
     pooling: str | None = None,
     mix_weights: Any = None,
     mix_gamma: Any = 1.0,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     carry_state: int | None = None,
     strict: bool = False,
     with_text: bool = True,
@@ -130,7 +131,7 @@ def embed_corpus(
         raise ElmoError("merge is for shards: leave it out, or choose a shard.")
     if pooling is not None:
         check_pooling(pooling)
-    check_dtype(dtype)
+    dtype = dtype_name(dtype)
     check_repeatable(records)
     if carry_state is not None:
         _check_carrying(carry_state, shard)

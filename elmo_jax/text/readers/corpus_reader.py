@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from ...errors import ElmoError
+from ...errors import ElmoError, did_you_mean
 from ..limits import max_record_bytes
 from ..splitting import check_language
 from ..tokenizers import Tokenizer, resolve_tokenizer, split_at_tabs
@@ -118,7 +118,8 @@ class Records:
         """
         if format is not None and format not in TEXT_FORMATS:
             expected = ", ".join(TEXT_FORMATS)
-            raise ElmoError(f"Unknown format {format!r}: expected one of {expected}.")
+            meant = did_you_mean(format, TEXT_FORMATS)
+            raise ElmoError(f"Unknown format {format!r}: expected one of {expected}.{meant}")
         paths = find_files(files, or_stdin=True)
         for path in paths:
             _check_options(
