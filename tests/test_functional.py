@@ -451,8 +451,8 @@ def test_unknown_names_are_an_error(elmo, batch, outputs, pooled, with_state):
     )
     state = elmo_jax.initial_state(elmo.config, 4)
     for function in (outputs, pooled, functools.partial(with_state, state=state)):
-        assert message(function, *batch, precision="float61") == (
-            "Unknown precision 'float61': expected one of float32, tf32, bfloat16."
+        assert message(function, *batch, precision="half") == (
+            "Unknown precision 'half': expected one of float32, tf32, bfloat16."
         )
 
 

@@ -140,7 +140,7 @@ def test_pooled_sentences_are_one_matrix(tmp_path, shape, suffix):
 
 def test_npy_refuses_tokens_and_warns_that_keys_are_lost():
     writer = writer_for(Path("a.npy"))
-    with pytest.raises(ElmoError, match=r"--pooling.*\.npz"):
+    with pytest.raises(ElmoError, match=r"pooling=.*\.npz"):
         writer.check(case()[0])
     assert "keys" in next(writer.notes(case(pooled=True)[0]))
     assert list(writer.notes(case(pooled=True, keys=False)[0])) == []

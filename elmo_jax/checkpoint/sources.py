@@ -131,12 +131,14 @@ def open_source(
         choices = {"with_softmax": with_softmax, "verify": verify}
         opened = _open_whole(source, own_options, vocabulary, **choices)
     elif source is None and options_file is not None and weight_file is not None:
-        paths = Path(options_file), Path(weight_file)
-        opened = published.read_files(*paths, own_options, vocabulary)
+        options_path, weight_path = Path(options_file), Path(weight_file)
+        opened = published.read_files(options_path, weight_path, own_options, vocabulary)
     else:
+        paths = {"source": source, "options_file": options_file, "weight_file": weight_file}
+        got = (f"{name}={os.fspath(path)!r}" for name, path in paths.items() if path is not None)
         raise ElmoError(
-            "Expected either one source, or both options_file and weight_file; got "
-            f"source={source!r}, options_file={options_file!r}, weight_file={weight_file!r}."
+            "Expected either one model, or both options_file= and weight_file=; got "
+            f"{' and '.join(got)}."
         )
     check_record(opened.params, opened.words_record, source or pretrained.BUNDLED)
     opened = with_token_table(opened, table, words_only=words_only)

@@ -13,11 +13,11 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NoReturn
 
 from ..errors import ElmoError, ElmoWarning
 from ..json_text import to_json
 from .compiled import keep_compiled
+from .flag_names import with_flags
 from .frame import (
     framed,
     is_interrupt,
@@ -27,6 +27,7 @@ from .frame import (
     tell,
     warnings_on_one_line,
 )
+from .parser import Parser
 
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
@@ -44,17 +45,6 @@ COMMANDS = {
     "info": "Show a model's configuration, parameter count and sizes.",
     "init": "Make a new, untrained model with random weights.",
 }
-
-
-class _Parser(argparse.ArgumentParser):
-    """Prints through ``frame``: argparse ignores a help text that cannot be written."""
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        say(message.removesuffix("\n"))
-
-    def error(self, message: str) -> NoReturn:
-        tell(f"{self.format_usage()}{self.prog}: error: {message}")
-        raise SystemExit(2)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +65,7 @@ def _main(argv: Sequence[str] | None) -> int:
     if argv is None:  # the process belongs to this program
         argv = sys.argv[1:]
         keep_compiled(quiet="--quiet" in argv)
-    parser = _Parser(
+    parser = Parser(
         prog="elmo-jax",
         description="ELMo word vectors in JAX: embed text, train and convert models.",
     )
@@ -99,7 +89,7 @@ def run_command(
     """What ``main`` does, for one command module as a program of its own."""
 
     def action() -> int:
-        parser = _Parser(prog=prog, description=description)
+        parser = Parser(prog=prog, description=description)
         _declare(parser, module)
         return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv))
 
@@ -145,6 +135,8 @@ def _one_line(error: BaseException) -> str:
         return f"there is not enough memory{message and f': {message}'}"
     if isinstance(error, RecursionError):
         return "an input is nested too deep to be read"
-    if isinstance(error, ElmoError | ElmoWarning | OSError) and message:
+    if isinstance(error, ElmoError | ElmoWarning) and message:
+        return with_flags(message)
+    if isinstance(error, OSError) and message:
         return message
     return f"{type(error).__name__}: {message} (a fault of this program; --debug shows where)"

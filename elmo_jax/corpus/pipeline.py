@@ -128,7 +128,7 @@ def embed_corpus(
     check_target(target, overwrite)
     shard = own_shard(shard)
     if merge and shard is None:
-        raise ElmoError("merge is for shards: leave it out, or choose a shard.")
+        raise ElmoError("merge=True is for shards: leave it out, or choose one with shard=.")
     if pooling is not None:
         check_pooling(pooling)
     dtype = dtype_name(dtype)
@@ -137,7 +137,7 @@ def embed_corpus(
         _check_carrying(carry_state, shard)
         part_tokens = None
     if escape_keys and sentence_keys is None:
-        raise ElmoError("escape_keys is for sentence keys: choose some, or leave it out.")
+        raise ElmoError("escape_keys is for sentence_keys: choose some, or leave it out.")
     keys = None if sentence_keys is None else SentenceKeyChecker(sentence_keys, escape_keys)
 
     options = EmbedOptions(layers, pooling, mix_weights, mix_gamma, dtype)
@@ -224,8 +224,7 @@ def _check_carrying(carry_state: int, shard: tuple[int, int] | None) -> None:
     if shard is not None:
         raise ElmoError(
             "A state that is carried through the whole corpus cannot be carried in shards: each "
-            "sentence needs all those before it. Leave out carry_state or shard, in a command "
-            "--carry-state or --shard."
+            "sentence needs all those before it. Leave out carry_state= or shard=."
         )
 
 

@@ -89,7 +89,7 @@ def find_occurrences(
     if not sample:
         raise ElmoError(
             f"{word!r} does not occur in the text{' in this spelling' if exact else ''}. Expected "
-            "a word as the tokenizer yields it; --tokenizer chooses another tokenizer."
+            "a word as the tokenizer yields it; tokenizer= chooses another one."
         )
     # Now there are at most 2 * most: thin them out evenly.
     if most is not None and len(sample) > most:

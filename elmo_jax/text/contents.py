@@ -31,7 +31,7 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", _DOCUMENT),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", _VECTORS),
     (b"\x93NUMPY", "a NumPy array", _VECTORS),
-    (b"ARROW1\x00\x00", "an Arrow file", "Write it as Parquet: --input-format parquet reads that."),
+    (b"ARROW1\x00\x00", "an Arrow file", "Write it as Parquet: format='parquet' reads that."),
     (b"SQLite format 3\x00", "an SQLite database", "Write the table as .csv."),
     (b"\x1f\x9d", "data of compress (.Z)", "Unpack it first."),
     (b"\x04\x22M\x18", "LZ4 data", "Unpack it first."),
@@ -63,9 +63,10 @@ _WIDE_ENCODINGS = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 # of them on, a file that is not UTF-8 is binary; random bytes have 8 %.
 _CONTROL, _MIN_CONTROL_SHARE = bytes({*range(1, 9), *range(14, 26), 127}), 0.02
 
-_READER = "--input-format {0} reads it"
+_READER = "format='{0}' reads it"
+_ONLY_TEXT = "Training and evaluation read one sentence per line"
 _NO_READER = "Extract the text first"
-_COLUMN = " with --column NAME"
+_COLUMN = " with column=NAME"
 
 # Building blocks of the patterns below. Patterns are matched at the start of the head, which may
 # end in the middle of a line: hence \Z beside \n.
@@ -76,7 +77,7 @@ _HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"  # of FASTA, below comments
 _JSON_STRING = r'"(\\.|[^"\\\n])*"'
 
 _CONLLU = ("CoNLL-U", _READER.format("conllu"))
-_CONLL = ("CoNLL", _READER.format("conll") + ", with --column N if the words are not in column 1")
+_CONLL = ("CoNLL", _READER.format("conll") + ", with column=N if the words are not in column 1")
 _FASTA = ("FASTA", _READER.format("fasta"))
 
 _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
@@ -102,7 +103,7 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (
         r"(?=(?s:.){1000})(# .*\n|#\r?\n)+(# .*|#?)\Z",
         "a table below comments",
-        "If it is CoNLL-U, --input-format conllu reads it",
+        "If it is CoNLL-U, format='conllu' reads it",
     ),
     # Soft-masked sequences mix upper and lower case; a capitalised word is not a sequence.
     (rf"\s*{_HEADERS}(?![A-Z][a-z]+[.-]*{_END})[A-Za-z*.-]+{_END}", *_FASTA),
@@ -139,15 +140,18 @@ def check_is_text(head: bytes, name: str) -> None:
         raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
 
 
-def check_is_plain(head: bytes, name: str, instead: str) -> None:
+def check_is_plain(head: bytes, name: str, instead: str, *, formats: bool = True) -> None:
     """Raise ElmoError for text that looks like FASTA, CoNLL-U, JSON, XML, a PDF file or the like.
 
-    ``instead`` tells the user how to read the file as plain text after all.
+    ``instead`` tells the user how to read the file as plain text after all; without ``formats``,
+    the caller reads no others.
     """
     start = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     start = start.replace("\r\n", "\n").replace("\r", "\n")
     for pattern, what, advice in _OTHER_TEXT:
         if re.match(pattern, start, re.IGNORECASE if "XML" in what else 0):
+            if not formats and "format=" in advice:
+                advice = _ONLY_TEXT
             raise ElmoError(f"{name} looks like {what}, not like plain text. {advice}; {instead}.")
 
 

@@ -48,7 +48,7 @@ class SentenceChecker:
             word = next(filter(_find_space, sentence))
             warn(
                 f"The word {word!r} of {where} holds whitespace, and is embedded as one word. If "
-                "it is text, split it first: text.split(), or tokenizer= or --tokenizer for whole "
+                "it is text, split it first: text.split(), or tokenizer= for whole "
                 "strings.",
                 WhitespaceWarning,
             )

@@ -128,7 +128,7 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
     name = unicodedata.name(space, "a control character")
     warn(
         f"{where}: {word!r} is split at U+{ord(space):04X} ({name}); more may follow. "
-        'The tokenizer "spaces" (in a command, --tokenizer spaces) splits at spaces and tabs only.',
+        "tokenizer='spaces' splits at spaces and tabs only.",
         WhitespaceWarning,
     )
     return True

@@ -45,7 +45,7 @@ _logger = logging.getLogger(__name__)
 @shared
 @explain_out_of_memory(
     "Free memory on the device, or start another run in another folder with a smaller batch_size "
-    "or unroll_steps (in a command --batch-size, --unroll-steps)."
+    "or unroll_steps."
 )
 def train(
     output: str | os.PathLike[str],

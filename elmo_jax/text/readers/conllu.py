@@ -151,7 +151,7 @@ def _cells(line: str, number: int, columns: Sequence[str], source: SourceFile) -
         raise source.error(
             number,
             f"{counted(len(cells), 'column')} between tabs, expected the {len(columns)} of "
-            f"{origin}. If it is another format, name it with --input-format.",
+            f"{origin}. If it is another format, name it with format=.",
         )
     return cells
 

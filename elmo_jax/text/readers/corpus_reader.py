@@ -129,7 +129,7 @@ class Records:
         if split is split_at_tabs and split_sentences is not None:
             raise ElmoError(
                 "Text with tabs between its words has its sentences on lines of their own: leave "
-                "out --split-sentences, or --tokenizer tabs."
+                "out split_sentences=, or tokenizer='tabs'."
             )
         copies = {path: _copy(path) for path in dict.fromkeys(paths) if _is_read_once(path)}
         records = cls(paths, format, column, key_column, split, split_sentences, copies)
@@ -196,11 +196,9 @@ def _check_options(
     file: Path, format: str, column: str | None, key_column: str | None, language: str | None
 ) -> None:
     if format in COLUMN_FORMATS and column is None:
-        plain = (
-            " For lines without columns: --input-format text." if format in ("csv", "tsv") else ""
-        )
+        plain = " For lines without columns: format='text'." if format in ("csv", "tsv") else ""
         raise ElmoError(
-            f"{file} is read as {format}: which column holds the sentences? Name it with --column."
+            f"{file} is read as {format}: which column holds the sentences? Name it with column=."
             f"{plain}"
         )
     if format in _CONLL_FORMATS and key_column:
@@ -210,14 +208,14 @@ def _check_options(
         )
     if format not in (*COLUMN_FORMATS, *_CONLL_FORMATS) and (column or key_column):
         raise ElmoError(
-            f"{file} is read as {format}, which has no columns to name. --column is for JSON "
-            "lines, Parquet, CSV, TSV and CoNLL, and --key-column for all of them but CoNLL; "
-            "--input-format names the format."
+            f"{file} is read as {format}, which has no columns to name. column= is for JSON "
+            "lines, Parquet, CSV, TSV and CoNLL, and key_column= for all of them but CoNLL; "
+            "format= names the format."
         )
     if language is not None:
         check_language(language)
         if format != "text":
             raise ElmoError(
                 f"{file} is read as {format}, where every record is a sentence: only plain text "
-                "can be split. Leave out --split-sentences."
+                "can be split. Leave out split_sentences=."
             )
