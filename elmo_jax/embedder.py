@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .checkpoint import Alignment, Options, is_model_path, load
+from .checkpoint import Alignment, Options, is_model_path, load, open_source
 from .engine import Engine, Request, Stream
 from .engine.layer_maps import maps_for
 from .errors import ElmoError
@@ -25,7 +25,7 @@ from .model.precision import check_precision
 from .model.spelling import word_limit
 from .text.cut_words import CutWords, check_cut_words
 from .text.sentences import check_collection, check_strings, checked_sentences, tokenize
-from .text.tokenizers import Tokenizer
+from .text.tokenizers import DEFAULT, Tokenizer
 
 PathLike = str | os.PathLike[str]
 
@@ -51,7 +51,9 @@ class Elmo:
         precision: of the matrix products: "float32", "tf32" or "bfloat16".
         devices: JAX devices that share the work; None for all local ones.
 
-    Its ``config`` and ``params``, which are on the device, are what the functions take.
+    Its ``config`` and ``params``, which are on the device, are what the functions take; its
+    ``tokenizer`` is the name of what splits raw text as the model's training text was split, which
+    ``tokenizer="auto"`` stands for.
 
     Raises:
         ElmoError: if there is no such model, or its files have problems.
@@ -65,6 +67,7 @@ class Elmo:
     config: ElmoConfig
     params: dict[str, Any]
     precision: str
+    tokenizer: str
     _failure: str | None = None
 
     def __init__(
@@ -94,8 +97,8 @@ class Elmo:
             "token_table": token_table,
             "verify": verify,
         }
-        config, params = load(**files)
-        self._set_up(config, params, precision, devices, files)
+        opened = open_source(**files)
+        self._set_up(opened.config, opened.params, precision, devices, files, opened.tokenizer)
 
     @classmethod
     def from_params(
@@ -105,8 +108,9 @@ class Elmo:
         *,
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
+        tokenizer: str = DEFAULT,
     ) -> Elmo:
-        """An Elmo with parameters in memory.
+        """An Elmo with parameters in memory. ``tokenizer`` names what splits raw text for it.
 
         Raises:
             ElmoError: if they do not fit ``config``, or are no finite floats.
@@ -116,7 +120,7 @@ class Elmo:
         check_params(config, params)
         check_finite_params(params)
         elmo = cls.__new__(cls)
-        elmo._set_up(config, params, precision, devices, None)
+        elmo._set_up(config, params, precision, devices, None, tokenizer)
         return elmo
 
     def _set_up(
@@ -126,9 +130,10 @@ class Elmo:
         precision: str,
         devices: Sequence[jax.Device] | None,
         files: dict[str, Any] | None,
+        tokenizer: str,
     ) -> None:
         check_process()
-        self.config, self.precision = config, precision
+        self.config, self.precision, self.tokenizer = config, precision, tokenizer
         self._devices = devices
         self._files = files and {name: _absolute(value) for name, value in files.items()}
         # On the device once: every call of a function on host arrays would copy them again.
@@ -229,8 +234,8 @@ class Elmo:
         """Embed texts, with one vector per text, pooled over its tokens ("mean" or "max").
 
         ``texts`` are lists of words, or strings, which ``tokenizer`` splits: a function, a name
-        ("words", "nltk", "spacy", see ``tokenizer_named``), or None to split at whitespace. For the
-        other arguments see ``stream``.
+        ("auto" for the model's own, "words", "spacy", see ``tokenizer_named``), or None to split at
+        whitespace. For the other arguments see ``stream``.
 
         Returns:
             [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty text.
@@ -248,7 +253,7 @@ class Elmo:
         """
         check_pooling(pooling)
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
-        listed = _checked_list(tokenize(texts, tokenizer))
+        listed = _checked_list(tokenize(texts, tokenizer, self.tokenizer))
         results = np.empty((len(listed), *request.shape(self.config, 0)), request.dtype)
         self._fill(results, listed, request)
         return results
@@ -323,7 +328,8 @@ class Elmo:
         else:
             model = self._digest
         devices = self._devices and [(device.platform, device.id) for device in self._devices]
-        return _unpickle, (type(self), self._files, model, self.precision, devices)
+        state = self._files, model, self.precision, devices, self.tokenizer
+        return _unpickle, (type(self), *state)
 
     @functools.cached_property
     def _digest(self) -> str:
@@ -344,12 +350,13 @@ def _unpickle(
     model: Any,
     precision: str,
     devices: list[tuple[str, int]] | None,
+    tokenizer: str,
 ) -> Elmo:
     elmo = kind.__new__(kind)
     try:
         check_process()
         config, params = model if files is None else _load_unchanged(files, model)
-        elmo._set_up(config, params, precision, _devices_here(devices), files)
+        elmo._set_up(config, params, precision, _devices_here(devices), files, tokenizer)
     except ElmoError as error:
         elmo = kind.__new__(kind)  # without what was set up before the error
         elmo._failure = str(error)

@@ -369,7 +369,7 @@ def test_info_gives_each_part_of_a_remark_a_row(capsys):
     assert main(["info"]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^training$\n^  reset_state +True$", shown, re.M)
-    assert re.search(r"^    2$\n^      finished +True$", shown, re.M)
+    assert re.search(r"^    2$\n^      steps +3600$", shown, re.M)
     assert max(map(len, shown.splitlines()[1:])) < 100
 
 

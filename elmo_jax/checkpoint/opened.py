@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ElmoError
 from ..model.config import ElmoConfig
 from ..model.options import KEYS, check_options, override_fields
+from ..text.tokenizers import DEFAULT, is_plain_name
 from .vocabulary import Vocabulary
 
 
@@ -27,6 +28,12 @@ class Opened:
     words_record: Mapping[str, Any] | None = None
     # Files whose digests were compared, and what was compared of each.
     compared: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def tokenizer(self) -> str:
+        """The name of the tokenizer that splits raw text as the training text was split."""
+        name = self.remarks.get("tokenizer")
+        return name if isinstance(name, str) and is_plain_name(name) else DEFAULT
 
     @property
     def assumed_options(self) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def open_elmo(args: argparse.Namespace) -> Elmo:
     opened = open_source(**model_arguments(args))
     if opened.remarks.get("trained") is False:
         note(args, f"note: the weights of {args.model} are random; its vectors mean nothing")
-    return Elmo.from_params(opened.config, opened.params, precision=args.precision)
+    choices = {"precision": args.precision, "tokenizer": opened.tokenizer}
+    return Elmo.from_params(opened.config, opened.params, **choices)
 
 
 def model_arguments(args: argparse.Namespace) -> dict[str, Any]:

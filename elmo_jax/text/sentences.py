@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ElmoError, WhitespaceWarning, shortened, warn
 from .tokenizers import (
     ASCII_SPACES,
+    AUTO,
     CheckedWords,
     Tokenizer,
     resolve_tokenizer,
@@ -110,14 +111,18 @@ def check_collection(sentences: Any) -> None:
         raise ElmoError(f"Expected a list of sentences, got {kind} {shortened(sentences)}.")
 
 
-def tokenize(texts: Any, tokenizer: Tokenizer | str | None = None) -> Iterator[Sequence[str]]:
+def tokenize(
+    texts: Any, tokenizer: Tokenizer | str | None = None, auto: str = AUTO
+) -> Iterator[Sequence[str]]:
     """Split strings into words; lists of words, and what ``check_sentences`` refuses, pass on.
+
+    ``auto`` is the name of the model's tokenizer, where there is a model.
 
     Raises:
         ElmoError: if ``texts`` is a string or cannot be iterated; for an unknown tokenizer.
     """
     check_collection(texts)
-    return _tokenize_each(texts, resolve_tokenizer(tokenizer))
+    return _tokenize_each(texts, resolve_tokenizer(tokenizer, auto))
 
 
 def _tokenize_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[str]]:

@@ -7,28 +7,38 @@
   ideographic space U+3000 and U+2028; a ``WhitespaceWarning`` tells you where.
 * ``"spaces"``: splits at spaces, tabs and line ends only; other whitespace is part of a word.
 * ``"tabs"``: splits at tabs only, for tokenised text with words that hold spaces (``New York``).
+* ``"treebank"``: English as in the Penn Treebank (``do n't``), see ``treebank``.
 * ``"words"``: a regular expression for any language with spaces between words, see ``words``.
+* ``"characters"``: every character that is not whitespace is a word, as in models of proteins.
 * ``"spacy"``, ``"spacy:de"``, ``"spacy:en_core_web_sm"``: spaCy's rules for English, for another
   language by its code, or for an installed pipeline. Extra ``spacy``.
-* ``"nltk"``, ``"nltk:wordpunct"``, ``"nltk:casual"``: the rules of the Penn Treebank (``do n't``),
-  which are the closest to the training text of the published English models; or two other
-  tokenizers of NLTK that need no downloaded data. Extra ``nltk``.
+* ``"nltk"``, ``"nltk:wordpunct"``, ``"nltk:casual"``: NLTK's form of the Penn Treebank's rules, or
+  two other tokenizers of NLTK that need no downloaded data. Extra ``nltk``.
+
+Where there is a model, ``"auto"`` is the tokenizer that goes with it: the one it was trained with,
+as far as that is known, else ``"treebank"``.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from ..errors import ElmoError, WhitespaceWarning, optional_module, shortened, warn
+from ..errors import ElmoError, WhitespaceWarning, did_you_mean, optional_module, shortened, warn
+from .treebank import treebank
+from .words import words
 
 Tokenizer = Callable[[str], Sequence[str]]
 
-NAMES = ("whitespace", "spaces", "tabs", "words", "spacy", "nltk")
+NAMES = ("whitespace", "spaces", "tabs", "treebank", "words", "characters", "spacy", "nltk")
+
+AUTO = "auto"
+"""The name that stands for the tokenizer of a model."""
+
+DEFAULT = "treebank"
+"""The tokenizer of a model that does not say how its training text was split."""
 
 ASCII_SPACES = " \t\n\r\f\v"
 """Whitespace that is never part of a word."""
@@ -44,8 +54,9 @@ _split_at_spaces = re.compile(r"[^ \t\r\n]+").findall
 def tokenizer_named(name: str) -> Tokenizer:
     """Look up a tokenizer, a function from a text to its words, by its name.
 
-    Names are "whitespace", "spaces", "tabs", "words", "spacy[:LANGUAGE or PIPELINE]" and
-    "nltk[:KIND]", where KIND is "treebank" (the default), "wordpunct" or "casual".
+    Names are "whitespace", "spaces", "tabs", "treebank", "words", "characters",
+    "spacy[:LANGUAGE or PIPELINE]" and "nltk[:KIND]", where KIND is "treebank" (the default),
+    "wordpunct" or "casual".
 
     Raises:
         ElmoError: for an unknown name, or one whose package is not installed.
@@ -65,18 +76,40 @@ def tokenizer_named(name: str) -> Tokenizer:
         return _split_at_spaces
     if name == "tabs":
         return split_at_tabs
+    if name == "treebank":
+        return treebank
     if name == "words":
         return words
+    if name == "characters":
+        return characters
+    if name == AUTO:
+        raise ElmoError(
+            "The tokenizer 'auto' is the one of a model, and there is no model here: name the "
+            f"tokenizer, one of {', '.join(map(repr, NAMES))}."
+        )
     raise ElmoError(
         f"Unknown tokenizer {name!r}: expected one of {', '.join(map(repr, NAMES))}, the last two "
         "optionally with a colon and a variant (spacy:de, nltk:casual), or a function."
+        f"{did_you_mean(name, NAMES)}"
     )
 
 
-def resolve_tokenizer(tokenizer: Tokenizer | str | None) -> Tokenizer:
-    """The function that ``tokenizer=`` stands for; ``str.split`` for None."""
+def is_plain_name(name: str) -> bool:
+    """Whether a name has the form of a tokenizer's, and no path or the like in it."""
+    return re.fullmatch("[a-z]+(:[A-Za-z0-9_]+)?", name) is not None and (
+        name.partition(":")[0] in NAMES
+    )
+
+
+def resolve_tokenizer(tokenizer: Tokenizer | str | None, auto: str = AUTO) -> Tokenizer:
+    """The function that ``tokenizer=`` stands for; ``str.split`` for None.
+
+    ``auto`` is the name of the model's tokenizer, where there is a model.
+    """
     if tokenizer is None:
         return str.split
+    if tokenizer == AUTO:
+        tokenizer = auto
     if isinstance(tokenizer, str):
         return tokenizer_named(tokenizer)
     if not callable(tokenizer):
@@ -85,6 +118,11 @@ def resolve_tokenizer(tokenizer: Tokenizer | str | None) -> Tokenizer:
             f"{type(tokenizer).__name__}."
         )
     return tokenizer
+
+
+def characters(text: str) -> list[str]:
+    """Split a text into its characters, without whitespace: proteins, one word per residue."""
+    return [character for character in text if not character.isspace()]
 
 
 def split_text(split: Tokenizer, text: str, where: str) -> Sequence[str]:
@@ -132,48 +170,6 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
         WhitespaceWarning,
     )
     return True
-
-
-def words(text: str) -> list[str]:
-    """Split a text into words, with one regular expression for all scripts that use spaces.
-
-    A word is a run of letters and digits with their combining marks, and keeps apostrophes and
-    hyphens inside it (``don't``, ``l'eau``, ``well-known``). Numbers keep the marks between their
-    digits (``3.14``, ``1,000``, ``12:30``), initials their full stops (``U.S.``, ``e.g.``); web
-    and mail addresses stay whole. Any other character that is not a space is a word of its own; an
-    emoji of several characters counts as one. Joined, the words are the text without whitespace.
-    """
-    return _pattern().findall(text)
-
-
-@functools.cache
-def _pattern() -> re.Pattern[str]:
-    # In re, \w does not match combining marks. Hindi and decomposed accents would fall apart.
-    mark = f"[{_marks()}\u200c\u200d\U0001f3fb-\U0001f3ff]"
-    letter = rf"(?:\w{mark}*)"
-    alternatives = (  # the first that matches wins
-        # Web addresses, without the punctuation that follows them.
-        r"(?:https?://|www\.)\S*[^\s.,;:!?)\]}\"'”’»]",
-        # Mail addresses. They begin where no such character is before: a search at each one would
-        # take time that grows with the square of the text.
-        r"(?<![\w.+-])[\w.+-]++@\w+(?:[.-]\w+)+",
-        # Initials: two or more single letters with full stops; not endlessly many, as above.
-        rf"(?<!\w)(?:[^\W\d_]{mark}*\.){{2,30}}(?!\w)",
-        # Words and numbers. Between digits, commas and the like are part of the number.
-        rf"{letter}+(?:(?:['’ʼ‐‑-]|(?<=\d)[.,:/](?=\d)){letter}+)*",
-        # Any other character. Zero-width joiners (U+200D) join characters to one emoji.
-        rf"\S{mark}*(?:(?<=\u200d)\S{mark}*)*",
-    )
-    return re.compile("|".join(alternatives))
-
-
-def _marks() -> str:
-    """All combining marks, as the ranges of a character class."""
-    # The planes of scripts, and of variation selectors: going through all of Unicode is slow.
-    codes = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
-    runs = itertools.groupby(map(chr, codes), lambda mark: unicodedata.category(mark)[0] == "M")
-    marks = [list(run) for is_mark, run in runs if is_mark]
-    return "".join(f"{run[0]}-{run[-1]}" for run in marks)
 
 
 def _spacy(variant: str) -> Tokenizer:
