@@ -113,7 +113,7 @@ def test_faults_are_reported_with_their_place_and_passed_over(tmp_path, caplog):
         (b"\x01\x02\0\0\x09\n", "is not text: byte 3 is NUL"),
         (
             ">x\nMKV\n",
-            "looks like FASTA, .* Training and evaluation read one sentence per line; input_format='text' reads it as it is",
+            r"looks like FASTA, .*\. Training .* per line; input_format='text' reads it as it is",
         ),
         ("déjà vu\n".encode("latin-1") * 3, "3 of its 3 lines are not, and 0 .*iconv -f ENCODING"),
         ("日本語です\nはい\n".encode("shift-jis"), "2 of its 2 lines are not"),
