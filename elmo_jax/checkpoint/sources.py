@@ -210,6 +210,7 @@ def open_model(
         found = [(root, readers) for root in files.roots() if (readers := _readers_of(root))]
         nearest = [(root, readers) for root, readers in found if root.depth == found[0][0].depth]
         if len(nearest) != 1:
+            _refuse_run(path)
             _refuse(files, several=bool(nearest))
         root, readers = nearest[0]
         reader = _choose(root, readers, with_softmax)
@@ -221,6 +222,21 @@ def open_model(
 
 def _readers_of(files: ModelFiles) -> list[ModuleType]:
     return [reader for reader in READERS if reader.recognises(files)]
+
+
+def _refuse_run(path: Path) -> None:
+    """Raise ElmoError, with the place of its model, if this is the folder of a training run."""
+    if not (path / "run.json").is_file():  # ``training.run_folder`` says what a run writes
+        return
+    for folder in ("model", "hdf5"):
+        if (path / folder).is_dir():
+            raise ElmoError(
+                f"{path} is the folder of a training run; its model is {path / folder}."
+            )
+    raise ElmoError(
+        f"{path} is the folder of a training run that is not finished: it has no model yet. Run "
+        "the command that started it again, which resumes it."
+    )
 
 
 def _refuse(files: ModelFiles, *, several: bool) -> None:
