@@ -135,7 +135,7 @@ def _check_texts(texts: Any) -> None:
             f"Expected texts, got an array of shape {texts.shape}. Pass one column of it: X[:, 0]; "
             "to a ColumnTransformer give the column's name as 'text', not as ['text']."
         )
-    check_collection(texts)
+    check_collection(texts, "transformer.transform([{}])")
 
 
 def _open(source: Any, precision: str) -> Elmo:

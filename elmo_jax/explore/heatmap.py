@@ -53,7 +53,7 @@ def sentence_similarity(
         ElmoError: for an unknown layer or pooling, or bad sentences.
     """
     _check_one_layer(layers)
-    check_collection(sentences)
+    check_collection(sentences, "sentence_similarity(elmo, [{}.split(), other.split()])")
     sentences = list(sentences)  # before the next line reads it: it may be an iterator
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]

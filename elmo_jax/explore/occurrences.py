@@ -155,7 +155,7 @@ def check_occurrences(occurrences: Any) -> None:
 def _checked_with_labels(
     sentences: Iterable[Sequence[str] | Labelled],
 ) -> Iterator[tuple[tuple[str, ...], str | None]]:
-    check_collection(sentences)
+    check_collection(sentences, "find_occurrences(word, [{}.split()])")
     checker = SentenceChecker()
     for number, sentence in enumerate(sentences):
         labelled = sentence if isinstance(sentence, Labelled) else Labelled(sentence, None)
