@@ -5,6 +5,7 @@ A message says what was expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import math
@@ -12,7 +13,7 @@ import numbers
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 # This package, and packages that call it on behalf of the user.
@@ -162,6 +163,18 @@ def number_problem(value: Any, name: str, *, positive: bool, below: float = math
     least = "more than 0" if positive else "at least 0"
     bound = "a finite number" if below == math.inf else f"a number below {below:g}"
     return f"{name} is {shortened(value)}, expected {bound} of {least}"
+
+
+@contextlib.contextmanager
+def noting_interrupts(remark: Callable[[], str]) -> Iterator[None]:
+    """Add to an interrupt (Ctrl-C) that comes by what is kept and how to go on; "" adds nothing."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        with contextlib.suppress(Exception):  # a remark must not hide the interrupt
+            if text := remark():
+                interrupt.add_note(text)
+        raise
 
 
 def optional_module(name: str, purpose: str, extra: str) -> Any:

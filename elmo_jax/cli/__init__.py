@@ -19,6 +19,7 @@ from ..json_text import to_json
 from .compiled import keep_compiled
 from .flag_names import with_flags
 from .frame import (
+    Stop,
     framed,
     is_interrupt,
     leave,
@@ -53,13 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: 0 after ``--help`` or ``--version``, 2 for wrong usage.
     """
-    exit_code = framed("elmo-jax", lambda: _main(argv))
+    exit_code = framed("elmo-jax", lambda stop: _main(argv, stop))
     if argv is None:
         leave(exit_code)
     return exit_code
 
 
-def _main(argv: Sequence[str] | None) -> int:
+def _main(argv: Sequence[str] | None, stop: Stop) -> int:
     from .. import __version__
 
     if argv is None:  # the process belongs to this program
@@ -75,7 +76,7 @@ def _main(argv: Sequence[str] | None) -> int:
         command = commands.add_parser(name, help=description, description=description)
         if name in argv:  # importing the others would only take time
             _declare(command, command_module(name))
-    return _execute(_parsed(parser, argv))
+    return _execute(_parsed(parser, argv), stop)
 
 
 def command_module(name: str) -> ModuleType:
@@ -88,10 +89,10 @@ def run_command(
 ) -> int:
     """What ``main`` does, for one command module as a program of its own."""
 
-    def action() -> int:
+    def action(stop: Stop) -> int:
         parser = Parser(prog=prog, description=description)
         _declare(parser, module)
-        return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv))
+        return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv), stop)
 
     return framed(prog, action)
 
@@ -109,7 +110,8 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Na
     return parser.parse_args(argv)
 
 
-def _execute(args: argparse.Namespace) -> int:
+def _execute(args: argparse.Namespace, stop: Stop) -> int:
+    stop.prog = args.prog
     quiet = getattr(args, "quiet", False)
     try:
         with warnings_on_one_line(args.prog, quiet), logs_on_one_line(args.prog, quiet):

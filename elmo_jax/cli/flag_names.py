@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 PHRASES = {
+    "the same call": "the same command",
     "shard=(i, n)": "--shard I/N",
     "shard=(JOB_COMPLETION_INDEX + 1, n)": "--shard $((JOB_COMPLETION_INDEX + 1))/N",
     "with verify=False": "in Python with verify=False",

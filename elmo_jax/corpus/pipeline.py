@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..embedder import Elmo
-from ..errors import ElmoError, check_count, counted
+from ..errors import ElmoError, check_count, counted, noting_interrupts
 from ..files import check_space, refuse_input
 from ..model.config import dtype_name
 from ..model.layers import Layers, check_pooling
@@ -171,6 +172,8 @@ def embed_corpus(
         if restart and shard is None and not is_finished:
             folder.restart(job, shard)
         stack.enter_context(folder.opened(job, shard))
+        remark = functools.partial(_what_stays, folder, job, numbers, restart)
+        stack.enter_context(noting_interrupts(remark))
         missing = [] if is_finished else [n for n in numbers if not folder.has(job, n)]
         is_direct = shard is None and len(job.parts) == 1
         began = time.perf_counter()
@@ -217,6 +220,18 @@ def embed_corpus(
         if merged is not None:
             result |= {"finished": True, "bytes": merged["bytes"]}
     return result
+
+
+def _what_stays(folder: PartsFolder, job: Job, numbers: Sequence[int], restart: bool) -> str:
+    n_finished = sum(folder.has(job, number) for number in numbers)
+    are = "is" if n_finished == 1 else "are"
+    without = ", without restart=True," if restart else ""
+    return (
+        f"{n_finished:,} of {counted(len(numbers), 'part')} {are} finished, and the same call"
+        f"{without} resumes it"
+        if n_finished
+        else ""
+    )
 
 
 def _check_carrying(carry_state: int, shard: tuple[int, int] | None) -> None:
