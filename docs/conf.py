@@ -28,7 +28,7 @@ html_copy_source = False
 
 myst_heading_anchors = 3
 
-_EXTRAS = ("ray", "sklearn", "pyarrow")
+_EXTRAS = ("ray", "sklearn", "spacy", "pyarrow")
 autodoc_mock_imports = [name for name in _EXTRAS if importlib.util.find_spec(name) is None]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 # This package, and packages that call it on behalf of the user.
-_NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray")
+_NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray", "spacy")
 
 
 class ElmoError(ValueError):

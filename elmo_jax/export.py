@@ -9,7 +9,7 @@ The file is a NumPy archive (.npz):
 ``alphabet``     uint8: JSON with the words and characters of a model that has an alphabet, by row
 ===============  =================================================================================
 
-``examples/serve.py`` reads it with NumPy and JAX alone.
+``examples/exported.py`` reads it with NumPy and JAX alone.
 """
 
 from __future__ import annotations

@@ -404,6 +404,24 @@ def test_the_command_writes_notes_to_stderr_and_its_summary_to_stdout(folder, te
     assert "will take about" in run.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [(["--version"], 0), (["--help"], 0), (["info", "no-such-model"], 1), (["info", "--no"], 2)],
+)
+def test_the_package_can_be_run_as_the_command(arguments, exit_code):
+    programs = (
+        ["-m", "elmo_jax"],
+        ["-c", "import sys; from elmo_jax.cli import main; sys.exit(main())"],
+    )
+    package, command = (
+        subprocess.run([sys.executable, *program, *arguments], capture_output=True, text=True)
+        for program in programs
+    )
+    said = [(run.returncode, run.stdout, run.stderr) for run in (package, command)]
+    assert said[0] == said[1] and package.returncode == exit_code
+    assert "elmo-jax" in package.stdout + package.stderr
+
+
 def test_help_needs_no_jax():
     program = (
         "import sys; from elmo_jax.cli import main\n"

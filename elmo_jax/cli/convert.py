@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         words=words,
         words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=_metadata(opened),
+        metadata=opened.metadata,
         overwrite=args.overwrite,
     )
     if "softmax" in opened.params and words is None:
@@ -82,16 +82,6 @@ def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vo
         return words
     options = Path(args.options_file) if args.options_file else None
     return open_vocabulary(source, opened, options)
-
-
-def _metadata(opened: Opened) -> dict[str, Any]:
-    """What a native model says of its origin."""
-    if opened.format in FORMATS:
-        return dict(opened.remarks)
-    origin: dict[str, Any] = {"origin": opened.format}
-    if opened.assumed:
-        origin["assumed"] = opened.assumed_options
-    return {**origin, **opened.remarks}
 
 
 def text(summary: dict[str, Any]) -> str:
