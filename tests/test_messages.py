@@ -19,7 +19,7 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 
 # What no command has.
 ONLY_PYTHON = {
-    "devices", "mix_gamma", "mix_weights", "multiprocessing_context", "output", "pad_to",
+    "devices", "mix_gamma", "mix_weights", "multiprocessing_context", "n_process", "output", "pad_to",
     "token_layer", "verify", "with_text",
 }  # fmt: skip
 
@@ -132,6 +132,9 @@ def test_the_flags_of_arguments_exist():
         ("choose dtype='float32'.", "choose --dtype float32."),
         ("options={'prefix': 'elmo_en'}.", "--option prefix=elmo_en."),
         ("options_file= and weight_file=.", "--options-file and --weight-file."),
+        ("Unknown layers=-9: expected", "Unknown --layers -9: expected"),
+        ("seed is -1, expected 0; n is 0, expected", "--seed is -1, expected 0; -n is 0, expected"),
+        ("the seed is what it is, as expected", "the seed is what it is, as expected"),
         ("Take a smaller batch_size.", "Take a smaller --batch-size."),
         ("Unknown layers=9: expected", "Unknown --layers 9: expected"),
         ("got source='x' and weight_file='y'.", "got MODEL 'x' and --weight-file y."),
@@ -165,6 +168,7 @@ EMBED = ["embed", "text.txt", "-o", "out.h5"]
         (["embed", "text.txt", "-output", "x"], "unknown flag -output. Did you mean --output?"),
         (["embed", "a.txt", "--outptu", "x"], "unknown flag --outptu. Did you mean --output?"),
         ([*EMBED, "--zzzz"], "unknown flag --zzzz. elmo-jax embed --help lists them."),
+        (["info", "mini", "small"], "unexpected after the other arguments: small"),
         (["--versoin"], "unknown flag --versoin. Did you mean --version?"),
         ([*EMBED, "--layers", "averge"], "argument --layers: * Did you mean 'average'?"),
         ([*EMBED, "--precision", "bfloat"], "(choose from float32, tf32, bfloat16). Did *"),

@@ -41,10 +41,17 @@ FLAGS_OF_ARGUMENTS = {name: "--" + name.replace("_", "-") for name in _SAME_NAME
 
 _OPTION = re.compile(r"options=\{'(\w+)': '?([^'}]*)'?\}")
 
+_FIRST_WORDS = {"most": "-n", "n": "-n"} | {
+    name: f"--{name}" for name in ("dropout", "epochs", "platforms", "recipe", "seed")
+}
+"""The flags of arguments that are words of English, too, where a message begins with one."""
+
+_SUBJECT = re.compile(rf"(?:^|(?<=; |: ))({'|'.join(_FIRST_WORDS)})(?= is [^;]*, expected)")
+
 # An argument with its value, or one that no other word is mistaken for. Not in a name of a file.
 _ARGUMENT = re.compile(
     r"(?<![\w'\"./=-])(?:"
-    rf"(?P<name>{'|'.join(FLAGS_OF_ARGUMENTS)})=(?P<value>'[^']*'|[\w.]*\w)?"
+    rf"(?P<name>{'|'.join(FLAGS_OF_ARGUMENTS)})=(?P<value>'[^']*'|-?[\w.]*\w)?"
     rf"|(?P<word>{'|'.join(name for name in FLAGS_OF_ARGUMENTS if '_' in name)})"
     r")(?![\w='\"/]|\.\w)"
 )
@@ -54,6 +61,7 @@ def with_flags(message: str) -> str:
     """The message with the flags of the command line instead of Python's arguments."""
     for phrase, flag in PHRASES.items():
         message = message.replace(phrase, flag)
+    message = _SUBJECT.sub(lambda match: _FIRST_WORDS[match[1]], message)
     return _ARGUMENT.sub(_flag, _OPTION.sub(r"--option \1=\2", message))
 
 

@@ -23,7 +23,10 @@ class Parser(argparse.ArgumentParser):
         for flag in self._unknown_flags(args):
             meant = did_you_mean(flag, self._option_string_actions)
             self.error(f"unknown flag {flag}.{meant or f' {self.prog} --help lists them.'}")
-        return super().parse_known_args(args, namespace)
+        namespace, rest = super().parse_known_args(args, namespace)
+        if rest:  # here, since the parser of a command knows its name and usage
+            self.error(f"unexpected after the other arguments: {' '.join(rest)}")
+        return namespace, rest
 
     def _unknown_flags(self, args: Sequence[str]) -> Iterator[str]:
         own = itertools.takewhile(lambda text: text != "--", args)

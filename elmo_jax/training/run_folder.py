@@ -250,8 +250,9 @@ class VocabularyLimits:
         limits, defaults = dataclasses.asdict(self), dataclasses.asdict(VocabularyLimits())
         names = [name for name, value in limits.items() if value != defaults[name]]
         if names:
+            limit = "they limit" if names[1:] else "it limits"
             raise ElmoError(
-                f"Expected no {' nor '.join(names)}: they limit a vocabulary made from the text, "
+                f"Expected no {' nor '.join(names)}: {limit} a vocabulary made from the text, "
                 "but here the words come from vocabulary= or from the model in start_from=. "
                 "Leave out one of the two."
             )
