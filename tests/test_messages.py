@@ -19,8 +19,8 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 
 # What no command has.
 ONLY_PYTHON = {
-    "devices", "mix_gamma", "mix_weights", "multiprocessing_context", "n_process", "output", "pad_to",
-    "token_layer", "verify", "with_text",
+    "devices", "mix_gamma", "mix_weights", "multiprocessing_context", "n_process", "output",
+    "pad_to", "token_layer", "verify", "with_text",
 }  # fmt: skip
 
 
