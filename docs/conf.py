@@ -16,6 +16,9 @@ import elmo_jax  # noqa: E402
 project = "elmo-jax"
 version = release = elmo_jax.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "command_help"]
+if importlib.util.find_spec("sphinx_copybutton"):
+    extensions.append("sphinx_copybutton")
+    copybutton_exclude = ".linenos, .gp, .go"  # copies no prompts and no output
 exclude_patterns = ["_build"]
 
 html_theme = "furo"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import itertools
 import math
 import numbers
 import re
@@ -21,7 +22,7 @@ _NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray", "spacy")
 
 
 class ElmoError(ValueError):
-    """Base of every error that this library raises on purpose; a kind of ``ValueError``."""
+    """Base class of every error that this library raises on purpose; a ``ValueError``."""
 
 
 class MissingPackageError(ElmoError, ImportError):
@@ -32,7 +33,7 @@ class MissingPackageError(ElmoError, ImportError):
 
 
 class ElmoWarning(UserWarning):
-    """Base of every warning that this library gives on purpose."""
+    """Base class of every warning that this library gives on purpose."""
 
 
 class DeviceMemoryWarning(ElmoWarning):
@@ -94,7 +95,7 @@ def did_you_mean(name: Any, names: Iterable[str], most: int = 1, likeness: float
     """
     if not isinstance(name, str):
         return ""
-    form, forms = _form(name), {_form(known): known for known in names}
+    form, forms = _form(name), {_form(known): known for known in itertools.islice(names, 1000)}
     close = difflib.get_close_matches(form, forms, most, likeness)
     close = [other for other in close if not _differ_in_numbers_only(form, other)]
     shown = (known if (known := forms[other])[:1] == "-" else repr(known) for other in close)

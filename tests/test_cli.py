@@ -103,7 +103,7 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     assert np.load(tmp_path / "o.npy").shape == (1, 3, 12)
     capsys.readouterr()
     failing(["embed", *inputs, "-o", tmp_path / "x.npy"], capsys, "--pooling")
-    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "Unknown format of x.txt")
+    failing(["embed", tmp_path / "c.tokens", "-o", "x.xlsx"], capsys, "Unknown format of x.xlsx")
 
 
 def test_embed_takes_words_between_tabs_as_they_are(folder, tmp_path, capsys):

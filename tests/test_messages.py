@@ -19,7 +19,7 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 
 # What no command has.
 ONLY_PYTHON = {
-    "devices", "mix_gamma", "mix_weights", "multiprocessing_context", "n_process", "output",
+    "devices", "mix_gamma", "multiprocessing_context", "n_process", "output",
     "pad_to", "token_layer", "verify", "with_text",
 }  # fmt: skip
 
@@ -219,4 +219,4 @@ def test_errors_of_a_command_in_its_own_words(arguments, message, tmp_path, caps
 def test_an_output_with_a_misspelt_suffix(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("a\n")
     assert main(["embed", str(tmp_path / "a.txt"), "-o", str(tmp_path / "out.hdf")]) == 1
-    assert capsys.readouterr().err.endswith(".csv. Did you mean '.hdf5'?\n")
+    assert capsys.readouterr().err.endswith(". Did you mean '.hdf5'?\n")
