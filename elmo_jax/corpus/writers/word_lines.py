@@ -29,8 +29,7 @@ def check(layout: FileLayout) -> None:
     if len(layout.shape) > 1:
         raise ElmoError(
             f"A .vec or .txt file has one vector per token, not {layout.shape[0]} layers. Choose "
-            "one with layers=, in a command --layers (a number, top or average); or write a .tsv, "
-            ".npz or .h5 file."
+            "one with layers= (a number, top or average); or write a .tsv, .npz or .h5 file."
         )
 
 
