@@ -246,9 +246,7 @@ def test_word_lines_keep_sentences_apart_and_words_whole(tmp_path):
 
 def test_word_lines_refuse_layers_and_pooled_sentences():
     for name in ("a.vec", "a.txt"):
-        with pytest.raises(
-            ElmoError, match=r"one vector per token, not 3 layers.*layers= \(a num"
-        ):
+        with pytest.raises(ElmoError, match=r"one vector per token, not 3 layers.*layers= \(a num"):
             check_layout(Path(name), case((3, 2))[0])
         with pytest.raises(ElmoError, match=r"\(pooling=\) to a \.tsv"):
             check_layout(Path(name), case(pooled=True)[0])
