@@ -233,13 +233,13 @@ def tally_refusal(tally, function, name, arguments):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--batch-size", "0"], "batch_size is 0, expected a whole number of at least 1"),
+        (["--batch-size", "0"], "--batch-size is 0, expected a whole number of at least 1"),
         (["--epochs", "inf"], "epochs is inf, expected a finite number of more than 0"),
         (["--epochs", "nan", "--seed", "-1"], "epochs is nan"),
-        (["--learning-rate", "nan"], "learning_rate is nan"),
+        (["--learning-rate", "nan"], "--learning-rate is nan"),
         (["--seed", str(2**70)], f"seed is {2**70}, expected a whole number of at least 0 and"),
-        (["--max-valid-tokens", "-1"], "max_valid_tokens is -1"),
-        (["--vocabulary-size", "3"], "vocabulary_size"),
+        (["--max-valid-tokens", "-1"], "--max-valid-tokens is -1"),
+        (["--vocabulary-size", "3"], "--vocabulary-size"),
         (["--tokenizer", "no"], "Unknown tokenizer"),
     ],
 )
