@@ -15,7 +15,7 @@ import numpy as np
 from .checkpoint import Alignment, Options, is_model_path, load, open_source
 from .engine import Engine, Request, Stream
 from .engine.layer_maps import maps_for
-from .errors import ElmoError
+from .errors import ElmoError, WhitespaceWarning, shortened, warn
 from .forking import check_process
 from .lanes.devices import check_devices
 from .model.config import ElmoConfig, dtype_name
@@ -262,7 +262,8 @@ class Elmo:
         """Vectors for the words of one sentence, or for several sentences as strings.
 
         If no item has whitespace, they are the words of one sentence; otherwise each is a sentence,
-        which is split at whitespace.
+        which is split at whitespace. So one word with a space, such as "New York", makes sentences
+        of all others, each read by itself. ``embed`` is told which is which: ``embed([words])``.
 
         Returns:
             For words float32 [T, L, D], so that ``[i][1]`` is word i in the first biLM layer;
@@ -271,6 +272,9 @@ class Elmo:
         Raises:
             ElmoError: if ``items`` is not a list of strings.
 
+        Warns:
+            WhitespaceWarning: if some items have whitespace and some have none.
+
         Example:
             >>> elmo.get_word_embeddings(["The", "quick", "fox"]).shape
             (3, 3, 1024)
@@ -278,7 +282,8 @@ class Elmo:
             (3, 3, 1024)
         """
         check_strings(items, "the words")
-        if any(character.isspace() for item in items for character in item):
+        if spaced := [item for item in items if any(map(str.isspace, item))]:
+            _warn_of_single_words(items, spaced[0])
             return self.embed(list(tokenize(items)))
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
 
@@ -342,6 +347,18 @@ class Elmo:
         if failure is None or name.startswith("__"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         raise ElmoError(failure)
+
+
+def _warn_of_single_words(items: Sequence[str], spaced: str) -> None:
+    """Warn if words may have been meant for one sentence, and are read as sentences."""
+    single = next((item for item in items if item and not any(map(str.isspace, item))), None)
+    if single is not None:
+        warn(
+            f"{shortened(spaced)} has whitespace, so each item is read as a sentence of its own, "
+            f"also {shortened(single)}. For the words of one sentence, write embed([words]); for "
+            "sentences, embed([sentence.split() for sentence in sentences]).",
+            WhitespaceWarning,
+        )
 
 
 def _unpickle(

@@ -10,7 +10,6 @@ from ..checkpoint import (
     FILES,
     FORMATS,
     VOCABULARY_FILE,
-    WEIGHT_NAMES,
     Opened,
     check_vocabulary,
     model_folder,
@@ -20,10 +19,9 @@ from ..checkpoint import (
 )
 from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoWarning, warn
-from ..files import refuse_input
 from ..model.parameters import count_parameters
 from .flags import add_flag, add_flags, add_model
-from .inputs import files_in, model_arguments, model_files
+from .inputs import files_in, model_arguments, model_files, refuse_inputs_of_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
     output = Path(args.output)
-    for name in (*FILES[format], *WEIGHT_NAMES):
-        refuse_input(output / name, [*model_files(args), *files_in(source)])
+    refuse_inputs_of_model(output, [*model_files(args), *files_in(source)])
     words = _softmax_words(args, opened, source)
     write_model(
         output,
