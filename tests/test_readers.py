@@ -536,7 +536,7 @@ NOT_TEXT = {
     "NumPy": (b"\x93NUMPY\x01\x00", "a NumPy array"),
     "pickle": (pickle.dumps(["a"]), "a pickle"),
     "pickle of protocol 1": (pickle.dumps([1, 2], 1), "a pickle"),
-    "Parquet": (b"PAR1\x15\x04\x00", "a Parquet file, not text.*parquet reads it"),
+    "Parquet": (b"PAR1\x15\x04\x00", "a Parquet file, not text.*parquet' reads it"),
     "PDF with NUL": (b"%PDF-1.7\n1 0 obj\n\0\0", "a PDF document, not text"),
     "Arrow stream": (b"\xff\xff\xff\xff\x78\0\0\0", "an Arrow stream"),
     "program": (b"MZ\x90\0\x03\0", "a program, not text"),
