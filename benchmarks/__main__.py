@@ -70,4 +70,4 @@ def _ask_all(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     # Several processes share a GPU, so none may reserve most of its memory at the start.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    sys.exit(framed(_PROG, lambda: main(sys.argv[1:])))
+    sys.exit(framed(_PROG, lambda stop: main(sys.argv[1:])))

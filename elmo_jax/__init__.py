@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
     from .errors import ElmoError as ElmoError
     from .errors import ElmoWarning as ElmoWarning
     from .errors import MissingFontWarning as MissingFontWarning
+    from .errors import MissingPackageError as MissingPackageError
     from .errors import RawTextWarning as RawTextWarning
     from .errors import UnknownWordsWarning as UnknownWordsWarning
     from .errors import UnusedOptionsWarning as UnusedOptionsWarning
@@ -60,6 +61,7 @@ _HOMES = {
         "ElmoError",
         "ElmoWarning",
         "MissingFontWarning",
+        "MissingPackageError",
         "RawTextWarning",
         "UnknownWordsWarning",
         "UnusedOptionsWarning",

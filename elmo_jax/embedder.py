@@ -18,8 +18,8 @@ from .engine.layer_maps import maps_for
 from .errors import ElmoError, WhitespaceWarning, shortened, warn
 from .forking import check_process
 from .lanes.devices import check_devices
-from .model.config import ElmoConfig
-from .model.layers import Layers, check_dtype, check_pooling, select_layers
+from .model.config import ElmoConfig, dtype_name
+from .model.layers import Layers, check_pooling, select_layers
 from .model.parameters import Params, check_finite_params, check_params, model_digest
 from .model.precision import check_precision
 from .model.spelling import word_limit
@@ -254,7 +254,7 @@ class Elmo:
         check_pooling(pooling)
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         listed = _checked_list(tokenize(texts, tokenizer, self.tokenizer))
-        results = np.empty((len(listed), *request.shape(self.config, 0)), dtype)
+        results = np.empty((len(listed), *request.shape(self.config, 0)), request.dtype)
         self._fill(results, listed, request)
         return results
 
@@ -300,7 +300,7 @@ class Elmo:
     ) -> Request:
         if pooling is not None:
             check_pooling(pooling)
-        check_dtype(dtype)
+        dtype = dtype_name(dtype)
         choice = layers, self.config, mix_weights, mix_gamma, self.params
         selection, layer_weights = select_layers(*choice)
         maps = maps_for(self.params, selection)

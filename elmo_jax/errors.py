@@ -5,12 +5,16 @@ A message says what was expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+import contextlib
+import difflib
 import importlib
+import itertools
 import math
 import numbers
+import re
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 # This package, and packages that call it on behalf of the user.
@@ -19,6 +23,13 @@ _NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray", "spacy")
 
 class ElmoError(ValueError):
     """Base class of every error that this library raises on purpose; a ``ValueError``."""
+
+
+class MissingPackageError(ElmoError, ImportError):
+    """An optional package is not installed; the message says what to install. An ``ImportError``.
+
+    Its ``name`` is that of the package.
+    """
 
 
 class ElmoWarning(UserWarning):
@@ -77,6 +88,34 @@ def first_few(problems: Sequence[str], most: int = 3) -> str:
     return "; ".join(problems[:most]) + (f"; and {more:,} more" if more > 0 else "")
 
 
+def did_you_mean(name: Any, names: Iterable[str], most: int = 1, likeness: float = 0.6) -> str:
+    """The names that an unknown one resembles, as the end of a message; "" if there are none.
+
+    Case, and ``-`` for ``_``, make no difference. Nobody who writes float64 means float32.
+
+    Example:
+        >>> "There is no layer 'averge'." + did_you_mean("averge", ["all", "average"])
+        "There is no layer 'averge'. Did you mean 'average'?"
+    """
+    if not isinstance(name, str):
+        return ""
+    form, forms = _form(name), {_form(known): known for known in itertools.islice(names, 1000)}
+    close = difflib.get_close_matches(form, forms, most, likeness)
+    close = [other for other in close if not _differ_in_numbers_only(form, other)]
+    shown = (known if (known := forms[other])[:1] == "-" else repr(known) for other in close)
+    return f" Did you mean {' or '.join(shown)}?" if close else ""
+
+
+def _form(name: str) -> str:
+    # Longer ones are no name, and comparing them would take long.
+    return name[:100].lower().replace("_", "-").strip(" -")
+
+
+def _differ_in_numbers_only(first: str, second: str) -> bool:
+    letters = [re.sub("[0-9]+", "0", name) for name in (first, second)]
+    return letters[0] == letters[1] and first != second
+
+
 def shortened(value: Any) -> str:
     """The repr of a value for a message, cut to 60 characters."""
     try:
@@ -131,8 +170,24 @@ def number_problem(value: Any, name: str, *, positive: bool, below: float = math
     return f"{name} is {shortened(value)}, expected {bound} of {least}"
 
 
+@contextlib.contextmanager
+def noting_interrupts(remark: Callable[[], str]) -> Iterator[None]:
+    """Add to an interrupt (Ctrl-C) that comes by what is kept and how to go on; "" adds nothing."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        with contextlib.suppress(Exception):  # a remark must not hide the interrupt
+            if text := remark():
+                interrupt.add_note(text)
+        raise
+
+
 def optional_module(name: str, purpose: str, extra: str) -> Any:
-    """Import a module that ``extra`` of elmo-jax installs, or say in an error what needs it."""
+    """Import a module that ``extra`` of elmo-jax installs, or say in an error what needs it.
+
+    Raises:
+        MissingPackageError: if it cannot be imported.
+    """
     package = name.partition(".")[0]
     try:
         return importlib.import_module(name)
@@ -141,6 +196,15 @@ def optional_module(name: str, purpose: str, extra: str) -> Any:
         missing = (error.name or "").partition(".")[0]
         is_missing = isinstance(error, ModuleNotFoundError) and missing == package
         problem = "is not installed" if is_missing else f"cannot be imported ({error})"
-        raise ElmoError(
-            f'The package {package} {problem}; {purpose} needs it: pip install "elmo-jax[{extra}]".'
-        ) from None
+        raise missing_package(package, purpose, extra, problem) from None
+
+
+def missing_package(
+    package: str, purpose: str, extra: str, problem: str = "is not installed"
+) -> MissingPackageError:
+    """The error for an optional package that ``extra`` of elmo-jax installs."""
+    error = MissingPackageError(
+        f'The package {package} {problem}; {purpose} needs it: pip install "elmo-jax[{extra}]".'
+    )
+    error.name = package
+    return error

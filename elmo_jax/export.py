@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .errors import ElmoError, shortened
+from .errors import ElmoError, missing_package, shortened
 from .files import atomic_file
 from .functional import layer_outputs, pooled_sentences
 from .json_text import to_json
@@ -79,7 +79,7 @@ def export_function(
 
     Raises:
         ElmoError: for an unknown name, parameters that do not fit, or a file that exists or
-            cannot be written; or if the package flatbuffers is not installed.
+            cannot be written; ``MissingPackageError`` without the package flatbuffers.
 
     Example:
         >>> elmo_jax.export_function("elmo.npz", *elmo_jax.load(), layers="top")
@@ -166,6 +166,4 @@ def _serialize(
     except ImportError as error:
         if "flatbuffers" not in str(error):
             raise
-        raise ElmoError(
-            "Exporting needs the package flatbuffers: pip install 'elmo-jax[export]'."
-        ) from None
+        raise missing_package("flatbuffers", "exporting a model", "export") from None

@@ -190,8 +190,7 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
     """Raise ElmoError if ``target`` exists, be it a broken link, and ``overwrite`` is False."""
     if os.path.lexists(target) and not overwrite:
         raise ElmoError(
-            f"{target} exists already. Choose another name, or replace it: overwrite=True, "
-            "in a command --overwrite."
+            f"{target} exists already. Choose another name, or replace it: overwrite=True."
         )
 
 
@@ -231,8 +230,8 @@ def check_space(target: Path, needed: int) -> None:
     if needed > free:
         raise ElmoError(
             f"{target} would take about {needed / 1e9:.2f} GB, but its disk has "
-            f"{free / 1e9:.2f} GB free. Keep fewer layers (--layers), use --dtype float16, pool "
-            "the sentences (--pooling), or write to another disk."
+            f"{free / 1e9:.2f} GB free. Keep fewer layers (layers=), use "
+            "dtype='float16', pool the sentences (pooling=), or write to another disk."
         )
 
 

@@ -89,9 +89,8 @@ def join(
         if coordinator is None:
             raise ElmoError(
                 "JAX finds no cluster here that tells which processes belong together (SLURM, Open "
-                "MPI, Cloud TPU, Kubernetes). Name the coordinator, the number of processes and "
-                "which one this is (in a command --coordinator, --num-processes, --process-id). "
-                f"JAX said: {_one_line(error)}"
+                "MPI, Cloud TPU, Kubernetes). Name them: coordinator=, num_processes= and "
+                f"process_id=. JAX said: {_one_line(error)}"
             ) from error
         raise ElmoError(
             f"Cannot join the {num_processes} processes at {coordinator}: {_one_line(error)}"

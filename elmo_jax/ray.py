@@ -61,7 +61,7 @@ class EmbedBatch:
         pooling: str | None = "mean",
         tokenizer: Tokenizer | str | None = None,
         precision: str = "float32",
-        dtype: str = "float32",
+        dtype: Any = "float32",
     ) -> None:
         for name, value in {"column": column, "output": output}.items():
             if not isinstance(value, str):

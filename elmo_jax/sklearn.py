@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .embedder import Elmo
-from .errors import ElmoError, shortened
+from .errors import ElmoError, missing_package, shortened
 from .forking import check_process
 from .model.layers import Layers
 from .model.precision import check_precision
@@ -29,9 +29,7 @@ from .text.tokenizers import Tokenizer
 try:  # scikit-learn, not this module: imports are absolute
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 except ImportError:
-    raise ElmoError(
-        "elmo_jax.sklearn needs scikit-learn: pip install 'elmo-jax[sklearn]'."
-    ) from None
+    raise missing_package("scikit-learn", "elmo_jax.sklearn", "sklearn") from None
 
 _N_OPEN = 2  # models that stay open in a process
 _opening = threading.Lock()
@@ -66,7 +64,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         pooling: str = "mean",
         tokenizer: Tokenizer | str | None = None,
         precision: str = "float32",
-        dtype: str = "float32",
+        dtype: Any = "float32",
     ) -> None:
         self.source = source
         self.layers = layers
@@ -138,7 +136,7 @@ def _check_texts(texts: Any) -> None:
             f"Expected texts, got an array of shape {texts.shape}. Pass one column of it: X[:, 0]; "
             "to a ColumnTransformer give the column's name as 'text', not as ['text']."
         )
-    check_collection(texts)
+    check_collection(texts, "transformer.transform([{}])")
 
 
 def _open(source: Any, precision: str) -> Elmo:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import ElmoError, shortened
+from .errors import ElmoError, missing_package, shortened
 from .forking import check_process
 from .text.tokenizers import CheckedWords
 
@@ -30,7 +30,7 @@ try:  # spaCy, not this module: imports are absolute
     from spacy.tokens import Doc, Span, Token
     from spacy.util import from_bytes, minibatch, raise_error, to_bytes
 except ImportError:
-    raise ElmoError('elmo_jax.spacy needs spaCy: pip install "elmo-jax[spacy]".') from None
+    raise missing_package("spacy", "elmo_jax.spacy", "spacy") from None
 
 if TYPE_CHECKING:
     from .checkpoint import Opened

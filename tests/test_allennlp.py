@@ -255,8 +255,7 @@ def test_several_elmos_are_listed(archive, model):
     path = archive(several(model, ["elmo_en", "elmo_de"]))
     listed = (
         f" It has:\n  {EMBEDDER}.elmo_en._elmo_lstm\n  {EMBEDDER}.elmo_de._elmo_lstm\nChoose one "
-        "by a part of its name: options={'prefix': 'elmo_en'}, in a command --option "
-        "prefix=elmo_en."
+        "by a part of its name: options={'prefix': 'elmo_en'}."
     )
     assert message_of(load, path) == f"{path}:weights.th has 2 ELMos, expected one.{listed}"
     assert message_of(load, path, options={"prefix": "fr"}) == (

@@ -193,7 +193,7 @@ def test_parts_of_a_stateless_run_are_not_taken(model, records, tmp_path):
 def test_what_cannot_be_carried_is_refused_before_the_work(model, records, tmp_path, capsys):
     elmo, out = elmo_jax.Elmo(model[0]), tmp_path / "out.h5"
     for options, problem in [
-        ({"shard": (1, 2)}, "cannot be carried in shards: .* --carry-state or --shard"),
+        ({"shard": (1, 2)}, "cannot be carried in shards: .* carry_state= or shard="),
         ({"carry_state": 0}, "carry_state is 0, expected a whole number of at least 1"),
         ({"carry_state": True}, "carry_state is True"),
         ({"dtype": "int8"}, "Unknown dtype 'int8'"),

@@ -226,7 +226,7 @@ def test_errors_are_one_line(folder, text_file, tmp_path, capsys):
     failing(["embed", text_file, *to, "--model", "nosuch"], capsys, "no model 'nosuch'")
     failing(["embed", tmp_path / "no", *to, "--model", folder], capsys, "No such file")
     failing(["embed", text_file, *to, "--model", folder, "--strict"], capsys, "blank lines: 2")
-    failing(["embed", text_file, *to, "--model", folder, "--layers", "9"], capsys, "layers=9")
+    failing(["embed", text_file, *to, "--model", folder, "--layers", "9"], capsys, "--layers 9:")
     failing(["embed", text_file, "-o", tmp_path / "no" / "x", "--model", folder], capsys, "folder")
     (tmp_path / "empty").write_text("")
     failing(["embed", tmp_path / "empty", *to, "--model", folder], capsys, "is empty")

@@ -81,7 +81,7 @@ def test_a_signal_ends_a_real_command_in_one_line(tmp_path, environment, name, c
         time.sleep(0.2)
         process.send_signal(signal.Signals[name])
         errors = process.communicate()[1].decode()
-    assert (process.returncode, errors) == (code, f"elmo-jax: {ending}\n")
+    assert (process.returncode, errors) == (code, f"elmo-jax embed: {ending}\n")
     assert {path.name for path in tmp_path.iterdir()} <= {"text.txt", "elmo-jax"}
 
 

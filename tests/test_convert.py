@@ -91,7 +91,7 @@ def test_an_old_model_is_replaced_only_on_demand(folder, make_model, tmp_path):
     _, err = convert(folder, "-o", out, code=1)
     assert err == (
         f"python -m convert: error: {out} exists already. Choose another name, "
-        "or replace it: overwrite=True, in a command --overwrite.\n"
+        "or replace it: --overwrite.\n"
     )
     assert files_of(out) == before
     convert(folder, "-o", out, "--overwrite")

@@ -298,7 +298,7 @@ def test_shards_with_sentence_keys_are_merged_to_the_bytes_of_one_run(tmp_path, 
 @pytest.mark.parametrize(
     ("record", "options", "problem"),
     [
-        (SLASH, {}, r"f, line 7: the key is 'a / b', and in HDF5 a slash ends .*--escape-keys"),
+        (SLASH, {}, r"f, line 7: the key is 'a / b', and in HDF5 a slash ends .*escape_keys=True"),
         (SLASH._replace(text="."), {}, r"the key is '\.', and in HDF5 this is the name of a group"),
         (SLASH._replace(words=[], text=""), {}, "line 7: a sentence without words has no key"),
         (SLASH._replace(text="a\0b"), {}, "line 7: the key 'a.*' has a NUL character"),
@@ -309,7 +309,7 @@ def test_shards_with_sentence_keys_are_merged_to_the_bytes_of_one_run(tmp_path, 
             "g, line 3: the key 'w1' is also that of corpus",
         ),
         (SLASH, {"sentence_keys": "both"}, "Unknown sentence_keys='both': expected 'text' or"),
-        (SLASH, {"sentence_keys": None, "escape_keys": True}, "escape_keys is for sentence keys"),
+        (SLASH, {"sentence_keys": None, "escape_keys": True}, "escape_keys is for sentence_keys"),
     ],
 )
 def test_a_sentence_that_is_no_key_is_refused_before_the_work(tmp_path, record, options, problem):
@@ -343,7 +343,7 @@ def test_the_parts_of_another_job_are_refused_and_kept(tmp_path, change, problem
     out, folder = tmp_path / "out.h5", tmp_path / "out.h5.parts"
     embed(out, shard=(1, 2))
     before = {path: path.read_bytes() for path in folder.glob("part-*")}
-    with pytest.raises(ElmoError, match=f"(?s)parts of another job.*({problem}).*--restart"):
+    with pytest.raises(ElmoError, match=f"(?s)parts of another job.*({problem}).*restart=True"):
         embed(out, **change)
     assert {path: path.read_bytes() for path in folder.glob("part-*")} == before
     assert embed(out, restart=True, **change)["parts_found"] == 0
@@ -382,7 +382,7 @@ def test_a_manifest_that_cannot_be_read_is_an_error(tmp_path):
     manifest = tmp_path / "out.h5.parts" / "manifest.json"
     for content in ("{", "{}", json.dumps({**json.loads(manifest.read_text()), "version": 99})):
         manifest.write_text(content)
-        with pytest.raises(ElmoError, match=r"Cannot read .*manifest\.json.*--restart"):
+        with pytest.raises(ElmoError, match=r"Cannot read .*manifest\.json.*restart=True"):
             embed(tmp_path / "out.h5")
     embed(tmp_path / "out.h5", restart=True)
 

@@ -1,10 +1,19 @@
 """The parts of messages, and the checks of numbers."""
 
 import math
+import pickle
 
 import pytest
 
-from elmo_jax.errors import count_problem, counted, number_problem, shortened
+from elmo_jax import ElmoError, MissingPackageError
+from elmo_jax.errors import (
+    count_problem,
+    counted,
+    did_you_mean,
+    missing_package,
+    number_problem,
+    shortened,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +54,32 @@ def test_zero_is_a_number_but_not_a_positive_one():
     assert number_problem(0, "x", positive=True) == (
         "x is 0, expected a finite number of more than 0"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("averge", " Did you mean 'average'?"),
+        ("AVERAGE", " Did you mean 'average'?"),
+        ("batch-size", " Did you mean 'batch_size'?"),
+        ("--overwite", " Did you mean --overwrite?"),
+        ("-overwrite", " Did you mean --overwrite?"),
+        ("float64", ""),  # nobody who writes it means float32
+        ("x" * 10**6, ""),
+        ("zebra", ""),
+        ("", ""),
+        (7, ""),
+        (None, ""),
+    ],
+)
+def test_a_message_ends_with_the_name_that_was_likely_meant(name, meant):
+    names = ["all", "average", "batch_size", "float32", "--overwrite"]
+    assert did_you_mean(name, names) == meant
+
+
+def test_a_missing_package_is_an_import_error_that_can_be_pickled():
+    error = missing_package("spacy", "a test", "spacy")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is MissingPackageError
+    assert isinstance(copy, ElmoError) and isinstance(copy, ImportError)
+    assert (str(copy), copy.name) == (str(error), "spacy")

@@ -428,7 +428,7 @@ def test_a_layer_is_a_number_or_a_name_that_the_command_has(capsys, command, exp
 
 def test_a_layer_that_the_model_lacks_is_answered_with_its_numbers(capsys):
     said = failing(capsys, "similarity", "a", "b", "--layers", 9)
-    assert "Unknown layers=9: expected a number from 0 (the token layer) to 2" in said
+    assert "Unknown --layers 9: expected a number from 0 (the token layer) to 2" in said
 
 
 def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_path, capsys):

@@ -56,8 +56,7 @@ def test_an_existing_file_is_refused_before_any_work(tmp_path):
             worked.append(1)
 
     assert message_of(work) == (
-        f"{target} exists already. Choose another name, or replace it: overwrite=True, "
-        "in a command --overwrite."
+        f"{target} exists already. Choose another name, or replace it: overwrite=True."
     )
     assert not worked and files_of(tmp_path) == {"out": b"old"}
 

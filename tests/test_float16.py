@@ -1,5 +1,6 @@
 """float16 results hold every number, or there is an error: none becomes infinite."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ import elmo_jax
 from elmo_jax import ElmoError
 from elmo_jax.engine.outputs import check_float16
 from elmo_jax.model.bilm import init_params
+from elmo_jax.model.config import dtype_name
 
 SENTENCES = [["a", "bank"], ["b"], ["large", "a"]]
 
@@ -72,3 +74,35 @@ def test_each_number_that_is_not_finite_is_seen(bad):
         result.flat[position] = bad
         with pytest.raises(ElmoError):
             check_float16(result, "sentence 0")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, jnp.float16, np.dtype("float16")])
+def test_a_dtype_may_be_that_of_numpy_or_jax(tiny, tmp_path, dtype):
+    elmo = elmo_jax.Elmo.from_params(*tiny)
+    for way in WAYS.values():
+        expected = way(elmo, layers=1, dtype="float16")
+        for vectors, others in zip(way(elmo, layers=1, dtype=dtype), expected, strict=True):
+            np.testing.assert_array_equal(vectors, others, strict=True)
+    elmo_jax.save(tmp_path / "half", *tiny, dtype=dtype)
+    elmo_jax.save(tmp_path / "other", *tiny, dtype="float16")
+    halves = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("half", "other")]
+    assert halves[0] == halves[1]
+    records = [elmo_jax.text.readers.Record(sentence, " ".join(sentence)) for sentence in SENTENCES]
+    summary = elmo_jax.corpus.embed_corpus(elmo, records, tmp_path / "out.npz", 1, dtype=dtype)
+    assert summary["dtype"] == "float16"
+
+
+def test_an_unknown_dtype_is_named():
+    for dtype, shown in (
+        (np.float64, "'float64'"),
+        (jnp.bfloat16, "'bfloat16'"),
+        (np.dtype("i4"), "'int32'"),
+        (None, "None"),
+        (2, "2"),
+    ):
+        with pytest.raises(
+            ElmoError, match=rf"^Unknown dtype {shown}: expected one of float32, float16\."
+        ):
+            dtype_name(dtype)
+    with pytest.raises(ElmoError, match=r"float16\. Did you mean 'float16'\?$"):
+        dtype_name("flaot16")

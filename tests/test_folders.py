@@ -61,8 +61,7 @@ def test_a_folder_with_files_is_refused_unless_it_may_be_overwritten(tmp_path):
     target = tmp_path / "out"
     write_folder(target, {"mine": b"old"})
     assert message_of(write_folder, target) == (
-        f"{target} exists already. Choose another name, or replace it: overwrite=True, "
-        "in a command --overwrite."
+        f"{target} exists already. Choose another name, or replace it: overwrite=True."
     )
     assert files_of(tmp_path) == {"out/mine": b"old"}
 

@@ -451,9 +451,18 @@ def test_unknown_names_are_an_error(elmo, batch, outputs, pooled, with_state):
     )
     state = elmo_jax.initial_state(elmo.config, 4)
     for function in (outputs, pooled, functools.partial(with_state, state=state)):
-        assert message(function, *batch, precision="float16") == (
-            "Unknown precision 'float16': expected one of float32, tf32, bfloat16."
+        assert message(function, *batch, precision="half") == (
+            "Unknown precision 'half': expected one of float32, tf32, bfloat16."
         )
+
+
+def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(batch, pooled):
+    for name, typo, meant in (
+        ("layers", "averge", "average"),
+        ("pooling", "maen", "mean"),
+        ("precision", "bfloat", "bfloat16"),
+    ):
+        assert message(pooled, *batch, **{name: typo}).endswith(f". Did you mean '{meant}'?")
 
 
 def test_a_state_that_is_none_is_an_error(elmo, batch, with_state):

@@ -508,6 +508,22 @@ def test_a_part_of_an_earlier_process_is_resumed(
     assert (folder / "weights.hdf5").read_bytes() == WEIGHTS
 
 
+def test_an_interrupted_download_says_what_is_kept(
+    site: Site, model: PublishedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    site.weight_cuts = [HALF]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt) as caught:
+        patch.setattr(downloading.time, "sleep", interrupt)  # between two attempts
+        fetch(model, cache=tmp_path, progress=False)
+    said = f"{HALF:,} bytes of weights.hdf5 are kept, and the same call resumes there"
+    assert caught.value.__notes__ == [said]
+    fetch(model, cache=tmp_path, progress=False)
+    assert site.weight_ranges() == [None, f"bytes={HALF}-"]
+
+
 def test_a_whole_part_is_not_requested_again(
     site: Site, model: PublishedModel, tmp_path: Path
 ) -> None:

@@ -128,8 +128,8 @@ def test_a_weight_file_is_not_a_source(folder):
     path = folder / "weights.hdf5"
     assert message_of(load, path) == (
         f"{path} is an HDF5 file, expected a folder, or an archive (zip, tar, tar.bz2, tar.gz, "
-        "tar.xz), of a model. A weight file alone is opened with options_file=..., weight_file=... "
-        "."
+        "tar.xz), of a model. A weight file alone is opened with options_file= and "
+        "weight_file=."
     )
 
 
@@ -300,7 +300,7 @@ def test_a_model_with_a_table_needs_its_vocabulary(table):
     assert message_of(load, folder) == (
         f"{folder / 'options.json'} describes a model that has a vector for each word of a "
         "vocabulary; expected its vocabulary file, one word per line: as vocab.txt beside the "
-        "weights, or with vocabulary_file=..., in a command --vocabulary."
+        "weights, or with vocabulary_file=."
     )
     message = message_of(open_model, folder, vocabulary=[*WORDS, "more"])
     assert message.startswith("The vocabulary has 6 words, but n_tokens_vocab in ")

@@ -106,7 +106,7 @@ def test_an_empty_word_between_tabs_is_an_error_at_its_line(tmp_path):
         path = write(tmp_path / "a.txt", f"fine\n{line}\n")
         with pytest.raises(ElmoError, match=rf"a\.txt, line 2: Word {position} between tabs is"):
             list(Records.of(path, tokenizer="tabs"))
-    with pytest.raises(ElmoError, match=r"tabs.*leave out --split-sentences"):
+    with pytest.raises(ElmoError, match=r"tabs.*leave out split_sentences="):
         Records.of(path, tokenizer="tabs", split_sentences="en")
 
 
@@ -197,7 +197,7 @@ def test_conll_gives_the_words_of_column_1_and_skips_starts_of_documents(tmp_pat
     assert [r.number for r in Records.of(path)] == [3, 8, 11]
     assert read(path, column="2")[0][0] == ["NNP", "VBZ", "#", "CD"]
     text = write(tmp_path / "a.txt", CONLL_2003)
-    with pytest.raises(ElmoError, match=r"looks like CoNLL.*--input-format conll reads it"):
+    with pytest.raises(ElmoError, match=r"looks like CoNLL.*format='conll' reads it"):
         list(Records.of(text))
     assert [words for words, *_ in read(text, "conll")] == sentences
 
@@ -392,7 +392,7 @@ def test_errors_of_a_table_name_the_line_and_the_columns(tmp_path, content, prob
 
 def test_a_table_is_not_text_unless_the_format_says_so(tmp_path):
     path = write(tmp_path / "a.tsv", "A\tthe play\n")
-    with pytest.raises(ElmoError, match=r"read as tsv: which column.*--input-format text"):
+    with pytest.raises(ElmoError, match=r"read as tsv: which column.*format='text'"):
         Records.of(path)
     assert read(path, "text") == [(["A", "the", "play"], "A\tthe play", None)]
     assert read(write(tmp_path / "a.txt", "A\tthe play\n"))[0][0] == ["A", "the", "play"]
@@ -537,7 +537,7 @@ NOT_TEXT = {
     "NumPy": (b"\x93NUMPY\x01\x00", "a NumPy array"),
     "pickle": (pickle.dumps(["a"]), "a pickle"),
     "pickle of protocol 1": (pickle.dumps([1, 2], 1), "a pickle"),
-    "Parquet": (b"PAR1\x15\x04\x00", "a Parquet file, not text.*parquet reads it"),
+    "Parquet": (b"PAR1\x15\x04\x00", "a Parquet file, not text.*parquet' reads it"),
     "PDF with NUL": (b"%PDF-1.7\n1 0 obj\n\0\0", "a PDF document, not text"),
     "Arrow stream": (b"\xff\xff\xff\xff\x78\0\0\0", "an Arrow stream"),
     "program": (b"MZ\x90\0\x03\0", "a program, not text"),
@@ -551,9 +551,9 @@ NOT_TEXT = {
     "unknown": (b"\xfe\x01\x02abc\xff\n", "a binary file, not text"),
 }
 OTHER_TEXT = {
-    "FASTA": (">x first\nMKV\n", "looks like FASTA.*--input-format fasta"),
-    "CoNLL-U": (CONLLU, "looks like CoNLL-U.*--input-format conllu"),
-    "JSON lines": ('{"t": "a"}\n', "looks like JSON.*--input-format jsonl"),
+    "FASTA": (">x first\nMKV\n", "looks like FASTA.*format='fasta'"),
+    "CoNLL-U": (CONLLU, "looks like CoNLL-U.*format='conllu'"),
+    "JSON lines": ('{"t": "a"}\n', "looks like JSON.*format='jsonl'"),
     "JSON array": ('[\n {"t": "a"}]\n', "looks like JSON"),
     "JSON strings": ('["a b", "d"]\n', r"looks like a JSON array.*jq -c '\.\[\] \| \{text: \.\}'"),
     "JSON string": ('[\n "a \\"b\\""\n]\n', "looks like a JSON array"),
@@ -577,7 +577,7 @@ OTHER_TEXT = {
     ),
     "4 columns": (
         "1\ta\tb\tc\n2\td\te\tf\n",
-        "looks like CoNLL, .*conll reads it, with --column N",
+        "looks like CoNLL, .*conll' reads it, with column=N",
     ),
     "4 columns, short sentences": ("1\ta\tb\tc\n\n1\td\te\tf\n", "looks like CoNLL, "),
     "2 columns": ("# sent_id = 1\n# text = a b\n1\ta\n2\tb\n", "looks like CoNLL"),
@@ -604,7 +604,7 @@ def test_text_of_another_format_is_refused_unless_the_user_says_text(
     tmp_path, monkeypatch, content, problem
 ):
     path = write(tmp_path / "a.txt", content)
-    with pytest.raises(ElmoError, match=f"{problem}.*--input-format text reads it as it is"):
+    with pytest.raises(ElmoError, match=f"{problem}.*format='text' reads it as it is"):
         list(Records.of(path))
     assert read(path, "text")[0][1] == content.split("\n")[0]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))

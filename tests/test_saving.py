@@ -193,8 +193,7 @@ def test_a_folder_with_files_is_refused(model, tmp_path, format):
     path.mkdir()
     (path / "notes.txt").write_text("mine", encoding="utf-8")
     assert message_of(save, path, *model, format=format) == (
-        f"{path} exists already. Choose another name, or replace it: overwrite=True, "
-        "in a command --overwrite."
+        f"{path} exists already. Choose another name, or replace it: overwrite=True."
     )
     assert files_of(path) == {"notes.txt": b"mine"}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow
 import pytest
 
-from elmo_jax import ElmoError
+from elmo_jax import ElmoConfig, ElmoError, alignment, encode_batch, explore
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.text.sentences import (
     check_collection,
@@ -42,12 +42,12 @@ def test_sentences_may_be_any_iterable():
         (
             "The bank .",
             "Expected a list of sentences, got one str 'The bank .'. "
-            "For one sentence, write [sentence.split()].",
+            "For one text, write [text.split()].",
         ),
         (
             b"The bank .",
             "Expected a list of sentences, got one bytes b'The bank .'. "
-            "For one sentence, write [sentence.decode().split()].",
+            "For one text, write [text.decode().split()].",
         ),
         (7, "Expected a list of sentences, got int 7."),
         (None, "Expected a list of sentences, got NoneType None."),
@@ -92,6 +92,39 @@ def test_sentences_may_be_any_iterable():
 )
 def test_anything_else_is_an_error_that_says_what_and_where(sentences, expected):
     assert message(check_sentences, sentences) == expected
+
+
+def _transform(texts):
+    return pytest.importorskip("elmo_jax.sklearn").ElmoTransformer().transform(texts)
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        (
+            lambda text: encode_batch(text, ElmoConfig.preset("tiny")),
+            "encode_batch([text.split()], config)",
+        ),
+        (alignment.count_words, "count_words([text.split()])"),
+        (
+            lambda text: alignment.compute_anchors(None, text, []),
+            "compute_anchors(elmo, [text.split()], words)",
+        ),
+        (
+            lambda text: explore.find_occurrences("bank", text),
+            "find_occurrences(word, [text.split()])",
+        ),
+        (
+            lambda text: explore.sentence_similarity(None, text),
+            "sentence_similarity(elmo, [text.split(), other.split()])",
+        ),
+        (_transform, "transformer.transform([text])"),
+    ],
+)
+def test_a_single_text_is_answered_with_what_to_write(function, call):
+    assert message(function, "The bank .") == (
+        f"Expected a list of sentences, got one str 'The bank .'. For one text, write {call}."
+    )
 
 
 def test_a_long_value_is_cut_in_the_error():

@@ -89,9 +89,9 @@ def test_pmi_of_srun_has_its_place_on_the_host_from_slurm():
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ("", r"Looked for jax\.distributed.*RANK with WORLD_SIZE.*--shard I/N"),
+        ("", r"Looked for jax\.distributed.*RANK with WORLD_SIZE.*shard=\(i, n\)"),
         (BATCH_SCRIPT, "srun has not started the process: use `srun elmo-jax"),
-        ("JOB_COMPLETION_INDEX=3", r"use --shard \$\(\(JOB_COMPLETION_INDEX \+ 1\)\)/N"),
+        ("JOB_COMPLETION_INDEX=3", r"use shard=\(JOB_COMPLETION_INDEX \+ 1, n\)"),
         ("RANK=2 WORLD_SIZE=2", r"Process 2 of 2 \(RANK and WORLD_SIZE\)"),
         ("RANK=-1 WORLD_SIZE=2", "The variable RANK is '-1', expected a whole number"),
         ("PMI_RANK=0 PMI_SIZE=two", "The variable PMI_SIZE is 'two'"),

@@ -149,10 +149,9 @@ def test_without_an_argument_it_is_the_bundled_model_whatever_lies_here(
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(arguments):
-    got = {name: arguments.get(name) for name in ("source", "options_file", "weight_file")}
-    listed = ", ".join(f"{name}={value!r}" for name, value in got.items())
+    listed = " and ".join(f"{name}={value!r}" for name, value in arguments.items())
     assert message_of(load, **arguments) == (
-        f"Expected either one source, or both options_file and weight_file; got {listed}."
+        f"Expected either one model, or both options_file= and weight_file=; got {listed}."
     )
 
 

@@ -155,8 +155,8 @@ def test_a_table_in_hdf5_needs_its_vocabulary(tmp_path):
     path = write_hdf5(tmp_path / "table.hdf5", np.zeros((8, 2), "f"))
     assert message_of(read_token_table, path) == (
         f"Which words does the token table {path} have? An HDF5 file has only their vectors. Name "
-        "the vocabulary that it was made with, one word per line: vocabulary_file=..., in a "
-        "command --vocabulary; or put it beside the table as vocab.txt."
+        "the vocabulary that it was made with, one word per line, with vocabulary_file=; or "
+        "put it beside the table as vocab.txt."
     )
 
 
@@ -329,7 +329,7 @@ def test_a_model_of_words_has_a_table_of_its_own(model, vocabulary, tmp_path):
 def test_lstms_alone_are_no_model_without_a_table(model):
     assert message_of(load, only_lstms(model[0])) == (
         "The weight file of this model has its LSTMs, but nothing that makes token vectors. "
-        "Expected a table of token vectors: token_table=..., in a command --token-table."
+        "Expected a table of token vectors, with token_table=."
     )
 
 

@@ -87,17 +87,17 @@ def test_numbers_of_other_packages_are_settings_like_pythons():
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("batchsize", "did you mean batch_size?"),
-        ("lr_rate", "did you mean learning_rate?"),
-        ("zzz", "expected one of recipe, "),
-        ("n_epochs", "did you mean epochs?"),
-        ("checkpoints_every", "did you mean checkpoint_every?"),
+        ("batchsize", "Did you mean 'batch_size'?"),
+        ("lr_rate", "Did you mean 'learning_rate'?"),
+        ("zzz", "Expected one of recipe, "),
+        ("n_epochs", "Did you mean 'epochs'?"),
+        ("checkpoints_every", "Did you mean 'checkpoint_every'?"),
     ],
 )
 def test_a_setting_that_does_not_exist_is_refused_with_the_likely_one(name, meant):
     for make in (TrainingSettings, lambda **choices: TrainingSettings.from_options({}, **choices)):
         message = message_of(make, **{name: 4})
-        assert f"no training setting '{name}': {meant}" in message
+        assert f"no training setting '{name}'. {meant}" in message
 
 
 @pytest.fixture(scope="module")
@@ -234,13 +234,13 @@ def tally_refusal(tally, function, name, arguments):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (["--batch-size", "0"], "batch_size is 0, expected a whole number of at least 1"),
+        (["--batch-size", "0"], "--batch-size is 0, expected a whole number of at least 1"),
         (["--epochs", "inf"], "epochs is inf, expected a finite number of more than 0"),
         (["--epochs", "nan", "--seed", "-1"], "epochs is nan"),
-        (["--learning-rate", "nan"], "learning_rate is nan"),
+        (["--learning-rate", "nan"], "--learning-rate is nan"),
         (["--seed", str(2**70)], f"seed is {2**70}, expected a whole number of at least 0 and"),
-        (["--max-valid-tokens", "-1"], "max_valid_tokens is -1"),
-        (["--vocabulary-size", "3"], "vocabulary_size"),
+        (["--max-valid-tokens", "-1"], "--max-valid-tokens is -1"),
+        (["--vocabulary-size", "3"], "--vocabulary-size"),
         (["--tokenizer", "no"], "Unknown tokenizer"),
     ],
 )

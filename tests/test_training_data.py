@@ -111,7 +111,10 @@ def test_faults_are_reported_with_their_place_and_passed_over(tmp_path, caplog):
         (gzip.compress(b"a b\n", mtime=0), r"gzip data, not text.*\.gz"),
         (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file"),
         (b"\x01\x02\0\0\x09\n", "is not text: byte 3 is NUL"),
-        (">x\nMKV\n", "looks like FASTA.*--input-format text reads it as it is"),
+        (
+            ">x\nMKV\n",
+            r"looks like FASTA, .*\. Training .* per line; input_format='text' reads it as it is",
+        ),
         ("déjà vu\n".encode("latin-1") * 3, "3 of its 3 lines are not, and 0 .*iconv -f ENCODING"),
         ("日本語です\nはい\n".encode("shift-jis"), "2 of its 2 lines are not"),
         (b"GIF89a\x10\xf0", "a GIF image"),
@@ -135,7 +138,7 @@ def test_files_of_other_formats_are_no_corpus_unless_they_are_called_text(tmp_pa
     for name in ("a.csv", "a.tsv.gz", "a.conllu", "a.jsonl", "a.json", "a.fasta", "a.parquet"):
         (tmp_path / name).write_bytes(b"")
         with pytest.raises(
-            ElmoError, match=rf"{name} is read as .*Records\.of.*--input-format text"
+            ElmoError, match=rf"{name} is read as .*Records\.of.*input_format='text'"
         ):
             Corpus.of(tmp_path / name)
     (tmp_path / "a.csv").write_text(">x\nMKV\n")

@@ -18,6 +18,7 @@ from damage import damaged, flipped
 from fake_training import WORDS, make_inputs, model_of, train_cheaply
 from tally import Tally, attempts
 
+import elmo_jax
 from elmo_jax import ElmoError, ElmoWarning
 from elmo_jax.training import Vocabulary, plotting
 from elmo_jax.training.checkpoints import steps_in
@@ -418,3 +419,15 @@ def test_a_file_that_is_no_lock_is_never_written_into(tmp_path, linked):
     ):
         pass
     assert (folder / "lock").read_bytes() == (b"" if linked else b"my notes")
+
+
+def test_the_folder_of_a_run_names_the_model_in_it(inputs, capsys):
+    run = inputs / "run"
+    said = f"{run} is the folder of a training run; its model is {run / 'model'}."
+    assert message_of(elmo_jax.Elmo, run) == said
+    assert failing(capsys, "info", run) == f"elmo-jax info: error: {said}\n"
+    shutil.rmtree(run / "model")
+    assert message_of(elmo_jax.load, run) == (
+        f"{run} is the folder of a training run that is not finished: it has no model yet. Run the "
+        "command that started it again, which resumes it."
+    )

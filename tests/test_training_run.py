@@ -335,7 +335,7 @@ def test_words_from_elsewhere_are_not_chosen_by_frequency(trained, text, tmp_pat
         {"start_from": model},
         {"config": training_run.CONFIG, "vocabulary": model / "vocab.txt"},
     ):
-        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}: they limit a"):
+        with pytest.raises(ElmoError, match=f"Expected no {next(iter(choice))}: it limits a"):
             train(tmp_path / "run", text, **source, **choice)
     assert not (tmp_path / "run").exists()
 

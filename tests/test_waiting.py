@@ -240,5 +240,5 @@ def test_a_merge_that_fails_is_an_error_of_the_last_shard(tmp_path):
 
 
 def test_only_shards_merge(tmp_path):
-    with pytest.raises(ElmoError, match="merge is for shards"):
+    with pytest.raises(ElmoError, match="merge=True is for shards"):
         embed(tmp_path / "out.h5", merge=True)

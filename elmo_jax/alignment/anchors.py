@@ -76,7 +76,7 @@ def check_anchors(anchors: Any, name: str) -> None:
 
 def count_words(sentences: Iterable[Sequence[str]]) -> collections.Counter[str]:
     """Count the words of a text, given as lists of words. Raises ElmoError for a bad sentence."""
-    check_collection(sentences)
+    check_collection(sentences, "count_words([{}.split()])")
     counts: collections.Counter[str] = collections.Counter()
     for sentence in checked_sentences(sentences):
         counts.update(sentence)
@@ -166,7 +166,7 @@ def compute_anchors(
         >>> anchors.vectors.shape
         (50000, 1024)
     """
-    check_collection(sentences)
+    check_collection(sentences, "compute_anchors(elmo, [{}.split()], words)")
     layers = as_list(layers, "layers as a list of numbers")
     numbers = list(dict.fromkeys(_layer_number(elmo, layer) for layer in layers))
     if not numbers:

@@ -121,7 +121,7 @@ def with_words(
         raise ElmoError(
             f"{source} describes a model that has a vector for each word of a vocabulary; expected "
             "its vocabulary file, one word per line: as vocab.txt beside the weights, or with "
-            "vocabulary_file=..., in a command --vocabulary."
+            "vocabulary_file=."
         )
     words = Vocabulary.of(vocabulary)
     n_words = parsed.get("n_tokens_vocab")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError, ElmoWarning, warn
+from ..errors import ElmoError, ElmoWarning, did_you_mean, shortened, warn
 from ..folders import atomic_folder, standing_folder
 from ..json_text import to_json
-from ..model.config import DTYPES, ElmoConfig
+from ..model.config import DTYPES, ElmoConfig, dtype_name
 from ..model.parameters import Params, check_finite_params, check_params
 from ..model.spelling import alphabet_of
 from .formats import FILES, FORMATS, MODEL_FILES, VOCABULARY_FILE
@@ -27,7 +27,7 @@ def save(
     format: str = "native",
     *,
     vocabulary: Words | None = None,
-    dtype: str | None = None,
+    dtype: Any = None,
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -83,7 +83,7 @@ def write_model(
     *,
     words: Vocabulary | None,
     words_record: Mapping[str, Any] | None,
-    dtype: str | None,
+    dtype: Any,
     metadata: dict[str, Any],
     overwrite: bool,
 ) -> None:
@@ -91,6 +91,7 @@ def write_model(
 
     Without its words, a native model may still have ``words_record``, which says what they were.
     """
+    dtype = None if dtype is None else dtype_name(dtype)
     _check_format(format, dtype)
     check_params(config, params)
     check_finite_params(params)
@@ -114,7 +115,10 @@ def write_model(
 
 def _check_format(format: str, dtype: str | None) -> None:
     if format not in FORMATS:
-        raise ElmoError(f"Unknown format {format!r}: expected one of {', '.join(FORMATS)}.")
+        raise ElmoError(
+            f"Unknown format {shortened(format)}: expected one of {', '.join(FORMATS)}."
+            f"{did_you_mean(format, FORMATS)}"
+        )
     possible = DTYPES if format == "native" else DTYPES[:1]
     if dtype is not None and dtype not in possible:
         expected = " or ".join(possible)

@@ -136,12 +136,14 @@ def open_source(
             remarks = {"tokenizer": tokenizer, **opened.remarks}
             opened = dataclasses.replace(opened, remarks=remarks)
     elif source is None and options_file is not None and weight_file is not None:
-        paths = Path(options_file), Path(weight_file)
-        opened = published.read_files(*paths, own_options, vocabulary)
+        options_path, weight_path = Path(options_file), Path(weight_file)
+        opened = published.read_files(options_path, weight_path, own_options, vocabulary)
     else:
+        paths = {"source": source, "options_file": options_file, "weight_file": weight_file}
+        got = (f"{name}={os.fspath(path)!r}" for name, path in paths.items() if path is not None)
         raise ElmoError(
-            "Expected either one source, or both options_file and weight_file; got "
-            f"source={source!r}, options_file={options_file!r}, weight_file={weight_file!r}."
+            "Expected either one model, or both options_file= and weight_file=; got "
+            f"{' and '.join(got)}."
         )
     check_record(opened.params, opened.words_record, source or pretrained.BUNDLED)
     opened = with_token_table(opened, table, words_only=words_only)
@@ -223,6 +225,7 @@ def open_model(
         found = [(root, readers) for root in files.roots() if (readers := _readers_of(root))]
         nearest = [(root, readers) for root, readers in found if root.depth == found[0][0].depth]
         if len(nearest) != 1:
+            _refuse_run(path)
             _refuse(files, several=bool(nearest))
         root, readers = nearest[0]
         reader = _choose(root, readers, with_softmax)
@@ -234,6 +237,21 @@ def open_model(
 
 def _readers_of(files: ModelFiles) -> list[ModuleType]:
     return [reader for reader in READERS if reader.recognises(files)]
+
+
+def _refuse_run(path: Path) -> None:
+    """Raise ElmoError, with the place of its model, if this is the folder of a training run."""
+    if not (path / "run.json").is_file():  # ``training.run_folder`` says what a run writes
+        return
+    for folder in ("model", "hdf5"):
+        if (path / folder).is_dir():
+            raise ElmoError(
+                f"{path} is the folder of a training run; its model is {path / folder}."
+            )
+    raise ElmoError(
+        f"{path} is the folder of a training run that is not finished: it has no model yet. Run "
+        "the command that started it again, which resumes it."
+    )
 
 
 def _refuse(files: ModelFiles, *, several: bool) -> None:

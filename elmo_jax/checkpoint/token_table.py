@@ -158,8 +158,8 @@ def _words_of_rows(path: Path, source: str, vocabulary: Words | None) -> Vocabul
     if vocabulary is None:
         raise ElmoError(
             f"Which words does the token table {source} have? An HDF5 file has only their vectors. "
-            "Name the vocabulary that it was made with, one word per line: vocabulary_file=..., in "
-            f"a command --vocabulary; or put it beside the table as {VOCABULARY_NAMES[0]}."
+            "Name the vocabulary that it was made with, one word per line, with vocabulary_file=; "
+            f"or put it beside the table as {VOCABULARY_NAMES[0]}."
         )
     return Vocabulary.of(vocabulary)
 
@@ -286,10 +286,7 @@ def with_token_table(
         reason = "The weight file of this model has its LSTMs, but nothing that makes token vectors"
         if is_whole:
             reason = "A model of words needs their vectors, which `elmo-jax token-table` makes"
-        raise ElmoError(
-            f"{reason}. Expected a table of token vectors: token_table=..., in a command "
-            "--token-table."
-        )
+        raise ElmoError(f"{reason}. Expected a table of token vectors, with token_table=.")
     if is_whole:
         check_token_table(config, params, table)
         if not words_only:

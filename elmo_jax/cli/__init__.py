@@ -13,12 +13,13 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NoReturn
 
 from ..errors import ElmoError, ElmoWarning
 from ..json_text import to_json
 from .compiled import keep_compiled
+from .flag_names import with_flags
 from .frame import (
+    Stop,
     framed,
     is_interrupt,
     leave,
@@ -27,6 +28,7 @@ from .frame import (
     tell,
     warnings_on_one_line,
 )
+from .parser import Parser
 
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
@@ -48,36 +50,25 @@ COMMANDS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
-    """Prints through ``frame``: argparse ignores a help text that cannot be written."""
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        say(message.removesuffix("\n"))
-
-    def error(self, message: str) -> NoReturn:
-        tell(f"{self.format_usage()}{self.prog}: error: {message}")
-        raise SystemExit(2)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``elmo-jax`` with ``argv``, by default the process's own, and return the exit code.
 
     Raises:
         SystemExit: 0 after ``--help`` or ``--version``, 2 for wrong usage.
     """
-    exit_code = framed("elmo-jax", lambda: _main(argv))
+    exit_code = framed("elmo-jax", lambda stop: _main(argv, stop))
     if argv is None:
         leave(exit_code)
     return exit_code
 
 
-def _main(argv: Sequence[str] | None) -> int:
+def _main(argv: Sequence[str] | None, stop: Stop) -> int:
     from .. import __version__
 
     if argv is None:  # the process belongs to this program
         argv = sys.argv[1:]
         keep_compiled(quiet="--quiet" in argv)
-    parser = _Parser(
+    parser = Parser(
         prog="elmo-jax",
         description="ELMo word vectors in JAX: embed text, train and convert models.",
     )
@@ -87,7 +78,7 @@ def _main(argv: Sequence[str] | None) -> int:
         command = commands.add_parser(name, help=description, description=description)
         if name in argv:  # importing the others would only take time
             _declare(command, command_module(name))
-    return _execute(_parsed(parser, argv))
+    return _execute(_parsed(parser, argv), stop)
 
 
 def command_module(name: str) -> ModuleType:
@@ -100,10 +91,10 @@ def run_command(
 ) -> int:
     """What ``main`` does, for one command module as a program of its own."""
 
-    def action() -> int:
-        parser = _Parser(prog=prog, description=description)
+    def action(stop: Stop) -> int:
+        parser = Parser(prog=prog, description=description)
         _declare(parser, module)
-        return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv))
+        return _execute(_parsed(parser, sys.argv[1:] if argv is None else argv), stop)
 
     return framed(prog, action)
 
@@ -121,7 +112,8 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str]) -> argparse.Na
     return parser.parse_args(argv)
 
 
-def _execute(args: argparse.Namespace) -> int:
+def _execute(args: argparse.Namespace, stop: Stop) -> int:
+    stop.prog = args.prog
     quiet = getattr(args, "quiet", False)
     try:
         with warnings_on_one_line(args.prog, quiet), logs_on_one_line(args.prog, quiet):
@@ -147,6 +139,8 @@ def _one_line(error: BaseException) -> str:
         return f"there is not enough memory{message and f': {message}'}"
     if isinstance(error, RecursionError):
         return "an input is nested too deep to be read"
-    if isinstance(error, ElmoError | ElmoWarning | OSError) and message:
+    if isinstance(error, ElmoError | ElmoWarning) and message:
+        return with_flags(message)
+    if isinstance(error, OSError) and message:
         return message
     return f"{type(error).__name__}: {message} (a fault of this program; --debug shows where)"

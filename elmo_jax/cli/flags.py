@@ -10,6 +10,7 @@ import functools
 import re
 from typing import Any
 
+from ..errors import did_you_mean
 from ..model.config import DTYPES, POOLINGS, PRECISIONS, preset_names
 
 _SWITCH = {"action": "store_true"}
@@ -161,7 +162,7 @@ def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
         return -number if text.startswith("-") else number
     raise argparse.ArgumentTypeError(
         f"{text!r} is not a layer; expected {', '.join(names)}, or a number from 0, the token "
-        "layer."
+        f"layer.{did_you_mean(text, names)}"
     )
 
 

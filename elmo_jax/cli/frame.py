@@ -13,8 +13,9 @@ import signal
 import sys
 from collections.abc import Callable
 
+from .flag_names import with_flags
 from .noise import logs_on_one_line, warnings_on_one_line
-from .signals import is_interrupt, stopping
+from .signals import Stop, is_interrupt, stopping
 from .streams import (
     StdoutFailed,
     flush_stdout,
@@ -28,6 +29,7 @@ from .streams import (
 
 __all__ = [
     "READER_IS_GONE",
+    "Stop",
     "framed",
     "is_interrupt",
     "leave",
@@ -41,8 +43,10 @@ __all__ = [
 READER_IS_GONE = 141
 
 
-def framed(prog: str, action: Callable[[], int]) -> int:
+def framed(prog: str, action: Callable[[Stop], int]) -> int:
     """Run ``action``, the program ``prog``, and return its exit code.
+
+    ``action`` may change the program's name in the ``Stop`` that it gets.
 
     Raises:
         SystemExit: from argparse in ``action``: 0 after ``--help``, 2 for wrong usage.
@@ -51,12 +55,14 @@ def framed(prog: str, action: Callable[[], int]) -> int:
     with printable(sys.stdout), printable(sys.stderr), stopping(prog) as stop:
         try:
             try:
-                return action()
+                return action(stop)
             finally:  # also when argparse has printed the help and exits
                 flush_stdout()
         except BaseException as error:
             if stop.number is not None or is_interrupt(error):
-                tell(f"{prog}: {stop.ending}")
+                is_plain = isinstance(error, KeyboardInterrupt)
+                remarks = getattr(error, "__notes__", ()) if is_plain else ()
+                tell(stop.last_line(list(map(with_flags, remarks))))
                 return stop.exit_code
             if isinstance(error, BrokenPipeError):
                 let_go(sys.stdout)

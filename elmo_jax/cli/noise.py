@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 
 from ..errors import ElmoWarning, MissingFontWarning
+from .flag_names import with_flags
 from .streams import tell
 
 
@@ -19,7 +20,8 @@ def warnings_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
     """
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        tell(f"{prog}: warning: {' '.join(str(message).split())}")
+        line = " ".join(str(message).split())
+        tell(f"{prog}: warning: {with_flags(line) if isinstance(message, ElmoWarning) else line}")
 
     with warnings.catch_warnings():
         if not sys.warnoptions:  # otherwise ``python -W`` decides
@@ -44,7 +46,9 @@ def logs_on_one_line(prog: str, quiet: bool) -> Iterator[None]:
         def emit(self, record: logging.LogRecord) -> None:
             if not quiet:
                 level = record.levelname.lower()
-                tell(f"{prog}: {level}: {' '.join(record.getMessage().split())}")
+                line = " ".join(record.getMessage().split())
+                is_ours = record.name.startswith("elmo_jax.")
+                tell(f"{prog}: {level}: {with_flags(line) if is_ours else line}")
 
     if logging.root.handlers:
         yield

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from .streams import tell
@@ -22,19 +22,22 @@ ENDINGS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"
 
 
 class Stop:
-    """The signal that is ending the program, if any."""
+    """The signal that is ending the program, if any; ``prog`` is what it calls itself."""
 
     number: int | None = None
+
+    def __init__(self, prog: str) -> None:
+        self.prog = prog
 
     @property
     def exit_code(self) -> int:
         """What a shell reports for a program that the signal ended: 130 after Ctrl-C."""
         return 128 + (self.number or signal.SIGINT)
 
-    @property
-    def ending(self) -> str:
-        """The end in one word."""
-        return ENDINGS[signal.Signals(self.number or signal.SIGINT).name]
+    def last_line(self, remarks: Sequence[str] = ()) -> str:
+        """The end in one word, and what is said of it."""
+        ending = ENDINGS[signal.Signals(self.number or signal.SIGINT).name]
+        return f"{self.prog}: {'; '.join([ending, *remarks])}"
 
 
 def is_interrupt(error: BaseException | None) -> bool:
@@ -53,7 +56,7 @@ def stopping(prog: str) -> Iterator[Stop]:
     Any handler but Python's own stays, and so does that of a signal that is ignored, as SIGHUP is
     under ``nohup``: the process, or its signals, belong to somebody else.
     """
-    stop = Stop()
+    stop = Stop(prog)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         is_second, stop.number = stop.number is not None, stop.number or number
@@ -62,7 +65,7 @@ def stopping(prog: str) -> Iterator[Stop]:
             is_second = frame.f_code.co_filename.startswith("<frozen importlib")
             frame = frame.f_back
         if is_second:
-            tell(f"{prog}: {stop.ending}")
+            tell(stop.last_line())
             os._exit(stop.exit_code)
         raise KeyboardInterrupt
 

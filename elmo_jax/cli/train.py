@@ -142,6 +142,8 @@ def text(summary: dict[str, Any]) -> str:
         f"{how} {step}: {counted(summary['tokens'], 'token')} in this call, "
         f"{counted(round(summary['tokens_per_second']), 'token')}/s"
     ]
+    if summary["stopped_by"]:
+        lines.append("the same command resumes it")
     if summary["finished"] and not summary["tokens"]:
         lines = [f"{how} before, {step}; nothing was trained in this call"]
     for name, what in (("words_cut", "text"), ("valid_words_cut", "validation text")):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import ElmoError, counted
+from ..errors import ElmoError, counted, noting_interrupts
 from ..files import check_name, check_space, put_in_place, refuse_existing, shown_size, sync
 from .job import Job
 from .lock import AtWorkError, OutputLock, finished_note
@@ -95,6 +95,7 @@ def merge_parts(
         done = finished_note(folder.lock_path, target)
         folders = find_sources(source_names, folder, is_removed=done is not None)
         job = common_job(folders)
+        stack.enter_context(noting_interrupts(functools.partial(_what_stays, folders)))
         if job is not None and (done is None or done["job"] != job.name):
             refuse_existing(target, overwrite)
             result = _merge(
@@ -115,6 +116,12 @@ def merge_parts(
         folder.remove()
     seconds = time.perf_counter() - began
     return {**result, "finished": True, "bytes": n_bytes, "seconds": round(seconds, 3)}
+
+
+def _what_stays(folders: Sequence[PartsFolder]) -> str:
+    if not all(folder.size() for folder in folders):
+        return ""
+    return "the parts are kept, and the same call joins them"
 
 
 def _sources_of(

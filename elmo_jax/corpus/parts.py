@@ -138,7 +138,7 @@ class PartsFolder:
             reason = differences if earlier else "it has just gone"
             raise ElmoError(
                 f"{self.path} holds parts of another job ({reason}). Finish that job with "
-                "its own command, choose another output, or remove its parts with --restart."
+                "its own command, choose another output, or remove its parts with restart=True."
             )
 
     def job(self) -> Job | None:
@@ -156,7 +156,7 @@ class PartsFolder:
         except ElmoError as error:
             raise ElmoError(
                 f"Cannot read {manifest}: {str(error).rstrip('.')}. It is damaged, or comes from "
-                "another version of elmo-jax; --restart removes the parts and starts again."
+                "another version of elmo-jax; restart=True removes the parts and starts again."
             ) from None
 
     def has(self, job: Job, number: int) -> bool:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..embedder import Elmo
-from ..errors import ElmoError, check_count, counted
+from ..errors import ElmoError, check_count, counted, noting_interrupts
 from ..files import check_space, refuse_input
-from ..model.layers import Layers, check_dtype, check_pooling
+from ..model.config import dtype_name
+from ..model.layers import Layers, check_pooling
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.readers import Record
@@ -46,7 +48,7 @@ def embed_corpus(
     pooling: str | None = None,
     mix_weights: Any = None,
     mix_gamma: Any = 1.0,
-    dtype: str = "float32",
+    dtype: Any = "float32",
     carry_state: int | None = None,
     strict: bool = False,
     with_text: bool = True,
@@ -130,16 +132,16 @@ def embed_corpus(
     check_target(target, overwrite)
     shard = own_shard(shard)
     if merge and shard is None:
-        raise ElmoError("merge is for shards: leave it out, or choose a shard.")
+        raise ElmoError("merge=True is for shards: leave it out, or choose one with shard=.")
     if pooling is not None:
         check_pooling(pooling)
-    check_dtype(dtype)
+    dtype = dtype_name(dtype)
     check_repeatable(records)
     if carry_state is not None:
         _check_carrying(carry_state, shard)
         part_tokens = None
     if escape_keys and sentence_keys is None:
-        raise ElmoError("escape_keys is for sentence keys: choose some, or leave it out.")
+        raise ElmoError("escape_keys is for sentence_keys: choose some, or leave it out.")
     keys = None if sentence_keys is None else SentenceKeyChecker(sentence_keys, escape_keys)
 
     options = EmbedOptions(layers, pooling, mix_weights, mix_gamma, dtype)
@@ -173,6 +175,8 @@ def embed_corpus(
         if restart and shard is None and not is_finished:
             folder.restart(job, shard)
         stack.enter_context(folder.opened(job, shard))
+        remark = functools.partial(_what_stays, folder, job, numbers, restart)
+        stack.enter_context(noting_interrupts(remark))
         missing = [] if is_finished else [n for n in numbers if not folder.has(job, n)]
         is_direct = shard is None and len(job.parts) == 1
         began = time.perf_counter()
@@ -221,13 +225,24 @@ def embed_corpus(
     return result
 
 
+def _what_stays(folder: PartsFolder, job: Job, numbers: Sequence[int], restart: bool) -> str:
+    n_finished = sum(folder.has(job, number) for number in numbers)
+    are = "is" if n_finished == 1 else "are"
+    without = ", without restart=True," if restart else ""
+    return (
+        f"{n_finished:,} of {counted(len(numbers), 'part')} {are} finished, and the same call"
+        f"{without} resumes it"
+        if n_finished
+        else ""
+    )
+
+
 def _check_carrying(carry_state: int, shard: tuple[int, int] | None) -> None:
     check_count(carry_state, "carry_state")
     if shard is not None:
         raise ElmoError(
             "A state that is carried through the whole corpus cannot be carried in shards: each "
-            "sentence needs all those before it. Leave out carry_state or shard, in a command "
-            "--carry-state or --shard."
+            "sentence needs all those before it. Leave out carry_state= or shard=."
         )
 
 

@@ -109,7 +109,7 @@ def this_process(environment: Mapping[str, str] = os.environ) -> Process:
     raise ElmoError(_not_found(environment))
 
 
-_NAME_IT = "Name the shard: shard=(i, n), in a command --shard I/N."
+_NAME_IT = "Name the shard: shard=(i, n)."
 
 
 def _of_jax() -> Iterable[Process]:
@@ -215,7 +215,7 @@ def _not_found(environment: Mapping[str, str]) -> str:
     elif environment.get("JOB_COMPLETION_INDEX"):
         hint = (
             " JOB_COMPLETION_INDEX is set, but Kubernetes does not tell a pod how many there are: "
-            "use --shard $((JOB_COMPLETION_INDEX + 1))/N."
+            "use shard=(JOB_COMPLETION_INDEX + 1, n)."
         )
     return (
         "Nothing says which shard this process makes. Looked for jax.distributed, if it is "

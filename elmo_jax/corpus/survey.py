@@ -259,5 +259,5 @@ def _blank_lines_message(blank_lines: list[tuple[str, int]]) -> str:
     return (
         f"{file} has blank lines: {', '.join(map(str, numbers))}"
         f"{f' and {n_more} more' if n_more else ''}. "
-        "Remove them, or leave out --strict to keep them as empty sentences."
+        "Remove them, or leave out strict=True to keep them as empty sentences."
     )

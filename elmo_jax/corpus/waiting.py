@@ -139,7 +139,7 @@ def missing_message(folders: Sequence[PartsFolder], job: Job, missing: Sequence[
     others = " and run the commands of the others again" if len(at_work) < len(unfinished) else ""
     return (
         f"{head}. They are of shard {shards}; at work now: {_listed(f'{i}/{n}' for i in at_work)}. "
-        f"Wait for these (wait=True, in a command --wait){others}."
+        f"Wait for these (wait=True){others}."
     )
 
 

@@ -195,7 +195,7 @@ def check_float16(result: np.ndarray, sentence: str) -> None:
     if (result.view(np.uint16) & 0x7FFF).max() >= _FLOAT16_INFINITY:
         raise ElmoError(
             f"The vectors of {sentence} have numbers beyond 65,504, the largest of float16: "
-            "choose dtype='float32', in a command --dtype float32."
+            "choose dtype='float32'."
         )
 
 

@@ -66,7 +66,7 @@ def sentence_similarity(
         (2, 2)
     """
     _check_one_layer(layers)
-    check_collection(sentences)
+    check_collection(sentences, "sentence_similarity(elmo, [{}.split(), other.split()])")
     sentences = list(sentences)  # before the next line reads it: it may be an iterator
     check_sentences(sentences)
     sentences = [CheckedWords(words) for words in sentences]

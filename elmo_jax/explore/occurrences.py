@@ -104,7 +104,7 @@ def find_occurrences(
     if not sample:
         raise ElmoError(
             f"{word!r} does not occur in the text{' in this spelling' if exact else ''}. Expected "
-            "a word as the tokenizer yields it; --tokenizer chooses another tokenizer."
+            "a word as the tokenizer yields it; tokenizer= chooses another one."
         )
     # Now there are at most 2 * most: thin them out evenly.
     if most is not None and len(sample) > most:
@@ -180,7 +180,7 @@ def check_occurrences(occurrences: Any) -> None:
 def _checked_with_labels(
     sentences: Iterable[Sequence[str] | Labelled],
 ) -> Iterator[Labelled]:
-    check_collection(sentences)
+    check_collection(sentences, "find_occurrences(word, [{}.split()])")
     checker = SentenceChecker()
     for number, sentence in enumerate(sentences):
         labelled = sentence if isinstance(sentence, Labelled) else Labelled(sentence, None)

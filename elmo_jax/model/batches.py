@@ -58,7 +58,7 @@ def encode_batch(
     """
     check_config(config)
     check_cut_words(cut_words)
-    check_collection(sentences)
+    check_collection(sentences, "encode_batch([{}.split()], config)")
     sentences = list(checked_sentences(sentences))
     lengths = list(map(len, sentences))
     n_sentences, n_tokens = batch_shape(lengths, pad_to, batch_size)

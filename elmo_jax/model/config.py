@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ElmoError, number_problem, shortened
+from ..errors import ElmoError, did_you_mean, number_problem, shortened
 from . import options as options_json
 from .alphabet import Alphabet
 
@@ -159,7 +159,8 @@ class ElmoConfig:
             return cls(**_PRESETS[name])
         except KeyError:
             raise ElmoError(
-                f"Unknown preset {name!r}: expected one of {', '.join(_PRESETS)}."
+                f"Unknown preset {shortened(name)}: expected one of {', '.join(_PRESETS)}."
+                f"{did_you_mean(name, _PRESETS)}"
             ) from None
 
     @classmethod
@@ -198,6 +199,21 @@ class ElmoConfig:
     def with_alphabet(self, alphabet: Alphabet) -> ElmoConfig:
         """The same architecture with an alphabet."""
         return dataclasses.replace(self, alphabet=alphabet)
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of the dtype of a result: ``np.float16``, ``jnp.float16`` and dtypes have one, too.
+
+    Raises:
+        ElmoError: unless it is one of DTYPES.
+    """
+    name = getattr(dtype, "__name__", getattr(dtype, "name", dtype))
+    if not (isinstance(name, str) and name in DTYPES):
+        raise ElmoError(
+            f"Unknown dtype {shortened(name)}: expected one of {', '.join(DTYPES)}."
+            f"{did_you_mean(name, DTYPES)}"
+        )
+    return name
 
 
 def preset_names() -> tuple[str, ...]:

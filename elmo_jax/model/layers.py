@@ -16,10 +16,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..errors import ElmoError, shortened
+from ..errors import ElmoError, did_you_mean, shortened
 from ..forking import check_process
 from .arrays import check_finite, finite_floats
-from .config import DTYPES, POOLINGS, ElmoConfig, check_config
+from .config import POOLINGS, ElmoConfig, check_config
 from .parameters import Params
 from .precision import linear
 
@@ -218,7 +218,7 @@ def _unknown_layers(layers: Any, n_layers: int) -> str:
     names = "" if is_number else f"one of {', '.join(map(repr, LAYER_NAMES))}, or "
     return (
         f"Unknown layers={shortened(layers)}: expected {names}a number from 0 (the token layer) to "
-        f"{n_layers - 1} (the top)."
+        f"{n_layers - 1} (the top).{did_you_mean(layers, LAYER_NAMES)}"
     )
 
 
@@ -227,14 +227,8 @@ def check_pooling(pooling: str) -> None:
     if not (isinstance(pooling, str) and pooling in POOLINGS):
         raise ElmoError(
             f"Unknown pooling={shortened(pooling)}: expected one of "
-            f"{', '.join(map(repr, POOLINGS))}."
+            f"{', '.join(map(repr, POOLINGS))}.{did_you_mean(pooling, POOLINGS)}"
         )
-
-
-def check_dtype(dtype: str) -> None:
-    """Raise ElmoError unless ``dtype`` is one of DTYPES."""
-    if not (isinstance(dtype, str) and dtype in DTYPES):
-        raise ElmoError(f"Unknown dtype {shortened(dtype)}: expected one of {', '.join(DTYPES)}.")
 
 
 def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:

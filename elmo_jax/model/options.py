@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import ElmoError, first_few, shortened
+from ..errors import ElmoError, did_you_mean, first_few, shortened
 from .alphabet import Alphabet
 from .option_keys import key_problems, shortened_path
 
@@ -220,7 +220,7 @@ def check_options(options: Mapping[str, Any], source: str) -> None:
     if wrong:
         raise ElmoError(
             f"Unknown option {first_few(list(map(shortened_path, wrong)), 8)} for {source}: "
-            f"expected any of {', '.join(sorted(known))}."
+            f"expected any of {', '.join(sorted(known))}.{did_you_mean(wrong[0], known)}"
         )
     paths = {*known, *_OTHER_KEYS, "prefix"}
     if problems := key_problems(options, paths, _OF_TRAINING, "options"):

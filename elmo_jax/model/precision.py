@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..errors import ElmoError, shortened
+from ..errors import ElmoError, did_you_mean, shortened
 from .config import PRECISIONS
 
 
@@ -31,7 +31,10 @@ def check_precision(precision: str) -> None:
     """Raise ElmoError unless ``precision`` is one of PRECISIONS."""
     if not (isinstance(precision, str) and precision in PRECISIONS):
         expected = ", ".join(PRECISIONS)
-        raise ElmoError(f"Unknown precision {shortened(precision)}: expected one of {expected}.")
+        raise ElmoError(
+            f"Unknown precision {shortened(precision)}: expected one of {expected}."
+            f"{did_you_mean(precision, PRECISIONS)}"
+        )
 
 
 def gate_dtype(precision: str, otherwise: Any = np.float32) -> Any:

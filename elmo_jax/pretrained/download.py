@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 import time
@@ -10,7 +11,7 @@ from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ElmoError
+from ..errors import ElmoError, noting_interrupts
 from . import connection
 from .connection import Interrupted, Refused, Watchdog, chunks, request
 from .part import Origin, Part, origin_of
@@ -37,7 +38,8 @@ def download(remote: RemoteFile, target: Path, *, progress: bool) -> None:
     part = Part(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _progress_bar(remote, part, progress) as bar:
+        remark = functools.partial(_what_stays, remote, part)
+        with noting_interrupts(remark), _progress_bar(remote, part, progress) as bar:
             _fill(remote, part, bar)
         if problem := remote.problem(part.path):
             part.drop()
@@ -48,6 +50,12 @@ def download(remote: RemoteFile, target: Path, *, progress: bool) -> None:
     except OSError as error:
         # Errors of the network are ``Refused`` by now: this is the disk.
         raise _error(remote, part, f"{part.path} could not be written: {error}") from error
+
+
+def _what_stays(remote: RemoteFile, part: Part) -> str:
+    can_resume = remote.sha256 is not None or part.origin.validator is not None
+    kept = f"{part.size:,} bytes of {part.target.name} are kept, and the same call resumes there"
+    return kept if part.size and can_resume else ""
 
 
 def _error(remote: RemoteFile, part: Part, came: str) -> ElmoError:

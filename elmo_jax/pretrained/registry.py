@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ..errors import ElmoError
+from ..errors import ElmoError, did_you_mean
 from .remote_files import PublishedModel, RemoteFile, ZipMember
 
 _ALLENNLP = "https://allennlp.s3.amazonaws.com/models/elmo"
@@ -162,8 +161,8 @@ def names_like(name: str) -> str:
     """A sentence with the names that resemble an unknown one, or else with all names."""
     known = [BUNDLED, *MODELS]
     languages = [f"manylangs:{language}" for language in LANGUAGES]
-    if close := difflib.get_close_matches(name.lower(), known + languages):
-        return f"Did you mean {' or '.join(map(repr, close))}?"
+    if meant := did_you_mean(name, known + languages, 3):
+        return meant.lstrip()
     return f"The names are {', '.join(known)}, {' and '.join(PATTERNS)}."
 
 

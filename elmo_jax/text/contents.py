@@ -19,7 +19,7 @@ HEAD_BYTES = 4096  # the checks look at the first bytes of a file only, its head
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
 _DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
 _VECTORS = "Expected the text, not a file of numbers."
-_AS_PARQUET = "Write it as Parquet: --input-format parquet reads that."
+_AS_PARQUET = "Write it as Parquet: format='parquet' reads that."
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "gzip data", _UNPACK.format(".gz")),
@@ -58,7 +58,7 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
 
 _BINARY_WITH_NUL: tuple[tuple[bytes, str, str], ...] = (
     (b"%PDF-", "a PDF document", "Extract the text first."),
-    (b"PAR1", "a Parquet file", "--input-format parquet reads it with --column NAME."),
+    (b"PAR1", "a Parquet file", "format='parquet' reads it with column=NAME."),
 )
 """The same for first bytes with which a text may begin, too; a text has no NUL."""
 
@@ -74,9 +74,10 @@ _WIDE_ENCODINGS = ("UTF-32LE", "UTF-32BE", "UTF-16LE", "UTF-16BE")
 # of them on, a file that is not UTF-8 is binary; random bytes have 8 %.
 _CONTROL, _MIN_CONTROL_SHARE = bytes({*range(1, 9), *range(14, 26), 127}), 0.02
 
-_READER = "--input-format {0} reads it"
+_READER = "format='{0}' reads it"
+_ONLY_TEXT = "Training and evaluation read one sentence per line"
 _NO_READER = "Extract the text first"
-_COLUMN = " with --column NAME"
+_COLUMN = " with column=NAME"
 _NUMBERS = "Write the text in it to a text file"
 
 # Building blocks of the patterns below. Patterns are matched at the start of the head, which may
@@ -88,7 +89,7 @@ _HEADERS = r"(;.*\n)*>\S.*\n(>\S.*\n)*"  # of FASTA, below comments
 _JSON_STRING = r'"(\\.|[^"\\\n])*"'
 
 _CONLLU = ("CoNLL-U", _READER.format("conllu"))
-_CONLL = ("CoNLL", _READER.format("conll") + ", with --column N if the words are not in column 1")
+_CONLL = ("CoNLL", _READER.format("conll") + ", with column=N if the words are not in column 1")
 _FASTA = ("FASTA", _READER.format("fasta"))
 
 _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
@@ -116,7 +117,7 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (
         r"(?=(?s:.){1000})(# .*\n|#\r?\n)+(# .*|#?)\Z",
         "a table below comments",
-        "If it is CoNLL-U, --input-format conllu reads it",
+        "If it is CoNLL-U, format='conllu' reads it",
     ),
     # Soft-masked sequences mix upper and lower case; a capitalised word is not a sequence.
     (rf"\s*{_HEADERS}(?![A-Z][a-z]+[.-]*{_END})[A-Za-z*.-]+{_END}", *_FASTA),
@@ -153,15 +154,18 @@ def check_is_text(head: bytes, name: str) -> None:
         raise ElmoError(f"{name} is a binary file, not text. Expected UTF-8 text.")
 
 
-def check_is_plain(head: bytes, name: str, instead: str) -> None:
+def check_is_plain(head: bytes, name: str, instead: str, *, formats: bool = True) -> None:
     """Raise ElmoError for text that looks like FASTA, CoNLL-U, JSON, XML, a PDF file or the like.
 
-    ``instead`` tells the user how to read the file as plain text after all.
+    ``instead`` tells the user how to read the file as plain text after all; without ``formats``,
+    the caller reads no others.
     """
     start = head.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     start = start.replace("\r\n", "\n").replace("\r", "\n")
     for pattern, what, advice in _OTHER_TEXT:
         if re.match(pattern, start, re.IGNORECASE if "XML" in what else 0):
+            if not formats and "format=" in advice:
+                advice = _ONLY_TEXT
             raise ElmoError(f"{name} looks like {what}, not like plain text. {advice}; {instead}.")
 
 

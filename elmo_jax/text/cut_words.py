@@ -81,8 +81,8 @@ class CutWords:
             f"{f'of {text} ' if text else ''}{'is' if self.n_cut == 1 else 'are'} not read whole"
             f"{example}. The model reads at most {self.limit.most} {units} and "
             "cuts off the rest, so words that differ only there have the same token vector. If "
-            "these are not words, split the text with a tokenizer (tokenizer=, in a command "
-            "--tokenizer), or read sequences such as proteins from a .fasta file.",
+            "these are not words, split the text with a tokenizer (tokenizer=), or "
+            "read sequences such as proteins from a .fasta file.",
             WordsCutWarning,
         )
 

@@ -16,7 +16,8 @@ from ..errors import RawTextWarning, counted, warn
 from .treebank import ABBREVIATIONS, treebank
 
 ADVICE = (
-    "Have it split as the training text was: --tokenizer auto, in Python tokenizer=elmo.tokenizer."
+    "Have it split as the training text was: tokenizer='auto', or elmo.tokenizer for what has no "
+    "model."
 )
 """For text that a model is to embed."""
 

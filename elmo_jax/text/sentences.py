@@ -52,7 +52,7 @@ class SentenceChecker:
             word = next(filter(_find_space, sentence))
             warn(
                 f"The word {word!r} of {where} holds whitespace, and is embedded as one word. If "
-                "it is text, split it first: text.split(), or tokenizer= or --tokenizer for whole "
+                "it is text, split it first: text.split(), or tokenizer= for whole "
                 "strings.",
                 WhitespaceWarning,
             )
@@ -83,14 +83,17 @@ def check_strings(items: Any, where: str) -> None:
     _joined(items, where)
 
 
-def check_collection(sentences: Any) -> None:
-    """Raise ElmoError unless ``sentences`` can be a collection of sentences, in order."""
+def check_collection(sentences: Any, call: str = "[{}.split()]") -> None:
+    """Raise ElmoError unless ``sentences`` can be a collection of sentences, in order.
+
+    ``call`` is what to write for one text, which takes the place of the braces.
+    """
     kind = type(sentences).__name__
     if isinstance(sentences, str | bytes | bytearray | memoryview):
-        decode = "" if isinstance(sentences, str) else ".decode()"
+        text = "text" if isinstance(sentences, str) else "text.decode()"
         raise ElmoError(
             f"Expected a list of sentences, got one {kind} {shortened(sentences)}. "
-            f"For one sentence, write [sentence{decode}.split()]."
+            f"For one text, write {call.format(text)}."
         )
     names = _column_names(sentences)
     if names is not None:  # iterating over a table or mapping gives the names of its columns
@@ -119,11 +122,15 @@ def check_collection(sentences: Any) -> None:
 
 
 def tokenize(
-    texts: Any, tokenizer: Tokenizer | str | None = None, auto: str = AUTO
+    texts: Any,
+    tokenizer: Tokenizer | str | None = None,
+    auto: str = AUTO,
+    call: str = "[{}]",
 ) -> Iterator[Sequence[str]]:
     """Split strings into words; lists of words, and what ``check_sentences`` refuses, pass on.
 
-    ``auto`` is the name of the model's tokenizer, where there is a model.
+    ``auto`` is the name of the model's tokenizer, where there is a model; for ``call`` see
+    ``check_collection``.
 
     Raises:
         ElmoError: if ``texts`` is a string or cannot be iterated; for an unknown tokenizer.
@@ -131,7 +138,7 @@ def tokenize(
     Warns:
         RawTextWarning: if the first strings are split at whitespace and look raw.
     """
-    check_collection(texts)
+    check_collection(texts, call)
     return _tokenize_each(texts, resolve_tokenizer(tokenizer, auto))
 
 

@@ -31,7 +31,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import ElmoError, WhitespaceWarning, optional_module, shortened, warn
+from ..errors import ElmoError, WhitespaceWarning, did_you_mean, optional_module, shortened, warn
 from .treebank import treebank
 from .words import words
 
@@ -98,6 +98,7 @@ def tokenizer_named(name: str) -> Tokenizer:
     raise ElmoError(
         f"Unknown tokenizer {name!r}: expected one of {', '.join(map(repr, NAMES))}, the last two "
         "optionally with a colon and a variant (spacy:de, nltk:casual), or a function."
+        f"{did_you_mean(name, NAMES)}"
     )
 
 
@@ -190,7 +191,7 @@ def warn_of_other_spaces(text: str, where: str) -> bool:
     name = unicodedata.name(space, "a control character")
     warn(
         f"{where}: {word!r} is split at U+{ord(space):04X} ({name}); more may follow. "
-        'The tokenizer "spaces" (in a command, --tokenizer spaces) splits at spaces and tabs only.',
+        "tokenizer='spaces' splits at spaces and tabs only.",
         WhitespaceWarning,
     )
     return True

@@ -17,7 +17,7 @@ _MAX_OOV_RATE = 0.2
 
 
 @shared
-@explain_out_of_memory("Take a smaller batch_size (in a command --batch-size).")
+@explain_out_of_memory("Take a smaller batch_size.")
 def evaluate(
     config: ElmoConfig,
     params: Params,

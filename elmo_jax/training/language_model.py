@@ -76,7 +76,7 @@ def load_language_model(
             raise ElmoError(
                 f"There is no vocabulary at {folder / VOCABULARY_FILE}. Expected the vocab.txt "
                 "with which the model's softmax was trained; if it is elsewhere, name it with "
-                "vocabulary=, in a command --vocabulary."
+                "vocabulary=."
             )
     else:
         words = Vocabulary.of(vocabulary)

@@ -194,7 +194,7 @@ class RunFolder:
             raise ElmoError(
                 f"The run in {self.path} finished after {counted(n_taken, 'step')}, and its "
                 f"checkpoints are gone, so it cannot be resumed to reach {n_steps:,}. Train its "
-                "model further in another folder: start_from, in a command --start-from."
+                "model further in another folder: start_from=."
             )
         return summary if summary["step"] == n_steps else None
 
@@ -253,10 +253,11 @@ class VocabularyLimits:
         limits, defaults = dataclasses.asdict(self), dataclasses.asdict(VocabularyLimits())
         names = [name for name, value in limits.items() if value != defaults[name]]
         if names:
+            limit = "they limit" if names[1:] else "it limits"
             raise ElmoError(
-                f"Expected no {' nor '.join(names)}: they limit a vocabulary made from the text, "
-                "but here the words come from vocabulary or from the model to fine-tune (in a "
-                "command --vocabulary, --start-from). Leave out one of the two."
+                f"Expected no {' nor '.join(names)}: {limit} a vocabulary made from the text, "
+                "but here the words come from vocabulary= or from the model in start_from=. "
+                "Leave out one of the two."
             )
 
 

@@ -118,7 +118,7 @@ def score(
             choice_problem(unknown, "unknown", UNKNOWN),
         ]
     )
-    check_collection(sentences)
+    check_collection(sentences, "score(config, params, vocabulary, [{}.split()])")
     sentences = list(sentences)
     check_sentences(sentences)
     lexicon = Lexicon(vocabulary, config)

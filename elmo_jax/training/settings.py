@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import numbers
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from ..errors import (
     ElmoError,
     UnusedOptionsWarning,
     count_problem,
+    did_you_mean,
     first_few,
     number_problem,
     shortened,
@@ -264,9 +264,8 @@ def _plain(value: Any) -> Any:
 
 
 def _unknown_name(name: str, names: Sequence[str]) -> str:
-    likely = difflib.get_close_matches(name, names, 1, 0.5)
-    meant = f"did you mean {likely[0]}?" if likely else f"expected one of {', '.join(names)}."
-    return f"There is no training setting {shortened(name)}: {meant}"
+    meant = did_you_mean(name, names, likeness=0.5) or f" Expected one of {', '.join(names)}."
+    return f"There is no training setting {shortened(name)}.{meant}"
 
 
 def _fields_from_options(

@@ -35,10 +35,10 @@ from .text_contents import HashedFile, TextContents
 
 _MAX_REPORTS_PER_FILE = 5
 
-_AS_TEXT = "--input-format text reads it as it is"
+_AS_TEXT = "input_format='text' reads it as it is"
 
 _TOKENIZE = (
-    "Tokenize it first: elmo-jax tokenize INPUT -o OUT. Or name what splits it, --tokenizer."
+    "Tokenize it first, `elmo-jax tokenize INPUT -o OUT`, or name what splits it: tokenizer=."
 )
 
 _logger = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class Corpus:
             head = head_of(file)
             check_is_text(head, name)
             if self.format is None:
-                check_is_plain(head, name, _AS_TEXT)
+                check_is_plain(head, name, _AS_TEXT, formats=False)
             for block in utf8_blocks(file, name, skip):
                 self._count_faults(block, name, faults)
                 numbers: Sequence[int] = range(block.first, block.first + len(block.texts))
@@ -224,7 +224,7 @@ def _refuse_other_formats(path: Path) -> None:
     format = format_of(path.name)
     if format == "text":
         return
-    column = ", column=NAME" if format in COLUMN_FORMATS else ""
+    column = ", ..." if format in COLUMN_FORMATS else ""
     raise ElmoError(
         f"{path} is read as {format}, but training and evaluation read plain text, one sentence "
         "per line. Write its sentences to such a file, with the words that "

@@ -43,7 +43,7 @@ def recorded_tokenizer(tokenized_with: str | None, splits: str, own: str | None)
     if tokenized_with not in (None, splits):
         raise ElmoError(
             f"The tokenizer {splits!r} makes the words of this text, so it was not tokenized with "
-            f"{tokenized_with!r} before: leave out tokenized_with (in a command --tokenized-with)."
+            f"{tokenized_with!r} before: leave out tokenized_with."
         )
     return splits if is_plain_name(splits) else None
 
@@ -53,6 +53,6 @@ def refuse_another_tokenizer(tokenized_with: str | None, recorded: str | None) -
     if tokenized_with not in (None, recorded):
         raise ElmoError(
             f"The run has finished, and its model has recorded the tokenizer {recorded}, not "
-            f"{tokenized_with}. For a copy that records another: elmo-jax convert MODEL -o OUT "
-            f"--format native --tokenized-with {tokenized_with}."
+            f"{tokenized_with}. For a copy that records another: `elmo-jax convert MODEL -o "
+            f"OUT --format native --tokenized-with {tokenized_with}`."
         )

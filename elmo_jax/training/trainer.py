@@ -16,13 +16,13 @@ import numpy as np
 from ..checkpoint import FORMATS, open_model
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
-from ..errors import ElmoError, check_count, first_few, shortened
+from ..errors import ElmoError, check_count, first_few, noting_interrupts, shortened
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..processes import ALONE, Processes, shared
 from ..text.readers import Files
 from .argument_types import check_config, choice_problem, flag_problem, path_problem, refuse
-from .checkpoints import Checkpoint, Checkpoints
+from .checkpoints import Checkpoint, Checkpoints, steps_in
 from .evaluation import warn_of_unknown_words
 from .feed import WindowFeed
 from .language_model import StartFrom, StartingModel, open_starting_model
@@ -46,7 +46,7 @@ _logger = logging.getLogger(__name__)
 @shared
 @explain_out_of_memory(
     "Free memory on the device, or start another run in another folder with a smaller batch_size "
-    "or unroll_steps (in a command --batch-size, --unroll-steps)."
+    "or unroll_steps."
 )
 def train(
     output: str | os.PathLike[str],
@@ -159,7 +159,7 @@ def train(
             if valid_files is None:
                 raise ElmoError(
                     "max_valid_tokens says how much of valid_files to measure, and there are none. "
-                    "Name some (in a command --valid), or leave it out."
+                    "Name some with valid_files=, or leave it out."
                 )
         if valid_files is not None:
             validation = open_validation(open_text(valid_files), settings, max_valid_tokens)
@@ -170,8 +170,9 @@ def train(
     folder = RunFolder(Path(output))
     texts = [*corpus.files, *(validation.corpus.files if validation else ())]
     processes.first(lambda: folder.refuse_inputs(texts))
-    with processes.only_first(folder.locked()):
+    with processes.only_first(folder.locked()), contextlib.ExitStack() as stack:
         run = open_run(folder, settings, start, corpus, words, validation, processes)
+        stack.enter_context(noting_interrupts(functools.partial(_what_stays, folder)))
         start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
         finished = processes.first(lambda: folder.finished_summary(run.n_steps))
         if finished is not None and processes.first(lambda: folder.model_formats):
@@ -232,6 +233,11 @@ def _words_or_limits(
         return limits
     limits.refuse()
     return words
+
+
+def _what_stays(folder: RunFolder) -> str:
+    steps = [] if (folder.path / "summary.json").exists() else steps_in(folder.checkpoints)
+    return f"the same call resumes it from the checkpoint of step {steps[-1]:,}" if steps else ""
 
 
 def _check_same_arguments(

@@ -172,7 +172,7 @@ def _open_archived(path: Path) -> Iterator[ModelFiles]:
         raise ElmoError(
             f"{path} is {_what(path)}, expected a folder, or an archive "
             f"({', '.join(ARCHIVE_KINDS)}), of a model. A weight file alone is opened with "
-            "options_file=..., weight_file=... ."
+            "options_file= and weight_file=."
         )
     with (
         open_archive(path, kind) as members,

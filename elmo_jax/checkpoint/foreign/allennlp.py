@@ -166,8 +166,7 @@ def _choose(prefixes: Sequence[str], part: Any, source: str) -> str:
     example = _distinction(prefixes)
     raise ElmoError(
         f"{source} has {len(candidates) or 'no'} ELMos{which}, expected one. It has:{listed}\n"
-        f"Choose one by a part of its name: options={{'prefix': {example!r}}}, in a command "
-        f"--option prefix={example}."
+        f"Choose one by a part of its name: options={{'prefix': {example!r}}}."
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import ElmoError
+from ...errors import ElmoError, did_you_mean
 from . import delimited, hdf5, npy, npz, parquet, word_lines
 from .layout import FileLayout, RecordVectors
 from .sentence_keys import SENTENCE_KEYS, SentenceKeyChecker
@@ -62,6 +62,7 @@ def writer_for(target: Path) -> Writer:
         return WRITERS[target.suffix.lower()]
     raise ElmoError(
         f"Unknown format of {target}: expected a name that ends in {', '.join(WRITERS)}."
+        f"{did_you_mean(target.suffix, WRITERS)}"
     )
 
 

@@ -90,7 +90,7 @@ class FileLayout:
                 f"The key of record {self.repeated_key_at + 1:,} is so long that it would take "
                 f"{self.repeated_key:,} characters in a table with a row for each of its words. "
                 "Give it a shorter key, write a .h5 or .npz file, or pool the sentences "
-                "(--pooling). (The key of a CoNLL-U sentence without sent_id is its text.)"
+                "(pooling=). (The key of a CoNLL-U sentence without sent_id is its text.)"
             )
 
     def rows(self, vectors: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def check(layout: FileLayout) -> None:
     if not layout.pooled:
         raise ElmoError(
             "A .npy file holds one matrix, with one vector per sentence. Pool the tokens "
-            "(--pooling), or write a .npz file, which holds one vector per token."
+            "(pooling=), or write a .npz file, which holds one vector per token."
         )
 
 

@@ -58,8 +58,7 @@ def _problem(key: str) -> str:
         what = "a slash ends the name of a group" if "/" in key else "this is the name of a group"
         return (
             f"the key is {shortened(key)}, and in HDF5 {what}. Write slashes and full stops as "
-            "ELMoForManyLangs does, with escape_keys=True, in a command --escape-keys; "
-            f"{_OR_NUMBERS}"
+            f"ELMoForManyLangs does, with escape_keys=True; {_OR_NUMBERS}"
         )
     if "\0" in key:
         return f"the key {shortened(key)} has a NUL character, which HDF5 cannot hold"

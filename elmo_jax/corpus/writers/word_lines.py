@@ -24,13 +24,12 @@ def check(layout: FileLayout) -> None:
     if layout.pooled:
         raise ElmoError(
             "A .vec or .txt file has a line for each token, with its word. Write pooled sentences "
-            "(--pooling) to a .tsv, .csv, .npz or .npy file."
+            "(pooling=) to a .tsv, .csv, .npz or .npy file."
         )
     if len(layout.shape) > 1:
         raise ElmoError(
             f"A .vec or .txt file has one vector per token, not {layout.shape[0]} layers. Choose "
-            "one with layers=, in a command --layers (a number, top or average); or write a .tsv, "
-            ".npz or .h5 file."
+            "one with layers= (a number, top or average); or write a .tsv, .npz or .h5 file."
         )
 
 

@@ -98,7 +98,7 @@ def _words(rows: _Rows, names: Sequence[str], source: SourceFile) -> CheckedWord
         raise source.error(
             first_number,
             f"column 1 numbers the words, from 1 to {n_numbered}. Name the column that holds them, "
-            "such as --column 2; or --column 1, if they are numbers.",
+            "such as column='2'; or column='1', if they are numbers.",
         )
     if not names and n_numbered and len(first_cells) == len(COLUMNS):
         names = COLUMNS

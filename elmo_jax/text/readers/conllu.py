@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
-from ...errors import counted, shortened
+from ...errors import counted, did_you_mean, shortened
 from ..limits import ROW_OVERHEAD
 from ..tokenizers import ASCII_SPACES, CheckedWords
 from .lines import decoded_lines
@@ -96,7 +96,8 @@ def column_index(
         return int(column) - 1
     listed = ", ".join(f"{index} {name}" for index, name in enumerate(names, start=1))
     expected = f"one of {listed}" if listed else f"a number from 1 to {n_columns}"
-    raise source.error(number, f"no column {shortened(column)}, expected {expected}.")
+    meant = did_you_mean(column, names)
+    raise source.error(number, f"no column {shortened(column)}, expected {expected}.{meant}")
 
 
 class WordIds:
@@ -150,7 +151,7 @@ def _cells(line: str, number: int, columns: Sequence[str], source: SourceFile) -
         raise source.error(
             number,
             f"{counted(len(cells), 'column')} between tabs, expected the {len(columns)} of "
-            f"{origin}. If it is another format, name it with --input-format.",
+            f"{origin}. If it is another format, name it with format=.",
         )
     return cells
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from ...errors import ElmoError
+from ...errors import ElmoError, did_you_mean
 from ..limits import max_record_bytes
 from ..raw_text import ADVICE, RawTextWatch
 from ..splitting import check_language
@@ -122,7 +122,8 @@ class Records:
         """
         if format is not None and format not in TEXT_FORMATS:
             expected = ", ".join(TEXT_FORMATS)
-            raise ElmoError(f"Unknown format {format!r}: expected one of {expected}.")
+            meant = did_you_mean(format, TEXT_FORMATS)
+            raise ElmoError(f"Unknown format {format!r}: expected one of {expected}.{meant}")
         paths = find_files(files, or_stdin=True)
         for path in paths:
             _check_options(
@@ -132,7 +133,7 @@ class Records:
         if split is split_at_tabs and split_sentences is not None:
             raise ElmoError(
                 "Text with tabs between its words has its sentences on lines of their own: leave "
-                "out --split-sentences, or --tokenizer tabs."
+                "out split_sentences=, or tokenizer='tabs'."
             )
         copies = {path: _copy(path) for path in dict.fromkeys(paths) if _is_read_once(path)}
         watch = RawTextWatch(ADVICE) if splits_at_whitespace(split) else None
@@ -209,11 +210,9 @@ def _check_options(
     file: Path, format: str, column: str | None, key_column: str | None, language: str | None
 ) -> None:
     if format in COLUMN_FORMATS and column is None:
-        plain = (
-            " For lines without columns: --input-format text." if format in ("csv", "tsv") else ""
-        )
+        plain = " For lines without columns: format='text'." if format in ("csv", "tsv") else ""
         raise ElmoError(
-            f"{file} is read as {format}: which column holds the sentences? Name it with --column."
+            f"{file} is read as {format}: which column holds the sentences? Name it with column=."
             f"{plain}"
         )
     if format in _CONLL_FORMATS and key_column:
@@ -223,14 +222,14 @@ def _check_options(
         )
     if format not in (*COLUMN_FORMATS, *_CONLL_FORMATS) and (column or key_column):
         raise ElmoError(
-            f"{file} is read as {format}, which has no columns to name. --column is for JSON "
-            "lines, Parquet, CSV, TSV and CoNLL, and --key-column for all of them but CoNLL; "
-            "--input-format names the format."
+            f"{file} is read as {format}, which has no columns to name. column= is for JSON "
+            "lines, Parquet, CSV, TSV and CoNLL, and key_column= for all of them but CoNLL; "
+            "format= names the format."
         )
     if language is not None:
         check_language(language)
         if format != "text":
             raise ElmoError(
                 f"{file} is read as {format}, where every record is a sentence: only plain text "
-                "can be split. Leave out --split-sentences."
+                "can be split. Leave out split_sentences=."
             )

@@ -96,7 +96,7 @@ def _check_kind(path: Path, or_stdin: bool) -> None:
     if status is None or stat.S_ISREG(status.st_mode):
         return
     if stat.S_ISDIR(status.st_mode):
-        raise ElmoError(f"Expected text files, got the folder {path}. {_EXAMPLE}")
+        raise ElmoError(f"Expected text files, got the folder {str(path)!r}. {_EXAMPLE}")
     if stat.S_ISFIFO(status.st_mode):
         if or_stdin:
             return

@@ -6,6 +6,7 @@ import collections
 from collections.abc import Iterator
 from typing import IO
 
+from ...errors import did_you_mean
 from ...json_text import parse_json
 from ..tokenizers import ASCII_SPACES
 from .lines import decoded_lines
@@ -31,7 +32,8 @@ def read_json_lines(file: IO[bytes], source: SourceFile) -> Iterator[Record]:
         for name in filter(None, (source.column, source.key_column)):
             if name not in item:
                 names = listed(list(item)) or "none"
-                raise source.error(number, f"no column {name!r}; the columns are: {names}.")
+                meant = did_you_mean(name, item)
+                raise source.error(number, f"no column {name!r}; the columns are: {names}.{meant}")
             if item[name] is _DUPLICATE:
                 raise source.error(number, f"the column {name!r} occurs twice.")
         key = item[source.key_column] if source.key_column else None

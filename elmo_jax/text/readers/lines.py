@@ -44,7 +44,7 @@ def decoded_lines(file: IO[bytes], source: SourceFile) -> Iterator[tuple[int, st
     head = head_of(file)
     check_is_text(head, source.name)
     if source.may_be_another_format:
-        check_is_plain(head, source.name, "--input-format text reads it as it is")
+        check_is_plain(head, source.name, "format='text' reads it as it is")
     for first, raw, texts, bad_byte in utf8_blocks(file, source.name, most_bytes=source.most_bytes):
         if bad_byte < 0:
             yield from enumerate(texts, first)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ...errors import ElmoError, shortened
+from ...errors import ElmoError, did_you_mean, shortened
 from ...json_text import parse_json
 from ..limits import too_long
 from ..raw_text import RawTextWatch
@@ -87,6 +87,7 @@ class SourceFile(NamedTuple):
                 quantity = "several columns" if name in names else "no column"
                 raise ElmoError(
                     f"{self.name} has {quantity} {name!r}; the columns are: {listed(names)}."
+                    f"{'' if name in names else did_you_mean(name, names)}"
                 )
 
     def record_from_string(self, text: str, key: str | None, number: int) -> Record:
