@@ -16,7 +16,7 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # A file imports only what stands above it. A package that is named as a whole keeps its own order;
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
-    errors json_text files folders forking
+    errors json_text files folders forking progress
     text.words text.treebank text.tokenizers text.limits text.line_ends text.splitting
     text.sentences text.cut_words text.contents text.readers text
     model.arrays model.alphabet model.option_keys model.options model.config model.characters
