@@ -19,6 +19,7 @@ from .containers.model_files import ModelFiles, open_files
 from .foreign import allennlp, bilm_tf, hub_module, manylangs
 from .matrices import as_matrix, read_matrix
 from .opened import Opened
+from .other_signatures import refuse_others
 from .softmax_words import check_record
 from .token_table import read_token_table, with_token_table
 
@@ -45,11 +46,12 @@ _MOST_REPLACEMENTS = 50
 """How often a model may be replaced while it is opened."""
 
 
+@refuse_others
 def load(
     source: PathLike | None = None,
+    weight_file: PathLike | None = None,
     *,
     options_file: PathLike | None = None,
-    weight_file: PathLike | None = None,
     vocabulary_file: PathLike | None = None,
     options: Options | None = None,
     alignment: Alignment = None,
@@ -64,8 +66,9 @@ def load(
             checkpoint, also by the prefix of its files; a TF-Hub module. Or a name: "mini", the
             model in the package and the default, or a published model ("original", "nlpl:225"; see
             ``pretrained.names``), which is downloaded once. A path that exists wins over a name.
-        options_file: options.json of the published format, together with ``weight_file``.
+            ``options.json`` may come first, too, if ``weight_file`` follows it, as in AllenNLP.
         weight_file: the HDF5 file of the published format.
+        options_file: options.json of the published format, together with ``weight_file``.
         vocabulary_file: the words of a model that reads whole words, or of ``token_table``, one per
             line, if they are not beside it.
         options: what the files do not say, or say wrongly: a dictionary nested as options.json is,
@@ -91,6 +94,7 @@ def load(
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")
+        >>> config, params = elmo_jax.load("options.json", "weights.hdf5")
         >>> config, params = elmo_jax.load("model.tar.gz", options={"lstm": {"cell_clip": None}})
     """
     opened = open_source(
@@ -124,6 +128,7 @@ def open_source(
     ``with_softmax`` prefers a checkpoint to the HDF5 file beside it, which never has a softmax.
     ``words_only`` makes a model that reads the words of the token table and no characters.
     """
+    source, options_file, weight_file = as_two_files(source, options_file, weight_file)
     own_options = _as_mapping(options)
     vocabulary = None if vocabulary_file is None else Path(vocabulary_file)
     table = None if token_table is None else read_token_table(token_table, vocabulary)
@@ -143,6 +148,17 @@ def open_source(
     if alignment is not None:
         opened.params["alignment"] = _read_alignment(alignment, opened.config)
     return opened
+
+
+def as_two_files(
+    source: PathLike | None, options_file: PathLike | None, weight_file: PathLike | None
+) -> tuple[PathLike | None, PathLike | None, PathLike | None]:
+    """The three arguments, with an options file that was passed first, as in AllenNLP, named so."""
+    if source is None or weight_file is None or options_file is not None:
+        return source, options_file, weight_file
+    path = Path(source)
+    is_options = path.suffix == ".json" or path.is_file()
+    return (None, source, weight_file) if is_options else (source, None, weight_file)
 
 
 def _open_whole(source: PathLike | None, *arguments: Any, **choices: Any) -> Opened:
