@@ -29,7 +29,7 @@ ORDER = """
     checkpoint.safetensors_weights checkpoint.native checkpoint.stored_arrays
     checkpoint.hdf5_arrays checkpoint.hdf5_weights checkpoint.published checkpoint.softmax_words
     checkpoint.foreign checkpoint.matrices checkpoint.token_table checkpoint.verification
-    checkpoint.saving checkpoint.other_signatures checkpoint.sources checkpoint
+    checkpoint.saving checkpoint.other_signatures checkpoint.sources checkpoint.resaving checkpoint
     processes lanes functional export engine embedder
     sklearn corpus.writers corpus training ray explore alignment cli
 """.split()

@@ -10,6 +10,7 @@ from ..errors import ElmoError
 from ..model.config import ElmoConfig
 from ..model.options import KEYS, check_options, override_fields
 from ..text.tokenizers import DEFAULT, is_plain_name
+from .formats import FORMATS
 from .vocabulary import Vocabulary
 
 
@@ -39,6 +40,16 @@ class Opened:
     def assumed_options(self) -> dict[str, Any]:
         """What is assumed, by the keys of options.json with which users can say otherwise."""
         return {KEYS[name][0]: getattr(self.config, name) for name in self.assumed}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What a native model that is made from this one says of its origin."""
+        if self.format in FORMATS:
+            return dict(self.remarks)
+        origin: dict[str, Any] = {"origin": self.format}
+        if self.assumed:
+            origin["assumed"] = self.assumed_options
+        return {**origin, **self.remarks}
 
 
 def config_from(

@@ -9,17 +9,11 @@ from typing import Any
 from ..checkpoint import (
     FILES,
     FORMATS,
-    VOCABULARY_FILE,
     WEIGHT_NAMES,
-    Opened,
-    check_vocabulary,
     model_folder,
     open_source,
-    open_vocabulary,
-    write_model,
+    save_opened,
 )
-from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoWarning, warn
 from ..files import refuse_input
 from ..model.parameters import count_parameters
 from .flags import add_flag, add_flags, add_model
@@ -45,25 +39,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     output = Path(args.output)
     for name in (*FILES[format], *WEIGHT_NAMES):
         refuse_input(output / name, [*model_files(args), *files_in(source)])
-    words = _softmax_words(args, opened, source)
-    write_model(
+    save_opened(
         output,
-        opened.config,
-        opened.params,
+        opened,
+        model_arguments(args),
         format,
-        words=words,
-        words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=_metadata(opened),
         overwrite=args.overwrite,
     )
-    if "softmax" in opened.params and words is None:
-        warn(
-            f"{output} has a softmax, but not its words: there is no {VOCABULARY_FILE} beside "
-            f"{source}. Put the one it was trained with into {output} to evaluate or train the "
-            "model.",
-            ElmoWarning,
-        )
     return {
         "source": str(source),
         "output": str(output),
@@ -71,27 +54,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "parameters": count_parameters(opened.params),
         "bytes": sum((output / name).stat().st_size for name in FILES[format]),
     }
-
-
-def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vocabulary | None:
-    if "softmax" not in opened.params:
-        return None
-    if args.vocabulary and not args.token_table:  # else it is the table's
-        words = Vocabulary.read(args.vocabulary)
-        check_vocabulary(opened.params, words, opened.words_record)
-        return words
-    options = Path(args.options_file) if args.options_file else None
-    return open_vocabulary(source, opened, options)
-
-
-def _metadata(opened: Opened) -> dict[str, Any]:
-    """What a native model says of its origin."""
-    if opened.format in FORMATS:
-        return dict(opened.remarks)
-    origin: dict[str, Any] = {"origin": opened.format}
-    if opened.assumed:
-        origin["assumed"] = opened.assumed_options
-    return {**origin, **opened.remarks}
 
 
 def text(summary: dict[str, Any]) -> str:
