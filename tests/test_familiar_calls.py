@@ -1,7 +1,9 @@
 """The calls that people know from sentence-transformers, AllenNLP and Hugging Face's libraries."""
 
+import doctest
 import functools
 import inspect
+import io
 
 import jax
 import numpy as np
@@ -29,6 +31,32 @@ def elmo():
 
 def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+# What the documentation shows
+
+
+def docstrings_with_examples():
+    tests = doctest.DocTestFinder(recurse=False).find
+    members = {"Elmo": elmo_jax.Elmo, "EmbeddedTokens": EmbeddedTokens}
+    members |= {name: getattr(elmo_jax.Elmo, name) for name in dir(elmo_jax.Elmo) if name[0] != "_"}
+    for name, member in members.items():
+        for test in tests(member, name, globs={"elmo_jax": elmo_jax}):
+            if test.examples:
+                yield pytest.param(test, id=name)
+
+
+@pytest.mark.parametrize("example", list(docstrings_with_examples()))
+def test_an_example_gives_what_it_shows(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report = io.StringIO()
+    result = doctest.DocTestRunner(verbose=False).run(example, out=report.write)
+    assert result.failed == 0, report.getvalue()
+
+
+def test_every_method_that_embeds_has_an_example():
+    names = {parameter.id for parameter in docstrings_with_examples()}
+    assert {"Elmo", "encode", "embed", "embed_padded", "embed_sentences", "stream"} <= names
 
 
 # encode

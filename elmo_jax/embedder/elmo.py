@@ -55,7 +55,6 @@ class Elmo(SentenceEmbedder):
         <Elmo 'mini': 3 layers of 256 dimensions, float32, tokenizer 'treebank'>
         >>> elmo.encode("The bank isn't open.").shape
         (256,)
-        >>> large = elmo_jax.Elmo("options.json", "weights.hdf5")
     """
 
     def encode(
@@ -80,9 +79,8 @@ class Elmo(SentenceEmbedder):
             sentences: a string, or several of them; those that are lists of words stay as they are.
             output_value: "sentence_embedding" for one vector per text, pooled over its tokens; or
                 "token_embeddings" for one per token.
-            layers: see ``stream``. The average of all layers carries what any of them knows. For
-                the similarity of sentences, mini's token layer is better (``layers=0``, see
-                :doc:`/guide/layers`).
+            layers: see ``stream``. The average has something of each layer, and none is best for
+                all tasks: for the similarity of sentences, mini's token layer is, ``layers=0``.
             pooling: "mean" or "max".
             tokenizer: "auto", what the model's training text was split with; see
                 ``embed_sentences`` for others.

@@ -168,10 +168,9 @@ class ModelOnDevice:
             ElmoWarning: if the words of the model's softmax are not known.
 
         Example:
-            >>> elmo = elmo_jax.Elmo("model.zip", alignment="de_best_mapping.pth")
-            >>> elmo.save_pretrained("my-elmo")
+            >>> elmo_jax.Elmo().save_pretrained("my-elmo")
             >>> elmo_jax.Elmo("my-elmo").dim
-            1024
+            256
         """
         check_flag(overwrite, "overwrite")
         if not isinstance(path, str | os.PathLike):
