@@ -84,7 +84,7 @@ def training(config: ElmoConfig, chip: str, n_devices: int) -> Cost:
     sent_bytes = exchanged_bytes(config, chip, n_devices)
     parts = {
         "arithmetic": n_tokens * training_work(config) / device.bfloat16_rate / n_devices,
-        "optimiser": n_steps * _OPTIMIZER_PASSES * own_bytes / device.bandwidth,
+        "optimizer": n_steps * _OPTIMIZER_PASSES * own_bytes / device.bandwidth,
         "between devices": n_steps * sent_bytes / link(chip, device, n_devices),
     }
     return Cost(chip, n_devices, parts | {"one after the other": sum(parts.values())})

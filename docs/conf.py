@@ -16,6 +16,9 @@ import elmo_jax  # noqa: E402
 project = "elmo-jax"
 version = release = elmo_jax.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "command_help"]
+if importlib.util.find_spec("sphinx_copybutton"):
+    extensions.append("sphinx_copybutton")
+    copybutton_exclude = ".linenos, .gp, .go"  # copies no prompts and no output
 exclude_patterns = ["_build"]
 
 html_theme = "furo"
@@ -28,7 +31,7 @@ html_copy_source = False
 
 myst_heading_anchors = 3
 
-_EXTRAS = ("ray", "sklearn", "pyarrow")
+_EXTRAS = ("ray", "sklearn", "spacy", "pyarrow")
 autodoc_mock_imports = [name for name in _EXTRAS if importlib.util.find_spec(name) is None]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
     from . import pretrained as pretrained
     from . import text as text
     from . import training as training
+    from . import word_vectors as word_vectors
     from .checkpoint import load as load
     from .checkpoint import save as save
     from .embedder import Elmo as Elmo
@@ -80,7 +81,15 @@ _HOMES = {
     "text.splitting": ("split_sentences",),
     "text.tokenizers": ("tokenizer_named",),
 }
-_SUBPACKAGES = ("alignment", "corpus", "explore", "pretrained", "text", "training")
+_SUBPACKAGES = (
+    "alignment",
+    "corpus",
+    "explore",
+    "pretrained",
+    "text",
+    "training",
+    "word_vectors",
+)
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from typing import Any
 
 # This package, and packages that call it on behalf of the user.
-_NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray")
+_NOT_USERS = (__name__.partition(".")[0], "sklearn", "joblib", "ray", "spacy")
 
 
 class ElmoError(ValueError):
-    """Base of every error that this library raises on purpose; a kind of ``ValueError``."""
+    """Base class of every error that this library raises on purpose; a ``ValueError``."""
 
 
 class ElmoWarning(UserWarning):
-    """Base of every warning that this library gives on purpose."""
+    """Base class of every warning that this library gives on purpose."""
 
 
 class DeviceMemoryWarning(ElmoWarning):

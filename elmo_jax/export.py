@@ -3,13 +3,13 @@
 The file is a NumPy archive (.npz):
 
 ===============  =================================================================================
-``function``     uint8: what ``jax.export`` serialized
-``width``        C, the ids of a word
+``function``     uint8: the output of ``jax.export``
+``width``        C, the number of ids per word
 ``weights/...``  float32: the parameters, which the function takes as a dictionary by these names
 ``alphabet``     uint8: JSON with the words and characters of a model that has an alphabet, by row
 ===============  =================================================================================
 
-``examples/serve.py`` reads it with NumPy and JAX alone.
+``examples/exported.py`` reads it with NumPy and JAX alone.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ def export_function(
     platforms: Sequence[str] = ("cpu", "cuda", "tpu"),
     overwrite: bool = False,
 ) -> None:
-    """Write a function from character ids to vectors as a file that needs only JAX, for serving.
+    """Write a function from character ids to vectors to a file that needs only JAX, for serving.
 
-    The function takes the weights, char_ids int32 [B, T, C] and lengths int32 [B], as
-    ``encode_batch`` makes them, with any B and T of at least 1. It is compiled again for each new
+    The function takes the weights, and char_ids int32 [B, T, C] and lengths int32 [B] as
+    ``encode_batch`` makes them. B and T may be any size from 1. It is compiled again for each new
     B and T, so a server should pad to a small number of shapes. The documentation of
     ``jax.export`` says which later versions of JAX read such a file; export again when you upgrade.
 
@@ -71,10 +71,10 @@ def export_function(
         params: its parameters.
         layers: "average", "top", a layer's number, "mix" or "all".
         pooling: "mean" or "max"; None for one vector per token.
-        mix_weights: for "mix", L unnormalised weights.
+        mix_weights: for "mix", L unnormalized weights.
         mix_gamma: for "mix", the scale.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
-        platforms: where it will run: any of "cpu", "cuda", "rocm", "tpu".
+        precision: for matrix products: "float32", "tf32" or "bfloat16".
+        platforms: where it will run: one or more of "cpu", "cuda", "rocm", "tpu".
         overwrite: replace an existing file.
 
     Raises:

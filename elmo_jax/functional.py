@@ -38,21 +38,21 @@ def layer_outputs(
     """All layers of a batch of sentences, each read from a zero state.
 
     Args:
-        params: the parameter tree of ``config``.
+        params: the parameter tree for ``config``.
         char_ids: int [B, T, C] from ``encode_batch``: no sentence markers, 0 at padding.
-        lengths: int [B], the number of real words of each sentence.
+        lengths: int [B], the number of real words in each sentence.
         config: the architecture.
-        boundaries: whether the vectors of BOS and EOS are in the result.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        boundaries: include the vectors of BOS and EOS in the result.
+        precision: for matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
-        float32 [B, L, T, D], zeros at padding. Layer 0 is the token vector twice; layer k is
-        the forward and the backward output of the k-th LSTM layer side by side, aligned if the
-        model has an alignment for it. With
-        ``boundaries`` [B, L, T + 2, D]: BOS first, EOS after the last real word.
+        float32 [B, L, T, D], zeros at padding. Layer 0 is the token vector twice. Layer k is the
+        forward and the backward output of the k-th LSTM layer side by side, aligned if the model
+        has an alignment for that layer. With ``boundaries``, [B, L, T + 2, D]: BOS comes first,
+        and EOS after the last real word.
 
     Raises:
-        ElmoError: for arrays of a wrong shape, dtype or content.
+        ElmoError: for arrays with a wrong shape, dtype or content.
 
     Example:
         >>> char_ids, lengths = encode_batch([["A", "bank", "."], ["Hi"]], config)
@@ -76,28 +76,28 @@ def layer_outputs_with_state(
     boundaries: bool = False,
     precision: str = "float32",
 ) -> tuple[jax.Array, BiLMState]:
-    """All layers of a batch, read from the state that the batch before it left.
+    """All layers of a batch, read from the state that the previous batch left.
 
     bilm-tf and AllenNLP do this on every call: row i continues from row i. If the state has more
-    rows than the batch, the others stay as they are; if it has fewer, the missing ones start from
-    zeros. As in bilm-tf and AllenNLP, BOS and EOS are read too, even in an empty sentence.
+    rows than the batch, the extra rows stay as they are. If it has fewer, the missing rows start
+    from zeros. As in bilm-tf and AllenNLP, BOS and EOS are read too, even in an empty sentence.
 
     Args:
-        params: the parameter tree of ``config``.
+        params: the parameter tree for ``config``.
         char_ids: int [B, T, C], see ``layer_outputs``.
-        lengths: int [B], the number of real words of each sentence.
+        lengths: int [B], the number of real words in each sentence.
         state: from ``initial_state`` or an earlier call; axis 0 of each array is the row.
         config: the architecture.
-        boundaries: whether the vectors of BOS and EOS are in the result.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        boundaries: include the vectors of BOS and EOS in the result.
+        precision: for matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
         float32 [B, L, T, D], or [B, L, T + 2, D] with ``boundaries``, zeros at padding; and the
-        new state, of each direction at its own end of each sentence (forward after EOS, backward
-        after BOS).
+        new state. Each direction's state is the one at its own end of the sentence: forward after
+        EOS, backward after BOS.
 
     Raises:
-        ElmoError: for arrays of a wrong shape, dtype or content.
+        ElmoError: for arrays with a wrong shape, dtype or content.
 
     Example:
         >>> state = initial_state(config, 2)
@@ -134,25 +134,25 @@ def pooled_sentences(
     """One vector per sentence, pooled over its real words.
 
     Args:
-        params: the parameter tree of ``config``.
+        params: the parameter tree for ``config``.
         char_ids: int [B, T, C], see ``layer_outputs``.
-        lengths: int [B], the number of real words of each sentence.
+        lengths: int [B], the number of real words in each sentence.
         config: the architecture.
         layers: "average", "top", a layer's number, "mix", or "all". Layers above the highest
-            that is needed are not computed.
+            one needed are not computed.
         pooling: "mean" or "max".
-        mix_weights: for "mix", L unnormalised weights; None for the model's own mix, followed by
-            its output projection if it has one; or the number of such a mix.
+        mix_weights: for "mix", L unnormalized weights; None for the model's own mix, followed by
+            its output projection if it has one; or the number of one of its mixes.
         mix_gamma: for "mix", the scale.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
+        precision: for matrix products: "float32", "tf32" or "bfloat16".
 
     Returns:
-        float32 [B, D], or as many numbers as the output projection has; for "all" [B, L, D]. Zeros
-        for an empty sentence.
+        float32 [B, D]; for "all" [B, L, D]. After an output projection, its size takes the place
+        of D. An empty sentence gives zeros.
 
     Raises:
-        ElmoError: for an unknown name, arrays of a wrong shape, dtype or content, or a mix that is
-            not finite.
+        ElmoError: for an unknown name, arrays with a wrong shape, dtype or content, or a mix
+            that is not finite.
 
     Example:
         >>> pooled_sentences(params, char_ids, lengths, config=config, layers="top").shape

@@ -36,7 +36,7 @@ _SIGNS_OF_A_LOST_PROCESS = (
 
 
 class LostProcess(ElmoError):
-    """Another process of the run has ended, or cannot be reached."""
+    """Another process of the run has ended or cannot be reached."""
 
 
 def join(
@@ -52,19 +52,19 @@ def join(
     arguments, share the work among all devices of all processes.
 
     Args:
-        coordinator: ``HOST:PORT`` of the first process: a name or address under which all others
+        coordinator: ``HOST:PORT`` of the first process: a name or address at which all others can
             reach its host, and a free port there.
-        num_processes: how many there are.
-        process_id: which one this is, from 0.
+        num_processes: number of processes.
+        process_id: number of this process, from 0.
         timeout: seconds to wait for the others.
 
-    With no argument, JAX finds all of them where it knows the cluster: SLURM, Open MPI, Cloud TPU,
-    Kubernetes (see ``jax.distributed.initialize``, which this calls). If that has been called
-    before, there is no need for this function.
+    Without arguments, JAX finds these values itself if it knows the cluster: SLURM, Open MPI, Cloud
+    TPU, Kubernetes (see ``jax.distributed.initialize``, which this calls). If your code has called
+    that function itself, you do not need this one.
 
     Raises:
-        ElmoError: if JAX is in use already, knows no such cluster, or the first process cannot be
-            reached. If a process never comes, JAX ends the others after ``timeout``.
+        ElmoError: if JAX is already in use or does not know the cluster, or if the first process
+            cannot be reached. If a process never joins, JAX ends the others after ``timeout``.
 
     Example:
         >>> processes.join("10.0.0.1:8476", num_processes=4, process_id=0)  # and 1, 2, 3 elsewhere

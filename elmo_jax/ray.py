@@ -1,4 +1,4 @@
-"""A model in each worker of Ray Data, and training by workers of Ray (extra ``ray``).
+"""Embed with a model in each worker of Ray Data, and train with Ray workers (extra ``ray``).
 
 Example:
     >>> import ray
@@ -33,8 +33,7 @@ from .text.tokenizers import Tokenizer
 class EmbedBatch:
     """Adds a column of vectors to batches of texts.
 
-    Ray makes one object per worker, each with its own model, and passes ``fn_constructor_kwargs``
-    to it.
+    Ray makes one object per worker, each with its own model, from ``fn_constructor_kwargs``.
 
     Args:
         source: a model as ``elmo_jax.load`` takes it; every worker must be able to open it.
@@ -43,8 +42,8 @@ class EmbedBatch:
         layers: "average", "top", a layer's number (0 is the token layer), or "all".
         pooling: "mean" or "max" over a text's tokens; None for one vector per token.
         tokenizer: a name, see ``elmo_jax.tokenizer_named``, or a function; None for whitespace.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
-        dtype: of the vectors: "float32" or "float16".
+        precision: for matrix products: "float32", "tf32" or "bfloat16".
+        dtype: type of the vectors: "float32" or "float16".
 
     Example:
         >>> embed = EmbedBatch(pooling="max")
@@ -72,13 +71,13 @@ class EmbedBatch:
         self._layers, self._pooling, self._dtype = layers, pooling, dtype
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
-        """The batch, columns of B entries each, and its vectors.
+        """Add a column of vectors to a batch, a dictionary of columns with B entries each.
 
-        They are [B, D], or [B, L, D] for ``layers="all"``; without pooling an array of B objects,
-        each [T, D], or [L, T, D].
+        The vectors are [B, D], or [B, L, D] for ``layers="all"``. Without pooling they are an array
+        of B objects, each [T, D], or [L, T, D].
 
         Raises:
-            ElmoError: if the column is missing, the new one exists already, or a text is bad.
+            ElmoError: if the column is missing, the new one already exists, or a text is bad.
         """
         if not isinstance(batch, Mapping):
             raise ElmoError(f"Expected a batch as a dictionary, got {shortened(batch)}.")
@@ -121,29 +120,29 @@ def train_on_ray(
     wait: float = 600,
     **arguments: Any,
 ) -> dict[str, Any]:
-    """``training.train`` in several workers of a Ray cluster, which share the work as one run.
+    """Run ``training.train`` in several workers of a Ray cluster, which share one run.
 
-    The workers are plain actors, started all together or not at all, and joined by
-    ``jax.distributed``. The folder of the run and the text must be on a disk that all hosts share;
-    relative paths are those of the caller's working folder. After an error, or a worker that dies,
-    the same call resumes the run.
+    The workers are plain actors that ``jax.distributed`` joins. They start all together or not at
+    all. The run's folder and the text must be on a disk that all hosts share; relative paths start
+    from the caller's working folder. After an error or the death of a worker, the same call resumes
+    the run.
 
     Args:
         output: the folder of the run.
         files: the text.
-        num_workers: how many processes there are. On a host with several devices, one worker may
-            have all of them.
-        resources_per_worker: what Ray reserves for each: {"CPU": 4, "GPU": 1}, {"TPU": 4}; None
-            for one CPU. A worker sees only the GPUs that it has reserved.
+        num_workers: number of processes. On a host with several devices, one worker may have all
+            of them.
+        resources_per_worker: what Ray reserves for each worker: {"CPU": 4, "GPU": 1}, {"TPU": 4};
+            None for one CPU. A worker sees only its reserved GPUs.
         wait: seconds to wait for these resources.
-        arguments: of ``training.train``.
+        arguments: the other arguments of ``training.train``.
 
     Returns:
         What ``training.train`` returns.
 
     Raises:
-        ElmoError: what ``training.train`` raises in a worker; or if the resources do not come, or
-            a worker dies.
+        ElmoError: what ``training.train`` raises in a worker; or if the resources do not become
+            available, or a worker dies.
 
     Example:
         >>> train_on_ray("/shared/run", "/shared/corpus/*.txt", num_workers=8,

@@ -38,20 +38,20 @@ _opening = threading.Lock()
 
 
 class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Turns each text into one vector, with an ELMo that is not trained further.
+    """Turns each text into one vector. The ELMo itself is not trained.
 
-    There is nothing to fit: ``fit`` only checks the parameters. A transformer is cloned and pickled
-    without the model, which is opened from ``source`` when it is needed. All transformers in a
-    process with the same source share one model.
+    There is nothing to fit: ``fit`` only checks the parameters. Clones and pickles do not contain
+    the model, which is opened from ``source`` when it is needed. All transformers in a process with
+    the same source share one model.
 
     Args:
         source: a model as ``elmo_jax.load`` takes it; None for mini.
-        layers: "average", "top", a layer's number (0 is the token layer), or "all", side by side.
+        layers: "average", "top", a layer's number (0 is the token layer), or "all" (side by side).
         pooling: "mean" or "max", over a text's tokens.
         tokenizer: a name, see ``elmo_jax.tokenizer_named``; a function, which must be importable
             to be pickled; or None to split at whitespace.
-        precision: of the matrix products: "float32", "tf32" or "bfloat16".
-        dtype: of the features: "float32" or "float16".
+        precision: for matrix products: "float32", "tf32" or "bfloat16".
+        dtype: type of the features: "float32" or "float16".
 
     Example:
         >>> ElmoTransformer(layers=1).fit_transform(["The bank .", ["Hi"]]).shape
@@ -76,7 +76,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.dtype = dtype
 
     def fit(self, X: Iterable[str | Sequence[str]], y: Any = None) -> ElmoTransformer:
-        """Check the parameters, and open the model. ``y`` is ignored.
+        """Check the parameters and open the model. ``y`` is ignored.
 
         Raises:
             ElmoError: for parameters that do not work, or an ``X`` that is not a list of texts.
@@ -89,7 +89,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """The features of B texts: [B, D], or [B, L · D] for all layers, the token layer first.
 
         ``X`` is a list, a NumPy array or a column of a table; a text is a string, which is split
-        into words, or a list of words. A text without words has zeros.
+        into words, or a list of words. A text without words gives zeros.
 
         Raises:
             ElmoError: for a bad text or parameter.

@@ -1,9 +1,9 @@
-"""A part-of-speech tagger in Flax Linen: a frozen biLM with a trained ScalarMix, then fine-tuned.
+"""Train a part-of-speech tagger in Flax Linen: on a frozen biLM first, then together with it.
 
     python -m examples.linen_tagger train.tsv [--sentences 512]
 
-``fit`` takes the names of the parts to train. The others are an argument that is not
-differentiated: JAX computes no gradient for them, and the optimizer stores nothing for them.
+``fit`` takes the names of the parts to train. The other parts are an argument that JAX does not
+differentiate: they have no gradient, and the optimizer stores nothing for them.
 """
 
 import argparse
@@ -35,14 +35,14 @@ class Tagger(nn.Module):
 
 
 def init(tagger, bilm_params, batch):
-    """New parameters for the tagger, with those of a trained biLM."""
+    """New parameters for the tagger, with the biLM's replaced by trained ones."""
     char_ids, lengths, *_ = batch
     params = jax.jit(tagger.init)(jax.random.key(0), char_ids, lengths)["params"]
     return {**params, "bilm": bilm_params}
 
 
 def fit(tagger, params, data, trained_parts, optimizer, n_epochs):
-    """Train some parts; returns all parameters, and the mean loss of each epoch."""
+    """Train some parts. Returns all parameters, and the mean loss of each epoch."""
 
     def loss(trained, frozen, char_ids, lengths, tags, real):
         scores = tagger.apply({"params": {**frozen, **trained}}, char_ids, lengths)
@@ -70,7 +70,7 @@ def fit(tagger, params, data, trained_parts, optimizer, n_epochs):
 def main():
     """Train on a file, and print the losses."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", help="tab-separated: a word first, its tag last")
+    parser.add_argument("file", help="tab-separated: the word first, its tag last")
     parser.add_argument("--sentences", type=int, default=512)
     args = parser.parse_args()
 

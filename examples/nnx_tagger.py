@@ -1,9 +1,9 @@
-"""The tagger of linen_tagger.py in Flax NNX: the biLM comes through ``nnx.bridge.ToNNX``.
+"""Train the tagger of linen_tagger.py in Flax NNX: ``nnx.bridge.ToNNX`` brings in the biLM.
 
     python -m examples.nnx_tagger train.tsv [--sentences 512]
 
 ``fit`` takes a filter for the parts to train. ``nnx.split`` separates them from the rest, which is
-an argument that is not differentiated.
+an argument that JAX does not differentiate.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def bridged(module, rngs, *example):
 
 def init(config, bilm_params, n_tags, example):
     """A new tagger with the parameters of a trained biLM."""
-    # Inside jit this is one compilation. Outside, it would be one for each operation of the biLM.
+    # Inside jit this compiles once. Outside, it would compile once for each operation of the biLM.
     tagger = nnx.jit(lambda: Tagger(config, n_tags, example, nnx.Rngs(0)))()
     state = nnx.state(tagger.bilm, nnx.Param)
     nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, bilm_params))
@@ -57,7 +57,7 @@ def init(config, bilm_params, n_tags, example):
 
 
 def fit(tagger, data, trained_parts, optimizer, n_epochs):
-    """Train the parts that a filter names, in place; returns the mean loss of each epoch."""
+    """Train the parts that a filter names, in place. Returns the mean loss of each epoch."""
     structure, trained, frozen = nnx.split(tagger, trained_parts, ...)
 
     def loss(trained, frozen, char_ids, lengths, tags, real):
@@ -85,7 +85,7 @@ def fit(tagger, data, trained_parts, optimizer, n_epochs):
 def main():
     """Train on a file, and print the losses."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", help="tab-separated: a word first, its tag last")
+    parser.add_argument("file", help="tab-separated: the word first, its tag last")
     parser.add_argument("--sentences", type=int, default=512)
     args = parser.parse_args()
 

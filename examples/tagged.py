@@ -1,6 +1,6 @@
-"""Tagged text for the taggers.
+"""Read tagged text for the taggers.
 
-One word per line, its tag in the last column, and an empty line between sentences.
+A line holds a word and, in the last column, its tag. A blank line separates sentences.
 """
 
 from pathlib import Path
@@ -18,9 +18,9 @@ def read(path, n_sentences=None):
 
 
 def batches(sentences, config, batch_size, pad_to=(16, 32, 64, 256)):
-    """The names of the tags, and batches of few shapes (char_ids, lengths, tags, real).
+    """The names of the tags, and batches (char_ids, lengths, tags, real) in few shapes.
 
-    Each shape is one compilation. B is always ``batch_size``: empty sentences fill the last batch.
+    Each shape is compiled once. B is always ``batch_size``: empty sentences fill the last batch.
     T is one of ``pad_to``. tags is int32 [B, T]; real is float32 [B, T], 1 at words, 0 at padding.
     """
     names = sorted({tag for _, tags in sentences for tag in tags})

@@ -1,9 +1,9 @@
-"""Train a biLM with the workers of a Ray cluster, for those who have Ray and no SLURM.
+"""Train a biLM on a Ray cluster, with several workers.
 
     python -m examples.train_ray /shared/run '/shared/corpus/*.txt' --workers 8 --gpus 1
 
-The folder of the run and the text lie on a disk that all hosts share. Start it again with the same
-arguments to resume a run that was interrupted.
+The run's folder and the text must be on a disk that all hosts share. Run the same command again to
+resume a run that was interrupted.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from elmo_jax.training import TrainingSettings
 
 
 def main(arguments=None):
-    """Train as the command line says, and print the summary."""
+    """Train with the settings of the command line, and print the summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", help="the folder of the run")
-    parser.add_argument("files", nargs="+", help="files or patterns: a sentence per line")
+    parser.add_argument("files", nargs="+", help="files or patterns: one sentence per line")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--gpus", type=int, default=0, help="of each worker (default: 0)")
+    parser.add_argument("--gpus", type=int, default=0, help="GPUs per worker (default: 0)")
     parser.add_argument("--preset", default="small")
     parser.add_argument("--batch-size", type=int, default=128, help="rows of all workers together")
     parser.add_argument("--steps", type=int, default=1000)

@@ -49,6 +49,7 @@ NEEDS = {
     "neighbors": (["--model={model}"], ["bank", "{text}"]),
     "explore": (["-oout.html", "--model={model}"], ["bank", "{text}"]),
     "similarity": (["--model=missing_model"], ["a", "b"]),
+    "vectors": (["-oout.vec", "--layers=mix", "--model={model}"], ["{text}"]),
     "anchors": (["-oout.anchors", "--model={model}"], ["{text}"]),
     "align": (["-oout.npz"], ["missing.npz", "missing.npz"]),
     "info": ([], ["missing_model"]),

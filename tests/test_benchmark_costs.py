@@ -29,19 +29,19 @@ def test_the_page_shows_the_tables_and_figures_of_the_formulas():
         f"that is {1e3 * step_seconds:.0f} ms for 20,480 tokens",
         f"{20_480 / step_seconds / 1e6:.1f} million tokens a second for each",
         f"A token takes {step / 1e9:.3f} GFLOP",
-        f"each distinct word {word / 1e9:.3f} GFLOP more",
+        f"Each distinct word takes {word / 1e9:.3f} GFLOP more",
         f"reads {costs.step_weight_bytes(ORIGINAL) / 1e6:.0f} MB of weights",
-        f"{written // costs.N_TOKENS:,} bytes a token, {written / 1e12:.1f} TB in all",
-        f"At 2 GB/s, that is {written / 2e9 / 60:.0f} minutes",
+        f"{written // costs.N_TOKENS:,} bytes per token, {written / 1e12:.1f} TB in all",
+        f"At 2 GB/s, writing takes {written / 2e9 / 60:.0f} minutes",
         f"{DEVICES['h100'].bfloat16_rate / step / 1e6:.1f} million tokens a second",
-        f"{costs.training_work(ORIGINAL) / 1e9:.3f} GFLOP, three times",
+        f"{costs.training_work(ORIGINAL) / 1e9:.3f} GFLOP: three times",
         f"{costs.n_parameters(ORIGINAL) / 1e6:.0f} million parameters, {n_bytes / 1e9:.1f} GB",
         f"× 4 bytes = {gradient / 1e9:.1f} GB",
-        f"7 times, {7 * n_bytes / 1e9:.0f} GB on a single one",
+        f"7 times, {7 * n_bytes / 1e9:.0f} GB on a single device",
         f"2 (n - 1) / n × {copied / 1e9:.2f} GB through",
-        f"with 64 GPUs, {exchanged / 1e9:.1f} GB with the sums",
+        f"with 64 GPUs, this and the sums are {exchanged / 1e9:.1f} GB",
         f"take {3 * n_bytes / 1e9:.1f} GB on a single device",
-        f"the first would be {of_eight / 1e9:.1f} GB",
+        f"the 6.0 GB would become {of_eight / 1e9:.1f} GB",
     }
     assert {figure for figure in figures if figure not in " ".join(PAGE.split())} == set()
     for chip, name in {"h100": "H100 (SXM)", "v5e": "TPU v5e", "v6e": "TPU v6e"}.items():
@@ -62,19 +62,19 @@ def test_the_costs_are_what_a_hand_computes():
     n_bytes = 4 * costs.n_parameters(ORIGINAL)
     assert 4 * 793_471 * 513 < n_bytes < 4 * (793_471 * 513 + 100e6)
     n_steps = tokens / (1024 * 20)
-    assert one["optimiser"] == pytest.approx(n_steps * 7 * n_bytes / 3.35e12, rel=1e-5)
+    assert one["optimizer"] == pytest.approx(n_steps * 7 * n_bytes / 3.35e12, rel=1e-5)
     assert one["between devices"] == 0
     # Eight GPUs hold 64 columns each; all else is copied.
     softmax = 4 * 793_471 * 512
     own = n_bytes - softmax + softmax / 8
-    assert eight["optimiser"] == pytest.approx(n_steps / 8 * 7 * own / 3.35e12, rel=1e-4)
+    assert eight["optimizer"] == pytest.approx(n_steps / 8 * 7 * own / 3.35e12, rel=1e-4)
     # A ring sends all but the own part: sums twice, what is put together once.
     sums, rows = 2 * (n_bytes - softmax), 4 * 1024 * 20 * 512 * 4
     samples = 6 * 8192 * 512 * 4
     sent = (7 / 8 * (sums + rows + samples) / 450e9, 63 / 64 * (sums + rows + samples) / 50e9)
     expected = [n_steps / 8 * sent[0], n_steps / 64 * sent[1]]
     assert [eight["between devices"], many["between devices"]] == pytest.approx(expected, rel=1e-3)
-    assert one["one after the other"] == pytest.approx(one["arithmetic"] + one["optimiser"])
+    assert one["one after the other"] == pytest.approx(one["arithmetic"] + one["optimizer"])
 
 
 def test_embedding_is_bounded_by_arithmetic_and_by_the_weights_of_each_step():

@@ -103,7 +103,7 @@ def test_embed_reads_many_files_of_several_formats(folder, tmp_path, capsys):
     assert np.load(tmp_path / "o.npy").shape == (1, 3, 12)
     capsys.readouterr()
     failing(["embed", *inputs, "-o", tmp_path / "x.npy"], capsys, "--pooling")
-    failing(["embed", tmp_path / "c.tokens", "-o", "x.txt"], capsys, "Unknown format of x.txt")
+    failing(["embed", tmp_path / "c.tokens", "-o", "x.xlsx"], capsys, "Unknown format of x.xlsx")
 
 
 def test_embed_takes_words_between_tabs_as_they_are(folder, tmp_path, capsys):
@@ -402,6 +402,24 @@ def test_the_command_writes_notes_to_stderr_and_its_summary_to_stdout(folder, te
     )
     assert json.loads(run.stdout)["sentences"] == 5
     assert "will take about" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [(["--version"], 0), (["--help"], 0), (["info", "no-such-model"], 1), (["info", "--no"], 2)],
+)
+def test_the_package_can_be_run_as_the_command(arguments, exit_code):
+    programs = (
+        ["-m", "elmo_jax"],
+        ["-c", "import sys; from elmo_jax.cli import main; sys.exit(main())"],
+    )
+    package, command = (
+        subprocess.run([sys.executable, *program, *arguments], capture_output=True, text=True)
+        for program in programs
+    )
+    said = [(run.returncode, run.stdout, run.stderr) for run in (package, command)]
+    assert said[0] == said[1] and package.returncode == exit_code
+    assert "elmo-jax" in package.stdout + package.stderr
 
 
 def test_help_needs_no_jax():

@@ -24,7 +24,14 @@ from elmo_jax.text.readers import Record, Records
 
 RECORDS = list(sentences(40))
 TOKENS = sum(len(record.words) for record in RECORDS)
-OPTIONS = {".h5": {}, ".parquet": {"layers": "top"}, ".npz": {}, ".npy": {"pooling": "mean"}}
+OPTIONS = {
+    ".h5": {},
+    ".parquet": {"layers": "top"},
+    ".npz": {},
+    ".npy": {"pooling": "mean"},
+    ".tsv": {},
+    ".vec": {"layers": "top"},
+}
 
 
 def embed(out, records=RECORDS, part_tokens=12, elmo=None, **options):

@@ -1,4 +1,18 @@
-"""The taggers of examples/: what is frozen stays, and fine-tuning learns more."""
+"""What is in examples/: sample text, a server, and taggers.
+
+The taggers keep what is frozen, and learn more when fine-tuned.
+"""
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import jax
 import numpy as np
@@ -6,11 +20,159 @@ import optax
 import pytest
 from conftest import shared_folder
 from flax import nnx
-from random_models import ABSENT, random_elmo
+from random_models import ABSENT, random_elmo, random_model, write_model
 
-from examples import linen_tagger, nnx_tagger, tagged
+import elmo_jax
+from elmo_jax.text.readers import Records
+from examples import linen_tagger, nnx_tagger, serve, tagged
 
+DATA = Path(tagged.__file__).parent / "data"
 N_SENTENCES, BATCH_SIZE, N_EPOCHS = 16, 8, 10
+
+
+@pytest.mark.parametrize(
+    ("name", "n_sentences", "columns"),
+    [
+        ("corpus.txt", 42, {}),
+        ("reviews.jsonl", 16, {"column": "text", "key_column": "key"}),
+        ("reviews.jsonl", 16, {"column": "text", "key_column": "label"}),
+        ("periods.tsv", 16, {"column": "text", "key_column": "period"}),
+        ("sentences.conllu", 2, {}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::elmo_jax.DuplicateKeysWarning")
+def test_the_sample_files_are_read_as_their_readme_says(name, n_sentences, columns):
+    records = list(Records.of(DATA / name, **columns))
+    assert len(records) == n_sentences and all(record.words for record in records)
+    assert columns == {} or all(record.key for record in records)
+    assert f"`{name}`" in (DATA / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("word", ["bank", "play", "spring", "bass"])
+def test_the_sample_corpus_has_words_with_several_senses(word):
+    sentences = [record.words for record in Records.of(DATA / "corpus.txt")]
+    assert sum(word in words for words in sentences) >= 8
+
+
+# The server
+
+PAGE = DATA.parents[1] / "docs" / "guide" / "serve.md"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server") / "model"
+    write_model(folder, *random_model(3, n_layers=1, n_highway=ABSENT))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(model):
+    """The address of a server of this model."""
+    with running(serve.with_model(model), {"serves": "a model"}) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def running(embed, about):
+    with serve.make_server(embed, about) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield "http://{}:{}".format(*server.server_address)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def ask(address, body=None, **headers):
+    """The status and the JSON of an answer."""
+    try:
+        with urlopen(Request(address, body, headers), timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.fixture(autouse=True)
+def no_log(monkeypatch):
+    monkeypatch.setattr(serve.Handler, "log_message", lambda *_: None)
+
+
+def test_the_server_gives_the_models_vectors(served, model):
+    elmo, texts = elmo_jax.Elmo(model), ["She sat by the bank.", "It's open.", ""]
+    status, answer = ask(served, json.dumps({"texts": texts}).encode())
+    expected = elmo.embed_sentences(texts, tokenizer="auto")
+    assert status == 200
+    np.testing.assert_allclose(answer["vectors"], expected, rtol=1e-5, atol=1e-6)
+    sentences = [["It", "'s", "open", "."], []]
+    _, answer = ask(served, json.dumps({"sentences": sentences}).encode())
+    np.testing.assert_allclose(answer["vectors"], expected[1:], rtol=1e-5, atol=1e-6)
+    assert ask(served, b'{"texts": []}') == (200, {"vectors": []})
+    assert ask(served) == (200, {"serves": "a model"})
+
+
+def test_requests_of_several_threads_are_answered(served):
+    bodies = [json.dumps({"texts": [f"bank {n}"] * n}).encode() for n in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda body: ask(served, body), bodies))
+    assert [len(answer["vectors"]) for _, answer in answers] == [*range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"", "Expecting value"),
+        (b'{"texts"', "Expecting ':' delimiter"),
+        (b"\xff", "codec can't decode"),
+        (b"[" * 100_000, "maximum recursion depth"),
+        (b"[]", 'Expected {"texts"'),
+        (b"{}", 'Expected {"texts"'),
+        (b'{"text": ["a"]}', 'Expected {"texts"'),
+        (b'{"texts": ["a"], "sentences": []}', 'Expected {"texts"'),
+        (b'{"texts": "a"}', 'Expected {"texts"'),
+        (b'{"texts": ["a", 1]}', "item 1 of 'texts' as a string"),
+        (b'{"sentences": ["a"]}', "item 0 of 'sentences' as a list of words"),
+        (b'{"sentences": [["a", ""]]}', "none of them empty"),
+    ],
+)
+def test_what_is_wrong_with_a_request_comes_back_as_json(served, body, error):
+    status, answer = ask(served, body)
+    assert status == 400 and error in answer["error"]
+
+
+def test_a_request_that_is_too_large_or_for_another_path_is_refused(served):
+    status, answer = ask(served, b"", **{"Content-Length": "1000001"})
+    assert status == 400 and "at most 1,000,000 bytes" in answer["error"]
+    assert ask(f"{served}/x")[0] == ask(f"{served}/x", b"{}")[0] == 404
+
+
+def test_the_pages_requests_are_answered(served):
+    bodies = re.findall(r"-d '(.*)'$", PAGE.read_text("utf-8"), re.M)
+    sizes = [ask(served, body.replace("'\\''", "'").encode()) for body in bodies]
+    assert [(status, len(answer["vectors"])) for status, answer in sizes] == [(200, 2), (200, 1)]
+
+
+def test_an_exported_function_is_served_as_a_program(model, tmp_path):
+    pytest.importorskip("flatbuffers", reason="flatbuffers is not installed (extra export)")
+    path = tmp_path / "elmo.npz"
+    elmo_jax.export_function(path, *elmo_jax.load(model), layers=0, platforms=["cpu"])
+    command = [sys.executable, serve.__file__, "--exported", str(path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            address = server.stdout.readline().decode().split()[-1]
+            sentences = [["The", "bank"], ["Hi"]]
+            _, answer = ask(address, json.dumps({"sentences": sentences}).encode())
+            _, of_texts = ask(address, b'{"texts": ["The bank", "Hi"]}')
+        finally:
+            server.kill()
+    expected = elmo_jax.Elmo(model).embed_sentences(sentences, layers=0)
+    np.testing.assert_allclose(answer["vectors"], expected, rtol=1e-5, atol=1e-6)
+    assert answer == of_texts
+
+
+# Taggers
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Occurrences, neighbours, planes and heatmaps, with vectors that are easy to see through."""
 
+import doctest
 import html
 import json
 import re
@@ -161,6 +162,16 @@ def test_the_projection_keeps_what_varies_most_and_says_how_much():
     np.testing.assert_allclose(explore.project(vectors[::-1]).points[::-1], points, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(5, 9), (9, 9), (90, 9)])
+def test_the_projection_is_that_of_the_singular_values(shape):
+    vectors = np.random.default_rng(3).normal(size=shape)
+    centred = vectors - vectors.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    points, explained = explore.project(vectors)
+    np.testing.assert_allclose(explained, sizes[:2] ** 2 / (sizes**2).sum())
+    np.testing.assert_allclose(np.abs(points), np.abs(centred @ axes[:2].T), atol=1e-9)
+
+
 def test_vectors_that_are_all_the_same_lie_on_one_point():
     vector = np.random.default_rng(0).normal(size=256).astype(np.float32)
     for vectors in (np.tile(vector, (9, 1)), vector[None], np.zeros((3, 256))):
@@ -238,19 +249,85 @@ def test_a_heatmap_page_escapes_its_words(tmp_path):
         explore.write_heatmap(tmp_path / "h.gif", heatmap)
 
 
-@pytest.mark.parametrize(("n", "numbers"), [(2, 4), (70, 0)])
-def test_a_figure_of_many_names_stays_small_and_has_a_scale_for_numbers(n, numbers, monkeypatch):
+@pytest.fixture
+def figure_of(monkeypatch):
+    """The figure that is drawn of a heatmap."""
     pytest.importorskip("matplotlib")
     drawn = []
     monkeypatch.setattr(
         "elmo_jax.explore.heatmap.save_figure", lambda path, figure, **_: drawn.append(figure)
     )
+
+    def figure(names, values):
+        explore.write_heatmap("h.png", explore.Heatmap(names, names, values))
+        return drawn[-1]
+
+    return figure
+
+
+@pytest.mark.parametrize(("n", "numbers"), [(2, 4), (70, 0)])
+def test_a_figure_of_many_names_stays_small_and_leaves_out_the_numbers(n, numbers, figure_of):
     names = [f"word{number}" for number in range(n)]
-    explore.write_heatmap("h.png", explore.Heatmap(names, names, np.eye(n)))
-    cells, *scale = drawn[0].axes
-    assert len(cells.texts) == numbers and len(scale) == (not numbers)
-    assert max(drawn[0].get_size_inches()) < 40
+    figure = figure_of(names, np.eye(n))
+    cells, _ = figure.axes
+    assert len(cells.texts) == numbers and max(figure.get_size_inches()) < 40
     assert [label.get_text() for label in cells.get_yticklabels()] == names
+
+
+def contrast(one, other):
+    """The contrast of two colours, each red, green and blue from 0 to 1, as in WCAG 2."""
+
+    def luminance(colour):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted([luminance(one), luminance(other)])
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def html_cells(names, values, path):
+    """Of each cell: its number, the colour behind it and that of the number, from 0 to 1."""
+    explore.write_heatmap(path, explore.Heatmap(names, names, values), overwrite=True)
+    found = re.findall(r"background:rgb\((.*?)\);color:#(\w+)\">(.*?)<", path.read_text("utf-8"))
+    return [
+        (
+            float(number),
+            [int(channel) / 255 for channel in behind.split(",")],
+            [channel / 255 for channel in bytes.fromhex(ink)],
+        )
+        for behind, ink, number in found
+    ]
+
+
+def figure_cells(names, values, figure_of):
+    cells, _ = figure_of(names, values).axes
+    image = cells.images[0]
+    behind = image.cmap(image.norm(np.asarray(image.get_array()))).reshape(-1, 4)[:, :3]
+    inks = [[c / 255 for c in bytes.fromhex(text.get_color()[1:])] for text in cells.texts]
+    numbers = [float(text.get_text()) for text in cells.texts]
+    return list(zip(numbers, behind, inks, strict=True))
+
+
+def test_a_number_can_be_read_on_every_colour_and_equal_cosines_have_equal_colours(
+    tmp_path, figure_of
+):
+    names, values = list("abcdefgh"), np.linspace(-1, 1, 64).reshape(8, 8)
+    cells = html_cells(names, values, tmp_path / "h.html")
+    drawn = figure_cells(names, values, figure_of)
+    assert len(cells) == len(drawn) == 64
+    for (number, behind, ink), (same_number, drawn_behind, _) in zip(cells, drawn, strict=True):
+        assert contrast(behind, ink) >= 4.5 and number == same_number
+        np.testing.assert_allclose(drawn_behind, behind, atol=0.02)
+    # Another picture, whose cosines have other extremes.
+    other = html_cells(
+        ["a", "b"], np.array([[values[0, 3], values[5, 1]]] * 2), tmp_path / "o.html"
+    )
+    assert other[0] == cells[3] and other[1] == cells[41]
+
+
+def test_a_number_below_zero_that_is_shown_as_zero_has_no_sign(tmp_path):
+    cells = html_cells(["a"], np.array([[-0.001]]), tmp_path / "h.html")
+    assert ">0.00<" in (tmp_path / "h.html").read_text("utf-8") and cells[0][0] == 0
 
 
 def test_long_sentences_stand_beside_rows_and_their_numbers_above_columns(tmp_path):
@@ -290,11 +367,15 @@ def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
     assert query["text"] == "B the [play] began" and list(query["layers"]) == ["0", "1"]
     best = query["layers"]["1"][0]
     assert (best["text"], best["score"]) == ("B Play the [play]", 1.0)
+    assert (best["sentence"], best["line"], best["file"]) == (4, 4, str(plain))
+    assert best["words"][best["position"]] == best["word"] == "play"
     result = summary(capsys, "neighbors", "play", plain, "--occurrence", "each", "-n", 1)
     assert len(result["queries"]) == 6
     sentence = ["--sentence", "We saw the play", "--any-word", "-n", 3]
     assert main(["neighbors", "play", str(plain), *map(str, sentence)]) == 0
-    assert capsys.readouterr().out.startswith("We saw the [play]\n  layer 1:\n    1.000  ")
+    assert capsys.readouterr().out.startswith(
+        "We saw the [play]\n  biLM layer 1 (top):\n     1.000  line "
+    )
 
 
 def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, capsys):
@@ -303,7 +384,7 @@ def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, ca
     command = ["neighbors", "Việt Nam", text, "--tokenizer", "tabs", "--quiet"]
     assert main(list(map(str, command))) == 0
     shown = capsys.readouterr()
-    assert shown.err == "" and "Hà Nội [Việt Nam] ở (sentence 1)\n" in shown.out
+    assert shown.err == "" and "Hà Nội [Việt Nam] ở  (line 1)\n" in shown.out
     compared = summary(capsys, "similarity", "a b\tc", "a b", "--tokenizer", "tabs", "--words")
     assert compared["rows"] == ["a b", "c"]
     labelled = ["explore", "a", corpus, "-o", "x.html", "--tokenizer", "tabs", "--label-column", 1]
@@ -357,6 +438,7 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     assert (result["occurrences"], result["drawn"]) == (6, 4)
     data = page_data(out.read_text("utf-8"))
     assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
+    assert data["items"][0][4] == "sentence 1"
     labels = tmp_path / "labels.txt"
     labels.write_text("x\ny\n", encoding="utf-8")
     common.append("--overwrite")
@@ -368,11 +450,25 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     assert "ends in .html" in failing(capsys, *common[:-2], tmp_path / "x.gif")
 
 
+def test_a_page_says_where_each_sentence_is(plain, tmp_path, capsys):
+    other = tmp_path / "other.txt"
+    other.write_text("no\n\nthe play\n", encoding="utf-8")
+
+    def places(*texts):
+        out = tmp_path / "page.html"
+        summary(capsys, "explore", "play", *texts, "-o", out, "--overwrite")
+        return [item[4] for item in page_data(out.read_text("utf-8"))["items"]]
+
+    assert places(other) == ["line 3"]
+    assert places(plain, other)[-2:] == ["text.txt, line 6", "other.txt, line 3"]
+
+
 def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     out = tmp_path / "heat.html"
     assert main(["similarity", "a play", "the play", "-o", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
+    assert "Every heatmap has the same colours" in out.read_text("utf-8")
     result = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
     assert result["columns"] == ["the", "play", "."] and np.shape(result["cosines"]) == (2, 3)
     result = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")
@@ -422,3 +518,20 @@ def test_a_real_model_gives_the_vectors_that_embed_gives(make_model):
     vectors = explore.embed_occurrences(elmo, occurrences)
     expected = elmo.embed([TEXT[3]])[0][:, 2]
     np.testing.assert_allclose(vectors[3], expected, atol=1e-5)
+
+
+@pytest.mark.slow  # it compiles
+def test_the_examples_of_docstrings_print_what_they_say(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+    names = {"elmo_jax": elmo_jax, "np": np} | {
+        name: getattr(explore, name) for name in dir(explore)
+    }
+    examples = [explore, *(getattr(explore, name) for name in explore.__all__)]
+    for each in examples:
+        for path in tmp_path.iterdir():
+            path.unlink()
+        for test in finder.find(each, globs=dict(names)):
+            runner.run(test)
+    assert runner.failures == 0 and runner.tries >= 20

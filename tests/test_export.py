@@ -13,7 +13,7 @@ import elmo_jax
 from elmo_jax import ElmoError
 from elmo_jax.cli import main
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "serve.py"
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "exported.py"
 SENTENCES = [["The", "bank", "of", "naïve", "日本語"], [], ["<S>", "x" * 60, "Hi"]]
 
 pytestmark = pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")

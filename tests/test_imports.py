@@ -31,7 +31,7 @@ ORDER = """
     checkpoint.foreign checkpoint.matrices checkpoint.token_table checkpoint.verification
     checkpoint.saving checkpoint.other_signatures checkpoint.sources checkpoint.resaving checkpoint
     processes lanes functional export engine embedder
-    sklearn corpus.writers corpus training ray explore alignment cli
+    sklearn spacy corpus.writers corpus training ray explore alignment word_vectors cli __main__
 """.split()
 
 

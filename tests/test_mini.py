@@ -16,6 +16,7 @@ FOLDER = pretrained.fetch("mini")
 CARD = (FOLDER / "README.md").read_text("utf-8")
 MOST_BYTES = 20_000_000
 PERPLEXITY_RELATIVE = 2e-3  # the card rounds to four digits; sums differ by device and version
+BATCH_TOLERANCE = 1e-5  # vectors reach 9; the number of lanes decides the order of float32 sums
 LEAST_APART = 0.05  # cosines; the token layer's differ by rounding only
 
 RIVER = [
@@ -86,6 +87,14 @@ def test_its_language_models_put_a_fitting_word_in_a_gap(elmo):
     sentence = "He was born in the north of England in 1871 and died in 1930 .".split()
     best = substitutes(elmo.config, elmo.params, words, sentence, 1, n=10, direction="both")
     assert "was" in [word for word, _ in best]
+
+
+def test_a_sentence_of_real_text_gets_the_same_vectors_alone_and_among_500_others(elmo, heldout):
+    sentences = [line.split() for line in heldout.read_text("utf-8").splitlines()[:500]]
+    together = elmo.embed(sentences)
+    for number in range(0, 500, 50):
+        (alone,) = elmo.embed([sentences[number]])
+        np.testing.assert_allclose(alone, together[number], rtol=0, atol=BATCH_TOLERANCE)
 
 
 @pytest.mark.slow

@@ -268,7 +268,7 @@ def test_an_exported_model_is_served_by_its_own_alphabet(model, tmp_path):
     config, params = model
     path = tmp_path / "elmo.npz"
     elmo_jax.export_function(path, config, params, layers="mix", platforms=["cpu"])
-    example = Path(__file__).resolve().parents[1] / "examples" / "serve.py"
+    example = Path(__file__).resolve().parents[1] / "examples" / "exported.py"
     served = runpy.run_path(str(example))["load"](path)(SENTENCES)
     expected = Elmo.from_params(config, params).embed_sentences(SENTENCES, "mix")
     assert_close(served, expected)

@@ -75,7 +75,7 @@ def test_hdf5_has_sentences_as_keys(tmp_path, kind, first, pooled):
 
 def test_only_hdf5_has_sentences_as_keys(tmp_path):
     layout, _ = with_sentence_keys("text", True, pooled=True)
-    for suffix in (".npz", ".npy", ".csv", ".parquet"):
+    for suffix in (".npz", ".npy", ".csv", ".tsv", ".vec", ".txt", ".parquet"):
         with pytest.raises(ElmoError, match=r"a\.\w+ cannot have sentences as keys: only \.h5"):
             check_layout(tmp_path / f"a{suffix}", layout)
     check_layout(tmp_path / "a.hdf5", layout)
@@ -179,11 +179,16 @@ def test_parquet_has_a_row_per_sentence_and_a_column_per_layer(tmp_path):
     assert table.column_names == ["vector"]
 
 
+TABLES = {".csv": ",", ".tsv": "\t"}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_csv_has_a_row_per_token_whose_numbers_read_the_same(tmp_path, dtype):
+@pytest.mark.parametrize("suffix", TABLES)
+def test_tables_have_a_row_per_token_whose_numbers_read_the_same(tmp_path, suffix, dtype):
     layout, results = case(dtype=dtype)
-    with write(tmp_path / "a.csv", layout, results).open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
+    path = write(tmp_path / f"a{suffix}", layout, results)
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, delimiter=TABLES[suffix])
     assert header == ["key", "sentence", "position", "token", "v0", "v1"]
     assert [row[:4] for row in rows] == [
         [record.key or "", str(i), str(place), word]
@@ -194,11 +199,12 @@ def test_csv_has_a_row_per_token_whose_numbers_read_the_same(tmp_path, dtype):
     np.testing.assert_array_equal(numbers, np.concatenate([vector for _, vector in results]))
 
 
-def test_csv_has_a_row_per_sentence_that_the_reader_reads_back(tmp_path):
+@pytest.mark.parametrize("suffix", TABLES)
+def test_tables_have_a_row_per_sentence_that_the_reader_reads_back(tmp_path, suffix):
     layout, results = case((3, 2), pooled=True)
-    path = write(tmp_path / "a.csv", layout, results)
+    path = write(tmp_path / f"a{suffix}", layout, results)
     with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = list(csv.DictReader(file, delimiter=TABLES[suffix]))
     assert list(rows[0]) == ["key", "text", *(f"layer_{i}_v{j}" for i in range(3) for j in (0, 1))]
     numbers = [[float(row["layer_2_v0"]), float(row["layer_2_v1"])] for row in rows]
     np.testing.assert_array_equal(
@@ -207,8 +213,47 @@ def test_csv_has_a_row_per_sentence_that_the_reader_reads_back(tmp_path):
     records = Records.of(path, column="text", key_column="key")
     assert [(r.text, r.key) for r in records] == [(r.text, r.key) for r in RECORDS]
     layout, results = case(pooled=True, keys=False, with_text=False)
-    path = write(tmp_path / "b.csv", layout, results)
-    assert path.read_text("utf-8").startswith("v0,v1\n")
+    path = write(tmp_path / f"b{suffix}", layout, results)
+    assert path.read_text("utf-8").startswith(f"v0{TABLES[suffix]}v1\n")
+
+
+@pytest.mark.parametrize("suffix", [".vec", ".txt", ".TXT"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_word_lines_have_a_word_and_its_numbers_and_a_blank_line_per_sentence(
+    tmp_path, suffix, dtype
+):
+    layout, results = case(dtype=dtype)
+    content = write(tmp_path / f"a{suffix}", layout, results).read_bytes().decode()
+    lines = content.split("\n")
+    ends = [i for i, line in enumerate(lines[:-1]) if not line]
+    lengths = np.diff([-1, *ends]) - 1
+    assert lengths.tolist() == [len(record.words) for record, _ in results]
+    rows = [line.split(" ") for line in lines if line]
+    assert [row[0] for row in rows] == [word for record, _ in results for word in record.words]
+    numbers = np.array([row[1:] for row in rows]).astype(dtype)
+    np.testing.assert_array_equal(numbers, np.concatenate([vector for _, vector in results]))
+
+
+def test_word_lines_keep_sentences_apart_and_words_whole(tmp_path):
+    words = ["New York", "a\tb", "1\u00a0000", "x\u2028y", "c\rd\ne", "\0"]
+    records = [Record(words, ""), Record([], ""), Record(["Hi"], "Hi")]
+    layout = FileLayout((1,), False, "float32", 3, 7, 40, 0, True)
+    results = [(record, np.ones((len(record.words), 1), np.float32)) for record in records]
+    content = write(tmp_path / "a.vec", layout, results).read_bytes().decode()
+    expected = ["New_York", "a_b", "1\u00a0000", "x\u2028y", "c_d_e", "_", None, None, "Hi", None]
+    assert content == "".join("\n" if word is None else f"{word} 1.0\n" for word in expected)
+
+
+def test_word_lines_refuse_layers_and_pooled_sentences():
+    for name in ("a.vec", "a.txt"):
+        with pytest.raises(
+            ElmoError, match=r"one vector per token, not 3 layers.*--layers \(a num"
+        ):
+            check_layout(Path(name), case((3, 2))[0])
+        with pytest.raises(ElmoError, match=r"\(--pooling\) to a \.tsv"):
+            check_layout(Path(name), case(pooled=True)[0])
+        assert any("keys" in note for note in writer_for(Path(name)).notes(case()[0]))
+        assert not any("keys" in note for note in writer_for(Path(name)).notes(case(keys=False)[0]))
 
 
 def test_parquet_without_a_token_is_an_empty_table(tmp_path):
@@ -217,7 +262,7 @@ def test_parquet_without_a_token_is_an_empty_table(tmp_path):
     assert len(pq.read_table(write(tmp_path / "a.parquet", layout, results))) == 0
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", ".npy"])
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", ".npy", ".csv", ".tsv"])
 def test_equal_results_make_equal_bytes_at_any_time(tmp_path, suffix, monkeypatch):
     layout, results = case((3, 2), pooled=True)
     first = write(tmp_path / f"a{suffix}", layout, results).read_bytes()
@@ -227,7 +272,8 @@ def test_equal_results_make_equal_bytes_at_any_time(tmp_path, suffix, monkeypatc
 
 @pytest.mark.parametrize(
     ("suffix", "options"),
-    [(".h5", {}), (".npz", {}), (".parquet", {}), (".h5", {"sentence_keys": "text"})],
+    [(".h5", {}), (".npz", {}), (".parquet", {}), (".h5", {"sentence_keys": "text"})]
+    + [(suffix, {}) for suffix in (".csv", ".tsv", ".vec", ".txt")],
 )
 def test_the_estimate_is_close_to_the_size(tmp_path, suffix, options):
     texts = [f"a few words a line {i} ." for i in range(2000)]
@@ -235,7 +281,8 @@ def test_the_estimate_is_close_to_the_size(tmp_path, suffix, options):
     text_bytes = sum(map(len, texts))
     sizes = len(records), 14000, text_bytes, 0
     layout = FileLayout((16,), False, "float32", *sizes, True, **options)
-    results = [(record, vectors(record, (16,), False, "float32")) for record in records]
+    # As small as those of ELMo are, for text takes more bytes for them than for larger ones.
+    results = [(one, 0.2 * vectors(one, (16,), False, "float32")) for one in records]
     path = write(tmp_path / f"a{suffix}", layout, results)
     assert 0.85 < writer_for(path).estimated_bytes(layout) / path.stat().st_size < 1.2
 
@@ -271,7 +318,7 @@ def test_tables_of_words_refuse_a_long_key_that_would_be_repeated():
     layout, _ = with_keys(["k"])
     layout = dataclasses.replace(layout, repeated_key=survey.repeated_key, repeated_key_at=1)
     problem = "The key of record 2 is so long that it would take 159,992,000 characters"
-    for suffix in (".csv", ".parquet"):
+    for suffix in (".csv", ".tsv", ".parquet"):
         with pytest.raises(ElmoError, match=problem):
             check_layout(Path(f"a{suffix}"), layout)
         check_layout(Path(f"a{suffix}"), dataclasses.replace(layout, pooled=True))
@@ -283,7 +330,7 @@ STRANGE_KEYS = ["", "a/b", "..", "é\u2028😀", "k" * 100_000, 'quo"te', "x\ry"
 
 
 @pytest.mark.parametrize("pooled", [False, True])
-@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", ".csv"])
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".parquet", *TABLES])
 def test_every_format_gives_strange_keys_back(tmp_path, suffix, pooled, monkeypatch):
     monkeypatch.setattr(parquet, "_GROUP_BYTES", 1000)
     monkeypatch.setattr(npz, "_PADDING_BYTES", 1000)
@@ -298,7 +345,7 @@ def test_every_format_gives_strange_keys_back(tmp_path, suffix, pooled, monkeypa
         keys = pq.read_table(path)["key"].to_pylist()
     else:
         with path.open(encoding="utf-8", newline="") as file:
-            keys = [row["key"] for row in csv.DictReader(file)]
+            keys = [row["key"] for row in csv.DictReader(file, delimiter=TABLES[suffix])]
     assert keys[:: len(keys) // len(STRANGE_KEYS)] == STRANGE_KEYS
 
 
@@ -331,15 +378,25 @@ def test_a_key_longer_than_those_of_the_layout_is_never_cut(tmp_path):
             write(tmp_path / f"a{suffix}", layout, results)
 
 
-def test_csv_quotes_a_carriage_return(tmp_path):
+@pytest.mark.parametrize("suffix", TABLES)
+def test_tables_quote_a_carriage_return(tmp_path, suffix):
     layout, _ = with_keys(["k"], pooled=True)
     record = Record(["a"], "one\rtwo", "k")
-    path = write(tmp_path / "a.csv", layout, [(record, np.zeros(2, np.float32))])
-    assert path.read_bytes() == b'key,text,v0,v1\nk,"one\rtwo",0.0,0.0\n'
+    path = write(tmp_path / f"a{suffix}", layout, [(record, np.zeros(2, np.float32))])
+    rows = ["key", "text", "v0", "v1"], ["k", '"one\rtwo"', "0.0", "0.0"]
+    expected = "".join(TABLES[suffix].join(row) + "\n" for row in rows)
+    assert path.read_bytes().decode() == expected
+
+
+def test_tsv_quotes_what_would_end_a_cell(tmp_path):
+    layout, _ = with_keys(["k"], pooled=True)
+    record = Record(["a"], 'tab\t, "quote"', "k")
+    path = write(tmp_path / "a.tsv", layout, [(record, np.zeros(2, np.float32))])
+    assert path.read_text() == 'key\ttext\tv0\tv1\nk\t"tab\t, ""quote"""\t0.0\t0.0\n'
 
 
 def test_unknown_suffixes_are_refused():
-    for name in ("a.txt", "a"):
+    for name in ("a.xlsx", "a"):
         with pytest.raises(
             ElmoError, match=r"^Unknown format of .*: expected a name that ends in \.h5, \.hdf5"
         ):

@@ -1,8 +1,8 @@
 """Bring the vectors of several languages into one space.
 
 A matrix maps one layer of a language's model into the space of another language (Schuster et al.
-2019). ``Elmo(alignment=...)`` applies a published one, or one that is fitted here to the anchors of
-both languages and a dictionary of word pairs.
+2019). ``Elmo(alignment=...)`` applies a published matrix, or one that you fit here to the anchors
+of both languages and a dictionary of word pairs.
 
 Example:
     >>> from elmo_jax import Elmo, alignment

@@ -1,24 +1,21 @@
 """Anchors on disk, as CrossLingualELMo wrote them and as programs for word vectors read them.
 
-A folder holds ``avg_embeds_<layer>.txt`` for each layer, and ``norms.json``. The text begins with a
-line ``count dim``; each further line is a word and its numbers, with single spaces between them.
+A folder holds ``avg_embeds_<layer>.txt`` for each layer, see ``vector_text``, and ``norms.json``.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
-
-import numpy as np
+from typing import Any
 
 from ..errors import ElmoError, check_count, first_few, number_problem, shortened
 from ..folders import atomic_folder
 from ..json_text import parse_json_object, to_json
-from ..text.readers import Records
-from .anchors import Anchors, check_anchors, is_storable
+from .anchors import Anchors, check_anchors
+from .vector_text import is_storable, read_vector_text, write_vector_text
 
 NORMS_FILE = "norms.json"
 
@@ -48,8 +45,8 @@ def write_anchors(
     existing folder are replaced, and its other files stay.
 
     Raises:
-        ElmoError: if a mean norm is not known, a word has whitespace in it, or the folder has files
-            already.
+        ElmoError: if a mean norm is not known, a word contains whitespace, or the folder already
+            has files.
     """
     target = Path(path)
     if not isinstance(anchors, Mapping):
@@ -60,7 +57,7 @@ def write_anchors(
     with atomic_folder(target, overwrite=overwrite, replaced=old) as folder:
         for layer, of_layer in anchors.items():
             with (folder / anchor_file(layer)).open("w", encoding="utf-8", newline="\n") as file:
-                _write_text(file, of_layer)
+                write_vector_text(file, of_layer.words, of_layer.vectors)
         norms = {_norm_key(layer): of_layer.mean_norm for layer, of_layer in anchors.items()}
         (folder / NORMS_FILE).write_text(to_json(norms, indent=2) + "\n", encoding="utf-8")
 
@@ -82,22 +79,14 @@ def _check_writable(layer: int, anchors: Anchors) -> None:
         )
 
 
-def _write_text(file: TextIO, anchors: Anchors) -> None:
-    n_words, dim = anchors.vectors.shape
-    file.write(f"{n_words} {dim}\n")
-    numbers = " %.9g" * dim
-    for word, vector_D in zip(anchors.words, anchors.vectors, strict=True):
-        file.write(word + numbers % tuple(vector_D.tolist()) + "\n")
-
-
 def read_anchors(path: str | os.PathLike[str], layer: int | None = None) -> Anchors:
     """Read the anchors of one layer; ``vectors`` is float32 [V, D].
 
     Args:
-        path: a folder, or a text file in it. The mean norm is in ``norms.json`` beside the file,
-            which may be missing.
-        layer: the number of the layer. By default 1 for a folder, and for a file the number in its
-            name, if it has one.
+        path: a folder, or a text file in it. The mean norm is read from ``norms.json`` beside the
+            file, if there is one.
+        layer: the number of the layer. The default is 1 for a folder; for a file it is the number
+            in its name, if there is one.
 
     Raises:
         ElmoError: if there is no such file, or it has problems; the message names the lines.
@@ -114,7 +103,7 @@ def read_anchors(path: str | os.PathLike[str], layer: int | None = None) -> Anch
         file = _file_in(file, layer)
     elif layer is None and (match := _NAME.match(file.name)):
         layer = int(match[1])
-    words, vectors_VD = _read_text(file)
+    words, vectors_VD = read_vector_text(file)
     mean_norm = None if layer is None else _read_mean_norm(file.parent / NORMS_FILE, layer)
     return Anchors(words, vectors_VD, mean_norm, layer)
 
@@ -128,50 +117,6 @@ def _file_in(folder: Path, layer: int) -> Path:
             f"The folder {folder} has no anchors of layer {layer} ({file.name}): {there}."
         )
     return file
-
-
-def _read_text(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    lines = Records.of(path, "text").lines()
-    n_words, dim = _read_header(path, lines)
-    vectors: dict[str, np.ndarray] = {}
-    problems = []
-    for where, line in lines:
-        word, *numbers = line.rstrip(" ").split(" ")
-        if not word and not numbers:  # a blank line
-            continue
-        vector_D, problem = _parse(numbers, dim)
-        if word in vectors:
-            problem = f"{shortened(word)} has a line before"
-        if problem:
-            problems.append(f"{where.rpartition(', ')[2]}: {problem}")
-        vectors[word] = vector_D
-    if not problems and len(vectors) != n_words:
-        problems.append(f"it has {len(vectors):,} words, but line 1 says {n_words:,}")
-    if problems:
-        raise ElmoError(f"Cannot read the anchors in {path}: {first_few(problems)}.")
-    return tuple(vectors), np.stack(list(vectors.values()))
-
-
-def _read_header(path: Path, lines: Iterator[tuple[str, str]]) -> tuple[int, int]:
-    _, line = next(lines, ("", ""))
-    if not (match := re.fullmatch(r"([1-9]\d*) ([1-9]\d*) ?", line)):
-        raise ElmoError(
-            f"{path} is not a file of anchors: expected the number of words and of dimensions in "
-            f"line 1, such as '50000 1024', got {shortened(line)}."
-        )
-    return int(match[1]), int(match[2])
-
-
-def _parse(numbers: list[str], dim: int) -> tuple[np.ndarray, str]:
-    """A vector float32 [D], and what is wrong with it, if anything."""
-    if len(numbers) != dim:
-        return np.zeros(dim, np.float32), f"{len(numbers):,} numbers, expected {dim:,}"
-    try:
-        with np.errstate(over="ignore"):
-            vector_D = np.array(numbers, np.float64).astype(np.float32)
-    except ValueError as error:
-        return np.zeros(dim, np.float32), str(error)
-    return vector_D, "" if np.isfinite(vector_D).all() else "a number that is not finite"
 
 
 def _read_mean_norm(path: Path, layer: int) -> float | None:

@@ -21,6 +21,7 @@ from ..model.arrays import finite_floats
 from ..model.layers import select_layers
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_strings, checked_sentences
+from .vector_text import is_storable
 
 MOST_WORDS = 50_000
 """As many words as CrossLingualELMo has anchors for."""
@@ -38,7 +39,7 @@ class Anchors:
         layer: its number, from 0 (the token layer); None if it is not known.
 
     Raises:
-        ElmoError: if a value is not what it should be, or a number is not finite.
+        ElmoError: if a value has a wrong type or shape, or a number is not finite.
     """
 
     words: tuple[str, ...]
@@ -74,7 +75,7 @@ def check_anchors(anchors: Any, name: str) -> None:
 
 
 def count_words(sentences: Iterable[Sequence[str]]) -> collections.Counter[str]:
-    """How often each word occurs in a text, lists of words. Raises ElmoError for a bad sentence."""
+    """Count the words of a text, given as lists of words. Raises ElmoError for a bad sentence."""
     check_collection(sentences)
     counts: collections.Counter[str] = collections.Counter()
     for sentence in checked_sentences(sentences):
@@ -89,13 +90,13 @@ def frequent_words(
     min_count: int = 1,
     among: Iterable[str] | None = None,
 ) -> list[str]:
-    """The words to make anchors of, by falling frequency.
+    """The words to make anchors for, most frequent first.
 
-    Words that a file of anchors cannot hold are left out: those with whitespace or NUL in them,
-    with a byte order mark in front, or with half a character.
+    Words that a file of anchors cannot hold are left out: those that contain whitespace or NUL,
+    start with a byte order mark, or contain half a character.
 
     Args:
-        counts: how often each word occurs, see ``count_words``.
+        counts: how often each word occurs; see ``count_words``.
         most: the number of words; None for all.
         min_count: leave rarer words out.
         among: consider only these words.
@@ -126,17 +127,6 @@ def frequent_words(
     return frequent[:most]
 
 
-def is_storable(word: str) -> bool:
-    """Whether a file of anchors can hold a word, so that it is the same when it is read."""
-    if not word or word[0] == "\ufeff" or any(mark in word for mark in " \t\r\n\0"):
-        return False
-    try:
-        word.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
-    return True
-
-
 def compute_anchors(
     elmo: Elmo,
     sentences: Iterable[Sequence[str]],
@@ -149,23 +139,23 @@ def compute_anchors(
     """Compute the anchors of words over a text, in one pass.
 
     Sums are float64. Memory holds one vector per word and layer, and no more of the text than
-    ``Elmo.stream`` does. As CrossLingualELMo does, this averages the vectors as they are, without
-    scaling them to one length, and the mean norm counts each place where one of the words occurs.
+    ``Elmo.stream`` does. Like CrossLingualELMo, this averages the vectors as they are, without
+    scaling them to one length. The mean norm counts every place where one of the words occurs.
 
     Args:
-        elmo: the model. If it has an alignment, these are the anchors of the aligned vectors; to
-            fit an alignment of its language, open it without one.
+        elmo: the model. If it has an alignment, the anchors are those of the aligned vectors. To
+            fit an alignment for its language, open it without one.
         sentences: the text, lists of words; read once.
         words: the words, for example ``frequent_words``. Words that do not occur get no anchor.
         layers: numbers of layers; negative ones count from the top.
         done: called after each sentence with the number of its words, to show progress.
-        cut_words: that of ``Elmo.stream``.
+        cut_words: as in ``Elmo.stream``.
 
     Returns:
         {number of the layer: its anchors}, in the order of ``words``.
 
     Raises:
-        ElmoError: for an unknown layer, a bad sentence, or if none of the words occurs.
+        ElmoError: for an unknown layer or a bad sentence, or if none of the words occurs.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.

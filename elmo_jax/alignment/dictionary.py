@@ -19,8 +19,8 @@ Pairs: TypeAlias = Iterable[tuple[str, str]]
 def read_dictionary(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """Read pairs of words: a source word and a target word per line, with whitespace between them.
 
-    This is the format of MUSE's dictionaries. A word may have several translations, each in a line
-    of its own. Blank lines are passed over, and a pair counts once.
+    This is the format of MUSE's dictionaries. A word may have several translations, each on its own
+    line. Blank lines are skipped, and a pair that occurs twice counts once.
 
     Raises:
         ElmoError: if the file is missing, is not UTF-8, is empty, or has lines without two words.
@@ -75,7 +75,7 @@ def match_pairs(pairs: Pairs, source: Anchors, target: Anchors) -> Matches:
     """Look up pairs of words among the anchors.
 
     Raises:
-        ElmoError: if no pair has both its anchors.
+        ElmoError: if no pair has both anchors.
     """
     pairs = _checked_pairs(pairs)
     rows_K2 = [

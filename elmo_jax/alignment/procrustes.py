@@ -22,19 +22,19 @@ def fit_alignment(source: Anchors, target: Anchors, pairs: Pairs) -> np.ndarray:
     """Fit the matrix that maps vectors of a source language into the space of a target language.
 
     The matrix M is the orthogonal W divided by the mean norm of the source's layer. So M v has a
-    length around 1, as a vector of the target language has after ``scaling_alignment(target)``.
+    length of about 1, like a vector of the target language after ``scaling_alignment(target)``.
 
     Args:
         source: anchors of the language to map.
-        target: anchors of the language to map it to, in the same layer of another model.
-        pairs: (source word, target word); those without both anchors are not used.
+        target: anchors of the language to map it to, from the same layer of another model.
+        pairs: pairs (source word, target word). Pairs without both anchors are not used.
 
     Returns:
         float32 [D, D]; aligned = M v for a vector v of the source language, as its model gives it.
 
     Raises:
         ElmoError: if the anchors differ in size or layer, the source's mean norm is not known, or
-            no pair has both its anchors.
+            no pair has both anchors.
 
     Warns:
         ElmoWarning: if there are fewer pairs than dimensions. Then many maps fit equally well.
@@ -65,8 +65,8 @@ def fit_alignment(source: Anchors, target: Anchors, pairs: Pairs) -> np.ndarray:
 def scaling_alignment(anchors: Anchors) -> np.ndarray:
     """The matrix of the target language itself, float32 [D, D]: the identity over the mean norm.
 
-    It brings the target's vectors to the scale of the languages that are aligned to it. The
-    published matrix of English, to which the others are aligned, is of this form.
+    It brings the target's vectors to the same scale as the languages aligned to it. The published
+    matrix for English, to which the others are aligned, has this form.
 
     Raises:
         ElmoError: if the mean norm is not known.
@@ -79,7 +79,7 @@ class AlignmentScores(NamedTuple):
     """How well a matrix fits pairs of words.
 
     Attributes:
-        pairs: the number of pairs with both their anchors.
+        pairs: the number of pairs with both anchors.
         missing: the number of the other pairs.
         cosine: the mean cosine of the aligned source anchor and the target anchor of a pair.
         precision: the share of source words for which the nearest of all target anchors, by cosine,
@@ -97,11 +97,11 @@ def score_alignment(
 ) -> AlignmentScores:
     """Score a matrix [D, D] on pairs of words.
 
-    Pairs that the matrix was not fitted to say more: it fits its own better than any others.
+    Use pairs that the matrix was not fitted to: it always fits its own pairs best.
 
     Raises:
         ElmoError: if the anchors differ in size or layer, the matrix has another shape or is not
-            finite, or no pair has both its anchors.
+            finite, or no pair has both anchors.
     """
     _check_comparable(source, target)
     dim = source.vectors.shape[1]

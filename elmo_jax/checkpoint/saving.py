@@ -1,4 +1,4 @@
-"""Saving a model, in either format."""
+"""Save a model in either format."""
 
 from __future__ import annotations
 
@@ -31,25 +31,26 @@ def save(
     metadata: dict[str, Any] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Save a model as a folder, which appears only when it is complete.
+    """Save a model to a folder, which appears only when it is complete.
 
     Args:
         path: the folder.
         config: the architecture.
-        params: the parameter tree, float32.
+        params: the parameter tree, float32 arrays.
         format: "native" (config.json, model.safetensors); or "hdf5" (options.json, weights.hdf5),
             which bilm-tf, AllenNLP and simple_elmo read.
-        vocabulary: the words of the softmax in its order, or a file of them; saved as vocab.txt.
-            A native model refuses to be evaluated or trained with others.
-        dtype: for "native" also "float16": half the space, and numbers of 11 bits.
-        metadata: JSON-ready remarks, such as the origin, for a native config.json.
-        overwrite: replace the model in an existing folder; files that are not the model's stay.
+        vocabulary: the words of the softmax in its order, or a file with them; saved as vocab.txt.
+            A native model refuses to be evaluated or trained with other words.
+        dtype: "float32"; for "native" also "float16", which takes half the space and keeps 11
+            significant bits.
+        metadata: JSON-ready notes for a native config.json, such as where the model comes from.
+        overwrite: replace the model in an existing folder; other files stay.
 
     Raises:
         ElmoError: for an unknown format or dtype, numbers that are not finite or too large for
             float16, parameters that do not fit ``config``, a vocabulary that does not fit the
-            softmax, metadata that JSON cannot hold, a folder that has files already, or a disk
-            that cannot take it.
+            softmax, metadata that JSON cannot hold, a folder that already has files, or a disk
+            that cannot take the model.
 
     Example:
         >>> elmo_jax.save("my-elmo", config, params, format="hdf5")

@@ -64,33 +64,33 @@ def load(
         source: a folder or archive (zip, tar, also compressed) with a model: the native format;
             ``options.json`` with an HDF5 file; ELMoForManyLangs; an AllenNLP model; a bilm-tf
             checkpoint, also by the prefix of its files; a TF-Hub module. Or a name: "mini", the
-            model in the package and the default, or a published model ("original", "nlpl:225"; see
-            ``pretrained.names``), which is downloaded once. A path that exists wins over a name.
-            ``options.json`` may come first, too, if ``weight_file`` follows it, as in AllenNLP.
+            bundled model and the default; or a published model ("original", "nlpl:225"; see
+            ``pretrained.names``), which is downloaded once. A path that exists takes precedence
+            over a name. Or ``options.json``, followed by ``weight_file``, as in AllenNLP.
         weight_file: the HDF5 file of the published format.
-        options_file: options.json of the published format, together with ``weight_file``.
-        vocabulary_file: the words of a model that reads whole words, or of ``token_table``, one per
-            line, if they are not beside it.
-        options: what the files do not say, or say wrongly: a dictionary nested as options.json is,
-            or the path of such a file. For an archive with several ELMos also "prefix", a part of
-            the name of one.
-        alignment: a matrix [D, D] for the vectors of layer 1, as an array or a file of it (.pth,
-            .npy or .npz); or a dictionary of them by layer. It replaces that of the model.
+        options_file: options.json in the published format, together with ``weight_file``.
+        vocabulary_file: the words of a model of words, or of ``token_table``, one per line, if
+            they are not beside it.
+        options: values that the files leave out or have wrong: a dictionary nested like
+            options.json, or the path of such a file. For an archive with several ELMos also
+            "prefix", a part of the name of one of them.
+        alignment: a matrix [D, D] for the vectors of layer 1, as an array or a file (.pth, .npy or
+            .npz); or a dictionary of such matrices by layer. It replaces the model's own.
         token_table: a file of the model's token vectors, as bilm-tf, pytorch-fast-elmo and AllenNLP
-            write it. A model with its characters keeps using them: its vectors are the same for
-            the words of the table, and other words are spelled out. The table is only compared
-            with it. A weight file without them makes a model that reads whole words, those of the
-            table; all others are ``<UNK>``.
-        verify: compare the weights and the configuration of a native model (also "mini") with the
-            digests that were saved with them. Other formats have none.
+            write it. A model that can spell words keeps doing so, and the table is only compared
+            with it: its vectors are the same for the words of the table. A weight file without
+            characters becomes a model of words that reads the words of the table; all others are
+            ``<UNK>``.
+        verify: compare the weights and the configuration of a native model (including "mini") with
+            the digests saved with them. Other formats have no digests.
 
     Returns:
         The config, and the parameters as a nested dictionary of float32 NumPy arrays.
 
     Raises:
-        ElmoError: if there is no such model, or its files have problems: all of them in one
-            error; if a native model is not what was saved; or if the token table belongs to another
-            model.
+        ElmoError: if there is no such model; if its files have problems, which one error lists
+            together; if a native model is not what was saved; or if the token table belongs to
+            another model.
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")

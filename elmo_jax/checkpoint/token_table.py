@@ -1,4 +1,4 @@
-"""Tables of token vectors: what a model of characters makes of each word of a vocabulary.
+"""Tables of token vectors: what the token layer makes of each word of a vocabulary.
 
 Three tools write such tables. bilm-tf (``dump_token_embeddings``) writes an HDF5 file whose dataset
 ``embedding`` has a row for each line of the vocabulary; pytorch-fast-elmo writes a text, a word and
@@ -70,9 +70,9 @@ class TokenTable(NamedTuple):
     """The vectors of words.
 
     Attributes:
-        words: V words, the sentence markers ``<S>`` and ``</S>`` among them.
+        words: V words, including the sentence markers ``<S>`` and ``</S>``.
         vectors: float32 [V, P].
-        source: what errors call the table.
+        source: the name of the table in errors.
     """
 
     words: tuple[str, ...]
@@ -87,14 +87,14 @@ def read_token_table(path: str | os.PathLike[str], vocabulary: Words | None = No
     """Read a table that bilm-tf, pytorch-fast-elmo, AllenNLP or ``write_token_table`` wrote.
 
     Args:
-        path: an HDF5 file, or text, which may be compressed with gzip.
-        vocabulary: the words of an HDF5 file, row by row; None for vocab.txt beside it. A text
-            names its words itself.
+        path: an HDF5 file, or a text file, which may be compressed with gzip.
+        vocabulary: the words of an HDF5 file, row by row; None for vocab.txt beside it. A text file
+            names its own words.
 
     Raises:
         ElmoError: if there is no such file, a number is not finite, rows have different lengths,
-            or the vocabulary is missing or has another number of words. The message names the first
-            lines or rows that are wrong.
+            or the vocabulary is missing or has a different number of words. The message names the
+            first lines or rows that are wrong.
 
     Example:
         >>> read_token_table("token_embeddings.hdf5", "vocab.txt").vectors.shape
@@ -239,7 +239,7 @@ def write_token_table(
     Args:
         path: an HDF5 file, which appears only when it is complete.
         shape: V and P.
-        vectors: its rows in order, in parts of any size: float32 [n, P].
+        vectors: the rows in order, in parts of any size: float32 [n, P].
         overwrite: replace an existing file.
 
     Raises:
@@ -345,10 +345,10 @@ def _token_vectors(config: ElmoConfig, params: Params, words: list[str]) -> np.n
 def as_word_model(
     config: ElmoConfig, params: Params, table: TokenTable
 ) -> tuple[ElmoConfig, dict[str, Any]]:
-    """The model that reads whole words, with their vectors from a table, as bilm-tf does with it.
+    """A model of words: it takes their vectors from a table, as bilm-tf does.
 
-    All other words have the vector of ``<UNK>``, which AllenNLP's tables call ``@@UNKNOWN@@``. The
-    softmax of the model is left out: it has a vocabulary of its own.
+    All other words get the vector of ``<UNK>``, which AllenNLP's tables call ``@@UNKNOWN@@``. The
+    model's softmax is left out, because it has a different vocabulary.
 
     Raises:
         ElmoError: if the table has vectors of another size, or lacks ``<S>``, ``</S>`` or

@@ -1,4 +1,4 @@
-"""The words that a softmax can predict, by falling frequency as its sampler expects."""
+"""The words that a softmax can predict, most frequent first, as its sampler expects."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ Words: TypeAlias = "Vocabulary | Iterable[str] | str | os.PathLike[str]"
 
 
 class Vocabulary:
-    """The words that a softmax predicts, and their ids; other words have the id of ``<UNK>``.
+    """The words that a softmax predicts, and their ids. Other words have the id of ``<UNK>``.
 
-    ``<S>``, ``</S>`` and ``<UNK>`` must be among the words; the sampled softmax expects the others
-    by falling frequency. Ids are those of bilm-tf: a word's id is its index, or its last index if
-    it occurs more than once. The empty word stands for a blank line of a file; no text contains it.
+    ``<S>``, ``</S>`` and ``<UNK>`` must be among the words. The sampled softmax expects the others
+    most frequent first. Ids are those of bilm-tf: a word's id is its index, or its last index if it
+    occurs more than once. The empty word stands for a blank line of a file; no text contains it.
 
     Raises:
         ElmoError: if a marker is missing, or an entry is not a word: it contains a space, a tab or
@@ -53,7 +53,7 @@ class Vocabulary:
     Attributes:
         words: V words.
         unknown: the id of ``<UNK>``.
-        source: what errors call them.
+        source: the name of the words in errors.
     """
 
     def __init__(self, words: Iterable[str], source: str = "The vocabulary") -> None:
@@ -88,12 +88,12 @@ class Vocabulary:
     ) -> Vocabulary:
         """The words that occur at least ``min_count`` times, the most frequent first.
 
-        Equally frequent ones keep the order of ``counts``. ``size`` limits V, the three markers
-        included.
+        Words that are equally frequent keep the order of ``counts``. ``size`` limits V, including
+        the three markers.
 
         Raises:
             ElmoError: if ``size`` has no room for a word, ``min_count`` is below 1, or ``counts``
-                has something else than numbers.
+                contains something other than numbers.
         """
         check_vocabulary_choice(size, min_count)
         if not isinstance(counts, Mapping):
@@ -108,8 +108,8 @@ class Vocabulary:
     def read(cls, path: str | os.PathLike[str]) -> Vocabulary:
         """Read a file with one word per line, and number the words as bilm-tf does.
 
-        Lines are stripped. A blank line has an id too, ``!!!MAXTERMID`` has none. A byte order
-        mark is skipped. The file may be compressed with gzip.
+        Lines are stripped. A blank line has an id, ``!!!MAXTERMID`` does not. A byte order mark is
+        skipped. The file may be compressed with gzip.
 
         Raises:
             ElmoError: if the file is missing, is not UTF-8, or does not make a vocabulary.
@@ -124,7 +124,7 @@ class Vocabulary:
 
     @classmethod
     def from_bytes(cls, content: bytes, source: str) -> Vocabulary:
-        """What ``read`` does, from the content of a file that errors call ``source``."""
+        """Do what ``read`` does, from the content of a file that errors call ``source``."""
         if content.startswith(GZIP):
             try:
                 content = expanded(content, f"The vocabulary {source}")

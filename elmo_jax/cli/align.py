@@ -22,14 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "used), or a file in it, avg_embeds_LAYER.txt"
     )
     target = (
-        "anchors of the language to map it to. Without them, OUT is the matrix of a language that "
-        "others are mapped to: it only divides its vectors by their mean norm"
+        "anchors of the language to map it to. Without them, OUT is the matrix for a language that "
+        "others are mapped to: it only divides the vectors by their mean norm"
     )
     parser.add_argument("source", metavar="SOURCE_ANCHORS", help=source)
     parser.add_argument("target", metavar="TARGET_ANCHORS", nargs="?", help=target)
-    pairs = "pairs of words: in each line a source word and a target word"
+    pairs = "pairs of words: each line has a source word and a target word"
     parser.add_argument("--dictionary", metavar="FILE", help=pairs)
-    test = "further pairs, to measure how well OUT fits words that it was not fitted to"
+    test = "other pairs, to measure how well OUT fits words that it was not fitted to"
     parser.add_argument("--test-dictionary", metavar="FILE", help=test)
     add_flag(parser, "--output", " (.npz or .npy)", required=True)
     add_flags(parser, "--overwrite")

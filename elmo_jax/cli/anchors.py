@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import counted
-from .flags import add_flag, add_input, add_layers, add_model_flags, add_word_flags
+from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
 from .inputs import model_files, open_elmo, open_records
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_word_flags(text)
     words = parser.add_argument_group("words")
     add_flag(words, "-n", " words, the most frequent ones", default=50_000)
-    add_flag(words, "--min-count")
-    only = "a file with one word per line: only these get anchors"
-    words.add_argument("--only-words", metavar="FILE", help=only)
+    add_flags(words, "--min-count", "--only-words")
     anchors = parser.add_argument_group("output")
     add_flag(anchors, "--output", ": a folder", required=True)
     add_layers(anchors, "all", default="1")
@@ -38,7 +36,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     records = open_records(args)
     _check_output(args, records)
-    vocabulary = None if args.only_words is None else _read_words(args.only_words)
+    vocabulary = None if args.only_words is None else read_words(args.only_words)
     counts = count_words(record.words for record in records)
     words = frequent_words(counts, args.n, min_count=args.min_count, among=vocabulary)
     elmo = open_elmo(args)
@@ -69,7 +67,8 @@ def _check_output(args: argparse.Namespace, records: Records) -> None:
         refuse_input(file, [*records.files, *words, *model_files(args)])
 
 
-def _read_words(path: str) -> list[str]:
+def read_words(path: str) -> list[str]:
+    """The words of a file with one word per line."""
     from ..text.readers import Records
 
     words = (line.strip() for _, line in Records.of(path, "text").lines())

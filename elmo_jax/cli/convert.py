@@ -26,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", ": a folder", required=True)
     add_flag(parser, "--format", " (default: native; hdf5 for a native MODEL)", choices=FORMATS)
     add_flag(parser, "--dtype", ", if it is native; float16 takes half the space")
-    only = "make a model that reads the words of --token-table and no characters, as bilm-tf does"
+    only = (
+        "make a model that reads only the words of --token-table and no characters, as bilm-tf does"
+    )
     parser.add_argument("--words-only", action="store_true", help=only)
     add_flags(parser, "--overwrite")
 

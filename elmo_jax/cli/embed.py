@@ -13,6 +13,7 @@ from ..errors import ElmoError, counted, shortened
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
 from .inputs import model_files, open_elmo, open_records
+from .mixes import add_mix_flags, mix_arguments, mix_files
 from .own_devices import count_nvidia, own_devices
 
 
@@ -20,50 +21,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = parser.add_argument_group("input")
     add_input(text)
     text.add_argument(
-        "--key-column", metavar="NAME", help="the column with the keys, except in CoNLL"
+        "--key-column", metavar="NAME", help="the column with the keys (not for CoNLL)"
     )
     add_word_flags(text)
-    add_flag(text, "--strict", ": blank lines, which are empty sentences")
+    add_flag(text, "--strict", ": blank lines, which otherwise count as empty sentences")
     vectors = parser.add_argument_group("output")
-    suffixes = ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv; pooled also .npy"
+    suffixes = (
+        ": .h5 or .hdf5 (as allennlp elmo wrote), .parquet, .npz, .csv, .tsv; .npy if pooled; "
+        ".vec or .txt for the tokens of one layer"
+    )
     add_flag(vectors, "--output", suffixes, required=True)
     add_layers(vectors, "all", "average", "top", "mix", default="all")
-    add_flag(vectors, "--pooling", default="none")
+    add_mix_flags(vectors)
+    add_flag(vectors, "--pooling", "; none: one per token", default="none")
     add_flag(vectors, "--dtype")
     rows = (
-        "read as bilm-tf (ROWS 1) and allennlp elmo (ROWS its --batch-size, by default 64) did: in "
-        "batches of ROWS sentences, each continuing the sentence in its place in the batch before"
+        "carry the LSTM state as bilm-tf did (ROWS 1), or allennlp elmo (its --batch-size, 64 by "
+        "default): sentence i of a batch of ROWS starts in the state after sentence i of the batch "
+        "before"
     )
     vectors.add_argument("--carry-state", type=int, metavar="ROWS", help=rows)
     vectors.add_argument(
-        "--forget-sentences", action="store_true", help="leave the sentences' texts out of OUT"
+        "--forget-sentences", action="store_true", help="leave the text of the sentences out of OUT"
     )
     vectors.add_argument(
         "--use-sentence-keys",
         nargs="?",
         const="text",
         choices=("text", "words"),
-        help="name datasets of HDF5 by their sentences, as they stand in the text (text, if "
-        "nothing is named) or their words between tabs (words)",
+        help="name HDF5 datasets after their sentences: as written in the text (text, the "
+        "default), or the words with tabs between them (words)",
     )
     escape = "write / in these keys as $backslash$, and . as $period$, as ELMoForManyLangs does"
     vectors.add_argument("--escape-keys", action="store_true", help=escape)
     add_flag(vectors, "--overwrite")
     model = parser.add_argument_group("model")
     add_model_flags(model)
-    matrix = "a matrix for the vectors of layer 1: .pth as published, .npy or .npz"
+    matrix = "a matrix that aligns the vectors of layer 1: .pth as published, .npy or .npz"
     model.add_argument("--alignment", metavar="FILE", help=matrix)
     parts = parser.add_argument_group("large corpora")
     share = (
-        "make only every N-th part, from the I-th on; `elmo-jax merge OUT` joins the shards. auto "
-        "takes I and N from what has started several processes: torchrun, MPI, srun, an array of "
-        "SLURM or a TPU; processes of one host then divide its GPUs among them, if they can be "
-        "divided evenly and the launcher has not done it"
+        "make only every N-th part, starting with the I-th; `elmo-jax merge OUT` joins the shards. "
+        "auto takes I and N from whatever started the processes: torchrun, MPI, srun, a SLURM job "
+        "array or a TPU. With auto, the processes on one host divide its GPUs, if they can be "
+        "divided evenly and the launcher has not done so"
     )
     parts.add_argument("--shard", type=_shard, metavar="I/N", help=share)
-    last = "with --shard: the last shard to finish joins all; they must share the folder of OUT"
+    last = (
+        "with --shard: the last shard to finish joins them all; all must see the same folder of OUT"
+    )
     parts.add_argument("--merge", action="store_true", help=last)
-    tokens = "tokens of a part, the most that a killed run loses (default: 262144)"
+    tokens = "tokens per part; a killed run loses at most one part (default: 262144)"
     add_count(parts, "--part-tokens", tokens)
     again = "delete the parts in OUT.parts and start again"
     parts.add_argument("--restart", action="store_true", help=again)
@@ -91,7 +99,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.carry_state is not None and args.part_tokens is not None:
         raise ElmoError("With --carry-state the corpus is one part: leave out --part-tokens.")
     shard = _own_shard(args) if args.shard == "auto" else args.shard
-    refuse_input(Path(args.output), model_files(args))
+    mix = mix_arguments(args)
+    refuse_input(Path(args.output), [*model_files(args), *mix_files(args)])
     check_target(Path(args.output), args.overwrite)  # before the model is opened
     records = open_records(args, args.key_column)
     return embed_corpus(
@@ -100,6 +109,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.output,
         args.layers,
         pooling=None if args.pooling == "none" else args.pooling,
+        **mix,
         dtype=args.dtype,
         carry_state=args.carry_state,
         strict=args.strict,

@@ -11,7 +11,7 @@ from .flags import add_count, add_flag, add_flags, add_plain_input
 from .inputs import options_of
 from .joining import add_process_flags, joined
 
-_AS_IN_TRAINING = " (default: as in training if the model says so, else {})"
+_AS_IN_TRAINING = " (default: as in training if the model says how, otherwise {})"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--vocabulary", " (default: vocab.txt in the model's folder)")
     add_flag(parser, "--option")
     add_flag(parser, "--batch-size", default=32)
-    most = "how many tokens to measure, to the end of a sentence (default: all)"
+    most = "measure whole sentences until they have N tokens (default: all)"
     add_count(parser, "--max-tokens", most)
     add_flag(parser, "--reset-state", _AS_IN_TRAINING.format("not reset"))
     add_flag(parser, "--precision")

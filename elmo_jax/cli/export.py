@@ -7,15 +7,17 @@ from typing import Any
 
 from .flags import add_flag, add_flags, add_layers, add_model
 from .inputs import check_output, model_arguments
+from .mixes import add_mix_flags, mix_arguments, mix_files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_flag(parser, "--output", " (.npz)", required=True)
     add_layers(parser, "all", "average", "top", "mix", default="average")
-    add_flag(parser, "--pooling", default="mean")
+    add_mix_flags(parser)
+    add_flag(parser, "--pooling", "; none: one per token", default="mean")
     add_flag(parser, "--precision")
-    platforms = "of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
+    platforms = "one or more of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
     parser.add_argument("--platforms", nargs="+", default=["cpu", "cuda", "tpu"], help=platforms)
     add_flags(parser, "--overwrite")
 
@@ -23,13 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..checkpoint import load
     from ..export import export_function
+    from ..files import refuse_input
 
-    output = check_output(args)
+    mix, output = mix_arguments(args), check_output(args)
+    refuse_input(output, mix_files(args))
     export_function(
         output,
         *load(**model_arguments(args)),
         layers=args.layers,
         pooling=None if args.pooling == "none" else args.pooling,
+        **mix,
         precision=args.precision,
         platforms=args.platforms,
         overwrite=args.overwrite,

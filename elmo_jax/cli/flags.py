@@ -13,72 +13,90 @@ from typing import Any
 from ..model.config import DTYPES, POOLINGS, PRECISIONS, preset_names
 
 _SWITCH = {"action": "store_true"}
-_TWICE = "A file named twice is read twice; a pattern adds the files that are not named"
+_TWICE = "A file named twice is read twice; a pattern adds only the files that you did not name"
 
 FLAGS: dict[str, dict[str, Any]] = {
     "--batch-size": {"type": int, "metavar": "N", "help": "rows of text in a batch"},
     "--column": {
         "metavar": "NAME",
-        "help": "the column with the sentences, in JSON lines, Parquet, CSV or TSV; in CoNLL, that "
-        "of the words, by its name or its number from 1",
+        "help": "the column with the sentences (JSON lines, Parquet, CSV, TSV) or with the words "
+        "(CoNLL, by name or by number from 1)",
     },
     "--coordinator": {
         "metavar": "HOST:PORT",
-        "help": "where the first process listens for the others; the same for all",
+        "help": "where the first process listens for the others; the same in every process",
     },
     "--distributed": {
         **_SWITCH,
         "help": "take the three above from the cluster: SLURM, Open MPI, Cloud TPU, Kubernetes",
     },
-    "--dtype": {"choices": DTYPES, "default": "float32", "help": "of the numbers in OUT"},
-    "--exact": {**_SWITCH, "help": "distinguish upper and lower case in WORD"},
-    "--format": {"help": "of the model in OUT"},
-    "--input-format": {"help": "format of every INPUT (default: taken from its suffix)"},
+    "--dtype": {"choices": DTYPES, "default": "float32", "help": "type of the numbers in OUT"},
+    "--exact": {**_SWITCH, "help": "match upper and lower case exactly"},
+    "--format": {"help": "format of the model in OUT"},
+    "--input-format": {"help": "format of every INPUT (default: by its suffix)"},
     "--layers": {"metavar": "LAYERS", "help": "a number from 0 (the token layer), or"},
     "--min-count": {
         "type": int,
         "metavar": "N",
         "default": 1,
-        "help": "leave out words that occur less often",
+        "help": "leave out words that occur fewer than N times",
+    },
+    "--mix-gamma": {"type": float, "metavar": "X", "help": "with --layers mix: its scale"},
+    "--mix-weights": {
+        "metavar": "WEIGHTS",
+        "help": "with --layers mix: a number for each layer, such as 0.5,-1,2, or a file of them "
+        "(text, JSON or .npy); their softmax is each layer's share. Or the number of a mix that "
+        "the model has. If the first number is negative, write --mix-weights=-1,0,2",
     },
     "--model": {
         "metavar": "MODEL",
-        "help": "folder, archive, checkpoint or name of a model (default: mini)",
+        "help": "a model: its folder, archive, checkpoint or name (default: mini)",
     },
-    "--num-processes": {"type": int, "metavar": "N", "help": "how many processes there are"},
+    "--num-processes": {"type": int, "metavar": "N", "help": "number of processes"},
+    "--only-words": {
+        "metavar": "FILE",
+        "help": "a file with one word per line: leave out all others",
+    },
     "--option": {
         "metavar": "KEY=VALUE",
         "action": "append",
         "default": argparse.SUPPRESS,
-        "help": "what the model's files do not say, such as lstm.cell_clip=3; may be repeated",
+        "help": "a value that the model's files do not give, such as lstm.cell_clip=3; may be "
+        "repeated",
     },
-    "--options-file": {"metavar": "JSON", "help": "an options.json of the published format"},
+    "--options-file": {"metavar": "JSON", "help": "an options.json in the published format"},
     "--output": {"metavar": "OUT", "help": "what to write"},
     "--overwrite": {**_SWITCH, "help": "replace an existing OUT"},
     "--pooling": {
         "choices": (*POOLINGS, "none"),
-        "help": "one vector per sentence; none: per token",
+        "help": "how to make one vector per sentence",
     },
-    "--precision": {"choices": PRECISIONS, "default": "float32", "help": "of the matrix products"},
+    "--precision": {
+        "choices": PRECISIONS,
+        "default": "float32",
+        "help": "precision of matrix products",
+    },
     "--preset": {"choices": preset_names(), "help": "the architecture of a new model"},
-    "--process-id": {"type": int, "metavar": "I", "help": "which this one is, from 0"},
+    "--process-id": {"type": int, "metavar": "I", "help": "number of this process, from 0"},
     "--quiet": {**_SWITCH, "help": "print no notes and no progress bar"},
     "--reset-state": {
         "action": argparse.BooleanOptionalAction,
-        "help": "start every sentence from a zero state; with --no-, from that of the one before",
+        "help": "start each sentence from a zero state; with --no-reset-state, from the state "
+        "after the previous sentence",
     },
-    "--seed": {"type": int, "metavar": "N", "help": "of the random numbers"},
+    "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers"},
     "--split-sentences": {
         "metavar": "LANGUAGE",
         "nargs": "?",
         "const": "en",
-        "help": "split running text into sentences of this language (en if none is named)",
+        "help": "split running text into sentences, by the rules of this language (en if you name "
+        "none)",
     },
-    "--strict": {**_SWITCH, "help": "stop at faults in the text that are otherwise passed over"},
+    "--strict": {**_SWITCH, "help": "stop at problems in the text that are otherwise accepted"},
     "--token-table": {
         "metavar": "FILE",
-        "help": "the model's token vectors, HDF5 or text: checks that they are its own, or stands "
-        "in for the characters that the weight file lacks",
+        "help": "the model's token vectors, HDF5 or text: compared with the model, or used "
+        "in place of its characters if the weight file has none",
     },
     "--tokenizer": {
         "metavar": "NAME",
@@ -87,8 +105,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     },
     "--vocabulary": {
         "metavar": "FILE",
-        "help": "the words of the softmax, of a model without characters, or of --token-table, one "
-        "per line",
+        "help": "a file with one word per line: the words of the softmax, of a model of words, or "
+        "of --token-table",
     },
     "--weight-file": {"metavar": "HDF5", "help": "the weights that belong to --options-file"},
     "-n": {"type": int, "metavar": "N", "help": "at most this many"},
@@ -122,10 +140,12 @@ def add_count(
     parser.add_argument(flag, type=int, metavar="N", default=default, help=help)
 
 
-def add_layers(parser: argparse._ActionsContainer, *names: str, default: str) -> None:
+def add_layers(
+    parser: argparse._ActionsContainer, *names: str, default: str, detail: str = ""
+) -> None:
     """Declare ``--layers`` with the names that this command takes beside numbers."""
     parse = functools.partial(_parse_layers, names)
-    add_flag(parser, "--layers", f" {', '.join(names)}", type=parse, default=default)
+    add_flag(parser, "--layers", f" {', '.join(names)}{detail}", type=parse, default=default)
 
 
 def _parse_layers(names: tuple[str, ...], text: str) -> str | int:
@@ -171,7 +191,7 @@ def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
     from ..text.readers import TEXT_FORMATS
 
     files = (
-        "files or patterns, or - for standard input: UTF-8 text, one sentence per line; "
+        "files, patterns, or - for standard input: UTF-8 text with one sentence per line, or "
         ".conllu, .conll, .jsonl, .parquet, .csv, .tsv, .fasta; each also as .gz, .xz, .bz2 or "
         ".zst. "
     )
@@ -183,8 +203,8 @@ def add_input(parser: argparse._ActionsContainer, name: str = "input") -> None:
 def add_plain_input(parser: argparse._ActionsContainer) -> None:
     """Declare INPUT for the commands that train and evaluate, which read plain text only."""
     files = (
-        "files or patterns: UTF-8 text, one tokenised sentence per line; also as .gz, .xz, .bz2 "
-        "or .zst. "
+        "files or patterns: UTF-8 text with one tokenized sentence per line; also as .gz, .xz, "
+        ".bz2 or .zst. "
     )
     parser.add_argument("input", metavar="INPUT", nargs="+", help=files + _TWICE)
-    add_flag(parser, "--input-format", "; text reads it as it is", choices=("text",))
+    add_flag(parser, "--input-format", "; text: read it as plain text", choices=("text",))

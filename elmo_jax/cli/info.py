@@ -14,7 +14,7 @@ from .inputs import files_in, model_arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
-    verify = "say what was compared with digests and what could only be checked for plausibility"
+    verify = "show what was compared with digests, and what could only be checked for plausibility"
     parser.add_argument("--verify", action="store_true", help=verify)
 
 

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", ": a folder", required=True)
     architecture = parser.add_mutually_exclusive_group()
     add_flag(architecture, "--preset", default="tiny")
-    add_flag(architecture, "--options-file", ", which has the architecture")
+    add_flag(architecture, "--options-file", ", with the architecture")
     add_flag(parser, "--vocabulary", ", for a model that reads whole words")
     add_flag(parser, "--seed", default=0)
     add_flags(parser, "--overwrite")
@@ -71,5 +71,5 @@ def _check_size(config: ElmoConfig, output: Path) -> None:
 def text(summary: dict[str, Any]) -> str:
     return (
         f"{summary['output']}: {summary['parameters']:,} parameters, {summary['origin']}. "
-        "It has learnt nothing: its vectors mean nothing."
+        "It has learned nothing: its vectors mean nothing."
     )

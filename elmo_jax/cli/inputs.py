@@ -175,7 +175,8 @@ def _label_by_key(records: Records, *, has_labels: bool) -> Iterator[Labelled]:
     from ..explore import Labelled
 
     for record in records:
-        yield Labelled(record.words, record.key if has_labels else None)
+        label = record.key if has_labels else None
+        yield Labelled(record.words, label, record.file, record.number)
 
 
 def _split_columns(records: Records, column: int, split: Tokenizer) -> Iterator[Labelled]:
@@ -200,7 +201,7 @@ def _join_labels(args: argparse.Namespace, records: Records, labels: Records) ->
                 f"{text} and {args.labels} differ in length: {Path(shorter).name} ends "
                 f"before line {number}. Expected a label for each line."
             )
-        yield Labelled(record.words, label.text or None)
+        yield Labelled(record.words, label.text or None, record.file, record.number)
 
 
 def _column_number(label_column: str) -> int:

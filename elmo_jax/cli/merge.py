@@ -13,13 +13,13 @@ from .frame import note
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    shards = "folders of parts, or the outputs that they belong to"
+    shards = "folders of parts, or the outputs they belong to"
     parser.add_argument("shards", metavar="SHARD", nargs="+", help=shards)
     add_flag(parser, "--output", ", as for embed (default: the only SHARD)")
     wait = (
-        "wait until the shards are finished: as long as a process is seen at work on one, or, with "
-        "SECONDS, at most so long, also for shards that have not begun or whose locks the disk "
-        "does not show"
+        "wait for unfinished shards as long as a process is seen working on one; with SECONDS, "
+        "wait at most that long, even for shards that have not started or whose locks cannot be "
+        "seen"
     )
     parser.add_argument(
         "--wait", type=_seconds, metavar="SECONDS", nargs="?", const=True, default=False, help=wait

@@ -11,6 +11,7 @@ from ..text.sentences import tokenize
 from ..text.tokenizers import tokenizer_named
 from .flags import add_flag, add_flags, add_layers, add_model_flags, whole_number
 from .inputs import LabelledText, add_text_arguments, labelled_text, open_elmo
+from .neighbors_text import neighbors_text
 
 if TYPE_CHECKING:
     from ..explore import Neighbor, Occurrence
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..explore import neighbors
+    from ..text.readers import find_files
 
     sentences = labelled_text(args)
     queries = _queries(args, sentences)
@@ -46,11 +48,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for query, ranking in zip(queries, rankings, strict=True):
         nearest = {str(layer): list(map(_neighbor, ranking[layer])) for layer in layers}
         summaries.append({**_occurrence(query), "layers": nearest})
-    return {"word": args.word, "queries": summaries}
+    return {
+        "word": args.word,
+        "files": len(find_files(args.input, or_stdin=True)),
+        "n_layers": elmo.config.n_output_layers,
+        "queries": summaries,
+    }
 
 
 def text(summary: dict[str, Any]) -> str:
-    return "\n\n".join(map(_listing, summary["queries"]))
+    return neighbors_text(summary)
 
 
 def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occurrence]:
@@ -93,31 +100,14 @@ def _layers(layers: str | int, n_layers: int) -> range | list[int]:
 def _occurrence(occurrence: Occurrence) -> dict[str, Any]:
     return {
         "sentence": None if occurrence.sentence < 0 else occurrence.sentence + 1,
+        "file": occurrence.file or None,
+        "line": occurrence.line or None,
         "position": occurrence.position,
         "word": occurrence.word,
+        "words": list(occurrence.words),
         "text": occurrence.marked(),
     }
 
 
 def _neighbor(neighbor: Neighbor) -> dict[str, Any]:
     return {"score": round(neighbor.score, 4), **_occurrence(neighbor.occurrence)}
-
-
-def _listing(query: dict[str, Any]) -> str:
-    where = f" (sentence {query['sentence']:,})" if query["sentence"] else ""
-    lines = [_excerpt(query) + where]
-    for layer, ranking in query["layers"].items():
-        lines.append(f"  layer {layer}:")
-        lines += [f"    {one['score']:.3f}  {_excerpt(one)}" for one in ranking]
-        if not ranking:
-            lines.append("    no other occurrence")
-    return "\n".join(lines)
-
-
-def _excerpt(occurrence: dict[str, Any], most: int = 9) -> str:
-    """The sentence, cut to the words around the marked one."""
-    marked = f"[{occurrence['word']}]"
-    before, _, after = occurrence["text"].partition(marked)  # words may hold spaces
-    left, right = before.split(" "), after.split(" ")
-    start, end = "… " * (len(left) > most + 1), " …" * (len(right) > most + 1)
-    return start + " ".join(left[-most - 1 :]) + marked + " ".join(right[: most + 1]) + end

@@ -20,9 +20,9 @@ _WORDS_AT_ONCE = 1024
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    words = "one word per line, <S>, </S> and <UNK> among them; also as .gz"
+    words = "a file with one word per line, including <S>, </S> and <UNK>; also as .gz"
     parser.add_argument("words", metavar="VOCABULARY", help=words)
-    add_flag(parser, "--output", ": an HDF5 file with a row for each word", required=True)
+    add_flag(parser, "--output", ": an HDF5 file with one row per word", required=True)
     add_flags(parser, "--overwrite", "--model", "--options-file", "--weight-file", "--option")
     add_flags(parser, "--precision", "--quiet")
 

@@ -18,23 +18,23 @@ from .joining import add_process_flags, joined
 
 # The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
-    "recipe": "optimiser and schedule; 'original' is bilm-tf's",
-    "batch_size": ", over all devices together",
-    "unroll_steps": "steps of a window: how far gradients reach back",
+    "recipe": "optimizer and schedule; 'original' is bilm-tf's",
+    "batch_size": ", for all devices together",
+    "unroll_steps": "steps per window: how far back gradients reach",
     "epochs": "passes over the text",
-    "n_steps": "windows to train on, instead of --epochs",
-    "n_negative_samples": "of the sampled softmax; 0 for the full softmax",
-    "learning_rate": "default: that of the recipe",
-    "clip_norm": "bound on the gradient's norm; default: that of the recipe",
-    "warmup_share": "share of the steps in which the rate rises (modern)",
-    "weight_decay": "of AdamW (modern)",
-    "dropout": "share dropped of each LSTM layer's input, and of the output",
-    "reset_state": "; default: that of the recipe",
+    "n_steps": "number of windows to train on, instead of --epochs",
+    "n_negative_samples": "negative samples in the sampled softmax; 0: the full softmax",
+    "learning_rate": "learning rate (default: the recipe's)",
+    "clip_norm": "limit on the norm of the gradient (default: the recipe's)",
+    "warmup_share": "share of the steps during which the rate rises (modern)",
+    "weight_decay": "weight decay of AdamW (modern)",
+    "dropout": "share dropped from each LSTM layer's input, and from the output",
+    "reset_state": " (default: the recipe's)",
     "seed": ", for weights, order, dropout and samples",
-    "shuffle_buffer": "sentences in memory to shuffle, for each direction",
-    "eval_every": "steps between validations; default: ten in a run",
-    "checkpoint_every": "steps between checkpoints; default: twenty in a run, at most 1000",
-    "keep_checkpoints": "how many checkpoints to keep, the latest ones",
+    "shuffle_buffer": "sentences held in memory for shuffling, per direction",
+    "eval_every": "steps between validations (default: ten per run)",
+    "checkpoint_every": "steps between checkpoints (default: twenty per run, at most 1000)",
+    "keep_checkpoints": "how many of the latest checkpoints to keep",
     "log_every": "steps between lines of metrics.jsonl",
 }
 
@@ -45,17 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", folder, required=True)
     model = parser.add_mutually_exclusive_group(required=True)
     add_flag(model, "--preset")
-    options = ", with the architecture; bilm-tf's training options in it are defaults"
+    options = ": the architecture, and bilm-tf's training options as defaults"
     add_flag(model, "--options-file", options)
-    old = "model to fine-tune: folder, archive, checkpoint or name"
+    old = "a model to fine-tune: its folder, archive, checkpoint or name"
     model.add_argument("--start-from", metavar="MODEL", help=old)
-    add_flag(parser, "--option", "; of the model in --start-from")
+    add_flag(parser, "--option", "; for the model of --start-from")
     add_flag(parser, "--vocabulary", " (default: made from the text)")
-    add_count(parser, "--vocabulary-size", "the most words of a vocabulary made from the text")
-    add_flag(parser, "--min-count", ", in a vocabulary made from the text")
+    add_count(parser, "--vocabulary-size", "largest size of a vocabulary made from the text")
+    add_flag(parser, "--min-count", ", if the vocabulary is made from the text")
     valid = "text to measure the perplexity on"
     parser.add_argument("--valid", nargs="+", metavar="FILE", help=valid)
-    add_count(parser, "--max-valid-tokens", "how much of it (default: all)")
+    add_count(
+        parser,
+        "--max-valid-tokens",
+        "how many tokens of --valid to measure (default: all)",
+    )
     add_flag(parser, "--format", choices=(*FORMATS, "both"), default="native")
     add_flags(parser, "--strict", "--quiet")
     settings = parser.add_argument_group("settings")

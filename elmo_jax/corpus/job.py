@@ -64,13 +64,13 @@ class Job:
         choice = options.layers, config, options.mix_weights, options.mix_gamma, elmo.params
         selection, _ = select_layers(*choice)
         n_layers, dim = selection.n_result_layers, output_dim(selection, config, elmo.params)
-        is_mix = options.mix_weights is not None
+        is_mix, mix_weights = str(options.layers) == "mix", options.mix_weights
         identity = {
             "text": _text_digest(survey.parts),
             "model": model_digest(config, elmo.params),
             "precision": elmo.precision,
             "layers": str(options.layers),
-            "mix_weights": _as_floats(options.mix_weights) if is_mix else None,
+            "mix_weights": None if mix_weights is None else _as_floats(mix_weights),
             "mix_gamma": _as_floats(options.mix_gamma) if is_mix else None,
             "pooling": options.pooling,
             "dtype": options.dtype,

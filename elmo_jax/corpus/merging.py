@@ -1,4 +1,4 @@
-"""From finished parts to one file, whether one process made them or many."""
+"""Turn finished parts into one file, whether one process made them or many."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ def merge_parts(
     progress: bool = False,
     note: Callable[[str], object] = lambda _: None,
 ) -> dict[str, Any]:
-    """Join the shards of ``embed_corpus``. The file has the bytes of a run without shards.
+    """Join the shards of ``embed_corpus``. The file has the same bytes as without shards.
 
     Args:
-        sources: folders of parts, or the outputs that they belong to: ``out.h5`` stands for
+        sources: folders of parts, or the outputs they belong to: ``out.h5`` stands for
             ``out.h5.parts``.
         output: the file. Its suffix decides the format, whatever suffix the shards had. A single
             source also names the output.
-        wait: wait for missing parts: True while a process works on a shard, which its lock shows;
-            a number for at most so many seconds, whatever the locks show. Locks are seen by
-            processes of the same host, and by others if the disk that they share has locks.
+        wait: wait for missing parts. True: as long as the locks show a process working on a shard.
+            A number: for at most that many seconds, whatever the locks show. Processes see the
+            locks on their own host, and those on other hosts if the shared disk supports locks.
         overwrite: replace an existing output.
         progress: show a bar on stderr, if that is a terminal.
-        note: is called with remarks for the user.
+        note: called with notes for the user.
 
     Returns:
-        A summary of the parts, ready for JSON, with the names of ``embed_corpus``. The folder of
-        parts beside the output is removed, other folders stay.
+        A summary of the parts, ready for JSON, with the same names as ``embed_corpus``. The folder
+        of parts beside the output is removed; other folders stay.
 
     Raises:
-        AtWorkError: if another process is at work on the output.
-        ElmoError: if a part is missing or damaged, parts are of different jobs, or the output
-            cannot be written. For missing parts it names their shards, as far as known.
+        AtWorkError: if another process is working on the output.
+        ElmoError: if a part is missing or damaged, parts belong to different jobs, or the output
+            cannot be written. For missing parts, it names their shards if they are known.
 
     Example:
         >>> merge_parts(["one/out.h5.parts", "two/out.h5.parts"], "out.h5")["parts"]

@@ -1,4 +1,4 @@
-"""embed_corpus: a corpus of any size to one file, in parts that survive a killed process."""
+"""embed_corpus: embed a corpus of any size into one file, in parts that survive a kill."""
 
 from __future__ import annotations
 
@@ -62,58 +62,61 @@ def embed_corpus(
 ) -> dict[str, Any]:
     """Embed a corpus into a file, in bounded memory.
 
-    The corpus is embedded in independent parts. Finished ones stay in the folder ``OUTPUT.parts``
+    The corpus is embedded in independent parts. Finished parts stay in the folder ``OUTPUT.parts``
     until they are joined at the end. If a run is interrupted, even killed, the same call resumes
-    it, and the file gets the same bytes as from an uninterrupted run.
+    it, and the file has the same bytes as after an uninterrupted run.
 
     Args:
         elmo: the model.
-        records: the corpus, as ``elmo_jax.text.readers.Records.of`` opens it. It is read twice.
+        records: the corpus, from ``elmo_jax.text.readers.Records.of``. It is read twice.
         output: the file. Its suffix decides the format: ``.h5`` or ``.hdf5`` for the format of
-            ``allennlp elmo``, ``.parquet``, ``.npz``, ``.csv``, and for pooled sentences ``.npy``.
+            ``allennlp elmo``, ``.parquet``, ``.npz``, ``.csv``, ``.tsv``; for pooled sentences also
+            ``.npy``, and for the tokens of one layer ``.vec`` or ``.txt``, a word and its numbers
+            per line.
         layers: as in ``Elmo.stream``.
         pooling: as in ``Elmo.stream``.
         mix_weights: as in ``Elmo.stream``.
         mix_gamma: as in ``Elmo.stream``.
         dtype: as in ``Elmo.stream``.
-        carry_state: read the corpus as bilm-tf (1) and ``allennlp elmo`` (its ``--batch-size``)
-            did, whose LSTMs kept their state: in batches of this many sentences, sentence i of a
-            batch after sentence i of the batch before. The corpus is one part then, whatever
+        carry_state: carry the LSTM state as bilm-tf did (1), or ``allennlp elmo`` (its
+            ``--batch-size``): in batches of this many sentences, sentence i of a batch starts in
+            the state after sentence i of the batch before. The corpus is then one part, whatever
             ``part_tokens`` is, so an interrupted run starts again from the first sentence. None
             reads every sentence from the same state.
         strict: refuse sentences without words.
-        with_text: store the texts beside the vectors, in formats that have a place for them.
-        sentence_keys: "text" names datasets of HDF5 by the text of their sentence, as
-            ``allennlp elmo --use-sentence-keys`` did, and "words" by its words with tabs between
-            them. Every sentence must have words and be different from all others; all keys are in
+        with_text: store the texts beside the vectors, if the format has a place for them.
+        sentence_keys: "text" names HDF5 datasets after the text of their sentence, as
+            ``allennlp elmo --use-sentence-keys`` did; "words", after its words with tabs between
+            them. Every sentence must have words and differ from all others; all keys are held in
             memory. None names datasets by numbers.
         escape_keys: write ``/`` in sentence keys as ``$backslash$``, and ``.`` as ``$period$``, as
             the command of ELMoForManyLangs does; without it a sentence with ``/`` is refused.
-        shard: (i, n) makes only every n-th part, starting at the i-th, counted from 1. Other
+        shard: (i, n) makes only every n-th part, starting with the i-th, counted from 1. Other
             processes or machines make the other parts, and ``merge_parts`` joins them. "auto"
-            takes i and n from what started this process: ``jax.distributed``, SLURM, MPI,
-            torchrun or a TPU, see ``this_process``.
+            takes i and n from whatever started this process: ``jax.distributed``, SLURM, MPI,
+            torchrun or a TPU; see ``this_process``.
         merge: with ``shard``, merge the parts if this shard is the last to finish. All shards must
             share the folder of parts.
-        part_tokens: the most tokens of a part; None for a single part.
+        part_tokens: the largest number of tokens in a part; None for a single part.
         overwrite: replace an existing output.
         restart: first remove all parts of earlier runs; with ``shard``, only this shard's parts,
-            unless the others are of another job.
+            unless the others belong to another job.
         progress: show a bar on stderr, if that is a terminal.
-        note: is called with remarks for the user.
+        note: called with notes for the user.
 
     Returns:
         A summary, ready for JSON: ``output``, ``sentences``, ``tokens``, ``words_cut`` (longer
         than the model reads), ``blank_lines``, ``duplicate_keys`` (records with the key of an
         earlier record), ``layers``, ``pooling``, ``dtype``, ``dim``, ``parts``, ``parts_found``
         (finished by an earlier run), ``shard``, ``merge``, ``finished`` (whether the output is
-        written), ``bytes`` (of the output, else of the parts), ``seconds``, ``tokens_per_second``.
+        written), ``bytes`` (of the output, or of the parts if it is not written),
+        ``seconds``, ``tokens_per_second``.
 
     Raises:
         ElmoError: for an input, a model or an output that cannot be used. Finished parts stay.
 
     Warns:
-        WordsCutWarning: before the work, if words are longer than the model reads.
+        WordsCutWarning: before the work starts, if words are longer than the model reads.
 
     Example:
         >>> records = elmo_jax.text.readers.Records.of("corpus/*.txt.gz")

@@ -1,4 +1,4 @@
-"""Which shard of a corpus a process makes: the one it is told, or the one its cluster gives it.
+"""Which shard of a corpus a process makes: the one you name, or the one its cluster assigns.
 
 Launchers number the processes that they start, in environment variables. Each kind has names of its
 own, and one may have started another: SLURM's ``srun`` starts ``mpirun`` or ``torchrun``, which
@@ -48,7 +48,7 @@ LAUNCHERS = (  # the inner ones first
 
 
 class Process(NamedTuple):
-    """A process among those that were started together."""
+    """One of several processes that were started together."""
 
     rank: int  # from 0
     size: int
@@ -57,7 +57,7 @@ class Process(NamedTuple):
 
     @property
     def shard(self) -> tuple[int, int]:
-        """Its share of a corpus, as ``embed_corpus`` takes it."""
+        """This process's shard of a corpus, as ``embed_corpus`` takes it."""
         return self.rank + 1, self.size
 
 
@@ -87,11 +87,11 @@ def this_process(environment: Mapping[str, str] = os.environ) -> Process:
     """Find out which of several processes this is.
 
     The first of these that knows of more than one process decides: ``jax.distributed``, if it is
-    initialised; the launchers in their order; the hosts of a TPU; and a SLURM job array.
+    initialized; the launchers in their order; the hosts of a TPU; and a SLURM job array.
 
     Raises:
-        ElmoError: if nothing says it, variables make no sense, or a job array and a launcher both
-            know of several.
+        ElmoError: if none of them says, variables make no sense, or a job array and a launcher both
+            know of several processes.
     """
     array = _array_task(environment)
     started = [*_of_jax(), *_of_launchers(environment), *_of_tpu_hosts(environment)]

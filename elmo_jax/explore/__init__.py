@@ -6,10 +6,13 @@ arrays, for notebooks.
 Example:
     >>> from elmo_jax import Elmo, explore
     >>> elmo = Elmo()
-    >>> occurrences = explore.find_occurrences("bank", sentences)
-    >>> vectors = explore.embed_occurrences(elmo, occurrences)    # [N, L, D]
-    >>> explore.project(vectors[:, -1]).points.shape              # top layer, on a plane
-    (40, 2)
+    >>> text = ["She sat by the bank of the river .", "The bank gave him a loan ."]
+    >>> occurrences = explore.find_occurrences("bank", [line.split() for line in text])
+    >>> vectors = explore.embed_occurrences(elmo, occurrences)
+    >>> vectors.shape  # occurrences, layers, dimensions
+    (2, 3, 256)
+    >>> explore.project(vectors[:, 2]).points.shape  # the top layer, on a plane
+    (2, 2)
     >>> explore.write_page("bank.html", "bank", occurrences, vectors)
 """
 

@@ -26,8 +26,15 @@ _COLUMN_NAME_LENGTH = 24  # longer names have no room above their columns
 # no further. With 200 rows of numbers, drawing took gigabytes.
 _MAX_NUMBERED = 50
 
-_LOW, _HIGH = (247, 249, 252), (0, 82, 147)
-_LIGHT_INK, _DARK_INK = "#ffffff", "#1c2733"
+# One scale for all pictures, so that they can be compared. Between 0.5 and 1, where most cosines of
+# sentences are, colours change fastest.
+_COSINES = np.array([-1, 0, 0.5, 0.75, 1])
+_COLOURS = np.array([(190, 75, 0), (247, 249, 252), (190, 224, 222), (58, 152, 192), (8, 34, 102)])
+
+# In the tests of mini (docs/guide/layers.md), the token layer is best at the similarity of
+# sentences, and the LSTM layers are best at the senses of words: as good as each other, and the
+# first costs less.
+SENTENCE_LAYER, WORD_LAYER = 0, 1
 
 
 class Heatmap(NamedTuple):
@@ -42,15 +49,21 @@ def sentence_similarity(
     elmo: Elmo,
     sentences: Sequence[Sequence[str]],
     *,
-    layers: Layers = "average",
+    layers: Layers = SENTENCE_LAYER,
     pooling: str = "mean",
 ) -> Heatmap:
     """The cosine of every sentence with every other, from their pooled vectors.
 
-    ``layers`` is one layer: "average", "top" or a number; ``pooling`` is "mean" or "max".
+    ``layers`` is one layer: "average", "top" or a number; 0, the token layer, was the best of
+    *mini* at this. ``pooling`` is "mean" or "max".
 
     Raises:
         ElmoError: for an unknown layer or pooling, or bad sentences.
+
+    Example:
+        >>> sentences = [["The", "bank", "lends", "money", "."], ["He", "got", "a", "loan", "."]]
+        >>> sentence_similarity(elmo_jax.Elmo(), sentences).values.shape
+        (2, 2)
     """
     _check_one_layer(layers)
     check_collection(sentences)
@@ -63,14 +76,20 @@ def sentence_similarity(
 
 
 def word_similarity(
-    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = "average"
+    elmo: Elmo, first: Sequence[str], second: Sequence[str], *, layers: Layers = WORD_LAYER
 ) -> Heatmap:
     """The cosine of every word of one sentence with every word of another.
 
-    ``layers`` is one layer, as for ``sentence_similarity``.
+    ``layers`` is one layer, as for ``sentence_similarity``; by default the first LSTM layer, which
+    knows a word's sense better than the token layer does.
 
     Raises:
         ElmoError: for an unknown layer, or bad sentences.
+
+    Example:
+        >>> words = ["The", "bank", "lends", "money", "."], ["He", "got", "a", "loan"]
+        >>> word_similarity(elmo_jax.Elmo(), *words).values.shape
+        (5, 4)
     """
     _check_one_layer(layers)
     rows, columns = (unit_vectors(vectors) for vectors in elmo.embed([first, second], layers))
@@ -82,9 +101,15 @@ def write_heatmap(
 ) -> None:
     """Draw a heatmap as .html, or with the extra ``plots`` as .png, .pdf or .svg.
 
+    Equal cosines have equal colours in all heatmaps: from orange, -1, over white, 0, to blue, 1.
+
     Raises:
         ElmoError: for another suffix, names or values that do not fit each other or are not finite,
             a file that cannot be written, or a missing package.
+
+    Example:
+        >>> heatmap = word_similarity(elmo_jax.Elmo(), ["a", "play"], ["the", "play"])
+        >>> write_heatmap("heat.html", heatmap, title="a play, the play")
     """
     heatmap = _checked(heatmap)
     target = Path(path)
@@ -115,39 +140,48 @@ def _checked(heatmap: Heatmap) -> Heatmap:
     return Heatmap(list(rows), list(columns), np.asarray(finite))
 
 
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """The values, scaled from 0 for the smallest to 1 for the largest."""
-    return (values - values.min()) / max(values.max() - values.min(), 1e-6)
+def _colours(values: np.ndarray) -> np.ndarray:
+    """The colours of cosines, red, green and blue from 0 to 255: int [..., 3]."""
+    channels = [np.interp(values, _COSINES, channel) for channel in _COLOURS.T]
+    return np.stack(channels, axis=-1).round().astype(int)
 
 
-def _ink(scaled_value: float) -> str:
-    """The colour of a number that can be read on the colour of its cell."""
-    return _LIGHT_INK if scaled_value > 0.55 else _DARK_INK
+def _ink(colour: np.ndarray) -> str:
+    """Black or white, whichever can be read better on a colour: its contrast is at least 4.5."""
+    shares = colour / 255
+    # Relative luminance and contrast as in WCAG 2.
+    linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ (0.2126, 0.7152, 0.0722))
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
 def _figure(heatmap: Heatmap, title: str) -> Any:
     n_rows, n_columns = heatmap.values.shape
     shrink = min(1.0, _MAX_NUMBERED / max(n_rows, n_columns))
-    figure, axes = new_figure(2.6 + 0.62 * shrink * n_columns, 1.9 + 0.46 * shrink * n_rows)
+    width, height = 3.4 + 0.62 * shrink * n_columns, 1.9 + 0.46 * shrink * n_rows
+    figure, axes = new_figure(width, height)
     from matplotlib.colors import LinearSegmentedColormap
 
-    colours = np.array([_LOW, _HIGH]) / 255
-    image = axes.imshow(
-        heatmap.values, cmap=LinearSegmentedColormap.from_list("blues", colours), aspect="auto"
-    )
+    stops = list(zip((_COSINES + 1) / 2, _COLOURS / 255, strict=True))
+    cmap = LinearSegmentedColormap.from_list("cosine", stops, N=1024)
+    image = axes.imshow(heatmap.values, cmap=cmap, vmin=-1, vmax=1, aspect="auto")
     slanted = {"rotation": 40, "horizontalalignment": "right", "rotation_mode": "anchor"}
-    axes.set_xticks(range(n_columns), [_short(name) for name in heatmap.columns], **slanted)
-    axes.set_yticks(range(n_rows), [_short(name) for name in heatmap.rows])
+    row_names, column_names = _names(heatmap)
+    axes.set_xticks(range(n_columns), map(_short, column_names), **slanted)
+    axes.set_yticks(range(n_rows), map(_short, row_names))
     axes.tick_params(length=0, labelsize=9 * shrink)
     axes.spines[:].set_visible(False)
     axes.set_title(plain(title), fontsize=10, loc="left")
+    legend = figure.colorbar(image, ax=axes, ticks=[-1, 0, 0.5, 1], shrink=min(1, 3 / height))
+    legend.set_label("cosine", fontsize=8)
+    legend.ax.tick_params(labelsize=8)
+    legend.outline.set_visible(False)
     if shrink < 1:
-        figure.colorbar(image, ax=axes, shrink=0.5)
         return figure
-    scaled = _scaled(heatmap.values)
+    colours = _colours(heatmap.values)
     for (row, column), value in np.ndenumerate(heatmap.values):
-        colour = _ink(float(scaled[row, column]))
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+        ink = _ink(colours[row, column])
+        axes.text(column, row, f"{value:z.2f}", ha="center", va="center", fontsize=8, color=ink)
     return figure
 
 
@@ -158,23 +192,36 @@ def _html(heatmap: Heatmap, title: str) -> str:
         for name, full_name in zip(column_names, heatmap.columns, strict=True)
     )
     rows = "\n".join(
-        f"<tr>{_name_cell('row', name, name)}{''.join(map(_value_cell, values, scaled))}</tr>"
-        for name, values, scaled in zip(
-            row_names, heatmap.values, _scaled(heatmap.values), strict=True
+        f"<tr>{_name_cell('row', name, name)}{''.join(map(_value_cell, values, colours))}</tr>"
+        for name, values, colours in zip(
+            row_names, heatmap.values, _colours(heatmap.values), strict=True
         )
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
     # The contents are escaped, so none of them can hold a mark.
-    for mark, content in (("TITLE", html.escape(printable(title))), ("HEAD", head), ("ROWS", rows)):
+    contents = {
+        "TITLE": html.escape(printable(title)),
+        "HEAD": head,
+        "ROWS": rows,
+        "SCALE": ", ".join(map(_colour_stop, _COSINES, _COLOURS)),
+    }
+    for mark, content in contents.items():
         before, after = template.split(f"<!--{mark}-->", 1)
         template = before + content + after
     return template
 
 
-def _value_cell(value: float, scaled_value: float) -> str:
-    rgb = [round(a + (b - a) * scaled_value) for a, b in zip(_LOW, _HIGH, strict=True)]
-    style = f"background:rgb({','.join(map(str, rgb))});color:{_ink(scaled_value)}"
-    return f'<td style="{style}">{value:.2f}</td>'
+def _value_cell(value: float, colour: np.ndarray) -> str:
+    style = f"background:{_css(colour)};color:{_ink(colour)}"
+    return f'<td style="{style}">{value:z.2f}</td>'
+
+
+def _colour_stop(cosine: float, colour: np.ndarray) -> str:
+    return f"{_css(colour)} {50 * (cosine + 1):g}%"
+
+
+def _css(colour: np.ndarray) -> str:
+    return f"rgb({','.join(map(str, colour))})"
 
 
 def _names(heatmap: Heatmap) -> tuple[list[str], list[str]]:

@@ -63,6 +63,13 @@ def neighbors(
 
     Warns:
         WordsCutWarning: if words of the queries or the text are longer than the model reads.
+
+    Example:
+        >>> query = occurrence_in("We sat by the bank of a stream .".split(), "bank")
+        >>> text = [line.split() for line in ("The bank lends money .", "A bank of the river .")]
+        >>> ((token_layer, lower, top),) = neighbors(elmo_jax.Elmo(), [query], text, word="bank")
+        >>> [each.occurrence.marked() for each in top]
+        ['A [bank] of the river .', 'The [bank] lends money .']
     """
     check_count(n, "n")
     if word is not None and not isinstance(word, str):

@@ -24,12 +24,16 @@ class Occurrence:
         position: of the word in it, from 0.
         sentence: its number in the text, from 0; -1 for a sentence from elsewhere.
         label: of the sentence, if it has one.
+        file: the name of the file with the sentence, if it is known.
+        line: the line of that file where the sentence begins, from 1; 0 if it is not known.
     """
 
     words: tuple[str, ...]
     position: int
     sentence: int = -1
     label: str | None = None
+    file: str = ""
+    line: int = 0
 
     @property
     def word(self) -> str:
@@ -45,10 +49,15 @@ class Occurrence:
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """A sentence with a label; the functions of this package take it like a list of words."""
+    """A sentence with a label, and where it comes from, if that is known.
+
+    The functions of this package take it like a list of words.
+    """
 
     words: Sequence[str]
     label: str | None
+    file: str = ""
+    line: int = 0
 
 
 class Occurrences(list[Occurrence]):
@@ -74,6 +83,12 @@ def find_occurrences(
 
     Raises:
         ElmoError: if ``most`` is not positive, the word does not occur, or a sentence is bad.
+
+    Example:
+        >>> for occurrence in find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]]):
+        ...     print(occurrence.sentence, occurrence.marked())
+        0 a [bank]
+        1 The [Bank] lends
     """
     if most is not None:
         check_count(most, "most")
@@ -105,10 +120,12 @@ def iter_occurrences(
         raise ElmoError(f"Expected a word as str, got {type(word).__name__} {shortened(word)}.")
     normal: Callable[[str], str] = str if exact else str.casefold
     wanted = None if word is None else normal(word)
-    for number, (words, label) in enumerate(_checked_with_labels(sentences)):
+    for number, sentence in enumerate(_checked_with_labels(sentences)):
+        words = tuple(sentence.words)
         for position, candidate in enumerate(words):
             if wanted is None or normal(candidate) == wanted:
-                yield Occurrence(words, position, number, label)
+                origin = sentence.label, sentence.file, sentence.line
+                yield Occurrence(words, position, number, *origin)
 
 
 def occurrence_in(sentence: Sequence[str], word: str, *, exact: bool = False) -> Occurrence:
@@ -129,6 +146,14 @@ def embed_occurrences(
 
     ``done`` is called after each sentence with the number of its words, to show progress;
     ``cut_words`` is that of ``Elmo.stream``.
+
+    Raises:
+        ElmoError: unless these are occurrences.
+
+    Example:
+        >>> occurrences = find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]])
+        >>> embed_occurrences(elmo_jax.Elmo(), occurrences).shape
+        (2, 3, 256)
     """
     check_occurrences(occurrences)
     shape = (len(occurrences), elmo.config.n_output_layers, elmo.config.output_dim)
@@ -154,7 +179,7 @@ def check_occurrences(occurrences: Any) -> None:
 
 def _checked_with_labels(
     sentences: Iterable[Sequence[str] | Labelled],
-) -> Iterator[tuple[tuple[str, ...], str | None]]:
+) -> Iterator[Labelled]:
     check_collection(sentences)
     checker = SentenceChecker()
     for number, sentence in enumerate(sentences):
@@ -165,7 +190,7 @@ def _checked_with_labels(
                 f"The label of sentence {number} is {shortened(labelled.label)}, expected a string "
                 "or None."
             )
-        yield tuple(labelled.words), labelled.label
+        yield labelled
 
 
 def unit_vectors(vectors: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """The occurrences of a word on a plane: as a page to explore, or as a figure for a paper.
 
-A page is ``page.html`` with the data inside, as JSON. It needs no network and no server. Text
-enters the document only as text nodes, so no sentence can become markup; the page's content
-security policy forbids every request.
+A page is ``page.html`` with its style, its script and the data inside, as JSON. It needs no network
+and no server. Text enters the document only as text nodes, so no sentence can become markup; the
+page's content security policy forbids every request.
 """
 
 from __future__ import annotations
@@ -43,14 +43,30 @@ def write_page(
     Raises:
         ElmoError: if the vectors are not those of the occurrences, or the file exists or cannot be
             written.
+
+    Example:
+        >>> occurrences = find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]])
+        >>> vectors = embed_occurrences(elmo_jax.Elmo(), occurrences)
+        >>> write_page("bank.html", "bank", occurrences, vectors, source="two sentences")
     """
     _check_vectors(word, occurrences, vectors)
     data = _page_data(word, occurrences, vectors)
     data |= {"source": source, "total": total or len(occurrences)}
-    template = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    before, after = template.split("/*DATA*/", 1)
+    page = _part("page.html")
+    # The data come last: a sentence may hold any of the marks.
+    parts = (
+        ("STYLE", _part("page.css")),
+        ("SCRIPT", _part("page-dots.js") + "\n" + _part("page.js")),
+    )
+    for mark, content in (*parts, ("DATA", _json_for_script(data))):
+        before, after = page.split(f"/*{mark}*/", 1)
+        page = before + content + after
     with atomic_file(Path(path), overwrite=overwrite) as temporary:
-        temporary.write_text(before + _json_for_script(data) + after, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _part(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def _check_vectors(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> None:
@@ -71,6 +87,7 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
     counts = collections.Counter(each.label for each in occurrences)
     index_of_label = {label: index for index, label in enumerate(colours)}
     projections = project_layers(vectors)
+    several_files = len({each.file for each in occurrences}) > 1
     return {
         "word": word,
         "labels": [
@@ -78,14 +95,14 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
             for label, colour in colours.items()
         ],
         "labelled": set(counts) != {None},
-        # As page.html reads them: left context, word, right context, label, sentence from 1.
+        # As page.js reads them: left context, word, right context, label, where the sentence is.
         "items": [
             [
                 " ".join(each.words[: each.position]),
                 each.word,
                 " ".join(each.words[each.position + 1 :]),
                 index_of_label[each.label],
-                each.sentence + 1,
+                _place(each, several_files=several_files),
             ]
             for each in occurrences
         ],
@@ -94,6 +111,14 @@ def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray
             for layer, projection in enumerate(projections)
         ],
     }
+
+
+def _place(occurrence: Occurrence, *, several_files: bool) -> str:
+    """Where the sentence is: its line, and its file if there are several; or its number."""
+    if not occurrence.line:
+        return f"sentence {occurrence.sentence + 1:,}" if occurrence.sentence >= 0 else ""
+    file = f"{Path(occurrence.file).name}, " if several_files else ""
+    return f"{file}line {occurrence.line:,}"
 
 
 def _page_layer(projection: Projection) -> dict[str, Any]:
@@ -122,6 +147,11 @@ def write_figure(
     Raises:
         ElmoError: if the vectors are not those of the occurrences, the file cannot be written, or
             matplotlib is not installed.
+
+    Example:
+        >>> occurrences = find_occurrences("bank", [["a", "bank"], ["The", "Bank", "lends"]])
+        >>> vectors = embed_occurrences(elmo_jax.Elmo(), occurrences)
+        >>> write_figure("bank.pdf", "bank", occurrences, vectors)
     """
     _check_vectors(word, occurrences, vectors)
     save_figure(path, _figure(word, occurrences, vectors), overwrite=overwrite)

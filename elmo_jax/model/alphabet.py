@@ -18,8 +18,8 @@ class Alphabet:
     can be part of a static jit argument.
 
     Args:
-        words: by row, the markers of sentences and of unknown words among them.
-        characters: by row, the markers among them; empty for a model that reads whole words only.
+        words: by row, including the markers for sentences and for unknown words.
+        characters: by row, including the markers; empty for a model that reads only whole words.
 
     Raises:
         ElmoError: if an entry is not a string.

@@ -22,29 +22,29 @@ def encode_batch(
     batch_size: int | None = None,
     cut_words: CutWords | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sentences to the two arrays that the functions take.
+    """Turn sentences into the two arrays that the functions take.
 
     The functions are compiled once for each shape [B, T]. In a loop over batches, ``pad_to`` and
-    ``batch_size`` limit the number of shapes. Padding changes the vectors of real words by
-    rounding at most (a few 1e-6).
+    ``batch_size`` limit the number of shapes. Padding changes the vectors of real words only
+    by rounding (a few 1e-6).
 
     Args:
         sentences: at most B lists of words; no word may be empty.
-        config: of the model; it decides C, and has the alphabet of a model that needs one.
-        pad_to: T, or a list of lengths: T is then the smallest that holds the longest
-            sentence. None: T is the longest sentence's length.
+        config: the model's; it decides C, and holds the alphabet if the model needs one.
+        pad_to: T; or a list of lengths, of which T is the smallest that holds the longest
+            sentence. None: T is the length of the longest sentence.
         batch_size: B; sentences of length 0 fill the remaining rows. None: B is the number of
             sentences.
-        cut_words: counts words that are longer than the model reads, instead of the warning.
+        cut_words: counts words that are longer than the model reads; replaces the warning.
 
     Returns:
         char_ids int32 [B, T, C], without sentence markers, 0 at padding; and lengths int32 [B].
-        ``model.spelling`` says what the C ids of a word are.
+        The page "Functions over arrays" says what the C ids of a word are.
 
     Raises:
         ElmoError: if ``sentences`` is not a list of lists of strings; if a sentence is longer than
-            ``pad_to`` allows, or there are more than ``batch_size``; or if the arrays need more
-            memory than there is. Nothing is ever cut off.
+            ``pad_to`` allows, or there are more than ``batch_size`` sentences; or if there is not
+            enough memory for the arrays. Nothing is ever cut off.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.

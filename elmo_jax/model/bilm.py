@@ -74,14 +74,14 @@ class BiLM(nn.Module):
         """All layers of one sentence, read from a zero state.
 
         Args:
-            char_ids_TC: int32 [T, C], the words without sentence markers as ``spelling`` makes
-                them, 0 for padding.
+            char_ids_TC: int32 [T, C], as ``encode_batch`` makes them for one sentence: words
+                without sentence markers, 0 for padding.
             length: the number of real words; T if None.
             n_output_layers: how many layers to compute, from the token layer up; all if None.
 
         Returns:
-            float32 [L, T, D]. Layer 0 is the token vector twice, the others are forward and
-            backward output side by side. Zeros at padding.
+            float32 [L, T, D], zeros at padding. Layer 0 is the token vector twice; the others are
+            the forward and the backward output side by side.
         """
         n_tokens = char_ids_TC.shape[0]
         position_T = jnp.arange(n_tokens, dtype=jnp.int32)
@@ -100,7 +100,7 @@ class BiLM(nn.Module):
     ) -> tuple[jax.Array, BiLMState]:
         """All layers of one sentence and its markers, read from the state of an earlier one.
 
-        Takes the arrays that ``__call__`` takes. Returns float32 [L, T + 2, D] with BOS first, EOS
+        Takes the same arrays as ``__call__``. Returns float32 [L, T + 2, D] with BOS first, EOS
         after the last real word, and zeros after that; and the state of each direction at its own
         end of the sentence: forward after EOS, backward after BOS, never after padding.
         """
@@ -124,8 +124,8 @@ class BiLM(nn.Module):
     def start_state(self, n_lstm_layers: int | None = None) -> BiLMState:
         """The state before the first word of every sentence: a constant of the model.
 
-        Forward it is the state after BOS, backward the one after EOS, both from zeros. It has the
-        first ``n_lstm_layers`` layers, or all.
+        Forward, it is the state after BOS; backward, the state after EOS; both start from zeros. It
+        has the first ``n_lstm_layers`` layers, or all.
         """
         bos_TP, eos_TP = jnp.split(self.encode_words(boundary_ids(self.config)), 2)
         zero = zero_state(self.config, bos_TP.dtype).forward[:n_lstm_layers]

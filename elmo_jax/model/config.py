@@ -45,28 +45,28 @@ class ElmoConfig:
     """The architecture of one ELMo. Frozen and hashable, so it can be a static jit argument.
 
     Attributes:
-        filters: (width, number of filters) of each character convolution, in file order; none if
-            the token layer does not read characters.
+        filters: (width, number of filters) for each character convolution, in file order; empty
+            if the token layer does not read characters.
         char_embedding_dim: E, size of a character's vector.
-        n_highway: highway layers after the convolutions, possibly 0.
+        n_highway: number of highway layers after the convolutions; may be 0.
         activation: "relu" or "tanh", applied after the maximum over positions.
         max_characters_per_token: width of a spelled-out word, both word markers included.
         projection_dim: P, size of a token's vector and of each LSTM layer's output.
         cell_dim: H, size of an LSTM cell ("dim" in options.json).
-        n_layers: LSTM layers of each direction, without the token layer.
-        cell_clip: bound on the absolute cell state, or None.
-        proj_clip: bound on the absolute LSTM output, or None; it applies only if the LSTM has a
+        n_layers: number of LSTM layers per direction, without the token layer.
+        cell_clip: limit on the absolute cell state, or None.
+        proj_clip: limit on the absolute LSTM output, or None. It applies only if the LSTM has a
             projection.
-        use_skip_connections: whether layers from the second on add their input to their output.
+        use_skip_connections: whether every layer but the first adds its input to its output.
         token_layer: what a word's vector is made of. "bytes": convolutions over its UTF-8 bytes
             (bilm-tf, AllenNLP). "lexicon": convolutions over the characters of an alphabet, and
             the word's own vector, or one of these (ELMoForManyLangs). "table": the word's own
             vector alone (bilm-tf without ``char_cnn``).
         word_dim: size of a word's own vector in a "lexicon"; 0 if it has none.
         forced_projections: whether token layer and LSTMs have their projections, with
-            ``proj_clip``, even where the sizes before and after are the same.
-        alphabet: the words and characters of a "lexicon" or a "table". Without one, the
-            architecture can be trained; training makes one from the text.
+            ``proj_clip``, even if the sizes before and after are the same.
+        alphabet: the words and characters of a "lexicon" or a "table". Without one, you can only
+            train the architecture; training makes an alphabet from the text.
 
     Raises:
         ElmoError: if a value cannot describe an ELMo; the message lists all such values.
@@ -153,7 +153,7 @@ class ElmoConfig:
     def preset(cls, name: str) -> ElmoConfig:
         """The configuration of a published model: "small", "medium", "original", "original_5p5b".
 
-        "tiny" is not published, and is for trying things out.
+        "tiny" is not published; it is for trying things out.
         """
         try:
             return cls(**_PRESETS[name])
@@ -168,7 +168,7 @@ class ElmoConfig:
 
         Keys that only training needs are ignored; ``n_characters`` may be 261 or 262. Options
         without ``char_cnn`` describe a model with a table of words. The configuration of an
-        ELMoForManyLangs model is read, too. ``alphabet`` is None in both cases.
+        ELMoForManyLangs model is accepted, too. ``alphabet`` is None in both cases.
 
         Raises:
             ElmoError: naming ``source`` and every key that is missing or has a wrong value.
@@ -185,7 +185,7 @@ class ElmoConfig:
         ``n_characters`` is 262, which the published tools expect for inference.
 
         Raises:
-            ElmoError: if the published format has no such model.
+            ElmoError: if the published format cannot describe such a model.
         """
         return options_json.from_fields(self.to_dict(), self.alphabet)
 

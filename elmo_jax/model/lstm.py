@@ -30,7 +30,7 @@ FORGET_BIAS = 1.0
 
 
 class LSTMState(NamedTuple):
-    """What one LSTM layer carries from one token to the next, both after clipping.
+    """What one LSTM layer carries from one token to the next. Both arrays are already clipped.
 
     Attributes:
         cell_H: c, float32 [H].

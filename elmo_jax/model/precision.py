@@ -1,4 +1,4 @@
-"""What a precision means. All large products of the model are made here.
+"""What each precision means. All large products of the model are computed here.
 
 =============  ==============================================================================
 "float32"      products of float32 operands, on every device (no TF32; a TPU takes six bfloat16
@@ -10,7 +10,7 @@
                too: gradients, the input's part of the gates, and on accelerators the state's
 =============  ==============================================================================
 
-Cell state, gate arithmetic and clips are float32 in all of them.
+In all of them, the cell state, the arithmetic of the gates and the clips are float32.
 """
 
 from __future__ import annotations

@@ -27,21 +27,21 @@ def scalar_mix(
     """γ · Σ_l softmax(weights)_l · layer_l (Peters et al. 2018, equation 1).
 
     Args:
-        weights: float [L], or [M, L] for M mixes of the same layers; unnormalised, so
+        weights: float [L], or [M, L] for M mixes of the same layers; unnormalized, so
             ``[-9e10, 1, -9e10]`` picks layer 1.
         gamma: a scalar, or float [M].
         layers: float32 [B, L, T, D].
         mask: bool [B, T], False at padding; None if nothing is padded.
-        do_layer_norm: first normalise each layer, with one mean and one variance for all dimensions
-            of all positions in ``mask``, in the whole batch, so that a sentence's result depends
-            on its batch. bilm-tf does so over the words; AllenNLP counts BOS and EOS too: give
-            layers with ``boundaries`` and a mask that has them.
+        do_layer_norm: first normalize each layer, with one mean and one variance over all
+            dimensions of all positions in ``mask`` in the whole batch. A sentence's result then
+            depends on its batch. bilm-tf does this over the words. AllenNLP counts BOS and EOS
+            too: for that, pass layers with ``boundaries`` and a mask that includes them.
 
     Returns:
         float32 [B, T, D], or [M, B, T, D] for M mixes; zeros at padding.
 
     Raises:
-        ElmoError: if the shapes do not fit each other, or weights or gamma are not finite.
+        ElmoError: if the shapes do not match, or weights or gamma are not finite.
 
     Example:
         >>> mixed = scalar_mix(jnp.zeros(3), 1.0, layers)     # the plain mean
@@ -102,14 +102,14 @@ def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
 
 
 class ScalarMix(nn.Module):
-    """A trained scalar mix: weights start at 0 and γ at 1, so it starts as the plain mean.
+    """A trainable scalar mix: weights start at 0 and γ at 1, so it starts as the plain mean.
 
     Attributes:
-        n_mixes: None for one mix [B, T, D]; M for M mixes over one biLM run, [M, B, T, D].
+        n_mixes: None for one mix, [B, T, D]; M for M mixes of the same layers, [M, B, T, D].
         do_layer_norm: see ``scalar_mix``.
-        dropout: rate, applied to the result; needs an rng named "dropout" when it acts.
-        fixed_weights: L unnormalised weights that are not trained; only γ then is. To train
-            neither, as AllenNLP's ``scalar_mix_parameters`` does, call ``scalar_mix``.
+        dropout: rate of dropout on the result; needs an rng named "dropout" when it is applied.
+        fixed_weights: L unnormalized weights that are not trained; only γ is. To train neither, as
+            with AllenNLP's ``scalar_mix_parameters``, call ``scalar_mix``.
     """
 
     n_mixes: int | None = None
@@ -130,10 +130,10 @@ class ScalarMix(nn.Module):
         Args:
             layers_BLTD: float32 [B, L, T, D].
             mask_BT: bool [B, T], False at padding; None if nothing is padded.
-            deterministic: False applies dropout.
+            deterministic: False to apply dropout.
 
         Raises:
-            ElmoError: if an attribute is no number of its kind, or shapes do not fit each other.
+            ElmoError: if an attribute has a wrong type or value, or the shapes do not match.
         """
         if self.n_mixes is not None:
             check_count(self.n_mixes, "n_mixes")

@@ -34,10 +34,10 @@ __all__ = [
 
 
 def names() -> tuple[str, ...]:
-    """The names of single models; ``fetch`` takes two kinds of names more.
+    """The names of single models. ``fetch`` also takes two other kinds of names.
 
-    * ``"nlpl:ID"``: a model of the NLPL repository by its number there, for example
-      ``"nlpl:225"``. 136 to 179 are those of ELMoForManyLangs, one per language.
+    * ``"nlpl:ID"``: a model in the NLPL repository, by its number there, for example
+      ``"nlpl:225"``. 136 to 179 are ELMoForManyLangs, one per language.
     * ``"manylangs:LANGUAGE"``: the same by language: chinese, english or german.
 
     Example:
@@ -49,7 +49,7 @@ def names() -> tuple[str, ...]:
 
 
 def cache_dir() -> Path:
-    """The folder for downloaded models, which need not exist.
+    """The folder for downloaded models. It need not exist.
 
     ``$ELMO_JAX_CACHE`` if it is set, else ``$XDG_CACHE_HOME/elmo-jax``, else
     ``~/.cache/elmo-jax``.
@@ -67,26 +67,27 @@ def user_cache_dir() -> Path:
 
 
 def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bool = True) -> Path:
-    """The path of a model; what is missing of a published one is downloaded.
+    """The path of a model. Missing files of a published model are downloaded.
 
-    A file that is there already, downloaded or placed by hand, is used if its size is right;
-    no file under its final name is ever deleted or replaced. If the hash of a file is not known
-    beforehand, that of the download is recorded in the folder's ``SHA256SUMS``, which
+    A file that is already there, downloaded or placed by hand, is used if its size is right. No
+    file under its final name is ever deleted or replaced. If the hash of a file is not known in
+    advance, the hash of the download is recorded in the folder's ``SHA256SUMS``, which
     ``sha256sum -c SHA256SUMS`` checks. Processes that fetch the same model wait for each other.
 
-    A file with a known or recorded hash is compared with it again if its size, time or inode is not
-    what it was at the last comparison. A change that leaves all three as they were, as failing
-    disks make it, is found only by ``verify_cached``.
+    A file with a known or recorded hash is compared with it again if its size, time or inode has
+    changed since the last comparison. A failing disk may change a file and none of these; only
+    ``verify_cached`` finds such a change.
 
     Args:
         name: one of ``names()``, "nlpl:ID", "manylangs:LANGUAGE", or the description of a model
-            elsewhere.
-        cache: a folder for models, instead of ``cache_dir()``.
+            from elsewhere.
+        cache: a folder for models, in place of ``cache_dir()``.
         progress: whether to show progress on stderr.
 
     Returns:
-        ``<cache>/<name>``, the folder with the model's files, or the archive in it if the model is
-        one (the folder of "nlpl:ID" is "nlpl-ID"); for "mini" its native folder in the package.
+        ``<cache>/<name>``, the folder with the model's files, or the archive in that folder if the
+        model is an archive (the folder of "nlpl:ID" is "nlpl-ID"). For "mini", its native folder in
+        the package.
 
     Raises:
         ElmoError: if the name is unknown, a file is not what was expected or has changed, or the
@@ -112,15 +113,15 @@ def fetch(name: str | PublishedModel, *, cache: Path | None = None, progress: bo
 def verify_cached(name_or_path: str | Path, *, cache: Path | None = None) -> dict[str, bool]:
     """Read all files of a downloaded model, and compare them with their hashes.
 
-    Unlike ``fetch`` it reads files that seem unchanged, too, and downloads nothing.
+    Unlike ``fetch``, this also reads files that seem unchanged, and downloads nothing.
 
     Args:
-        name_or_path: a name that ``fetch`` takes, or what it returned.
+        name_or_path: a name that ``fetch`` takes, or a path that it returned.
         cache: as for ``fetch``.
 
     Returns:
-        For every file of the model whether its hash is known, and so was right. For "mini", and for
-        a path outside the cache without ``SHA256SUMS``, it is empty: there are no hashes.
+        A dictionary with every file of the model. True: its hash is known, and matched. Empty for
+        "mini", and for a path outside the cache without ``SHA256SUMS``: they have no hashes.
 
     Raises:
         ElmoError: if a file is missing or not what was expected, or the name is unknown.

@@ -1,4 +1,4 @@
-"""Files on a server: where they are, and how to tell whether the right ones came."""
+"""Files on a server: where they are, and how to tell whether the right files arrived."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..json_text import parse_json_object
 
 @dataclass(frozen=True)
 class ZipMember:
-    """A file in a zip, in any of its folders, with its size in bytes and SHA-256."""
+    """A file in a zip, in any folder of it, with its size in bytes and SHA-256."""
 
     name: str
     size: int
@@ -47,7 +47,7 @@ class ZipMember:
 class RemoteFile:
     """A file on a server, with its size in bytes and SHA-256 if they are known.
 
-    Of a zip, ``member`` may be known instead: the size and SHA-256 of a file in it.
+    For a zip, ``member`` may be known instead: the size and SHA-256 of a file in it.
     """
 
     url: str
@@ -101,10 +101,10 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model on a server: its files by their names in the model's folder.
+    """A model on a server: its files, by their names in the model's folder.
 
-    A model of one file is an archive. ``name`` is the folder in the cache. ``remark`` is added to
-    the error if a download fails.
+    A model with a single file is an archive. ``name`` is the folder in the cache. ``remark`` is
+    added to the error if a download fails.
     """
 
     name: str
@@ -112,7 +112,7 @@ class PublishedModel:
     remark: str = ""
 
     def path(self, folder: Path) -> Path:
-        """What is opened, once all files are in ``folder``: the archive, or else the folder."""
+        """What to open once all files are in ``folder``: the archive if any, else the folder."""
         return folder / next(iter(self.files)) if len(self.files) == 1 else folder
 
 

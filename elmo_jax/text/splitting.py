@@ -26,7 +26,7 @@ _PIECE_LENGTH = 20_000
 def split_sentences(text: str, language: str = "en") -> list[str]:
     """Split running text into sentences.
 
-    A sentence may go on over line ends, which become spaces; a blank line ends it. No result is
+    A sentence may run across line ends, which become spaces; a blank line ends it. No result is
     empty. ``language`` is a code such as "en", "de" or "hi".
 
     Raises:

@@ -2,11 +2,11 @@
 
 ``tokenizer=`` takes a function, or one of these names:
 
-* ``"whitespace"``: ``str.split``, for text that is tokenised already. The default, as in bilm-tf
+* ``"whitespace"``: ``str.split``, for text that is already tokenized. The default, as in bilm-tf
   and AllenNLP. It splits at any Unicode whitespace, including the no-break space (``1 000``), the
   ideographic space U+3000 and U+2028; a ``WhitespaceWarning`` tells you where.
 * ``"spaces"``: splits at spaces, tabs and line ends only; other whitespace is part of a word.
-* ``"tabs"``: splits at tabs only, for tokenised text with words that hold spaces (``New York``).
+* ``"tabs"``: splits at tabs only, for tokenized text whose words contain spaces (``New York``).
 * ``"treebank"``: English as in the Penn Treebank (``do n't``), see ``treebank``.
 * ``"words"``: a regular expression for any language with spaces between words, see ``words``.
 * ``"characters"``: every character that is not whitespace is a word, as in models of proteins.

@@ -1,4 +1,4 @@
-"""Perplexity with the full softmax: the one number by which models can be compared."""
+"""Perplexity with the full softmax: the number by which models can be compared."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ def evaluate(
     """The perplexity of a model on text files.
 
     The text fills ``batch_size`` rows in the order of the files, and the state is carried from
-    sentence to sentence, as in training. Which sentences follow each other in a row depends on
-    ``batch_size``, so the result depends on it slightly, but not with ``reset_state``. Processes
-    that JAX has joined share the rows: each must call this with the same arguments.
+    sentence to sentence, as in training. ``batch_size`` decides which sentences follow each other
+    in a row, so the result depends on it slightly; with ``reset_state`` it does not. Processes that
+    JAX has joined share the rows: each must call this with the same arguments.
 
     Args:
         config: the architecture.
-        params: with the softmax, ``params["softmax"]``.
-        vocabulary: of the softmax.
+        params: the parameters, including the softmax, ``params["softmax"]``.
+        vocabulary: the words of the softmax.
         files: paths or patterns, or a Corpus.
         batch_size: number of rows.
         unroll_steps: steps computed at once; they do not change the result.
         max_tokens: measure whole sentences from the start until they have this many tokens to
             predict; all sentences if None.
-        reset_state: start each sentence from zeros, as a model of the "modern" recipe was
-            trained, instead of carrying the state on, as bilm-tf does.
-        precision: of the matrix products.
+        reset_state: start each sentence from zeros, as in training with the "modern" recipe,
+            instead of carrying the state on, as bilm-tf does.
+        precision: for matrix products.
         progress: show a progress bar on stderr, if that is a terminal.
 
     Raises:
-        ElmoError: for numbers out of range, a model without a softmax or with another
+        ElmoError: for numbers out of range, a model without a softmax or with a different
             vocabulary, a text without a sentence, or too little memory.
 
     Warns:

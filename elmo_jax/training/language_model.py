@@ -45,9 +45,9 @@ def load_language_model(
     """Open a model with its softmax and the words of the softmax.
 
     Args:
-        source: whatever ``elmo_jax.load`` opens.
-        vocabulary: a Vocabulary, its words, or a file of them; None for the vocab.txt beside the
-            model.
+        source: anything that ``elmo_jax.load`` opens.
+        vocabulary: a Vocabulary, a list of words, or a file with them; None for the vocab.txt
+            beside the model.
         options: see ``elmo_jax.load``.
 
     Returns:
@@ -55,8 +55,8 @@ def load_language_model(
         ``substitutes`` take them, and ``train`` as ``start_from``.
 
     Raises:
-        ElmoError: for a model without a softmax, or words that do not fit it: another number of
-            words, or another hash than a native folder has recorded.
+        ElmoError: for a model without a softmax, or for words that do not fit it: their number, or
+            the hash that a native folder has recorded, is different.
 
     Example:
         >>> model = load_language_model("mini")

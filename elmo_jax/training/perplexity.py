@@ -40,10 +40,11 @@ class Perplexity(NamedTuple):
     """How well a model predicts a text, with the full softmax and every token counted.
 
     Attributes:
-        perplexity: exp of the mean of both directions' mean losses.
-        tokens: number that each direction predicted: every word, and one marker per sentence.
+        perplexity: exp of the mean of the two directions' mean losses.
+        tokens: number of tokens that each direction predicted: every word, and one marker per
+            sentence.
         oov_rate: share of the words that are not in the vocabulary. They count as ``<UNK>``,
-            which makes a perplexity with a small vocabulary look better than it is.
+            which makes the perplexity look better than it is if the vocabulary is small.
         words_cut: number of words that are longer than the model reads.
     """
 

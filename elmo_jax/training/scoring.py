@@ -1,4 +1,4 @@
-"""A trained biLM as a language model: how likely each word is, and what could stand there."""
+"""A trained biLM as a language model: how likely each word is, and what else could be there."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class SentenceScores(NamedTuple):
         backward: float32 [n], log p(word | the words after it and EOS).
         forward_end: log p(EOS | BOS and all words).
         backward_end: log p(BOS | all words and EOS).
-        known: bool [n], whether the word is in the vocabulary. If not, its numbers are those of
-            ``<UNK>``, any unknown word: often high, so that nonsense may score better than words.
-            With ``unknown="skip"`` they are 0.
+        known: bool [n], whether the word is in the vocabulary. If not, it gets the numbers of
+            ``<UNK>``, which stands for all unknown words. They are often high, so nonsense may
+            score better than words. With ``unknown="skip"`` they are 0.
         unknown: "as_unk" or "skip", the argument of ``score``.
     """
 
@@ -82,22 +82,23 @@ def score(
     unknown: str = UNKNOWN[0],
     precision: str = "float32",
 ) -> list[SentenceScores]:
-    """Score each sentence by itself, in both directions: from a zero state, with the full softmax.
+    """Score each sentence by itself in both directions, from a zero state, with the full softmax.
 
     Args:
         config: the architecture.
-        params: with the softmax.
-        vocabulary: of the softmax.
+        params: the parameters, including the softmax.
+        vocabulary: the words of the softmax.
         sentences: lists of words. Sentences of about the same length are computed together, about
-            4,096 words at a time. The results have the order of the sentences.
-        unknown: what a word counts as that is not in the vocabulary. "as_unk": as ``<UNK>``, any
-            unknown word, which is often likely. "skip": it is read, but left out of sums and
-            perplexity. Either way, only sentences with the same unknown words compare well.
-        precision: of the matrix products.
+            4,096 words at a time. Results are in the order of the sentences.
+        unknown: how to count a word that is not in the vocabulary. "as_unk": as ``<UNK>``, which
+            stands for all unknown words and is often likely. "skip": the word is read, but left
+            out of sums and perplexity. Either way, compare only sentences with the same unknown
+            words.
+        precision: for matrix products.
 
     Raises:
-        ElmoError: for a model without a softmax, a softmax of another vocabulary, another
-            ``unknown``, or sentences that are not lists of words.
+        ElmoError: for a model without a softmax, a softmax with a different vocabulary, an
+            unknown value of ``unknown``, or sentences that are not lists of words.
 
     Warns:
         WordsCutWarning: if words are longer than the model reads.
@@ -152,23 +153,23 @@ def substitutes(
     direction: str = "both",
     precision: str = "float32",
 ) -> list[tuple[str, float]]:
-    """The likeliest words at a position of a sentence, whatever word stands there now.
+    """The likeliest words at a position in a sentence, whatever word is there now.
 
     Args:
         config: the architecture.
-        params: with the softmax.
-        vocabulary: of the softmax.
+        params: the parameters, including the softmax.
+        vocabulary: the words of the softmax.
         sentence: a list of words.
         position: index of the word; a negative one counts from the end.
-        n: how many words.
+        n: number of words.
         direction: "forward" (from the words before it), "backward" (from the words after it), or
             "both": the product of the two distributions, scaled to a sum of 1.
-        precision: of the matrix products.
+        precision: for matrix products.
 
     Returns:
         Words of the vocabulary with their log-probabilities in nats, the likeliest first. The
-        markers and ``<UNK>``, which stands for all words outside the vocabulary, are left out; so
-        the probabilities of all other words sum to less than 1.
+        markers and ``<UNK>``, which stands for all words outside the vocabulary, are left out, so
+        the probabilities of all words sum to less than 1.
 
     Raises:
         ElmoError: for an unknown direction or position, or as ``score``.

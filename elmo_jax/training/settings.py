@@ -1,4 +1,4 @@
-"""The settings of a training run, from keyword arguments or from an options.json of bilm-tf."""
+"""The settings of a training run, from keyword arguments or from bilm-tf's options.json."""
 
 from __future__ import annotations
 
@@ -88,34 +88,34 @@ class TrainingSettings:
     Attributes:
         recipe: "modern" (AdamW with warm-up and cosine decay), or "original" (bilm-tf: Adagrad
             from an accumulator of 1, on the loss times ``unroll_steps``).
-        batch_size: N, rows of a batch, over all devices together.
-        unroll_steps: T, steps of a window: how far back gradients reach.
+        batch_size: N, rows of a batch, for all devices together.
+        unroll_steps: T, steps per window: how far back gradients reach.
         epochs: passes over the corpus.
-        n_steps: windows to train on, instead of ``epochs``.
-        n_negative_samples: K of the sampled softmax. If K is 0 or the vocabulary has at most K
-            words, the full softmax is used.
+        n_steps: number of windows to train on, instead of ``epochs``.
+        n_negative_samples: K, negative samples in the sampled softmax. If K is 0, or the
+            vocabulary has at most K words, the full softmax is used.
         learning_rate: None for the recipe's: 0.004 (modern) or 0.2 (original).
-        clip_norm: bound on the global norm of the gradient; None for the recipe's: 1 or 10.
-        warmup_share: share of the steps in which the learning rate rises ("modern" only).
-        weight_decay: of AdamW ("modern" only).
-        dropout: share of each LSTM layer's input, and of the output, that is dropped.
-        reset_state: start every sentence from zeros, as a stateless embedder does, instead of
-            from the state after the sentence before. None for the recipe's way: "modern"
-            resets, "original" does not, like bilm-tf. A model trained without resets may do badly
-            from zeros, above all after a short training.
-        tokenizer: name of the tokenizer that splits lines, see ``elmo_jax.tokenizer_named``.
-        precision: of the matrix products, see ``elmo_jax.model.precision``.
-        seed: decides the first weights, the order of the text, the dropout and the samples.
-        shuffle_buffer: sentences that each direction holds in memory to shuffle them.
-        eval_every: steps between validations; None for ten validations in a run.
-        checkpoint_every: steps between checkpoints; None for twenty in a run, but at most
+        clip_norm: limit on the global norm of the gradient; None for the recipe's: 1 or 10.
+        warmup_share: share of the steps during which the learning rate rises ("modern" only).
+        weight_decay: weight decay of AdamW ("modern" only).
+        dropout: share dropped from each LSTM layer's input, and from the output.
+        reset_state: start every sentence from zeros, as ``Elmo`` does, instead of from the state
+            after the previous sentence. None for the recipe's way: "modern" resets; "original"
+            does not, like bilm-tf. A model trained without resets may do badly when it starts
+            from zeros, especially after a short training.
+        tokenizer: name of the tokenizer that splits lines; see ``elmo_jax.tokenizer_named``.
+        precision: for matrix products; see ``elmo_jax.model.precision``.
+        seed: determines the first weights, the order of the text, the dropout and the samples.
+        shuffle_buffer: sentences held in memory for shuffling, per direction.
+        eval_every: steps between validations; None for ten validations per run.
+        checkpoint_every: steps between checkpoints; None for twenty per run, but at most
             1,000 steps apart.
         keep_checkpoints: how many of the latest checkpoints to keep.
         log_every: steps between lines of the metrics file.
 
     Raises:
-        ElmoError: listing every value that is out of range or of a wrong type; for a setting
-            that does not exist.
+        ElmoError: for values that are out of range or have a wrong type, all listed; or for a
+            setting that does not exist.
     """
 
     recipe: str = "modern"
@@ -153,7 +153,7 @@ class TrainingSettings:
     def from_options(
         cls, options: Mapping[str, Any], source: str = "options", **choices: Any
     ) -> TrainingSettings:
-        """The settings in a parsed ``options.json`` of bilm-tf, overridden by ``choices``.
+        """The settings in bilm-tf's ``options.json``, as parsed; ``choices`` override them.
 
         It uses ``dropout``, ``batch_size``, ``unroll_steps``, ``n_epochs`` (here ``epochs``) and
         ``n_negative_samples_batch`` (here ``n_negative_samples``; 0 if ``sample_softmax`` is
@@ -161,10 +161,10 @@ class TrainingSettings:
         either is there, the recipe is "original". With ``recipe="modern"`` they are ignored.
         In bilm-tf, ``batch_size`` is for one GPU; here it is for all devices together.
 
-        ``source`` is the name of the object in errors.
+        ``source`` is the name of the options in errors.
 
         Warns:
-            UnusedOptionsWarning: naming the keys that change nothing.
+            UnusedOptionsWarning: for keys that have no effect; it names them.
 
         Raises:
             ElmoError: for values that cannot be used.

@@ -1,4 +1,4 @@
-"""Text files as sentences: one tokenised sentence per line, plain or compressed.
+"""Text files as sentences: one tokenized sentence per line, plain or compressed.
 
 One bad byte must not end a run of hours, nor go unseen. So a fault is reported with its place, and
 raised only if the corpus is strict. A file that is not text, or has another encoding or format, is
@@ -39,14 +39,14 @@ class Corpus:
 
     Attributes:
         files: the paths.
-        strict: raise ElmoError for what is otherwise reported and passed over: bytes that are not
-            UTF-8 (they become U+FFFD), a compressed file that breaks off, an empty file.
+        strict: raise ElmoError for problems that are otherwise reported and accepted: bytes that
+            are not UTF-8 (they become U+FFFD), a compressed file that breaks off, an empty file.
         quiet: report nothing, because an earlier pass over the files did.
         tokenizer: name of the tokenizer that splits lines.
         format: "text" to read every file as plain text. None refuses files that have, or look
             like, another format.
         contents: what the files contained. A file that is read to its end is added, or compared
-            if it is there already. None compares nothing.
+            if it is already there. None compares nothing.
     """
 
     files: tuple[Path, ...]
@@ -71,8 +71,8 @@ class Corpus:
         are the attributes of the class.
 
         Raises:
-            ElmoError: for a path that does not exist, a pattern without a match, a file whose
-                suffix names another format than text, or an unknown tokenizer.
+            ElmoError: for a path that does not exist, a pattern without a match, a file with the
+                suffix of a format other than text, or an unknown tokenizer.
 
         Example:
             >>> corpus = Corpus.of("corpus/*.txt.gz")
@@ -273,7 +273,7 @@ def survey(corpus: Corpus) -> CorpusStatistics:
     """Read a corpus once and count its sentences and words.
 
     Raises:
-        ElmoError: if it has no sentence, or is strict and has a fault.
+        ElmoError: if it has no sentence, or if it is strict and has a problem.
     """
     if not isinstance(corpus, Corpus):
         raise ElmoError(f"Expected a Corpus, such as Corpus.of(files), got {shortened(corpus)}.")

@@ -1,4 +1,4 @@
-"""``train``: from text files to a model in a folder. The run reads from top to bottom."""
+"""``train``: turn text files into a model in a folder. The run reads from top to bottom."""
 
 from __future__ import annotations
 
@@ -64,35 +64,35 @@ def train(
     input_format: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Train a new biLM or fine-tune one; an unfinished run in ``output`` is resumed.
+    """Train a new biLM, fine-tune one, or resume an unfinished run in ``output``.
 
     Processes that JAX has joined (``processes.join``, ``jax.distributed.initialize``) share the
-    run: each must call this with the same arguments. Only the first one needs to see ``output``.
+    run. Each must call this with the same arguments. Only the first needs access to ``output``.
 
-    ``elmo_jax.training.run_folder`` lists the files of the folder; the result is in
-    ``output/model``. A run that was killed, when started again with the same arguments, ends with
-    the parameters of an unbroken run. A text that has changed since the run was started is an
-    error, also if it changes during the run: no checkpoint is written after it was read. A finished
-    run stays as it is, except that missing formats
-    are written, unless it is made longer with more epochs or steps.
+    The result is in ``output/model``; the guide's page "Train" lists the other files. If a run was
+    killed, the same call resumes it, and it ends with the parameters of an uninterrupted run. If
+    the text changes after the run started, even while it is running, that is an error: no
+    checkpoint is written once the changed text has been read. A finished run does not change,
+    except that missing formats are written, or that more epochs or steps make it longer.
 
     Args:
         output: the folder of the run.
-        files: text files, paths or patterns: one tokenised sentence per line, UTF-8, plain or
+        files: paths or patterns of text files: one tokenized sentence per line, UTF-8, plain or
             ``.gz``, ``.xz``, ``.bz2``, ``.zst``.
-        config: the architecture of a new model. Give either this or ``start_from``. A model that
+        config: the architecture of a new model. Pass either this or ``start_from``. A model that
             needs an alphabet and has none gets one from the vocabulary.
-        start_from: the model to fine-tune: whatever ``elmo_jax.load`` opens, or
+        start_from: the model to fine-tune: anything that ``elmo_jax.load`` opens, or
             (config, params, vocabulary), or (config, params) if it has no softmax.
-        vocabulary: the words to predict: a Vocabulary, a list, or a file of them. If None, those
-            of the model to fine-tune if it has any, otherwise the most frequent words of ``files``.
-        vocabulary_size: size of a vocabulary made from ``files``.
-        min_count: least count of a word in a vocabulary made from ``files``.
+        vocabulary: the words to predict: a Vocabulary, a list of words, or a file with them. If
+            None, the words of the model to fine-tune if it has any, otherwise the most frequent
+            words of ``files``.
+        vocabulary_size: largest size of a vocabulary made from ``files``.
+        min_count: how often a word must occur to be in a vocabulary made from ``files``.
         valid_files: text to measure the perplexity on, with the full softmax.
-        max_valid_tokens: how much of it to measure, see ``evaluate``.
+        max_valid_tokens: how many tokens of it to measure, see ``evaluate``.
         settings: everything else; ``TrainingSettings()`` if None.
-        formats: of the result: "native", "hdf5" or both.
-        strict: raise for faults of the text that are otherwise reported and passed over.
+        formats: the formats of the result: "native", "hdf5" or both.
+        strict: raise for problems in the text that are otherwise reported and accepted.
         input_format: "text" for plain text, whatever the files look like; None refuses others.
         progress: show a progress bar on stderr.
 
@@ -104,11 +104,11 @@ def train(
         * ``tokens``, ``seconds`` and ``tokens_per_second`` of this call (0 if the run was
           finished before); ``total_tokens`` of the run;
         * ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
-          of ``files`` that are not in the vocabulary; ``words_cut``, the number of them that are
+          of ``files`` that are not in the vocabulary; ``words_cut``, the number of words that are
           longer than the model reads; ``broken_files``, if some could not be read to their end:
           each ``file``, and where and why it ``breaks_off``;
         * with ``valid_files``: ``valid_perplexity`` and the other fields of ``Perplexity``, and
-          ``valid_text``, a hash of that text. For a run that was finished before, another text is
+          ``valid_text``, a hash of that text. If the run was already finished, another text is
           measured, but not recorded;
         * ``model``: the folder of the result in each format.
 
@@ -121,10 +121,11 @@ def train(
             metrics, the picture of the loss or the last checkpoint cannot be written.
 
     Raises:
-        ElmoError: for arguments, files or a folder that cannot be used: another process trains in
-            it, its run was started with other arguments or another text, or its files are damaged.
+        ElmoError: for arguments, files or a folder that cannot be used. The folder cannot be used
+            if another process trains in it, its run was started with other arguments or another
+            text, or its files are damaged.
         TrainingDiverged: if the loss is no longer a number.
-        LostProcess: if another process of the run has gone.
+        LostProcess: if another process of the run has ended.
 
     Example:
         >>> config = elmo_jax.ElmoConfig.preset("small")

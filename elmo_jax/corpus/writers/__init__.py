@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import ElmoError
-from . import delimited, hdf5, npy, npz, parquet
+from . import delimited, hdf5, npy, npz, parquet, word_lines
 from .layout import FileLayout, RecordVectors
 from .sentence_keys import SENTENCE_KEYS, SentenceKeyChecker
 
@@ -36,6 +37,10 @@ class Writer(NamedTuple):
 
 
 _HDF5 = Writer(hdf5.write, hdf5.estimated_bytes, notes=hdf5.notes)
+_CSV = Writer(delimited.write, delimited.estimated_bytes, delimited.check, delimited.notes)
+_WORD_LINES = Writer(
+    word_lines.write, word_lines.estimated_bytes, word_lines.check, word_lines.notes
+)
 
 WRITERS = {
     ".h5": _HDF5,
@@ -43,7 +48,10 @@ WRITERS = {
     ".parquet": Writer(parquet.write, parquet.estimated_bytes, parquet.check),
     ".npy": Writer(npy.write, npy.estimated_bytes, npy.check, npy.notes),
     ".npz": Writer(npz.write, npz.estimated_bytes, npz.check),
-    ".csv": Writer(delimited.write, delimited.estimated_bytes, delimited.check, delimited.notes),
+    ".csv": _CSV,
+    ".tsv": _CSV._replace(write=functools.partial(delimited.write, delimiter="\t")),
+    ".vec": _WORD_LINES,
+    ".txt": _WORD_LINES,
 }
 """The writer for each suffix."""
 

@@ -1,4 +1,4 @@
-"""CSV: one row per sentence if pooled, else one row per token; one column per number.
+"""CSV and TSV: one row per sentence if pooled, else one row per token; one column per number.
 
 The columns of ``FileLayout.text_columns`` come first, then the numbers ``v0``, ``v1``, …, or with
 all layers ``layer_0_v0``, … Numbers have the digits that are needed to read them back exactly.
@@ -15,7 +15,7 @@ import numpy as np
 
 from .layout import FileLayout, RecordVectors
 
-_NUMBER_BYTES = {"float32": 14, "float16": 9}  # with the comma: "-0.0123456789,"
+_NUMBER_BYTES = {"float32": 12, "float16": 8}  # with the comma: "-0.16019443,"
 
 
 def check(layout: FileLayout) -> None:
@@ -26,21 +26,26 @@ def check(layout: FileLayout) -> None:
 def notes(layout: FileLayout) -> Iterator[str]:
     """Remarks for the user."""
     if not layout.pooled:
-        yield "a .csv file of token vectors is large and slow to read; .npz and .parquet are not"
+        yield "a table of token vectors as text is large and slow to read; .npz, .parquet are not"
 
 
 def estimated_bytes(layout: FileLayout) -> int:
     """The approximate size of the file."""
-    n_numbers = layout.value_bytes // np.dtype(layout.dtype).itemsize
     texts = layout.text_bytes if layout.with_text or not layout.pooled else 0
     other_cells = layout.longest_key + (4 if layout.pooled else 12)
-    return 1000 + n_numbers * _NUMBER_BYTES[layout.dtype] + layout.n_rows * other_cells + texts
+    return 1000 + number_bytes(layout) + layout.n_rows * other_cells + texts
 
 
-def write(path: Path, layout: FileLayout, results: RecordVectors) -> None:
+def number_bytes(layout: FileLayout) -> int:
+    """The approximate size of all numbers as text, with what separates them."""
+    n_numbers = layout.value_bytes // np.dtype(layout.dtype).itemsize
+    return n_numbers * _NUMBER_BYTES[layout.dtype]
+
+
+def write(path: Path, layout: FileLayout, results: RecordVectors, *, delimiter: str = ",") -> None:
     """Write results one by one."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(_UnixLines(file))
+        writer = csv.writer(_UnixLines(file), delimiter=delimiter)
         numbers = _number_columns(layout)
         writer.writerow([*layout.text_columns([]), *numbers])
         for index, (record, vectors) in enumerate(results):

@@ -1,4 +1,4 @@
-"""Records: a corpus in one or many files, of any format."""
+"""Records: a corpus in one or more files, in any format."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def format_of(name: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Records:
-    """A corpus that can be read any number of times, in bounded memory. Made by ``of``.
+    """A corpus that can be read any number of times, in bounded memory. ``of`` makes one.
 
     Example:
         >>> for record in Records.of("corpus/*.conllu.gz"):
@@ -99,22 +99,23 @@ class Records:
         """Find the files of a corpus, and check the options that their formats need.
 
         Args:
-            files: a path or glob pattern, or several. A path is read as often as it is named; a
-                pattern adds its matches that are not named. "-" is standard input. It, and pipes,
-                are copied to temporary files, since a corpus is read more than once.
+            files: a path or glob pattern, or several. A path is read as often as you name it; a
+                pattern adds only matches that you did not name. "-" is standard input. It is
+                copied to a temporary file, like a pipe, because a corpus is read more than once.
             format: one of TEXT_FORMATS for all files. If None, it is taken from each file's suffix
                 (the one before ``.gz``, ``.xz``, ``.bz2`` or ``.zst``).
-            column: the name of the column with the sentences, as strings or lists of words, in
-                JSON lines, Parquet, CSV and TSV. In CoNLL the column with the words, by its name
-                or its number from 1; if None, FORM in CoNLL-U, and 1 in other files.
-            key_column: the column with their keys, except in CoNLL.
+            column: in JSON lines, Parquet, CSV and TSV, the name of the column with the sentences,
+                which are strings or lists of words. In CoNLL, the column with the words, by name or
+                by number from 1; if None, FORM in CoNLL-U and 1 in other files.
+            key_column: the column with the keys (not for CoNLL).
             tokenizer: a function from a string to words, or a name (``tokenizer_named``). If None,
                 strings are split at whitespace.
-            split_sentences: a language code ("en"), for plain text that does not have one sentence
-                per line (``elmo_jax.split_sentences``).
+            split_sentences: a language code ("en"), to split plain text that does not have one
+                sentence per line (``elmo_jax.split_sentences``).
 
         Raises:
-            ElmoError: for an unknown file, format or tokenizer, or options that a format lacks.
+            ElmoError: for an unknown file, format or tokenizer, or options that a format
+                does not have.
         """
         if format is not None and format not in TEXT_FORMATS:
             expected = ", ".join(TEXT_FORMATS)

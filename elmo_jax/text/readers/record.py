@@ -1,4 +1,4 @@
-"""Record: what every reader yields, and SourceFile, from which readers make records."""
+"""Record, which every reader yields, and SourceFile, from which readers make records."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MOST_LISTED = 30
 
 
 class Record(NamedTuple):
-    """One sentence of a corpus, or whatever a format has in its place.
+    """One sentence of a corpus, or what a format has in its place.
 
     Attributes:
-        words: what is embedded.
-        text: the sentence as it stands in the corpus.
+        words: the words to embed.
+        text: the sentence as written in the corpus.
         key: its name in the corpus, if it has one.
-        file: where it comes from.
-        number: the line or row of that file where it begins, from 1.
+        file: the file it comes from.
+        number: the line or row where it begins in that file, from 1.
     """
 
     words: Sequence[str]
