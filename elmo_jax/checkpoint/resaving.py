@@ -11,7 +11,7 @@ from .formats import VOCABULARY_FILE
 from .opened import Opened
 from .saving import write_model
 from .softmax_words import check_vocabulary, open_vocabulary
-from .sources import as_two_files, model_folder
+from .sources import model_folder, resolve_files
 from .vocabulary import Vocabulary
 
 
@@ -82,4 +82,4 @@ def _softmax_words(opened: Opened, files: Mapping[str, Any], place: Path) -> Voc
 
 def _named_files(files: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     names = ("source", "options_file", "weight_file")
-    return as_two_files(*(files.get(name) for name in names))
+    return resolve_files(*(files.get(name) for name in names))

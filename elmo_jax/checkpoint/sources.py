@@ -128,7 +128,7 @@ def open_source(
     ``with_softmax`` prefers a checkpoint to the HDF5 file beside it, which never has a softmax.
     ``words_only`` makes a model that reads the words of the token table and no characters.
     """
-    source, options_file, weight_file = as_two_files(source, options_file, weight_file)
+    source, options_file, weight_file = resolve_files(source, options_file, weight_file)
     own_options = _as_mapping(options)
     vocabulary = None if vocabulary_file is None else Path(vocabulary_file)
     table = None if token_table is None else read_token_table(token_table, vocabulary)
@@ -150,15 +150,31 @@ def open_source(
     return opened
 
 
-def as_two_files(
+def resolve_files(
     source: PathLike | None, options_file: PathLike | None, weight_file: PathLike | None
 ) -> tuple[PathLike | None, PathLike | None, PathLike | None]:
-    """The three arguments, with an options file that was passed first, as in AllenNLP, named so."""
-    if source is None or weight_file is None or options_file is not None:
+    """The three arguments as they are meant.
+
+    An options file may come first, as in AllenNLP; and the addresses of a published model's two
+    files, which AllenNLP takes, stand for its name.
+    """
+    if source is not None and weight_file is not None and options_file is None:
+        path = Path(source)
+        if path.suffix == ".json" or path.is_file():
+            source, options_file = None, source
+    addresses = [str(file) for file in (options_file, weight_file) if _is_address(file)]
+    if not addresses:
         return source, options_file, weight_file
-    path = Path(source)
-    is_options = path.suffix == ".json" or path.is_file()
-    return (None, source, weight_file) if is_options else (source, None, weight_file)
+    if source is None and (name := pretrained.name_of_addresses(addresses)):
+        return name, None, None
+    raise ElmoError(
+        f"{' and '.join(addresses)}: expected the paths of two files, or the addresses of those of "
+        f"a published model. Download them first. {pretrained.names_like('')}"
+    )
+
+
+def _is_address(file: PathLike | None) -> bool:
+    return isinstance(file, str) and file.startswith(("https://", "http://"))
 
 
 def _open_whole(source: PathLike | None, *arguments: Any, **choices: Any) -> Opened:
