@@ -112,16 +112,31 @@ def test_words_of_one_sentence_come_word_by_word(model):
 
 def test_strings_with_whitespace_are_sentences_of_their_own(model):
     elmo, truth = model
-    result = elmo.get_word_embeddings(["The quick fox", "Hi"])
-    assert [r.shape[:2] for r in result] == [(3, 3), (3, 1)]
-    close(result[1], truth.layers(["Hi"]))
+    result = elmo.get_word_embeddings(["The quick fox", "Hi there"])
+    assert [r.shape[:2] for r in result] == [(3, 3), (3, 2)]
+    close(result[1], truth.layers(["Hi", "there"]))
+
+
+@pytest.mark.parametrize("items", [["New York", "bank"], ["bank", "", "New\tYork"]], ids=repr)
+def test_a_word_with_a_space_makes_sentences_of_all_others_with_a_warning(model, items):
+    elmo, truth = model
+    with pytest.warns(WhitespaceWarning, match="sentence of its own, also 'bank'") as warned:
+        result = elmo.get_word_embeddings(items)
+    assert warned[0].filename == __file__
+    for item, vectors in zip(items, result, strict=True):
+        close(vectors, truth.layers(item.split()))
+
+
+def test_sentences_among_which_one_is_empty_need_no_warning(model):
+    elmo, _ = model
+    assert [r.shape[1] for r in elmo.get_word_embeddings(["The quick fox", ""])] == [3, 0]
 
 
 def test_a_strange_space_in_a_word_is_warned_of(model):
     elmo, _ = model
     with pytest.warns(WhitespaceWarning, match=r"'The\\xa0quick' is split at U\+00A0"):
-        result = elmo.get_word_embeddings(["The\xa0quick", "Hi"])
-    assert [vectors.shape[1] for vectors in result] == [2, 1]
+        result = elmo.get_word_embeddings(["The\xa0quick", "Hi there"])
+    assert [vectors.shape[1] for vectors in result] == [2, 2]
     with pytest.warns(WhitespaceWarning, match="'New York' of sentence 1 holds whitespace"):
         result = elmo.embed([["Hi"], ["The", "New York"], ["New York"]])
     assert [vectors.shape[1] for vectors in result] == [1, 2, 1]

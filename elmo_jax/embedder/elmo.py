@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import ElmoError, check_count, check_flag, shortened
+from ..errors import ElmoError, WhitespaceWarning, check_count, check_flag, shortened, warn
 from ..model.layers import Layers, check_dtype, check_pooling
 from ..text.sentences import check_strings, tokenize
 from ..text.tokenizers import AUTO, Tokenizer
@@ -150,7 +150,8 @@ class Elmo(SentenceEmbedder):
         """Vectors for the words of one sentence, or for several sentences as strings.
 
         If no item has whitespace, they are the words of one sentence; otherwise each is a sentence,
-        which is split at whitespace.
+        which is split at whitespace. So one word with a space, such as "New York", makes sentences
+        of all others, each read by itself. ``embed`` is told which is which: ``embed([words])``.
 
         Returns:
             For words float32 [T, L, D], so that ``[i][1]`` is word i in the first biLM layer;
@@ -158,6 +159,9 @@ class Elmo(SentenceEmbedder):
 
         Raises:
             ElmoError: if ``items`` is not a list of strings.
+
+        Warns:
+            WhitespaceWarning: if some items have whitespace and some have none.
 
         Example:
             >>> elmo = elmo_jax.Elmo()
@@ -167,7 +171,8 @@ class Elmo(SentenceEmbedder):
             (3, 3, 256)
         """
         check_strings(items, "the words")
-        if any(character.isspace() for item in items for character in item):
+        if spaced := [item for item in items if any(map(str.isspace, item))]:
+            _warn_of_single_words(items, spaced[0])
             return self.embed(list(tokenize(items)))
         return np.ascontiguousarray(self.embed([items])[0].swapaxes(0, 1))
 
@@ -184,6 +189,18 @@ class Elmo(SentenceEmbedder):
     def get_sentence_embedding_dimension(self) -> int:
         """``dim``, by the name that sentence-transformers uses."""
         return self.dim
+
+
+def _warn_of_single_words(items: Sequence[str], spaced: str) -> None:
+    """Warn if words may have been meant for one sentence, and are read as sentences."""
+    single = next((item for item in items if item and not any(map(str.isspace, item))), None)
+    if single is not None:
+        warn(
+            f"{shortened(spaced)} has whitespace, so each item is read as a sentence of its own, "
+            f"also {shortened(single)}. For the words of one sentence, write embed([words]); for "
+            "sentences, embed([sentence.split() for sentence in sentences]).",
+            WhitespaceWarning,
+        )
 
 
 def _check_encode(
