@@ -46,7 +46,7 @@ class UnusedOptionsWarning(ElmoWarning):
 
 
 class WhitespaceWarning(ElmoWarning):
-    """A word contains whitespace, or a line was split at an unusual kind of whitespace."""
+    """A word contains whitespace, or whitespace has split something that may be one."""
 
 
 class DuplicateKeysWarning(ElmoWarning):

@@ -196,14 +196,31 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
 
 
 def refuse_input(target: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
-    """Raise ElmoError if ``target`` is one of the inputs, under whatever name."""
+    """Raise ElmoError if ``target`` is one of the inputs, under whatever name.
+
+    "-" is the file that standard input is read from, if it is one.
+    """
     check_name(target)
+    if not target.exists():
+        return
     for path in map(Path, inputs):
-        if target.exists() and path.exists() and target.samefile(path):
+        status = _status_of_input(path)
+        if status is not None and os.path.samestat(target.stat(), status):
+            name = "standard input" if str(path) == "-" else path
             raise ElmoError(
-                f"Cannot write {target}: it is the input {path}, which would be lost. Choose "
+                f"Cannot write {target}: it is the input {name}, which would be lost. Choose "
                 "another name."
             )
+
+
+def _status_of_input(path: Path) -> os.stat_result | None:
+    """What the system says about an input; None if it is not there."""
+    try:
+        if str(path) == "-" and not path.exists():
+            return os.fstat(sys.stdin.fileno())
+        return path.stat()
+    except (AttributeError, OSError, ValueError):  # sys.stdin may be None, closed or no file
+        return None
 
 
 def check_space(target: Path, needed: int) -> None:

@@ -128,8 +128,9 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
 def _check_texts(texts: Any) -> None:
     if hasattr(texts, "columns"):
+        names = getattr(texts, "column_names", texts.columns)  # pyarrow's columns are the data
         raise ElmoError(
-            f"Expected texts, got a table with the columns {', '.join(map(str, texts.columns))}. "
+            f"Expected texts, got a table with the columns {', '.join(map(str, names))}. "
             "Choose one: table['text'], or ColumnTransformer([('elmo', ElmoTransformer(), 'text')])"
         )
     if len(getattr(texts, "shape", (0,))) == 2:

@@ -83,6 +83,15 @@ def test_anchors_are_the_means_of_a_words_vectors_in_each_layer(elmo):
         assert_close(of_layer.mean_norm, norm)
 
 
+def test_words_in_a_column_of_pandas_count_by_their_places_not_their_labels(elmo):
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    sentences = [["a", "bank"], ["the", "bank", "of", "a"]]
+    columns = [pandas.Series(words, index=range(len(words))[::-1]) for words in sentences]
+    expected = alignment.compute_anchors(elmo, sentences, ["a", "bank"], [1])[1].vectors
+    anchors = alignment.compute_anchors(elmo, columns, ["a", "bank"], [1])[1]
+    assert (anchors.vectors == expected).all()
+
+
 def test_the_layer_alone_has_the_anchors_that_it_has_among_all(elmo):
     words = ["bank", "of"]
     alone = alignment.compute_anchors(elmo, SENTENCES, words)

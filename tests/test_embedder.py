@@ -271,7 +271,10 @@ def test_from_params_refuses_parameters_of_another_config(model):
         (lambda e: e.embed(None), "list of sentences, got NoneType"),
         (lambda e: e.embed([["a", None]]), "str at position 1 of sentence 0, got NoneType"),
         (lambda e: e.embed([["a", 2.5]]), "str at position 1 of sentence 0, got float 2.5"),
-        (lambda e: list(e.stream([["a"], None])), "sentence 1 as a list of words, got None"),
+        (
+            lambda e: list(e.stream([["a"], None])),
+            "sentence 1 as a list of words, got the missing value None",
+        ),
         (lambda e: e.embed([["a"]], "bottom"), "Unknown layers='bottom'"),
         (lambda e: e.embed([["a"]], 3), "Unknown layers=3"),
         (lambda e: e.embed([["a"]], "mix"), "no scalar mix of its own"),

@@ -535,6 +535,11 @@ NOT_TEXT = {
     "HDF5": (b"\x89HDF\r\n\x1a\n", "an HDF5 file, not text"),
     "NumPy": (b"\x93NUMPY\x01\x00", "a NumPy array"),
     "pickle": (pickle.dumps(["a"]), "a pickle"),
+    "pickle of protocol 1": (pickle.dumps([1, 2], 1), "a pickle"),
+    "Parquet": (b"PAR1\x15\x04\x00", "a Parquet file, not text.*parquet reads it"),
+    "PDF with NUL": (b"%PDF-1.7\n1 0 obj\n\0\0", "a PDF document, not text"),
+    "Arrow stream": (b"\xff\xff\xff\xff\x78\0\0\0", "an Arrow stream"),
+    "program": (b"MZ\x90\0\x03\0", "a program, not text"),
     "safetensors": ((80).to_bytes(8, "little") + b'{"a":', "a safetensors file"),
     "SQLite": (b"SQLite format 3\0", "an SQLite database"),
     "image": (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -578,6 +583,9 @@ OTHER_TEXT = {
     "9 columns": ("# text = a\n1\ta" + "\t_" * 7 + "\n", "looks like CoNLL, "),
     "XML": ('<?xml version="1.0"?>\n', "looks like XML or HTML"),
     "PDF": ("%PDF-1.7\n", "looks like a PDF document"),
+    "pickled list": (pickle.dumps([1, 2], 0).decode(), "looks like a pickle"),
+    "pickled dictionary": (pickle.dumps({"a": 1}, 0).decode(), "looks like a pickle"),
+    "pickled set": (pickle.dumps({1, 2}, 0).decode(), "looks like a pickle"),
 }
 
 

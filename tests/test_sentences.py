@@ -67,7 +67,16 @@ def test_sentences_may_be_any_iterable():
             "Split it first: sentence.decode().split().",
         ),
         ([["a"], 7], "Expected sentence 1 as a list of words, got int 7."),
-        ([None], "Expected sentence 0 as a list of words, got NoneType None."),
+        (
+            [["a"], None],
+            "Expected sentence 1 as a list of words, got the missing value None. Leave it out, or "
+            "put [] in its place, which is a sentence without words.",
+        ),
+        (
+            [float("nan")],
+            "Expected sentence 0 as a list of words, got the missing value nan. Leave it out, or "
+            "put [] in its place, which is a sentence without words.",
+        ),
         ([{"a"}], "Expected sentence 0 as a list of words, got set {'a'}."),
         (
             [["a"], ["b", None]],
@@ -190,6 +199,27 @@ def test_a_table_or_mapping_is_an_error_that_says_what_to_pass(table):
 def test_the_error_for_an_arrow_table_has_its_names_not_its_columns():
     text = message(tokenize, pyarrow.table({"text": ["a b"]}))
     assert "keys 'text'. Pass the one that holds the sentences: table['text']" in text
+
+
+def test_an_arrow_column_is_no_list_of_strings():
+    for column in (pyarrow.array(["a b"]), pyarrow.chunked_array([["a b"]])):
+        assert "Pass its strings: .to_pylist()" in message(tokenize, column)
+        assert list(tokenize(column.to_pylist())) == [["a", "b"]]
+
+
+def test_a_gap_in_a_column_is_an_error_at_its_place():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    columns = [["a b", gap] for gap in (None, float("nan"), np.ma.masked, pandas.NA, pandas.NaT)]
+    columns += [pandas.Series(["a b", None], index=[7, 3]), pandas.array(["a b", pandas.NA])]
+    for column in columns:
+        text = message(check_sentences, tokenize(column))
+        assert text.startswith("Expected sentence 1 as a list of words, got the missing value")
+
+
+def test_a_column_has_the_order_of_its_rows_not_of_its_index():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    texts = pandas.Series(["a b", "c"], index=[1, 0])
+    assert list(tokenize(texts)) == [["a", "b"], ["c"]]
 
 
 @pytest.mark.parametrize("items", [{"a b"}, frozenset(["a b"])], ids=repr)

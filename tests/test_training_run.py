@@ -21,8 +21,9 @@ import training_run
 from checkpoint_files import edit_config, files_of
 
 import elmo_jax
-from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning
+from elmo_jax import ElmoConfig, ElmoError, UnknownWordsWarning, WordsCutWarning, save
 from elmo_jax.cli import evaluate as evaluate_command
+from elmo_jax.cli import main
 from elmo_jax.cli import train as train_command
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.model.parameters import flatten
@@ -39,6 +40,7 @@ from elmo_jax.training import (
 )
 from elmo_jax.training.language_model import init_language_model
 from elmo_jax.training.loop import TrainingLoop
+from elmo_jax.training.perplexity import exp_of_loss
 from elmo_jax.training.placement import divides_softmax
 from elmo_jax.training.reporting import read_metrics
 
@@ -599,6 +601,39 @@ def tokens_to_the_end_of_a_sentence(text, least):
     return n_tokens
 
 
+def test_a_perplexity_that_is_not_finite_is_told_and_is_null_in_json(model, text, tmp_path, capsys):
+    config, params, vocabulary = model
+    kernel = np.asarray(params["softmax"]["kernel"]) * np.float32(1e6)
+    params = {**params, "softmax": {**params["softmax"], "kernel": kernel}}
+    save(tmp_path / "model", config, params, vocabulary=vocabulary)
+    command = ["evaluate", str(text), "--model", str(tmp_path / "model")]
+    assert main([*command, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out, parse_constant=pytest.fail)["perplexity"] is None
+    assert "note: the perplexity is inf" in err
+    assert main([*command, "--max-tokens", "7"]) == 0
+    assert capsys.readouterr().out.startswith("perplexity inf (forward inf, backward inf), ")
+    assert exp_of_loss(math.inf) == math.inf and math.isnan(exp_of_loss(math.nan))
+
+
+def test_a_validation_text_that_is_trained_on_is_reported(text, tmp_path, caplog):
+    """A copy counts, and so does what a pattern matches beside its text."""
+    copy, other = tmp_path / "copy.txt", tmp_path / "other.txt"
+    copy.write_bytes(text.read_bytes())
+    other.write_text("w1 w2 w3\n" * 9)
+    for valid_files, expected in [([copy, other], [str(copy)]), ([other], [])]:
+        caplog.clear()
+        run = tmp_path / f"run-{len(valid_files)}"
+        training_run.run(run, text, n_steps=1, valid_files=valid_files)
+        found = [message for message in caplog.messages if "trained on, too" in message]
+        assert [message.partition(":")[0] for message in found] == expected
+
+
+def test_a_limit_of_the_validation_text_needs_that_text(text, tmp_path):
+    with pytest.raises(ElmoError, match=r"max_valid_tokens .*there are none.*--valid"):
+        train(tmp_path / "run", text, config=training_run.CONFIG, max_valid_tokens=5)
+
+
 @pytest.mark.parametrize("max_tokens", [1, 7, 500])
 def test_the_tokens_that_are_measured_end_with_a_sentence(model, text, tmp_path, max_tokens):
     """Both directions predict the same sentences, whatever the window."""
@@ -675,7 +710,9 @@ def test_scores_come_from_the_layers_of_inference(model):
         return logits - np.log(np.exp(logits).sum())
 
     targets = vocabulary.ids(words)
-    scores = score(*model, [words])[0]
+    with pytest.warns(UnknownWordsWarning, match="25% of the words of the sentences") as warned:
+        scores = score(*model, [words])[0]
+    assert warned[0].filename == __file__
     for i, target in enumerate(targets):
         assert scores.forward[i] == pytest.approx(log_p(forward[i])[target], abs=1e-4)
         assert scores.backward[i] == pytest.approx(log_p(backward[i + 2])[target], abs=1e-4)
@@ -688,7 +725,9 @@ def test_scores_come_from_the_layers_of_inference(model):
 def test_unknown_words_can_be_left_out_of_a_score(model):
     """By default they score as <UNK>, which is more likely than many words."""
     words = ["w1", "unheard-of", "w2", "so-is-this"]
-    scored, skipped = (score(*model, [words], unknown=choice)[0] for choice in ("as_unk", "skip"))
+    with pytest.warns(UnknownWordsWarning, match="50% of the words"):
+        scored = score(*model, [words])[0]
+    skipped = score(*model, [words], unknown="skip")[0]  # and no warning: they count as nothing
     assert scored.n_unknown == skipped.n_unknown == 2
     for name in ("forward", "backward"):
         before, after = getattr(scored, name), getattr(skipped, name)
@@ -799,7 +838,7 @@ def test_words_that_the_model_cuts_are_counted(model, trained, text, tmp_path):
     file.write_text("".join(" ".join(words) + "\n" for words in sentences), encoding="utf-8")
     with pytest.warns(WordsCutWarning, match="3 of 18 words") as warned:
         assert evaluate(*model, file, batch_size=4, unroll_steps=3).words_cut == 3
-        score(*model, sentences)
+        score(*model, sentences, unknown="skip")
     assert len(warned) == 2
     with pytest.warns(WordsCutWarning, match="1 of 2 words"):
         substitutes(*model, sentences[0], 0)

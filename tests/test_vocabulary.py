@@ -138,3 +138,11 @@ def test_a_missing_file_is_reported(tmp_path):
     path = tmp_path / "none.txt"
     assert message_of(Vocabulary.read, path) == f"There is no vocabulary at {path}: no such file."
     assert message_of(Vocabulary.read, tmp_path).startswith("Cannot read the vocabulary ")
+
+
+def test_words_without_an_order_are_no_vocabulary():
+    for words in ({*MARKERS, "a"}, frozenset(MARKERS)):
+        with pytest.raises(ElmoError, match="has no order, and the order numbers the words"):
+            Vocabulary(words)
+    counts = dict.fromkeys([*MARKERS, "b", "a"], 1)
+    assert Vocabulary(counts).words == Vocabulary(counts.keys()).words == tuple(counts)

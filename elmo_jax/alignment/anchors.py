@@ -178,8 +178,9 @@ def compute_anchors(
     # The stream reads sentences ahead; tee keeps them until their vectors come.
     ahead, behind = itertools.tee(sentences)
     for layers_TD, sentence in zip(_stream(elmo, ahead, numbers, cut_words), behind, strict=True):
+        # Not sentence[position]: that is a label, not a place, if pandas holds the words.
         positions = [position for position, word in enumerate(sentence) if word in rows]
-        rows_K = [rows[sentence[position]] for position in positions]
+        rows_K = [rows[word] for word in sentence if word in rows]
         np.add.at(counts_V, np.array(rows_K, np.int64), 1)
         for i, vectors_TD in enumerate(layers_TD):
             vectors_KD = vectors_TD[positions].astype(np.float64)

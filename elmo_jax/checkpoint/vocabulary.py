@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, KeysView, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TypeAlias
 
@@ -61,6 +61,12 @@ class Vocabulary:
             raise ElmoError(f"{source}: expected a list of words, got the string {words!r:.60}.")
         if not isinstance(words, Iterable):
             raise ElmoError(f"{source}: expected a list of words, got {shortened(words)}.")
+        if isinstance(words, Set) and not isinstance(words, KeysView):
+            raise ElmoError(
+                f"{source}: expected a list of words, got a {type(words).__name__}, which has no "
+                "order, and the order numbers the words. Vocabulary.from_counts makes one from "
+                "counts of words."
+            )
         self.source, self.words = source, tuple(words)
         _check_words(self.words, source)
         # The last of equal words wins, as in bilm-tf.

@@ -9,15 +9,13 @@ from typing import Any
 from ..checkpoint import (
     FILES,
     FORMATS,
-    WEIGHT_NAMES,
     model_folder,
     open_source,
     save_opened,
 )
-from ..files import refuse_input
 from ..model.parameters import count_parameters
 from .flags import add_flag, add_flags, add_model
-from .inputs import files_in, model_arguments, model_files
+from .inputs import files_in, model_arguments, model_files, refuse_inputs_of_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,8 +37,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
     output = Path(args.output)
-    for name in (*FILES[format], *WEIGHT_NAMES):
-        refuse_input(output / name, [*model_files(args), *files_in(source)])
+    refuse_inputs_of_model(output, [*model_files(args), *files_in(source)])
     save_opened(
         output,
         opened,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_count, add_flag, add_flags, add_plain_input
+from .frame import note
 from .inputs import options_of
 from .joining import add_process_flags, joined
 
@@ -30,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ``elmo_jax.training.Perplexity``."""
+    """The fields of ``elmo_jax.training.Perplexity``; JSON has null for what is not finite."""
     with joined(args):
         return _evaluate(args)
 
@@ -54,6 +56,12 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
         precision=args.precision,
         progress=not args.quiet,
     )
+    if not math.isfinite(result.perplexity):
+        note(
+            args,
+            f"note: the perplexity is {result.perplexity}: the model's numbers leave the range of "
+            "its floats, or fit the text by no means. JSON has null in its place",
+        )
     return dict(result._asdict())
 
 

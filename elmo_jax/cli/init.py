@@ -13,6 +13,7 @@ from ..errors import ElmoError
 from ..files import shown_size
 from ..model.config import ElmoConfig
 from .flags import add_flag, add_flags
+from .inputs import refuse_inputs_of_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..model.parameters import count_parameters
     from ..training.alphabets import with_alphabet
 
+    files = [name for name in (args.options_file, args.vocabulary) if name is not None]
+    refuse_inputs_of_model(Path(args.output), files)
     if args.options_file:
         options = read_options(Path(args.options_file))
         config = ElmoConfig.from_options(options, args.options_file)

@@ -6,8 +6,9 @@ import argparse
 import functools
 import glob
 import itertools
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,19 @@ def files_in(path: Path) -> list[Path]:
     """The files of a folder, those of a checkpoint by its prefix, or the file itself."""
     if path.is_dir():
         return sorted(path.iterdir())
-    return [path] if path.exists() else sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
+    # Not everything that begins with the name: "mini" is a model, and mini.npz may be an output.
+    is_prefix = not path.exists() and path.with_name(f"{path.name}.index").is_file()
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}.*")) if is_prefix else [path]
+
+
+def refuse_inputs_of_model(output: Path, inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Raise ElmoError if a model saved in the folder ``output`` replaces or removes an input."""
+    from ..checkpoint.formats import MODEL_FILES
+    from ..files import refuse_input
+
+    files = list(inputs)
+    for name in dict.fromkeys(MODEL_FILES):
+        refuse_input(output / name, files)
 
 
 def check_output(args: argparse.Namespace) -> Path:

@@ -55,11 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--min-count", ", if the vocabulary is made from the text")
     valid = "text to measure the perplexity on"
     parser.add_argument("--valid", nargs="+", metavar="FILE", help=valid)
-    add_count(
-        parser,
-        "--max-valid-tokens",
-        "how many tokens of --valid to measure (default: all)",
-    )
+    most = "how many tokens of --valid to measure, to the end of a sentence (default: all)"
+    add_count(parser, "--max-valid-tokens", most)
     add_flag(parser, "--format", choices=(*FORMATS, "both"), default="native")
     add_flags(parser, "--strict", "--quiet")
     settings = parser.add_argument_group("settings")
@@ -157,7 +154,8 @@ def text(summary: dict[str, Any]) -> str:
     perplexity, oov_rate = "", summary["train_oov_rate"]
     if "valid_perplexity" in summary:
         value, oov_rate = summary["valid_perplexity"] or math.inf, summary["valid_oov_rate"]
-        perplexity = f"validation perplexity, full softmax: {value:.2f}, "
+        n_tokens = counted(summary["valid_tokens"], "token")
+        perplexity = f"validation perplexity, full softmax: {value:.2f} over {n_tokens}, "
     lines.append(f"{perplexity}{oov_rate:.2%} of the words out of the vocabulary")
     lines += [f"{format} model: {path}" for format, path in summary["model"].items()]
     return "\n".join(lines)

@@ -19,6 +19,7 @@ HEAD_BYTES = 4096  # the checks look at the first bytes of a file only, its head
 _UNPACK = "Name it with the suffix {0}, or unpack it first."
 _DOCUMENT = "Unpack it, or save the document as plain text in UTF-8."
 _VECTORS = "Expected the text, not a file of numbers."
+_AS_PARQUET = "Write it as Parquet: --input-format parquet reads that."
 
 _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "gzip data", _UNPACK.format(".gz")),
@@ -31,7 +32,8 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document", _DOCUMENT),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file", _VECTORS),
     (b"\x93NUMPY", "a NumPy array", _VECTORS),
-    (b"ARROW1\x00\x00", "an Arrow file", "Write it as Parquet: --input-format parquet reads that."),
+    (b"ARROW1\x00\x00", "an Arrow file", _AS_PARQUET),
+    (b"\xff\xff\xff\xff", "an Arrow stream", _AS_PARQUET),
     (b"SQLite format 3\x00", "an SQLite database", "Write the table as .csv."),
     (b"\x1f\x9d", "data of compress (.Z)", "Unpack it first."),
     (b"\x04\x22M\x18", "LZ4 data", "Unpack it first."),
@@ -46,10 +48,19 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (b"II*\x00", "a TIFF image", ""),
     (b"MM\x00*", "a TIFF image", ""),
     (b"\x7fELF", "a program", ""),
+    (b"MZ\x90\x00", "a program", ""),
     *((b"BZh%d1AY&SY" % level, "bzip2 data", _UNPACK.format(".bz2")) for level in range(1, 10)),
     *((bytes([0x80, number]), "a pickle", _VECTORS) for number in range(2, 6)),
+    (b"}q\x00", "a pickle", _VECTORS),
+    (b"]q\x00", "a pickle", _VECTORS),
 )
 """First bytes of files that are not UTF-8, what such a file is, and what to do."""
+
+_BINARY_WITH_NUL: tuple[tuple[bytes, str, str], ...] = (
+    (b"%PDF-", "a PDF document", "Extract the text first."),
+    (b"PAR1", "a Parquet file", "--input-format parquet reads it with --column NAME."),
+)
+"""The same for first bytes with which a text may begin, too; a text has no NUL."""
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16LE, whose mark is the start of this one
@@ -66,6 +77,7 @@ _CONTROL, _MIN_CONTROL_SHARE = bytes({*range(1, 9), *range(14, 26), 127}), 0.02
 _READER = "--input-format {0} reads it"
 _NO_READER = "Extract the text first"
 _COLUMN = " with --column NAME"
+_NUMBERS = "Write the text in it to a text file"
 
 # Building blocks of the patterns below. Patterns are matched at the start of the head, which may
 # end in the middle of a line: hence \Z beside \n.
@@ -85,6 +97,8 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
     (r"\{\\rtf", "an RTF document", _NO_READER),
     (r"\s*<(\?xml|!doctype|html)\b", "XML or HTML", _NO_READER),
     (r"PAR1", "Parquet", _READER.format("parquet") + _COLUMN),
+    # Protocol 0, which is ASCII.
+    (r"\(?[ldt]p0\n|c[\w.]+\n\w+\np0\n", "a pickle", _NUMBERS),
     (r'\s*(\[\s*)?\{\s*"[^"\n]*"\s*:', "JSON", _READER.format("jsonl") + _COLUMN),
     (
         rf"\s*\[\s*(\[\s*)?{_JSON_STRING}\s*(,\s*[\"\d\[{{]|\]\s*(,|\]|\n|\Z))",
@@ -156,6 +170,10 @@ def binary_kind(head: bytes) -> tuple[str, str]:
     for magic, what, advice in _BINARY:
         if head.startswith(magic):
             return what, advice
+    if b"\0" in head:
+        for magic, what, advice in _BINARY_WITH_NUL:
+            if head.startswith(magic):
+                return what, advice
     if head[257:262] == b"ustar":
         return "a tar archive", "Unpack it first."
     if head[:4] == b"RIFF" and head[8:12] in (b"WEBP", b"WAVE", b"AVI "):

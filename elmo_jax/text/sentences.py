@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, Set
 from typing import Any
@@ -107,6 +108,10 @@ def check_collection(sentences: Any) -> None:
             f"Expected a list of sentences, got the {kind} {shortened(sentences)}, which has no "
             "order, so nothing would say which result belongs to which sentence. Pass a list."
         )
+    if hasattr(sentences, "to_pylist"):  # pyarrow has values of its own in place of strings
+        raise ElmoError(
+            f"Expected a list of sentences, got a pyarrow {kind}. Pass its strings: .to_pylist()."
+        )
     if not isinstance(sentences, Iterable) or getattr(sentences, "ndim", 1) == 0:
         raise ElmoError(f"Expected a list of sentences, got {kind} {shortened(sentences)}.")
 
@@ -157,7 +162,20 @@ def _check_sequence(words: Any, where: str) -> None:
     if is_text:
         decode = "" if isinstance(words, str) else ".decode()"
         problem = f"the {problem} Split it first: sentence{decode}.split()."
+    elif _is_missing(words):
+        problem = (
+            f"the missing value {shortened(words)}. Leave it out, or put [] in its place, which is "
+            "a sentence without words."
+        )
     raise ElmoError(f"Expected {where} as a list of words, got {problem}")
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a value stands for a gap in a column: None, NaN, or the like of pandas and NumPy."""
+    is_nan = isinstance(value, float) and math.isnan(value)
+    return (
+        value is None or is_nan or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+    )
 
 
 def _column_names(value: Any) -> list[Any] | None:

@@ -99,8 +99,15 @@ def measure(
         raise ElmoError(f"No sentence to evaluate in {corpus.files[0]}.")
     forward, backward = (loss / total.n_tokens for loss in total.losses)
     oov_rate = total.n_unknown / max(1, total.n_words)
-    both, cut = _exp((forward + backward) / 2), CutWords(word_limit(config), *total.cut)
-    result = Perplexity(both, _exp(forward), _exp(backward), total.n_tokens, oov_rate, cut.n_cut)
+    cut = CutWords(word_limit(config), *total.cut)
+    result = Perplexity(
+        exp_of_loss((forward + backward) / 2),
+        exp_of_loss(forward),
+        exp_of_loss(backward),
+        total.n_tokens,
+        oov_rate,
+        cut.n_cut,
+    )
     return result, cut
 
 
@@ -239,6 +246,6 @@ def _count_cut_words(forward: WordWindow, lexicon: Lexicon, cut: CutWords) -> No
     cut.add(len(numbers), len(cut_numbers), example[0] if example else "")
 
 
-def _exp(loss: float) -> float:
-    """exp, or infinity where the result is too large for a float."""
-    return math.exp(loss) if loss < 700 else math.inf
+def exp_of_loss(loss: float) -> float:
+    """exp, or infinity where the result is too large for a float; NaN stays NaN."""
+    return math.inf if loss >= 700 else math.exp(loss)

@@ -80,7 +80,7 @@ class RunFolder:
 
     def refuse_inputs(self, files: Iterable[Path]) -> None:
         """Raise ElmoError for a text that the run would overwrite."""
-        outputs = (self._record, self.vocabulary, self.metrics, self.picture)
+        outputs = (self._record, self.vocabulary, self.metrics, self.picture, self._summary)
         folders = (self.checkpoints, *map(self.model, FORMATS))
         for path in files:
             for output in outputs:

@@ -20,10 +20,11 @@ from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
 from ..text.sentences import check_collection, check_sentence, check_sentences
 from .argument_types import choice_problem, refuse
+from .evaluation import warn_of_unknown_words
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import Lexicon
 from .losses import chunked_losses
-from .perplexity import check_softmax
+from .perplexity import check_softmax, exp_of_loss
 from .sentences import SplitSentences
 from .windows import LanePair, Window, assemble, bucket
 
@@ -69,7 +70,7 @@ class SentenceScores(NamedTuple):
         """
         total = self.forward.sum() + self.backward.sum() + self.forward_end + self.backward_end
         n_words = len(self.forward) - (self.n_unknown if self.unknown == "skip" else 0)
-        return float(np.exp(-total / (2 * (n_words + 1))))
+        return exp_of_loss(-float(total) / (2 * (n_words + 1)))
 
 
 @explain_out_of_memory("Split the longest sentence, or take a device with more of it.")
@@ -101,6 +102,8 @@ def score(
             unknown value of ``unknown``, or sentences that are not lists of words.
 
     Warns:
+        UnknownWordsWarning: if more than a fifth of the words of all sentences are not in the
+            vocabulary, and count as ``<UNK>``.
         WordsCutWarning: if words are longer than the model reads.
 
     Example:
@@ -138,6 +141,10 @@ def score(
                 known,
                 unknown,
             )
+    if unknown == "as_unk":
+        n_words = sum(map(len, sentences))
+        n_unknown = sum(scores.n_unknown for scores in results.values())
+        warn_of_unknown_words(n_unknown / max(1, n_words), "the sentences")
     return [results[index] for index in range(len(sentences))]
 
 

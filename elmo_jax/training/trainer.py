@@ -16,7 +16,7 @@ import numpy as np
 from ..checkpoint import FORMATS, open_model
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
-from ..errors import ElmoError, check_count, flag_problem, shortened
+from ..errors import ElmoError, check_count, first_few, flag_problem, shortened
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..processes import ALONE, Processes, shared
@@ -148,6 +148,11 @@ def train(
         corpus, validation = open_text(files), None
         if max_valid_tokens is not None:
             check_count(max_valid_tokens, "max_valid_tokens")
+            if valid_files is None:
+                raise ElmoError(
+                    "max_valid_tokens says how much of valid_files to measure, and there are none. "
+                    "Name some (in a command --valid), or leave it out."
+                )
         if valid_files is not None:
             validation = open_validation(open_text(valid_files), settings, max_valid_tokens)
         devices = devices_for_rows(settings.batch_size)
@@ -168,6 +173,8 @@ def train(
         warn_of_unknown_words(run.record["oov_rate"], "the training text")
         if validation is not None:
             validation.warn(run.config, run.vocabulary)
+            if processes.is_first:
+                _report_texts_in_both(run, validation)
         state, stopped_by, reporter = _train(run, start, devices, processes, progress)
         summary = _summarise(run, int(state.step), stopped_by, reporter)
         params = to_host(state.params, devices, processes)
@@ -293,6 +300,19 @@ def _restore(checkpoints: Checkpoints, like: TrainState, processes: Processes) -
     state = processes.arrays_of_first(checkpoint.state if checkpoint else zeros)
     position = StreamPosition.from_json(content["position"])
     return Checkpoint(content["step"], state, position, Reported.from_json(content["reported"]))
+
+
+def _report_texts_in_both(run: Run, validation: Validation) -> None:
+    """Say which validation texts are trained on, too: a pattern may match them, or a copy."""
+    contents = validation.corpus.contents
+    assert contents is not None  # it was read when it was counted
+    trained = set(run.contents.hashes(run.corpus.files))
+    both = [str(path) for path in validation.corpus.files if contents.of(path).sha256 in trained]
+    if both:
+        _logger.warning(
+            "%s: trained on, too, so the validation perplexity says little about other text.",
+            first_few(both),
+        )
 
 
 # After the last step
