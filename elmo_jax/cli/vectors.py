@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(words, "-n", " words, the most frequent ones", default=50_000)
     add_flags(words, "--min-count", "--only-words")
     means = (
-        "A word's vector is the mean over the places where it stands. In layer 0, the token layer, "
-        "it is the same everywhere: there a list of words will do as the text."
+        "A word's vector is the mean over the places where it occurs. In layer 0, the token layer, "
+        "it is the same everywhere: there a list of words is enough."
     )
     vectors = parser.add_argument_group("vectors", means)
     add_layers(vectors, "average", "top", "mix", default="1")
