@@ -9,16 +9,10 @@ from typing import Any
 from ..checkpoint import (
     FILES,
     FORMATS,
-    VOCABULARY_FILE,
-    Opened,
-    check_vocabulary,
     model_folder,
     open_source,
-    open_vocabulary,
-    write_model,
+    save_opened,
 )
-from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoWarning, warn
 from ..model.parameters import count_parameters
 from .flags import add_flag, add_flags, add_model
 from .inputs import files_in, model_arguments, model_files, refuse_inputs_of_model
@@ -44,25 +38,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     format = args.format or ("hdf5" if opened.format == "native" else "native")
     output = Path(args.output)
     refuse_inputs_of_model(output, [*model_files(args), *files_in(source)])
-    words = _softmax_words(args, opened, source)
-    write_model(
+    save_opened(
         output,
-        opened.config,
-        opened.params,
+        opened,
+        model_arguments(args),
         format,
-        words=words,
-        words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=opened.metadata,
         overwrite=args.overwrite,
     )
-    if "softmax" in opened.params and words is None:
-        warn(
-            f"{output} has a softmax, but not its words: there is no {VOCABULARY_FILE} beside "
-            f"{source}. Put the one it was trained with into {output} to evaluate or train the "
-            "model.",
-            ElmoWarning,
-        )
     return {
         "source": str(source),
         "output": str(output),
@@ -70,17 +53,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "parameters": count_parameters(opened.params),
         "bytes": sum((output / name).stat().st_size for name in FILES[format]),
     }
-
-
-def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vocabulary | None:
-    if "softmax" not in opened.params:
-        return None
-    if args.vocabulary and not args.token_table:  # else it is the table's
-        words = Vocabulary.read(args.vocabulary)
-        check_vocabulary(opened.params, words, opened.words_record)
-        return words
-    options = Path(args.options_file) if args.options_file else None
-    return open_vocabulary(source, opened, options)
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import IO
 
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError, counted, shortened
+from ..errors import ElmoError, counted, flag_problem, shortened
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
 from ..text.readers import COLUMN_FORMATS, BrokenFile, Files, find_files, format_of, open_file
 from ..text.readers.lines import TO_CONVERT, LineBlock, utf8_blocks
 from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
-from .argument_types import check_paths, choice_problem, flag_problem, refuse
+from .argument_types import check_paths, choice_problem, refuse
 from .text_contents import HashedFile, TextContents
 
 _MAX_REPORTS_PER_FILE = 5
