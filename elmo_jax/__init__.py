@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
     from .errors import ElmoWarning as ElmoWarning
     from .errors import MissingFontWarning as MissingFontWarning
     from .errors import MissingPackageError as MissingPackageError
+    from .errors import RawTextWarning as RawTextWarning
     from .errors import UnknownWordsWarning as UnknownWordsWarning
     from .errors import UnusedOptionsWarning as UnusedOptionsWarning
     from .errors import WhitespaceWarning as WhitespaceWarning
@@ -62,6 +63,7 @@ _HOMES = {
         "ElmoWarning",
         "MissingFontWarning",
         "MissingPackageError",
+        "RawTextWarning",
         "UnknownWordsWarning",
         "UnusedOptionsWarning",
         "WhitespaceWarning",

@@ -48,6 +48,10 @@ class WordsCutWarning(ElmoWarning):
     """Words are longer than the model reads: it sees only their first bytes."""
 
 
+class RawTextWarning(ElmoWarning):
+    """Text that was split at whitespace looks raw: punctuation is attached to its words."""
+
+
 class UnknownWordsWarning(ElmoWarning):
     """More than a fifth of the words are not in the vocabulary of the softmax."""
 

@@ -11,6 +11,12 @@ def summary(capsys, *arguments):
     return json.loads(capsys.readouterr().out)
 
 
+def running(capsys, *arguments):
+    """What a command that succeeds prints to stdout."""
+    assert main(list(map(str, arguments))) == 0
+    return capsys.readouterr().out
+
+
 def failing(capsys, *arguments):
     """What a command that fails prints to stderr."""
     assert main(list(map(str, arguments))) == 1

@@ -41,6 +41,7 @@ MODELS = (("missing_model", "text.txt"), ("model", "missing.txt"))
 NEEDS = {
     "embed": (["-oout.h5", "--model={model}"], ["{text}"]),
     "merge": ([], ["missing.h5.parts"]),
+    "tokenize": (["-oout.txt", "--tokenizer=auto", "--model={model}"], ["{text}"]),
     "train": (["-oout", "--preset=tiny"], ["missing.txt"]),
     "evaluate": (["--model={model}"], ["{text}"]),
     "convert": (["-oout"], ["missing_model"]),

@@ -98,6 +98,7 @@ def outcome(records):
 
 
 @pytest.mark.filterwarnings("ignore::elmo_jax.errors.WhitespaceWarning")
+@pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")
 @pytest.mark.parametrize(("format", "options", "content", "expected"), CASES)
 def test_exactly_these_records_come_out(tmp_path, format, options, content, expected):
     path = tmp_path / "a"
@@ -178,6 +179,7 @@ def test_a_line_is_what_python_files_call_a_line(tmp_path, text, lines):
     assert [line for _, line in Records.of(path).lines()] == lines
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")
 def test_split_sentences_takes_the_lines_that_commands_take(tmp_path):
     text = "One\x0c\x0ctwo\u2029\u2029three. Four\r\rFive"
     path = tmp_path / "a.txt"

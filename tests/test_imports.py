@@ -17,8 +17,8 @@ ROOT = Path(elmo_jax.__file__).resolve().parent
 # the package elmo_jax itself, which re-exports, stands aside.
 ORDER = """
     errors json_text files folders forking progress
-    text.words text.treebank text.tokenizers text.limits text.line_ends text.splitting
-    text.sentences text.cut_words text.contents text.readers text
+    text.words text.treebank text.raw_text text.tokenizers text.limits text.line_ends
+    text.splitting text.sentences text.cut_words text.contents text.readers text
     model.arrays model.alphabet model.option_keys model.options model.config model.characters
     model.spelling model.batches model.precision model.token_layer model.lstm model.bilm
     model.scalar_mix model.parameters model.layers model.arguments model

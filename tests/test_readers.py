@@ -357,6 +357,7 @@ b,Hi,
 """
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")
 @pytest.mark.parametrize(("suffix", "delimiter"), [("csv", ","), ("csv", ";"), ("tsv", "\t")])
 def test_a_table_is_read_by_the_names_of_its_columns(tmp_path, suffix, delimiter):
     quoted = ROWS.replace(",", delimiter).replace(f"bank{delimiter} he", "bank, he")
@@ -597,6 +598,7 @@ def test_files_that_are_not_text_are_refused_whatever_their_name(tmp_path, conte
             list(Records.of(path, format, **columns))
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")
 @pytest.mark.parametrize(("content", "problem"), OTHER_TEXT.values(), ids=OTHER_TEXT)
 def test_text_of_another_format_is_refused_unless_the_user_says_text(
     tmp_path, monkeypatch, content, problem
@@ -615,6 +617,7 @@ def test_a_nul_byte_far_into_a_text_is_an_error_at_its_line(tmp_path):
         list(Records.of(write(tmp_path / "a.txt", b"a b\n" * 2000 + b"c\0d\n")))
 
 
+@pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")
 def test_text_that_only_begins_like_another_format_is_text(tmp_path):
     for line in [
         "> so he wrote\nhello",

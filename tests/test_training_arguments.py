@@ -135,6 +135,7 @@ def wrong_arguments(text):
                 "formats": [*NEVER, None, 5, True, "x", ["native", 5], [None]],
                 "strict": NOT_FLAGS,
                 "input_format": [x for x in NOT_CHOICES if x is not None],
+                "tokenized_with": [x for x in NOT_CHOICES if x is not None],
                 "progress": NOT_FLAGS,
             },
         ),

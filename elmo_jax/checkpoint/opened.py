@@ -33,8 +33,13 @@ class Opened:
     @property
     def tokenizer(self) -> str:
         """The name of the tokenizer that splits raw text as the training text was split."""
+        return self.recorded_tokenizer or DEFAULT
+
+    @property
+    def recorded_tokenizer(self) -> str | None:
+        """The same, as far as it is known and not assumed."""
         name = self.remarks.get("tokenizer")
-        return name if isinstance(name, str) and is_plain_name(name) else DEFAULT
+        return name if isinstance(name, str) and is_plain_name(name) else None
 
     @property
     def assumed_options(self) -> dict[str, Any]:

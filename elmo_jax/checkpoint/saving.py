@@ -44,6 +44,8 @@ def save(
         dtype: "float32"; for "native" also "float16", which takes half the space and keeps 11
             significant bits.
         metadata: JSON-ready notes for a native config.json, such as where the model comes from.
+            "tokenizer" names the one that made the words of the training text
+            (``tokenizer_named``); ``tokenizer="auto"`` stands for it when the model is opened.
         overwrite: replace the model in an existing folder; other files stay.
 
     Raises:

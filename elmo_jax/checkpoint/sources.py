@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -135,6 +136,9 @@ def open_source(
     if options_file is None and weight_file is None:
         choices = {"with_softmax": with_softmax, "verify": verify}
         opened = _open_whole(source, own_options, vocabulary, **choices)
+        if tokenizer := _tokenizer_of_name(source):
+            remarks = {"tokenizer": tokenizer, **opened.remarks}
+            opened = dataclasses.replace(opened, remarks=remarks)
     elif source is None and options_file is not None and weight_file is not None:
         options_path, weight_path = Path(options_file), Path(weight_file)
         opened = published.read_files(options_path, weight_path, own_options, vocabulary)
@@ -218,6 +222,16 @@ def model_folder(source: PathLike | None) -> Path:
         f"There is no model {name!r}: no file or folder of that name here ({Path.cwd()}), nor a "
         f"pretrained model. {pretrained.names_like(name)}"
     )
+
+
+def _tokenizer_of_name(source: PathLike | None) -> str | None:
+    """The tokenizer of a published model that is opened by its name, as ``model_folder`` finds it.
+
+    The files themselves do not say it.
+    """
+    if not isinstance(source, str) or is_model_path(standing_folder(Path(source))):
+        return None
+    return pretrained.tokenizer_of(source)
 
 
 def is_model_path(path: Path) -> bool:

@@ -33,6 +33,7 @@ from .parser import Parser
 COMMANDS = {
     "embed": "Embed a corpus into a file of vectors, or resume an unfinished run.",
     "merge": "Join the shards that `elmo-jax embed --shard` made, on one machine or several.",
+    "tokenize": "Write text in any format as one tokenized sentence per line, to train on.",
     "train": "Train a biLM on text, fine-tune one, or resume an unfinished run.",
     "evaluate": "Measure the perplexity on text of a model with a softmax.",
     "convert": "Convert a model from any format to the native or the published one.",

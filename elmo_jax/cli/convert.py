@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from ..checkpoint import (
     open_source,
     save_opened,
 )
+from ..errors import ElmoError
 from ..model.parameters import count_parameters
+from ..text.tokenizers import check_plain_name
 from .flags import add_flag, add_flags, add_model
 from .inputs import files_in, model_arguments, model_files, refuse_inputs_of_model
 
@@ -28,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "make a model that reads only the words of --token-table and no characters, as bilm-tf does"
     )
     parser.add_argument("--words-only", action="store_true", help=only)
-    add_flags(parser, "--overwrite")
+    add_flags(parser, "--tokenized-with", "--overwrite")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -36,6 +39,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     opened = open_source(**model_arguments(args), words_only=args.words_only)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
+    if args.tokenized_with is not None:
+        check_plain_name(args.tokenized_with)
+        remarks = {**opened.remarks, "tokenizer": args.tokenized_with}
+        opened = dataclasses.replace(opened, remarks=remarks)
+        if format != "native":
+            raise ElmoError(
+                "An options.json has no place for a tokenizer: leave out --tokenized-with, or "
+                "write --format native."
+            )
     output = Path(args.output)
     refuse_inputs_of_model(output, [*model_files(args), *files_in(source)])
     save_opened(

@@ -10,7 +10,7 @@ from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_count, add_flag, add_flags, add_plain_input
 from .frame import note
-from .inputs import options_of
+from .inputs import options_of, tokenizer_name
 from .joining import add_process_flags, joined
 
 _AS_IN_TRAINING = " (default: as in training if the model says how, otherwise {})"
@@ -45,8 +45,11 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     reset_state = args.reset_state
     if reset_state is None:
         reset_state = bool(trained_with.get("reset_state", False))
-    tokenizer = args.tokenizer or trained_with.get("tokenizer", "whitespace")
-    corpus = Corpus.of(args.input, args.strict, tokenizer=tokenizer, format=args.input_format)
+    if args.tokenizer is None:
+        args.tokenizer = trained_with.get("tokenizer", "whitespace")
+    corpus = Corpus.of(
+        args.input, args.strict, tokenizer=tokenizer_name(args), format=args.input_format
+    )
     result = evaluate(
         *load_language_model(folder, args.vocabulary, options=options_of(args)),
         corpus,

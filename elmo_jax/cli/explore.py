@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError, check_count, counted
+from .absent_word import refuse_word_absent_from_text
 from .flags import add_flag, add_flags, add_model_flags
 from .inputs import add_text_arguments, check_output, labelled_text, open_elmo
 
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output(args)
     check_count(args.n, "-n")
     sentences = labelled_text(args)
+    refuse_word_absent_from_text(args, sentences)
     occurrences = find_occurrences(args.word, sentences(), most=args.n, exact=args.exact)
     elmo, n_words = open_elmo(args), sum(len(each.words) for each in occurrences)
     with progress_bar(n_words, 0, not args.quiet) as bar:

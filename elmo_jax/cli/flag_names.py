@@ -13,6 +13,7 @@ PHRASES = {
     "shard=(i, n)": "--shard I/N",
     "shard=(JOB_COMPLETION_INDEX + 1, n)": "--shard $((JOB_COMPLETION_INDEX + 1))/N",
     "with verify=False": "in Python with verify=False",
+    "tokenizer=elmo.tokenizer": "--tokenizer auto",
     "source=": "MODEL ",  # without a flag, or after --model
 }
 """What no rule makes of a message."""
@@ -32,8 +33,9 @@ _SAME_NAMES = (
     "merge", "min_count", "mix_gamma", "mix_weights", "n_negative_samples", "n_steps",
     "num_processes", "options_file", "overwrite", "part_tokens", "pooling", "precision",
     "process_id", "reset_state", "restart", "shard", "shuffle_buffer", "split_sentences",
-    "start_from", "strict", "token_table", "tokenizer", "unroll_steps", "vocabulary",
-    "vocabulary_size", "wait", "warmup_share", "weight_decay", "weight_file", "words_only",
+    "start_from", "strict", "token_table", "tokenized_with", "tokenizer", "unroll_steps",
+    "vocabulary", "vocabulary_size", "wait", "warmup_share", "weight_decay", "weight_file",
+    "words_only",
 )  # fmt: skip
 
 FLAGS_OF_ARGUMENTS = {name: "--" + name.replace("_", "-") for name in _SAME_NAMES} | _OTHER_NAMES

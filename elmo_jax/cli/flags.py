@@ -99,10 +99,15 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "the model's token vectors, HDF5 or text: compared with the model, or used "
         "in place of its characters if the weight file has none",
     },
+    "--tokenized-with": {
+        "metavar": "NAME",
+        "help": "the --tokenizer that made the words of the training text, for the model to record",
+    },
     "--tokenizer": {
         "metavar": "NAME",
-        "help": "splits lines into words: whitespace, spaces, tabs, words, "
-        "spacy[:LANGUAGE or PIPELINE], nltk[:treebank|wordpunct|casual]",
+        "help": "splits lines into words: auto (as the model's training text was split), "
+        "whitespace, spaces, tabs, treebank, words, characters, spacy[:LANGUAGE or PIPELINE], "
+        "nltk[:treebank|wordpunct|casual]",
     },
     "--vocabulary": {
         "metavar": "FILE",

@@ -21,13 +21,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """``assumed`` has the options that the files do not say, by their keys in options.json.
 
-    ``verified``, with ``--verify``, has what was checked, by the names of files.
+    ``tokenizer`` splits raw text as the training text was split; ``tokenizer_assumed`` says whether
+    that is only assumed. ``verified``, with ``--verify``, has what was checked, by the names of
+    files.
     """
     from ..checkpoint import model_folder, open_source, verification
     from ..model.parameters import count_parameters
 
     path = model_folder(args.model)
-    opened = open_source(**{**model_arguments(args), "source": path})
+    opened = open_source(**model_arguments(args))
     config, params = opened.config, opened.params
     files = [file for file in files_in(path) if file.is_file()]
     summary = {
@@ -35,6 +37,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "format": opened.format,
         "assumed": opened.assumed_options,
         "metadata": dict(opened.remarks),
+        "tokenizer": opened.tokenizer,
+        "tokenizer_assumed": opened.recorded_tokenizer is None,
         "config": config.to_dict(),
         "alphabet": config.alphabet and config.alphabet.describe(),
         "layers": config.n_output_layers,
@@ -67,8 +71,10 @@ def text(summary: dict[str, Any]) -> str:
     rows = [("model", f"{summary['model']} ({summary['format']})")]
     for key, value in summary["assumed"].items():
         rows.append((f"assumed: {key}", f"{value} (the files do not say; --option {key}=...)"))
+    rows.append(("tokenizer", _tokenizer(summary)))
     for key, value in summary["metadata"].items():
-        rows += _rows(key, value)
+        if key != "tokenizer":
+            rows += _rows(key, value)
     rows += [(key, str(value)) for key, value in summary["config"].items()]
     if summary["alphabet"]:
         rows.append(("alphabet", summary["alphabet"]))
@@ -79,6 +85,11 @@ def text(summary: dict[str, Any]) -> str:
     rows += [(name, shown_size(size)) for name, size in summary["files"].items()]
     rows += [(f"verified: {name}", how) for name, how in summary.get("verified", {}).items()]
     return "\n".join(f"{key:26} {value}".rstrip() for key, value in rows)
+
+
+def _tokenizer(summary: dict[str, Any]) -> str:
+    assumed = " (assumed: the files do not say)" if summary["tokenizer_assumed"] else ""
+    return summary["tokenizer"] + assumed
 
 
 def _rows(key: str, value: Any, indent: str = "") -> Iterator[tuple[str, str]]:

@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError, counted, shortened
 from ..json_text import parse_json
-from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
+from ..text.tokenizers import (
+    AUTO,
+    Tokenizer,
+    split_text,
+    tokenizer_named,
+    warn_of_other_spaces,
+)
 from .flags import add_flag, add_input, add_word_flags
 from .frame import note
 
 if TYPE_CHECKING:
+    from ..checkpoint import Opened
     from ..embedder import Elmo
     from ..explore import Labelled
     from ..text.readers import Records
@@ -28,14 +35,40 @@ if TYPE_CHECKING:
 
 def open_elmo(args: argparse.Namespace) -> Elmo:
     """The model that ``flags.add_model_flags`` names, with a note if its weights are random."""
-    from ..checkpoint import open_source
     from ..embedder import Elmo
 
-    opened = open_source(**model_arguments(args))
+    opened = _opened(args)
+    del args.opened  # an Elmo has the parameters on the device
     if opened.remarks.get("trained") is False:
         note(args, f"note: the weights of {args.model} are random; its vectors mean nothing")
     choices = {"precision": args.precision, "tokenizer": opened.tokenizer}
     return Elmo.from_params(opened.config, opened.params, **choices)
+
+
+def _opened(args: argparse.Namespace) -> Opened:
+    """The model, opened once: --tokenizer auto needs it before the text is read."""
+    from ..checkpoint import open_source
+
+    if "opened" not in args:
+        args.opened = open_source(**model_arguments(args))
+    opened: Opened = args.opened
+    return opened
+
+
+def tokenizer_name(args: argparse.Namespace) -> str:
+    """What ``--tokenizer`` says, or the model's own tokenizer if that is auto."""
+    if args.tokenizer == AUTO and "model" in args:
+        args.tokenizer = _opened(args).tokenizer
+        if _opened(args).recorded_tokenizer is None:
+            assumed = "the model does not say how its training text was split; this assumes"
+            note(args, f"note: {assumed} {args.tokenizer}")
+    name: str = args.tokenizer
+    return name
+
+
+def chosen_tokenizer(args: argparse.Namespace) -> Tokenizer:
+    """The function that ``--tokenizer`` stands for."""
+    return tokenizer_named(tokenizer_name(args))
 
 
 def model_arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -131,7 +164,7 @@ def open_records(
         format or args.input_format,
         column=args.column,
         key_column=key_column,
-        tokenizer=tokenizer_named(args.tokenizer),
+        tokenizer=chosen_tokenizer(args),
         split_sentences=args.split_sentences,
     )
 
@@ -166,19 +199,20 @@ def labelled_text(args: argparse.Namespace) -> LabelledText:
         )
     format = args.input_format
     if label_column is not None and args.column is None and format in (None, "text"):
-        if args.tokenizer == "tabs":
+        if tokenizer_name(args) == "tabs":
             raise ElmoError(
                 "The words of a line cannot be between tabs if its label is: of the other columns, "
                 "only one is the sentence. Leave out --tokenizer tabs, or give the labels in a "
                 "file of their own, --labels."
             )
-        records, column = Records.of(args.input, "text"), _column_number(label_column)
-        return functools.partial(_split_columns, records, column, tokenizer_named(args.tokenizer))
+        records = Records.of(args.input, "text", tokenizer=chosen_tokenizer(args))
+        return functools.partial(_split_columns, records, _column_number(label_column))
     if labels_file is not None:
         # Each line of a .tsv is then a sentence: no column needs a name.
         if args.column is None and all(format_of(name) == "tsv" for name in args.input):
             format = format or "text"
-        records, labels = open_records(args, format=format), Records.of(labels_file, "text")
+        records = open_records(args, format=format)
+        labels = Records.of(labels_file, "text", tokenizer=lambda label: [label])
         return functools.partial(_join_labels, args, records, labels)
     records = open_records(args, label_column)
     return functools.partial(_label_by_key, records, has_labels=label_column is not None)
@@ -192,14 +226,22 @@ def _label_by_key(records: Records, *, has_labels: bool) -> Iterator[Labelled]:
         yield Labelled(record.words, label, record.file, record.number)
 
 
-def _split_columns(records: Records, column: int, split: Tokenizer) -> Iterator[Labelled]:
+def _split_columns(records: Records, column: int) -> Iterator[Labelled]:
     from ..explore import Labelled
 
+    split, watch = records.split, records.watch
     warned = split is not str.split
+    if watch is not None:
+        watch.start()
     for where, line in records.lines():
         sentence, label = _columns(line, column, where) if line.strip() else ("", None)
         warned = warned or warn_of_other_spaces(sentence, where)
-        yield Labelled(split_text(split, sentence, where) if sentence else [], label)
+        words = split_text(split, sentence, where) if sentence else []
+        if watch is not None:
+            watch.add(words, where.rpartition(", line ")[0])
+        yield Labelled(words, label)
+    if watch is not None:
+        watch.finish()
 
 
 def _join_labels(args: argparse.Namespace, records: Records, labels: Records) -> Iterator[Labelled]:

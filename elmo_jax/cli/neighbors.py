@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError, counted, shortened
 from ..text.sentences import tokenize
-from ..text.tokenizers import tokenizer_named
+from .absent_word import refuse_absent_word, refuse_word_absent_from_text
 from .flags import add_flag, add_flags, add_layers, add_model_flags, whole_number
-from .inputs import LabelledText, add_text_arguments, labelled_text, open_elmo
+from .inputs import LabelledText, add_text_arguments, chosen_tokenizer, labelled_text, open_elmo
 from .neighbors_text import neighbors_text
 
 if TYPE_CHECKING:
@@ -65,15 +65,18 @@ def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occu
     from ..explore.occurrences import iter_occurrences
 
     if args.sentence is not None:
-        (words,) = tokenize([args.sentence], tokenizer_named(args.tokenizer))
+        (words,) = tokenize([args.sentence], chosen_tokenizer(args))
+        problem = f"{args.word!r} is not a word of the sentence {args.sentence!r}"
+        refuse_absent_word(args, [words], problem)
         return [occurrence_in(words, args.word, exact=args.exact)]
-    if args.occurrence == "each":
-        return find_occurrences(args.word, sentences(), most=_MOST_QUERIES, exact=args.exact)
     wanted = whole_number(args.occurrence)
-    if not wanted:
+    if not wanted and args.occurrence != "each":
         raise ElmoError(
             f"Expected --occurrence as a number from 1 or each, got {shortened(args.occurrence)}."
         )
+    refuse_word_absent_from_text(args, sentences)
+    if not wanted:
+        return find_occurrences(args.word, sentences(), most=_MOST_QUERIES, exact=args.exact)
     number = 0
     occurrences = iter_occurrences(args.word, sentences(), exact=args.exact)
     for number, occurrence in enumerate(occurrences, start=1):

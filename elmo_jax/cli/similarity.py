@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ElmoError
 from ..model.config import POOLINGS
 from ..text.sentences import tokenize
-from ..text.tokenizers import tokenizer_named
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import check_output, open_elmo, open_records
+from .inputs import check_output, chosen_tokenizer, open_elmo, open_records
 from .similarity_text import layer_text, similarity_text
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
         texts, language = args.sentences, args.split_sentences
         if language:
             texts = [sentence for text in texts for sentence in split_sentences(text, language)]
-        sentences = list(tokenize(texts, tokenizer_named(args.tokenizer)))
+        sentences = list(tokenize(texts, chosen_tokenizer(args)))
     if not 2 <= len(sentences) <= _MOST_SENTENCES:
         expected = f"2 to {_MOST_SENTENCES} sentences to compare"
         raise ElmoError(f"Expected {expected}, got {len(sentences):,}.")

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ..checkpoint import FORMATS, model_folder, open_source, open_vocabulary, read_options
+from ..checkpoint import FORMATS, read_options
 from ..errors import ElmoError, counted
 from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
@@ -30,6 +30,7 @@ _HELP = {
     "weight_decay": "weight decay of AdamW (modern)",
     "dropout": "share dropped from each LSTM layer's input, and from the output",
     "reset_state": " (default: the recipe's)",
+    "tokenizer": "; auto is that of the model in --start-from",
     "seed": ", for weights, order, dropout and samples",
     "shuffle_buffer": "sentences held in memory for shuffling, per direction",
     "eval_every": "steps between validations (default: ten per run)",
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--vocabulary", " (default: made from the text)")
     add_count(parser, "--vocabulary-size", "largest size of a vocabulary made from the text")
     add_flag(parser, "--min-count", ", if the vocabulary is made from the text")
+    add_flag(parser, "--tokenized-with", " (default: that of --start-from)")
     valid = "text to measure the perplexity on"
     parser.add_argument("--valid", nargs="+", metavar="FILE", help=valid)
     most = "how many tokens of --valid to measure, to the end of a sentence (default: all)"
@@ -103,21 +105,19 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         formats=FORMATS if args.format == "both" else (args.format,),
         strict=args.strict,
         input_format=args.input_format,
+        tokenized_with=args.tokenized_with,
         progress=not args.quiet,
     )
 
 
 def _start_from(args: argparse.Namespace) -> Any:
     """The model to fine-tune, opened if ``--option`` says something about it."""
+    from ..training.language_model import open_starting_model
+
     options = options_of(args)
-    if not options:
-        return args.start_from
-    if args.start_from is None:
+    if options and args.start_from is None:
         raise ElmoError("--option belongs to the model in --start-from, and there is none.")
-    opened = open_source(args.start_from, options=options, with_softmax=True)
-    source = model_folder(args.start_from)
-    words = open_vocabulary(source, opened)
-    return (opened.config, opened.params, *([words] if words else []))
+    return open_starting_model(args.start_from, options) if options else args.start_from
 
 
 def _config(args: argparse.Namespace, options: Any) -> ElmoConfig | None:

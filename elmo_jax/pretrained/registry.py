@@ -18,15 +18,26 @@ _MEDIUM = "2x2048_256_2048cnn_1xhighway"
 _ORIGINAL = "2x4096_512_2048cnn_2xhighway"
 
 
+# How the training texts were split, as far as our tokenizers come to it: English as in the Penn
+# Treebank; other languages at punctuation; a protein into its residues.
+_TREEBANK, _WORDS, _CHARACTERS = "treebank", "words", "characters"
+
+
 def _two_files(
-    name: str, options: str, weights: str, size: int | None = None, sha256: str | None = None
+    name: str,
+    options: str,
+    weights: str,
+    size: int | None = None,
+    sha256: str | None = None,
+    *,
+    tokenizer: str = _TREEBANK,
 ) -> PublishedModel:
     """An options file, whose size and hash nobody published, and a weight file."""
     files = {
         "options.json": RemoteFile(f"{_ALLENNLP}/{options}"),
         "weights.hdf5": RemoteFile(f"{_ALLENNLP}/{weights}", size, sha256),
     }
-    return PublishedModel(name, files)
+    return PublishedModel(name, files, tokenizer=tokenizer)
 
 
 def _english(name: str, shape: str, size: int, sha256: str | None = None) -> PublishedModel:
@@ -41,11 +52,14 @@ def _checkpoint(name: str, folder: str, step: int, size: int | None = None) -> P
     files = {file_name: RemoteFile(f"{_ALLENNLP}/{folder}/{file_name}") for file_name in names}
     files[data] = RemoteFile(f"{_ALLENNLP}/{folder}/{data}", size)
     files["vocab.txt"] = RemoteFile(f"{_ALLENNLP}/vocab-2016-09-10.txt")
-    return PublishedModel(name, files)
+    return PublishedModel(name, files, tokenizer=_TREEBANK)
 
 
-def _archive(name: str, url: str, member: ZipMember | None = None) -> PublishedModel:
-    return PublishedModel(name, {url.rpartition("/")[2]: RemoteFile(url, member=member)})
+def _archive(
+    name: str, url: str, member: ZipMember | None = None, tokenizer: str | None = _WORDS
+) -> PublishedModel:
+    files = {url.rpartition("/")[2]: RemoteFile(url, member=member)}
+    return PublishedModel(name, files, tokenizer=tokenizer)
 
 
 _SMALL_SHA256 = "747ba97abce8a5f446558369e10bb0f7931437a46867476fdd156f5d7f576229"
@@ -71,16 +85,18 @@ _MODELS = (
         "portuguese_wikipedia",
         "contributed/pt/wikipedia/options.json",
         "contributed/pt/wikipedia/elmo_pt_weights.hdf5",
+        tokenizer=_WORDS,
     ),
     _two_files(
         "portuguese_brwac",
         "contributed/pt/brwac/options.json",
         "contributed/pt/brwac/elmo_pt_weights_dgx1.hdf5",
+        tokenizer=_WORDS,
     ),
     _archive("russian_wiki", f"{_DEEPPAVLOV}/elmo_ru-wiki_600k_steps.tar.gz"),
     _archive("russian_news", f"{_DEEPPAVLOV}/elmo_ru-news_wmt11-16_1.5M_steps.tar.gz"),
     _archive("russian_twitter", f"{_DEEPPAVLOV}/elmo_ru-twitter_2013-01_2018-04_600k_steps.tar.gz"),
-    _archive("seqvec", "https://rostlab.org/~deepppi/seqvec.zip"),
+    _archive("seqvec", "https://rostlab.org/~deepppi/seqvec.zip", tokenizer=_CHARACTERS),
 )
 
 BUNDLED = "mini"
@@ -96,7 +112,8 @@ LANGUAGES: Mapping[str, int] = MappingProxyType({"chinese": 179, "english": 144,
 """The models of ELMoForManyLangs whose language is known here, and their ids at NLPL."""
 
 _MANYLANGS_IDS = range(136, 180)
-_OTHER_IDS = (210, 211, 217, 218, 225)  # Norwegian; the last is English, of the corpus COHA
+_COHA_ID = 225  # English, of the Corpus of Historical American English
+_OTHER_IDS = (210, 211, 217, 218, _COHA_ID)  # the others are Norwegian
 _COHA_WEIGHTS = ZipMember(
     "model.hdf5",
     223_308_760,
@@ -150,6 +167,16 @@ def model_in(folder_name: str) -> PublishedModel:
     return PublishedModel(folder_name, {})
 
 
+def tokenizer_of(name: str) -> str | None:
+    """The tokenizer that goes with a published model; None for others, which may say it in files.
+
+    Example:
+        >>> tokenizer_of("original"), tokenizer_of("nlpl:142"), tokenizer_of("seqvec")
+        ('treebank', 'words', 'characters')
+    """
+    return model_named(name).tokenizer if is_name(name) and name != BUNDLED else None
+
+
 def names_like(name: str) -> str:
     """A sentence with the names that resemble an unknown one, or else with all names."""
     known = [BUNDLED, *MODELS]
@@ -168,7 +195,9 @@ def _nlpl(number: str) -> PublishedModel:
         )
     id_ = int(number)
     url = f"{_NLPL}/{11 if id_ in _MANYLANGS_IDS else 20}/{id_}.zip"
-    model = _archive(f"nlpl-{id_}", url, _COHA_WEIGHTS if id_ == 225 else None)
+    if id_ == _COHA_ID:
+        return _archive(f"nlpl-{id_}", url, _COHA_WEIGHTS, _TREEBANK)
+    model = _archive(f"nlpl-{id_}", url)
     if id_ in (*_MANYLANGS_IDS, *_OTHER_IDS):
         return model
     remark = (
@@ -176,7 +205,7 @@ def _nlpl(number: str) -> PublishedModel:
         f"are {_MANYLANGS_IDS[0]} to {_MANYLANGS_IDS[-1]}, {', '.join(map(str, _OTHER_IDS))}; "
         "http://vectors.nlpl.eu/repository lists all."
     )
-    return dataclasses.replace(model, remark=remark)
+    return dataclasses.replace(model, remark=remark, tokenizer=None)
 
 
 def _manylangs(language: str) -> PublishedModel:

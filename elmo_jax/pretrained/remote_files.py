@@ -104,12 +104,14 @@ class PublishedModel:
     """A model on a server: its files, by their names in the model's folder.
 
     A model with a single file is an archive. ``name`` is the folder in the cache. ``remark`` is
-    added to the error if a download fails.
+    added to the error if a download fails. ``tokenizer`` names what splits raw text as the model's
+    training text was split, None if that is not known.
     """
 
     name: str
     files: Mapping[str, RemoteFile]
     remark: str = ""
+    tokenizer: str | None = None
 
     def path(self, folder: Path) -> Path:
         """What to open once all files are in ``folder``: the archive if any, else the folder."""

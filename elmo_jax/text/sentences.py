@@ -8,6 +8,7 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Se
 from typing import Any
 
 from ..errors import ElmoError, WhitespaceWarning, shortened, warn
+from .raw_text import ADVICE, RawTextWatch
 from .tokenizers import (
     ASCII_SPACES,
     AUTO,
@@ -15,6 +16,7 @@ from .tokenizers import (
     Tokenizer,
     resolve_tokenizer,
     split_text,
+    splits_at_whitespace,
     warn_of_other_spaces,
 )
 
@@ -132,6 +134,9 @@ def tokenize(
 
     Raises:
         ElmoError: if ``texts`` is a string or cannot be iterated; for an unknown tokenizer.
+
+    Warns:
+        RawTextWarning: if the first strings are split at whitespace and look raw.
     """
     check_collection(texts, call)
     return _tokenize_each(texts, resolve_tokenizer(tokenizer, auto))
@@ -139,12 +144,18 @@ def tokenize(
 
 def _tokenize_each(texts: Iterable[Any], split: Tokenizer) -> Iterator[Sequence[str]]:
     has_warned = split is not str.split  # other tokenizers have rules of their own for spaces
+    watch = RawTextWatch(ADVICE, "text") if splits_at_whitespace(split) else None
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             yield text
             continue
         has_warned = has_warned or warn_of_other_spaces(text, f"text {index}")
-        yield split_text(split, text, f"text {index}") if text.strip(ASCII_SPACES) else []
+        words = split_text(split, text, f"text {index}") if text.strip(ASCII_SPACES) else []
+        if watch is not None and watch.n_left:
+            watch.add(words)
+        yield words
+    if watch is not None:
+        watch.finish()
 
 
 def _joined(words: Any, where: str) -> str:

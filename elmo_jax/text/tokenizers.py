@@ -15,6 +15,10 @@
 * ``"nltk"``, ``"nltk:wordpunct"``, ``"nltk:casual"``: NLTK's form of the Penn Treebank's rules, or
   two other tokenizers of NLTK that need no downloaded data. Extra ``nltk``.
 
+``"treebank"`` and ``"words"`` need no other package, and split text as the training texts of the
+published models were split. For a language with abbreviations and contractions of its own, the
+extras are better if the training text was made with such rules, too.
+
 Where there is a model, ``"auto"`` is the tokenizer that goes with it: the one it was trained with,
 as far as that is known, else ``"treebank"``.
 """
@@ -25,6 +29,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ..errors import ElmoError, WhitespaceWarning, did_you_mean, optional_module, shortened, warn
 from .treebank import treebank
@@ -33,6 +38,9 @@ from .words import words
 Tokenizer = Callable[[str], Sequence[str]]
 
 NAMES = ("whitespace", "spaces", "tabs", "treebank", "words", "characters", "spacy", "nltk")
+
+FOR_TOKENIZED_TEXT = ("whitespace", "spaces", "tabs")
+"""Those that find words where something else has already made them."""
 
 AUTO = "auto"
 """The name that stands for the tokenizer of a model."""
@@ -99,6 +107,23 @@ def is_plain_name(name: str) -> bool:
     return re.fullmatch("[a-z]+(:[A-Za-z0-9_]+)?", name) is not None and (
         name.partition(":")[0] in NAMES
     )
+
+
+def splits_at_whitespace(split: Tokenizer) -> bool:
+    """Whether a tokenizer leaves punctuation where it is, as for text that is tokenized."""
+    return split is str.split or split == _split_at_spaces
+
+
+def check_plain_name(name: Any) -> None:
+    """Raise ElmoError unless the metadata of a model can record this tokenizer: no path, no auto.
+
+    A recorded name need not be installed here.
+    """
+    if not (isinstance(name, str) and is_plain_name(name)):
+        raise ElmoError(
+            f"Cannot record the tokenizer {shortened(name)} with a model: expected one of "
+            f"{', '.join(map(repr, NAMES))}, the last two optionally with a colon and a variant."
+        )
 
 
 def resolve_tokenizer(tokenizer: Tokenizer | str | None, auto: str = AUTO) -> Tokenizer:

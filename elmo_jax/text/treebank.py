@@ -34,6 +34,10 @@ def _any_of(words: str) -> str:
     return "|".join(map(re.escape, words.split()))
 
 
+ABBREVIATIONS = _any_of(f"{_BEFORE_NAMES} {_ANYWHERE} {_BEFORE_NUMBERS}")
+"""A regular expression for abbreviations, without their full stop."""
+
+
 @functools.cache
 def _pattern() -> re.Pattern[str]:
     letter = rf"[^\W_][{combining_marks()}]*+"
@@ -48,7 +52,7 @@ def _pattern() -> re.Pattern[str]:
         | (?<!\w)[A-Z]\.(?=\s+[A-Z])                        # initials: J. Smith
         | '\d0s                                             # decades: the '90s
         | '(?i:tis|twas|em|til|cause)(?!\w)
-        | '(?i:s|m|d|ll|re|ve)(?!\w)                        # text that is tokenised already
+        | '(?i:s|m|d|ll|re|ve)(?!\w)                        # text that is tokenized already
         | [+-]?\d+(?:[.,:/-]\d+)*(?:[-']?{letter})*         # 1,000 3.14 12:30 1/2 20-year-old
         | {letter}(?:[_&'.@/-]?{letter})*                   # words, with the marks inside them
         | \.{{2,}} | -{{2,}} | _+                            # ...  --

@@ -94,6 +94,7 @@ class StartingModel(NamedTuple):
     config: ElmoConfig
     params: dict[str, Any] | None = None  # None for a new model
     vocabulary: Vocabulary | None = None  # the words of the softmax in params, if it has one
+    tokenizer: str | None = None  # that of its training text, if it is recorded
 
     @property
     def digest(self) -> str | None:
@@ -121,11 +122,16 @@ class StartingModel(NamedTuple):
         return {**bilm, "softmax": rows}
 
 
-def open_starting_model(source: StartFrom) -> StartingModel:
+def open_starting_model(
+    source: StartFrom | StartingModel, options: Options | None = None
+) -> StartingModel:
     """Open a model to fine-tune, with the words of its softmax if it has one.
 
-    Raises ElmoError if there is no such model, or its softmax has no vocabulary or another one.
+    ``options`` are those of ``elmo_jax.load``. Raises ElmoError if there is no such model, or its
+    softmax has no vocabulary or another one.
     """
+    if isinstance(source, StartingModel):
+        return source
     if isinstance(source, tuple):
         if len(source) not in (2, 3):
             raise ElmoError(
@@ -133,23 +139,23 @@ def open_starting_model(source: StartFrom) -> StartingModel:
                 f"{len(source)} items."
             )
         config, params, vocabulary = (*source, None)[:3]
+        tokenizer = None
         check_config(config)
         check_params(config, params)
         if vocabulary is not None:
             check_vocabulary(params, vocabulary)
     else:
         refuse([path_problem(source, "start_from")])
-        folder = model_folder(source)
-        opened = open_source(folder, with_softmax=True)
-        config, params = opened.config, opened.params
-        vocabulary = open_vocabulary(folder, opened)
+        opened = open_source(source, options=options, with_softmax=True)
+        config, params, tokenizer = opened.config, opened.params, opened.recorded_tokenizer
+        vocabulary = open_vocabulary(model_folder(source), opened)
     if "softmax" in params and vocabulary is None:
         raise ElmoError(
             f"The model to start from has a softmax over {softmax_size(params)} words, and nothing "
             f"says which. Put its {VOCABULARY_FILE} into its folder; in Python, start_from is "
             "(config, params, vocabulary), or params without the softmax to begin a new one."
         )
-    return StartingModel(config, dict(params), vocabulary)
+    return StartingModel(config, dict(params), vocabulary, tokenizer)
 
 
 # New parameters

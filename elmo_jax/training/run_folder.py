@@ -156,8 +156,11 @@ class RunFolder:
     ) -> None:
         """Write the model in these formats, in place of one of an earlier call."""
         # Without the fields of this call: a resumed run writes the same bytes as an unbroken one.
-        training = {name: value for name, value in summary.items() if name not in _CALL_FIELDS}
-        metadata = {"training": {**training, "tokens": summary["total_tokens"]}}
+        left_out = (*_CALL_FIELDS, "tokenized_with")
+        training = {name: value for name, value in summary.items() if name not in left_out}
+        metadata: dict[str, Any] = {"training": {**training, "tokens": summary["total_tokens"]}}
+        if "tokenized_with" in summary:
+            metadata["tokenizer"] = summary["tokenized_with"]
         words: dict[str, Any] = {"vocabulary": vocabulary, "metadata": metadata}
         for format in formats:
             save(self.model(format), config, params, format, **words, overwrite=True)

@@ -20,15 +20,26 @@ from ..checkpoint.vocabulary import Vocabulary
 from ..errors import ElmoError, counted, flag_problem, shortened
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
+from ..text.raw_text import RawTextWatch
 from ..text.readers import COLUMN_FORMATS, BrokenFile, Files, find_files, format_of, open_file
 from ..text.readers.lines import TO_CONVERT, LineBlock, utf8_blocks
-from ..text.tokenizers import Tokenizer, split_text, tokenizer_named, warn_of_other_spaces
+from ..text.tokenizers import (
+    Tokenizer,
+    split_text,
+    splits_at_whitespace,
+    tokenizer_named,
+    warn_of_other_spaces,
+)
 from .argument_types import check_paths, choice_problem, refuse
 from .text_contents import HashedFile, TextContents
 
 _MAX_REPORTS_PER_FILE = 5
 
 _AS_TEXT = "input_format='text' reads it as it is"
+
+_TOKENIZE = (
+    "Tokenize it first: `elmo-jax tokenize INPUT -o OUT`. Or name what splits it: tokenizer=."
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -105,11 +116,22 @@ class Corpus:
         return dataclasses.replace(self, quiet=True, strict=False)
 
     def sentences(self) -> Iterator[list[str]]:
-        """Every sentence once, in the order of the files, as a list of words."""
+        """Every sentence once, in the order of the files, as a list of words.
+
+        Warns:
+            RawTextWarning: if the first lines are split at whitespace and look raw.
+        """
         split = self.split
+        watches = splits_at_whitespace(split) and not self.quiet
+        watch = RawTextWatch(_TOKENIZE) if watches else None
         for path in self.files:
             for number, line in self.lines(path):
-                yield list(split_text(split, line, f"{path}, line {number}"))
+                words = list(split_text(split, line, f"{path}, line {number}"))
+                if watch is not None and watch.n_left:
+                    watch.add(words, str(path))
+                yield words
+        if watch is not None:
+            watch.finish()
 
     def lines(self, path: Path, skip: int = 0) -> Iterator[tuple[int, str]]:
         """The lines after the first ``skip`` that are not blank, each with its number, from 1.

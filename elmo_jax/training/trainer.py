@@ -37,6 +37,7 @@ from .sealed_json import hash_of
 from .settings import TrainingSettings
 from .streams import StreamPosition, TrainingStreams
 from .text_files import Corpus
+from .text_tokenizer import recorded_tokenizer, refuse_another_tokenizer, with_model_tokenizer
 from .train_step import TrainState, make_optimizer, new_state
 
 _logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def train(
     files: Files,
     *,
     config: ElmoConfig | None = None,
-    start_from: StartFrom | None = None,
+    start_from: StartFrom | StartingModel | None = None,
     vocabulary: Words | None = None,
     vocabulary_size: int | None = None,
     min_count: int = 1,
@@ -62,6 +63,7 @@ def train(
     formats: Sequence[str] = ("native",),
     strict: bool = False,
     input_format: str | None = None,
+    tokenized_with: str | None = None,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Train a new biLM, fine-tune one, or resume an unfinished run in ``output``.
@@ -94,13 +96,16 @@ def train(
         formats: the formats of the result: "native", "hdf5" or both.
         strict: raise for problems in the text that are otherwise reported and accepted.
         input_format: "text" for plain text, whatever the files look like; None refuses others.
+        tokenized_with: the name of the tokenizer that made the words of ``files``, for the model to
+            record, so that ``tokenizer="auto"`` stands for it. If None, that of the settings if it
+            splits raw text, or else that of the model to fine-tune.
         progress: show a progress bar on stderr.
 
     Returns:
         A summary that can be written as JSON:
 
         * ``finished``; ``stopped_by``, the signal that stopped the run, or None; ``step`` and
-          ``n_steps``; ``reset_state``; ``tokenizer``;
+          ``n_steps``; ``reset_state``; ``tokenizer``; ``tokenized_with``, if that is known;
         * ``tokens``, ``seconds`` and ``tokens_per_second`` of this call (0 if the run was
           finished before); ``total_tokens`` of the run;
         * ``train_sampled_loss`` or ``train_full_loss``; ``train_oov_rate``, the share of the words
@@ -113,6 +118,7 @@ def train(
         * ``model``: the folder of the result in each format.
 
     Warns:
+        RawTextWarning: if the text is split at whitespace and looks raw.
         UnknownWordsWarning: if the vocabulary lacks more than a fifth of the words of a text.
         WordsCutWarning: if a new run's text or a validation text has words longer than the model
             reads.
@@ -141,6 +147,8 @@ def train(
 
         # What goes in: the model or its architecture, the words, the texts, the devices.
         start = _starting_model(config, start_from)
+        settings = with_model_tokenizer(settings, start.tokenizer)
+        tokenizer = recorded_tokenizer(tokenized_with, settings.tokenizer, start.tokenizer)
         words = _words_or_limits(start, vocabulary, VocabularyLimits(vocabulary_size, min_count))
         open_text = functools.partial(
             Corpus.of, strict=strict, tokenizer=settings.tokenizer, format=input_format
@@ -168,6 +176,7 @@ def train(
         start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
         finished = processes.first(lambda: folder.finished_summary(run.n_steps))
         if finished is not None and processes.first(lambda: folder.model_formats):
+            refuse_another_tokenizer(tokenized_with, finished.get("tokenized_with"))
             return processes.first(lambda: _summary_of_finished_run(run, finished, formats))
 
         # The steps that are missing, and the results.
@@ -177,7 +186,7 @@ def train(
             if processes.is_first:
                 _report_texts_in_both(run, validation)
         state, stopped_by, reporter = _train(run, start, devices, processes, progress)
-        summary = _summarise(run, int(state.step), stopped_by, reporter)
+        summary = _summarise(run, int(state.step), stopped_by, reporter, tokenizer)
         params = to_host(state.params, devices, processes)
         return processes.first(lambda: _write_results(run, params, summary, finished, formats))
 
@@ -203,7 +212,9 @@ def _check_arguments(output: Any, settings: Any, formats: Any, strict: Any, prog
     )
 
 
-def _starting_model(config: ElmoConfig | None, start_from: StartFrom | None) -> StartingModel:
+def _starting_model(
+    config: ElmoConfig | None, start_from: StartFrom | StartingModel | None
+) -> StartingModel:
     if config is not None and start_from is None:
         check_config(config)
         return StartingModel(config)
@@ -324,7 +335,9 @@ def _report_texts_in_both(run: Run, validation: Validation) -> None:
 # After the last step
 
 
-def _summarise(run: Run, step: int, stopped_by: str | None, reporter: Reporter) -> dict[str, Any]:
+def _summarise(
+    run: Run, step: int, stopped_by: str | None, reporter: Reporter, tokenizer: str | None
+) -> dict[str, Any]:
     tokens = reporter.n_steps * run.settings.tokens_per_step
     return {
         "finished": stopped_by is None,
@@ -333,6 +346,7 @@ def _summarise(run: Run, step: int, stopped_by: str | None, reporter: Reporter) 
         "n_steps": run.n_steps,
         "reset_state": run.settings.resets,
         "tokenizer": run.settings.tokenizer,
+        **({} if tokenizer is None else {"tokenized_with": tokenizer}),
         "words_cut": run.record["words_cut"],
         **({"broken_files": broken} if (broken := run.contents.broken) else {}),
         "tokens": tokens,

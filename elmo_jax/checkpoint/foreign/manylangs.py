@@ -343,7 +343,8 @@ def _remarks(
     files: ModelFiles, settings: _Configuration | None, softmax: _Softmax
 ) -> dict[str, Any]:
     """Where the model comes from, and what was left out, ready for JSON."""
-    remarks: dict[str, Any] = {}
+    # The training texts are Universal Dependencies' raw ones: punctuation stands alone.
+    remarks: dict[str, Any] = {"tokenizer": "words"}
     if settings is not None:
         remarks["configuration"] = settings.source
     if softmax.left_out is not None:

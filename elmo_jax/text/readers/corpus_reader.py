@@ -14,8 +14,9 @@ from typing import IO
 
 from ...errors import ElmoError, did_you_mean
 from ..limits import max_record_bytes
+from ..raw_text import ADVICE, RawTextWatch
 from ..splitting import check_language
-from ..tokenizers import Tokenizer, resolve_tokenizer, split_at_tabs
+from ..tokenizers import Tokenizer, resolve_tokenizer, split_at_tabs, splits_at_whitespace
 from .conll import read_conll
 from .conllu import read_conllu
 from .delimited import read_csv, read_tsv
@@ -84,6 +85,8 @@ class Records:
     copies: Mapping[Path, IO[bytes]] = dataclasses.field(default_factory=dict, repr=False)
     # Names of files that need no more warnings of unusual spaces.
     warned_files: set[str] = dataclasses.field(default_factory=set, compare=False, repr=False)
+    # For strings that are split at whitespace.
+    watch: RawTextWatch | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -133,7 +136,9 @@ class Records:
                 "out split_sentences=, or tokenizer='tabs'."
             )
         copies = {path: _copy(path) for path in dict.fromkeys(paths) if _is_read_once(path)}
-        records = cls(paths, format, column, key_column, split, split_sentences, copies)
+        watch = RawTextWatch(ADVICE) if splits_at_whitespace(split) else None
+        choices = format, column, key_column, split, split_sentences
+        records = cls(paths, *choices, copies=copies, watch=watch)
         for copy in copies.values():
             weakref.finalize(records, copy.close)
         return records
@@ -143,12 +148,19 @@ class Records:
 
         Raises:
             ElmoError: at a line or row that cannot be read; the message names it.
+
+        Warns:
+            RawTextWarning: once, if the first strings are split at whitespace and look raw.
         """
+        if self.watch is not None:
+            self.watch.start()
         for path in self.files:
             source = self._source(path)
             read = TEXT_FORMATS[self.format or format_of(path.name)]
             with self._opened(path) as file:
                 yield from read(file, source)
+        if self.watch is not None:
+            self.watch.finish()
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Every line of plain text files, as pairs such as ("a.txt, line 1", the line's text)."""
@@ -168,6 +180,7 @@ class Records:
             may_be_another_format=self.format is None and format_of(path.name) == "text",
             warned_files=self.warned_files,
             most_bytes=max_record_bytes(),
+            watch=self.watch,
         )
 
     def _opened(self, path: Path) -> IO[bytes]:

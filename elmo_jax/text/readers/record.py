@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ...errors import ElmoError, did_you_mean, shortened
 from ...json_text import parse_json
 from ..limits import too_long
+from ..raw_text import RawTextWatch
 from ..tokenizers import (
     ASCII_SPACES,
     Tokenizer,
@@ -68,6 +69,7 @@ class SourceFile(NamedTuple):
     may_be_another_format: bool  # neither the user nor the suffix says that it is plain text
     warned_files: set[str]  # files that need no more warnings of unusual spaces
     most_bytes: int  # of a line or record
+    watch: RawTextWatch | None  # for strings that are split at whitespace
 
     def error(self, number: int, problem: str, unit: str = "line") -> ElmoError:
         """An error that names the line or row."""
@@ -102,6 +104,8 @@ class SourceFile(NamedTuple):
             and warn_of_other_spaces(trimmed, where)
         ):
             self.warned_files.add(self.name)
+        if self.watch is not None and self.watch.n_left:  # for the first lines only
+            self.watch.add(words, self.name)
         return Record(words, trimmed, key, self.name, number)
 
     def record_from_value(self, value: object, key: object, number: int, unit: str) -> Record:
