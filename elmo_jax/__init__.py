@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # repeated names tell type checkers that these are exported
     from .checkpoint import load as load
     from .checkpoint import save as save
     from .embedder import Elmo as Elmo
+    from .embedder import EmbeddedTokens as EmbeddedTokens
     from .errors import DeviceMemoryWarning as DeviceMemoryWarning
     from .errors import DuplicateKeysWarning as DuplicateKeysWarning
     from .errors import ElmoError as ElmoError
@@ -54,7 +55,7 @@ __version__ = "0.1.0"
 # Public name -> its module. Type checkers read the imports above instead.
 _HOMES = {
     "checkpoint": ("load", "save"),
-    "embedder": ("Elmo",),
+    "embedder": ("Elmo", "EmbeddedTokens"),
     "errors": (
         "DeviceMemoryWarning",
         "DuplicateKeysWarning",

@@ -140,6 +140,12 @@ def check_count(value: Any, name: str, least: int = 1, most: int | None = None) 
         raise ElmoError(f"{problem}.")
 
 
+def check_flag(value: Any, name: str, *, optional: bool = False) -> None:
+    """Raise ElmoError unless ``value`` is True or False, or None if it is ``optional``."""
+    if problem := flag_problem(value, name, optional=optional):
+        raise ElmoError(f"{problem}.")
+
+
 def check_seed(seed: Any) -> None:
     """Raise ElmoError unless ``seed`` is a whole number that JAX uses in full."""
     check_count(seed, "seed", 0, MOST_SEED)
@@ -180,6 +186,15 @@ def noting_interrupts(remark: Callable[[], str]) -> Iterator[None]:
             if text := remark():
                 interrupt.add_note(text)
         raise
+
+
+def flag_problem(value: Any, name: str, *, optional: bool = False) -> str | None:
+    """What is wrong with a value that should be True or False, if anything."""
+    is_numpys = type(value).__name__ in ("bool", "bool_")  # without importing NumPy
+    if isinstance(value, bool) or is_numpys or (optional and value is None):
+        return None
+    expected = "True, False or None" if optional else "True or False"
+    return f"{name} is {shortened(value)}, expected {expected}"
 
 
 def optional_module(name: str, purpose: str, extra: str) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow
 import pytest
 
-from elmo_jax import ElmoConfig, ElmoError, alignment, encode_batch, explore
+from elmo_jax import Elmo, ElmoConfig, ElmoError, alignment, encode_batch, explore
 from elmo_jax.errors import WhitespaceWarning
 from elmo_jax.text.sentences import (
     check_collection,
@@ -19,9 +19,9 @@ from elmo_jax.text.tokenizers import CheckedWords
 GOOD = [[], ["a"], ("a", "b"), np.array(["a", "b"]), np.array(["a", "b"], object)]
 
 
-def message(function, *arguments):
+def message(function, *arguments, **choices):
     with pytest.raises(ElmoError) as error:
-        function(*arguments)
+        function(*arguments, **choices)
     return str(error.value)
 
 
@@ -125,6 +125,25 @@ def test_a_single_text_is_answered_with_what_to_write(function, call):
     assert message(function, "The bank .") == (
         f"Expected a list of sentences, got one str 'The bank .'. For one text, write {call}."
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "choices", "call"),
+    [
+        ("embed", {}, "elmo.embed([text.split()]), or elmo.encode(text) for raw text"),
+        ("embed", {"tokenizer": "words"}, "elmo.embed([text], tokenizer=...)"),
+        (
+            "embed_padded",
+            {},
+            "elmo.embed_padded([text.split()]), or elmo.encode(text) for raw text",
+        ),
+        ("embed_sentences", {}, "elmo.embed_sentences([text])"),
+        ("stream", {}, "elmo.stream([text.split()])"),
+    ],
+)
+def test_an_elmo_answers_a_single_text_with_what_to_write(method, choices, call):
+    said = message(getattr(Elmo(), method), "It's the bank", **choices)
+    assert said.endswith(f'got one str "It\'s the bank". For one text, write {call}.')
 
 
 def test_a_long_value_is_cut_in_the_error():

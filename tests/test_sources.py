@@ -126,6 +126,44 @@ def test_a_name_gives_the_folder_it_was_downloaded_to(fetched, tmp_path):
     assert model_folder("small") == tmp_path / "cached"
 
 
+# Addresses, which AllenNLP takes
+
+SERVERS = (
+    "https://allennlp.s3.amazonaws.com",
+    "https://s3-us-west-2.amazonaws.com/allennlp",
+    "https://s3.amazonaws.com/allennlp",
+)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("name", ["small", "original", "original_5p5b", "portuguese_brwac"])
+def test_the_addresses_of_a_published_models_files_stand_for_its_name(fetched, server, name):
+    files = pretrained.MODELS[name].files.values()
+    options, weights = (file.url.replace(SERVERS[0], server) for file in files)
+    for ways in ((options, weights), (None, weights, options)):
+        source, weight_file, *rest = ways
+        config, _ = load(source, weight_file, options_file=rest[0] if rest else None)
+        assert config.n_layers == 1
+    assert fetched == [name, name]
+
+
+@pytest.mark.parametrize("pair", [("original", "small"), ("small", None)])
+def test_other_addresses_are_refused_with_the_names(fetched, pair):
+    options, weights = (
+        list(pretrained.MODELS[name].files.values())[i].url if name else "https://x.org/w.hdf5"
+        for i, name in enumerate(pair)
+    )
+    message = message_of(load, options, weights)
+    assert f"{options} and {weights}: expected the paths" in message
+    assert "The names are mini, small" in message and fetched == []
+
+
+def test_one_address_is_not_enough(fetched):
+    url = pretrained.MODELS["small"].files["weights.hdf5"].url
+    assert "expected the paths of two files" in message_of(load, "options.json", url)
+    assert fetched == []
+
+
 # Arguments
 
 

@@ -79,6 +79,13 @@ def anchors():
 
 SENTENCES = [["a", "bank"], [], ["b"]]
 MIX = {"mix_weights": [0.0, 0.1, 0.2], "mix_gamma": 1.0}
+FLAGS = {"progress": False, "as_jax": False}
+
+
+def save_pretrained(tmp_path, path, overwrite):
+    if isinstance(path, str):
+        path = f"{tmp_path}/{path}"
+    return elmo().save_pretrained(path, overwrite=overwrite)
 
 
 def stream(**choices):
@@ -122,12 +129,22 @@ def calls(tmp_path):
     return {
         elmo_jax.Elmo.from_params: {
             "config": CONFIG, "params": params(), "precision": "float32", "devices": None,
+            "tokenizer": "words",
         },
         stream: {"sentences": SENTENCES, "layers": "mix", "pooling": "mean", **MIX,
                  "dtype": "float32", "cut_words": None},
-        elmo().embed: {"sentences": SENTENCES, "layers": "mix", **MIX, "dtype": "float32"},
+        elmo().embed: {"sentences": SENTENCES, "layers": "mix", "tokenizer": "auto", **MIX,
+                       "dtype": "float32", **FLAGS, "return_tokens": True},
+        elmo().embed_padded: {"sentences": SENTENCES, "layers": "mix", "tokenizer": "auto", **MIX,
+                              "dtype": "float32", **FLAGS},
         elmo().embed_sentences: {"texts": ["a bank"], "layers": "mix", "pooling": "max", **MIX,
-                                 "dtype": "float16"},
+                                 "dtype": "float16", **FLAGS},
+        elmo().encode: {"sentences": SENTENCES, "output_value": "token_embeddings",
+                        "layers": "top", "pooling": "max", "tokenizer": "auto",
+                        "normalize_embeddings": True, "dtype": "float16", "batch_size": 32,
+                        "show_progress_bar": None, "convert_to_numpy": True,
+                        "convert_to_tensor": False, "return_tokens": True},
+        functools.partial(save_pretrained, tmp_path): {"path": "tiny", "overwrite": True},
         elmo().get_word_embeddings: {"items": ["a", "bank"]},
         elmo_jax.layer_outputs: {**arrays, "precision": "float32"},
         with_state: {"state": elmo_jax.initial_state(CONFIG, 2), "config": CONFIG,

@@ -4,6 +4,7 @@ from .formats import FILES, FORMATS, VOCABULARY_FILE, WEIGHT_NAMES
 from .native import read_metadata
 from .opened import Opened
 from .published import read_options
+from .resaving import save_opened
 from .saving import save, write_model
 from .softmax_words import check_vocabulary, open_vocabulary, softmax_size, vocabulary_record
 from .sources import (
@@ -39,6 +40,7 @@ __all__ = [
     "read_options",
     "read_token_table",
     "save",
+    "save_opened",
     "softmax_size",
     "verification",
     "vocabulary_record",

@@ -20,6 +20,7 @@ from .containers.model_files import ModelFiles, open_files
 from .foreign import allennlp, bilm_tf, hub_module, manylangs
 from .matrices import as_matrix, read_matrix
 from .opened import Opened
+from .other_signatures import refuse_others
 from .softmax_words import check_record
 from .token_table import read_token_table, with_token_table
 
@@ -46,11 +47,12 @@ _MOST_REPLACEMENTS = 50
 """How often a model may be replaced while it is opened."""
 
 
+@refuse_others
 def load(
     source: PathLike | None = None,
+    weight_file: PathLike | None = None,
     *,
     options_file: PathLike | None = None,
-    weight_file: PathLike | None = None,
     vocabulary_file: PathLike | None = None,
     options: Options | None = None,
     alignment: Alignment = None,
@@ -65,9 +67,9 @@ def load(
             checkpoint, also by the prefix of its files; a TF-Hub module. Or a name: "mini", the
             bundled model and the default; or a published model ("original", "nlpl:225"; see
             ``pretrained.names``), which is downloaded once. A path that exists takes precedence
-            over a name.
-        options_file: options.json in the published format, together with ``weight_file``.
+            over a name. Or ``options.json``, followed by ``weight_file``, as in AllenNLP.
         weight_file: the HDF5 file of the published format.
+        options_file: options.json in the published format, together with ``weight_file``.
         vocabulary_file: the words of a model of words, or of ``token_table``, one per line, if
             they are not beside it.
         options: values that the files leave out or have wrong: a dictionary nested like
@@ -93,6 +95,7 @@ def load(
 
     Example:
         >>> config, params = elmo_jax.load("my-elmo")
+        >>> config, params = elmo_jax.load("options.json", "weights.hdf5")
         >>> config, params = elmo_jax.load("model.tar.gz", options={"lstm": {"cell_clip": None}})
     """
     opened = open_source(
@@ -126,6 +129,7 @@ def open_source(
     ``with_softmax`` prefers a checkpoint to the HDF5 file beside it, which never has a softmax.
     ``words_only`` makes a model that reads the words of the token table and no characters.
     """
+    source, options_file, weight_file = resolve_files(source, options_file, weight_file)
     own_options = _as_mapping(options)
     vocabulary = None if vocabulary_file is None else Path(vocabulary_file)
     table = None if token_table is None else read_token_table(token_table, vocabulary)
@@ -150,6 +154,33 @@ def open_source(
     if alignment is not None:
         opened.params["alignment"] = _read_alignment(alignment, opened.config)
     return opened
+
+
+def resolve_files(
+    source: PathLike | None, options_file: PathLike | None, weight_file: PathLike | None
+) -> tuple[PathLike | None, PathLike | None, PathLike | None]:
+    """The three arguments as they are meant.
+
+    An options file may come first, as in AllenNLP; and the addresses of a published model's two
+    files, which AllenNLP takes, stand for its name.
+    """
+    if source is not None and weight_file is not None and options_file is None:
+        path = Path(source)
+        if path.suffix == ".json" or path.is_file():
+            source, options_file = None, source
+    addresses = [str(file) for file in (options_file, weight_file) if _is_address(file)]
+    if not addresses:
+        return source, options_file, weight_file
+    if source is None and (name := pretrained.name_of_addresses(addresses)):
+        return name, None, None
+    raise ElmoError(
+        f"{' and '.join(addresses)}: expected the paths of two files, or the addresses of those of "
+        f"a published model. Download them first. {pretrained.names_like('')}"
+    )
+
+
+def _is_address(file: PathLike | None) -> bool:
+    return isinstance(file, str) and file.startswith(("https://", "http://"))
 
 
 def _open_whole(source: PathLike | None, *arguments: Any, **choices: Any) -> Opened:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """``mean_norms`` goes by layer; ``words_missing`` counts those of --only-words."""
     from ..alignment import compute_anchors, count_words, frequent_words, write_anchors
-    from ..corpus.progress import progress_bar
+    from ..progress import progress_bar
 
     records = open_records(args)
     _check_output(args, records)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from ..checkpoint import (
     FILES,
     FORMATS,
-    VOCABULARY_FILE,
-    Opened,
-    check_vocabulary,
     model_folder,
     open_source,
-    open_vocabulary,
-    write_model,
+    save_opened,
 )
-from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError, ElmoWarning, warn
+from ..errors import ElmoError
 from ..model.parameters import count_parameters
 from ..text.tokenizers import check_plain_name
 from .flags import add_flag, add_flags, add_model
@@ -43,10 +39,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     opened = open_source(**model_arguments(args), words_only=args.words_only)
     source = Path(args.weight_file) if args.weight_file else model_folder(args.model)
     format = args.format or ("hdf5" if opened.format == "native" else "native")
-    recorded = {}
     if args.tokenized_with is not None:
-        recorded["tokenizer"] = args.tokenized_with
         check_plain_name(args.tokenized_with)
+        remarks = {**opened.remarks, "tokenizer": args.tokenized_with}
+        opened = dataclasses.replace(opened, remarks=remarks)
         if format != "native":
             raise ElmoError(
                 "An options.json has no place for a tokenizer: leave out --tokenized-with, or "
@@ -54,25 +50,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             )
     output = Path(args.output)
     refuse_inputs_of_model(output, [*model_files(args), *files_in(source)])
-    words = _softmax_words(args, opened, source)
-    write_model(
+    save_opened(
         output,
-        opened.config,
-        opened.params,
+        opened,
+        model_arguments(args),
         format,
-        words=words,
-        words_record=opened.words_record if "softmax" in opened.params else None,
         dtype=args.dtype,
-        metadata=opened.metadata | recorded,
         overwrite=args.overwrite,
     )
-    if "softmax" in opened.params and words is None:
-        warn(
-            f"{output} has a softmax, but not its words: there is no {VOCABULARY_FILE} beside "
-            f"{source}. Put the one it was trained with into {output} to evaluate or train the "
-            "model.",
-            ElmoWarning,
-        )
     return {
         "source": str(source),
         "output": str(output),
@@ -80,17 +65,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "parameters": count_parameters(opened.params),
         "bytes": sum((output / name).stat().st_size for name in FILES[format]),
     }
-
-
-def _softmax_words(args: argparse.Namespace, opened: Opened, source: Path) -> Vocabulary | None:
-    if "softmax" not in opened.params:
-        return None
-    if args.vocabulary and not args.token_table:  # else it is the table's
-        words = Vocabulary.read(args.vocabulary)
-        check_vocabulary(opened.params, words, opened.words_record)
-        return words
-    options = Path(args.options_file) if args.options_file else None
-    return open_vocabulary(source, opened, options)
 
 
 def text(summary: dict[str, Any]) -> str:

@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    from ..corpus.progress import progress_bar
     from ..explore import embed_occurrences, find_occurrences, write_figure, write_page
     from ..explore.drawing import FIGURE_SUFFIXES
+    from ..progress import progress_bar
 
     output = Path(args.output)
     suffix = output.suffix.lower()

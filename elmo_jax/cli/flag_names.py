@@ -12,8 +12,8 @@ PHRASES = {
     "the same call": "the same command",
     "shard=(i, n)": "--shard I/N",
     "shard=(JOB_COMPLETION_INDEX + 1, n)": "--shard $((JOB_COMPLETION_INDEX + 1))/N",
-    ", or elmo.tokenizer for what has no model": "",
     "with verify=False": "in Python with verify=False",
+    "tokenizer=elmo.tokenizer": "--tokenizer auto",
     "source=": "MODEL ",  # without a flag, or after --model
 }
 """What no rule makes of a message."""
@@ -30,11 +30,12 @@ _SAME_NAMES = (
     "alignment", "batch_size", "carry_state", "checkpoint_every", "clip_norm", "column",
     "coordinator", "dtype", "escape_keys", "eval_every", "input_format", "keep_checkpoints",
     "key_column", "layers", "learning_rate", "log_every", "max_tokens", "max_valid_tokens",
-    "merge", "min_count", "mix_weights", "n_negative_samples", "n_steps", "num_processes",
-    "options_file", "overwrite", "part_tokens", "pooling", "precision", "process_id",
-    "reset_state", "restart", "shard", "shuffle_buffer", "split_sentences", "start_from",
-    "strict", "token_table", "tokenized_with", "tokenizer", "unroll_steps", "vocabulary",
-    "vocabulary_size", "wait", "warmup_share", "weight_decay", "weight_file", "words_only",
+    "merge", "min_count", "mix_gamma", "mix_weights", "n_negative_samples", "n_steps",
+    "num_processes", "options_file", "overwrite", "part_tokens", "pooling", "precision",
+    "process_id", "reset_state", "restart", "shard", "shuffle_buffer", "split_sentences",
+    "start_from", "strict", "token_table", "tokenized_with", "tokenizer", "unroll_steps",
+    "vocabulary", "vocabulary_size", "wait", "warmup_share", "weight_decay", "weight_file",
+    "words_only",
 )  # fmt: skip
 
 FLAGS_OF_ARGUMENTS = {name: "--" + name.replace("_", "-") for name in _SAME_NAMES} | _OTHER_NAMES

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _vectors(args: argparse.Namespace, elmo: Elmo, words: Sequence[str]) -> Iterator[np.ndarray]:
     """Token vectors, float32 [n, P], in the order of the words."""
-    from ..corpus.progress import progress_bar
+    from ..progress import progress_bar
     from ..text.tokenizers import CheckedWords
 
     starts = range(0, len(words), _WORDS_AT_ONCE)

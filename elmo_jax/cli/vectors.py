@@ -76,7 +76,7 @@ def _vectors(
     n_tokens: int,
     mix: dict[str, Any],
 ) -> WordVectors:
-    from ..corpus.progress import progress_bar
+    from ..progress import progress_bar
     from ..word_vectors import without_context
     from ..word_vectors.from_model import average_of
 

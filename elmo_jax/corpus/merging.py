@@ -14,10 +14,10 @@ from typing import Any
 
 from ..errors import ElmoError, counted, noting_interrupts
 from ..files import check_name, check_space, put_in_place, refuse_existing, shown_size, sync
+from ..progress import progress_bar, with_progress
 from .job import Job
 from .lock import AtWorkError, OutputLock, finished_note
 from .parts import PartsFolder
-from .progress import progress_bar, with_progress
 from .sources import (
     Names,
     can_be_locked,
@@ -264,7 +264,8 @@ def join_parts(
         source.read(job, number) for number, source in enumerate(folder_of_part)
     )
     with progress_bar(job.layout.tokens, 0, progress, "joining parts") as bar:
-        write_output(target, folder, lock, job, with_progress(results, bar), overwrite=overwrite)
+        shown = with_progress(results, bar, lambda pair: len(pair[0].words))
+        write_output(target, folder, lock, job, shown, overwrite=overwrite)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from ..files import check_space, refuse_input
 from ..model.config import dtype_name
 from ..model.layers import Layers, check_pooling
 from ..model.spelling import word_limit
+from ..progress import progress_bar, with_progress
 from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.tokenizers import CheckedWords
@@ -33,7 +34,6 @@ from .merging import (
     write_output,
 )
 from .parts import PartsFolder
-from .progress import progress_bar, with_progress
 from .shards import own_shard
 from .survey import PART_TOKENS, Survey, check_repeatable, iter_parts
 from .writers import RecordVectors, SentenceKeyChecker, check_layout, writer_for
@@ -193,7 +193,8 @@ def embed_corpus(
             n_tokens, n_missing = job.count_tokens(numbers), job.count_tokens(missing)
             with progress_bar(n_tokens, n_tokens - n_missing, progress) as bar:
                 for number, part in iter_parts(records, job.parts, missing):
-                    results = with_progress(_embed_part(elmo, part, options, n_rows), bar)
+                    embedded = _embed_part(elmo, part, options, n_rows)
+                    results = with_progress(embedded, bar, lambda pair: len(pair[0].words))
                     if is_direct:
                         write_output(target, folder, lock, job, results, overwrite=overwrite)
                     else:

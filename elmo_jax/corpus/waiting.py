@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from time import monotonic, sleep
 
 from ..errors import ElmoError, counted, number_problem
+from ..progress import progress_bar
 from .job import Job
 from .parts import PartsFolder
-from .progress import progress_bar
 
 _MAX_LISTED = 10
 _SECONDS_BETWEEN_LOOKS = 1.0

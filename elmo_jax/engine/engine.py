@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable, Generator, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -102,10 +102,9 @@ class Engine:
         self,
         sentences: Sequence[Sentence],
         request: Request,
-        results: MutableSequence | np.ndarray,
         cut: CutWords | None = None,
-    ) -> None:
-        """``run`` for sentences in memory; each result is put at the index of its sentence.
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """``run`` for sentences in memory, in any order: yields each result with its index.
 
         Long sentences are read first: late ones would be the last to end, with most lanes idle.
         """
@@ -114,7 +113,7 @@ class Engine:
         ordered = (sentences[i] for i in order)
         for i, result in zip(order, self.run(ordered, request, cut), strict=True):
             check_float16(result, f"sentence {i}")
-            results[i] = result
+            yield i, result
 
     def forget_words(self) -> None:
         """Let the next run start with an empty word table. Runs that have begun keep theirs."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..embedder import Elmo
+from ..embedder.results import unit_vectors
 from ..errors import ElmoError
 from ..files import atomic_file
 from ..model.arrays import finite_floats
@@ -18,7 +19,6 @@ from ..model.layers import Layers
 from ..text.sentences import check_collection, check_sentences, check_strings
 from ..text.tokenizers import CheckedWords
 from .drawing import FIGURE_SUFFIXES, new_figure, plain, printable, save_figure
-from .occurrences import unit_vectors
 
 _COLUMN_NAME_LENGTH = 24  # longer names have no room above their columns
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..embedder import Elmo
+from ..embedder.results import unit_vectors
 from ..errors import ElmoError, check_count, shortened
 from ..model.spelling import word_limit
 from ..text.cut_words import CutWords
@@ -24,7 +25,6 @@ from .occurrences import (
     check_occurrences,
     embed_occurrences,
     iter_occurrences,
-    unit_vectors,
 )
 
 

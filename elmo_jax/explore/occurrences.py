@@ -191,8 +191,3 @@ def _checked_with_labels(
                 "or None."
             )
         yield labelled
-
-
-def unit_vectors(vectors: np.ndarray) -> np.ndarray:
-    """Vectors scaled to length 1, so that their products are cosines; zeros stay zeros."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

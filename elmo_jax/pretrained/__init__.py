@@ -13,7 +13,16 @@ from typing import IO
 
 from ..errors import ElmoError
 from ..files import try_lock
-from .registry import BUNDLED, MODELS, is_name, model_in, model_named, names_like, tokenizer_of
+from .registry import (
+    BUNDLED,
+    MODELS,
+    is_name,
+    model_in,
+    model_named,
+    name_of_addresses,
+    names_like,
+    tokenizer_of,
+)
 from .remote_files import PublishedModel, RemoteFile, ZipMember
 from .sums import SUMS, changed_files, record_sum, recorded_sums
 
@@ -26,6 +35,7 @@ __all__ = [
     "cache_dir",
     "fetch",
     "is_name",
+    "name_of_addresses",
     "names",
     "names_like",
     "tokenizer_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from ..errors import ElmoError, did_you_mean
@@ -124,6 +124,26 @@ _COHA_WEIGHTS = ZipMember(
 def is_name(source: str) -> bool:
     """Whether a model is named in one of the known ways, which does not mean that it exists."""
     return source == BUNDLED or source in MODELS or source.startswith(("nlpl:", "manylangs:"))
+
+
+def name_of_addresses(addresses: Iterable[str]) -> str | None:
+    """The name of the published model that has these files, on any of AllenNLP's servers.
+
+    Example:
+        >>> files = (f"{_SMALL}/elmo_{_SMALL}_{name}" for name in ("options.json", "weights.hdf5"))
+        >>> start = "https://s3-us-west-2.amazonaws.com/allennlp/models/elmo"
+        >>> name_of_addresses(f"{start}/{file}" for file in files)
+        'small'
+    """
+    wanted = {_path_at_allennlp(address) for address in addresses}
+    for name, model in MODELS.items():
+        if wanted == {_path_at_allennlp(file.url) for file in model.files.values()}:
+            return name
+    return None
+
+
+def _path_at_allennlp(address: str) -> str:
+    return address.rpartition("/models/elmo/")[2]
 
 
 def model_named(name: str) -> PublishedModel:

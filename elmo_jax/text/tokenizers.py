@@ -133,10 +133,8 @@ def resolve_tokenizer(tokenizer: Tokenizer | str | None, auto: str = AUTO) -> To
     """
     if tokenizer is None:
         return str.split
-    if tokenizer == AUTO:
-        tokenizer = auto
     if isinstance(tokenizer, str):
-        return tokenizer_named(tokenizer)
+        return tokenizer_named(auto if tokenizer == AUTO else tokenizer)
     if not callable(tokenizer):
         raise ElmoError(
             f"Expected tokenizer= as a function or one of the names {', '.join(NAMES)}, got "

@@ -6,18 +6,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from ..errors import ElmoError, shortened
 from ..model.config import ElmoConfig
-
-
-def flag_problem(value: Any, name: str, *, optional: bool = False) -> str | None:
-    """What is wrong with a value that should be True or False, if anything."""
-    if isinstance(value, bool | np.bool_) or (optional and value is None):
-        return None
-    expected = "True, False or None" if optional else "True or False"
-    return f"{name} is {shortened(value)}, expected {expected}"
 
 
 def choice_problem(value: Any, name: str, choices: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..checkpoint import check_vocabulary
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError, count_problem
+from ..errors import ElmoError, count_problem, flag_problem
 from ..forking import check_process
 from ..lanes.devices import Devices
 from ..model.bilm import BiLMState
@@ -26,7 +26,7 @@ from ..model.parameters import Params, check_params
 from ..model.spelling import word_limit
 from ..processes import Processes
 from ..text.cut_words import CutWords
-from .argument_types import check_config, choice_problem, flag_problem, refuse
+from .argument_types import check_config, choice_problem, refuse
 from .language_model import Reading, initial_rows, read_window
 from .lexicon import END, Lexicon
 from .losses import chunked_losses

@@ -17,13 +17,14 @@ from ..errors import (
     count_problem,
     did_you_mean,
     first_few,
+    flag_problem,
     number_problem,
     shortened,
     warn,
 )
 from ..model.config import PRECISIONS
 from ..model.options import KEYS, MANYLANGS_KEYS
-from .argument_types import choice_problem, flag_problem
+from .argument_types import choice_problem
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from ..checkpoint.vocabulary import Vocabulary
-from ..errors import ElmoError, counted, shortened
+from ..errors import ElmoError, counted, flag_problem, shortened
 from ..text.contents import check_is_plain, check_is_text, head_of
 from ..text.cut_words import CutWords, WordLimit
 from ..text.raw_text import RawTextWatch
@@ -30,7 +30,7 @@ from ..text.tokenizers import (
     tokenizer_named,
     warn_of_other_spaces,
 )
-from .argument_types import check_paths, choice_problem, flag_problem, refuse
+from .argument_types import check_paths, choice_problem, refuse
 from .text_contents import HashedFile, TextContents
 
 _MAX_REPORTS_PER_FILE = 5
@@ -38,7 +38,7 @@ _MAX_REPORTS_PER_FILE = 5
 _AS_TEXT = "input_format='text' reads it as it is"
 
 _TOKENIZE = (
-    "Tokenize it first, `elmo-jax tokenize INPUT -o OUT`, or name what splits it: tokenizer=."
+    "Tokenize it first: `elmo-jax tokenize INPUT -o OUT`. Or name what splits it: tokenizer=."
 )
 
 _logger = logging.getLogger(__name__)

@@ -53,6 +53,6 @@ def refuse_another_tokenizer(tokenized_with: str | None, recorded: str | None) -
     if tokenized_with not in (None, recorded):
         raise ElmoError(
             f"The run has finished, and its model has recorded the tokenizer {recorded}, not "
-            f"{tokenized_with}. For a copy that records another: `elmo-jax convert MODEL -o "
-            f"OUT --format native --tokenized-with {tokenized_with}`."
+            f"{tokenized_with}. For a copy that records another: "
+            f"`elmo-jax convert MODEL -o OUT --format native --tokenized-with {tokenized_with}`."
         )

@@ -16,12 +16,12 @@ import numpy as np
 from ..checkpoint import FORMATS, open_model
 from ..checkpoint.vocabulary import Vocabulary, Words, check_vocabulary_choice
 from ..engine.memory import explain_out_of_memory
-from ..errors import ElmoError, check_count, first_few, noting_interrupts, shortened
+from ..errors import ElmoError, check_count, first_few, flag_problem, noting_interrupts, shortened
 from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..processes import ALONE, Processes, shared
 from ..text.readers import Files
-from .argument_types import check_config, choice_problem, flag_problem, path_problem, refuse
+from .argument_types import check_config, choice_problem, path_problem, refuse
 from .checkpoints import Checkpoint, Checkpoints, steps_in
 from .evaluation import warn_of_unknown_words
 from .feed import WindowFeed

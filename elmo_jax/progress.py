@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
-from .writers import RecordVectors
+Result = TypeVar("Result")
 
 
 def progress_bar(total: int, done: int, shown: bool, description: str | None = None) -> Any:
@@ -21,8 +22,10 @@ def progress_bar(total: int, done: int, shown: bool, description: str | None = N
     )
 
 
-def with_progress(results: RecordVectors, bar: Any) -> RecordVectors:
+def with_progress(
+    results: Iterable[Result], bar: Any, count_tokens: Callable[[Result], int]
+) -> Iterator[Result]:
     """Pass results on. The bar moves once the consumer has dealt with a result."""
-    for record, vectors in results:
-        yield record, vectors
-        bar.update(len(record.words))
+    for result in results:
+        yield result
+        bar.update(count_tokens(result))

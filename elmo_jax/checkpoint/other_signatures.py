@@ -1,0 +1,52 @@
+"""Arguments that AllenNLP and PyTorch code pass to an ELMo: an error says what to write here."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from ..errors import ElmoError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+_MIXES = (
+    "elmo.embed(sentences) gives all layers, and elmo_jax.ScalarMix(n_mixes=2) two trained sums of "
+    "them"
+)
+_DEVICES = "pass devices=jax.devices()[:1], or leave it out to use all devices"
+
+_HERE = {
+    "num_output_representations": _MIXES,
+    "requires_grad": "elmo_jax.BiLM(config) is a module to train, with the params of load(...)",
+    "do_layer_norm": "elmo_jax.ScalarMix(do_layer_norm=True) does this",
+    "dropout": "elmo_jax.ScalarMix(dropout=0.5) does this",
+    "vocab_to_cache": "leave it out, since each word is spelled once and remembered",
+    "keep_sentence_boundaries": "elmo_jax.layer_outputs(..., boundaries=True) does this",
+    "scalar_mix_parameters": 'elmo.embed(sentences, layers="mix", mix_weights=[...]) does this',
+    "cuda_device": _DEVICES,
+    "device": _DEVICES,
+}
+
+
+def refuse_others(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """The function, with an ElmoError for arguments that belong to another library's ELMo."""
+    parameters = inspect.signature(function).parameters.values()
+    n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
+
+    @functools.wraps(function)
+    def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        if len(args) > n_positional:
+            raise ElmoError(
+                f"Expected a model, or options.json and its weights, got {args[n_positional]!r} "
+                f"after them. If it is AllenNLP's num_output_representations: {_MIXES}. Other "
+                "arguments are passed by name."
+            )
+        if others := [name for name in kwargs if name in _HERE]:
+            advice = "; ".join(f"{name}: here {_HERE[name]}" for name in others)
+            raise ElmoError(f"elmo-jax has no {advice}.")
+        return function(*args, **kwargs)
+
+    return checked
