@@ -331,7 +331,7 @@ def test_a_pipeline_without_the_component_does_not_load_jax():
 def test_without_spacy_the_error_names_the_extra():
     code = "import sys; sys.modules['spacy'] = None; import elmo_jax.spacy"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert 'needs spaCy: pip install "elmo-jax[spacy]"' in run.stderr.splitlines()[-1]
+    assert 'needs it: pip install "elmo-jax[spacy]"' in run.stderr.splitlines()[-1]
 
 
 # Several processes
