@@ -22,6 +22,7 @@ DEVICES = ROOT / "docs" / "guide" / "devices.md"
 def folder(tmp_path_factory):
     """Where the README's user is, after its first command."""
     folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(ROOT / "examples")
     return folder
 
 
