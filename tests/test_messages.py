@@ -190,6 +190,26 @@ def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(arguments, end,
     assert exit.value.code == 2 and re.search(rf"{pattern}$", last), last
 
 
+def test_the_usage_in_an_error_names_only_what_is_needed(capsys):
+    for arguments, lines in (
+        (["embed", "a.txt"], ["elmo-jax embed -o OUT INPUT [INPUT ...]", "all flags"]),
+        (["convert", "mini"], ["elmo-jax convert -o OUT [MODEL]", "all flags"]),
+        ([], ["elmo-jax COMMAND ...", "the commands"]),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        usage, hint, error = capsys.readouterr().err.splitlines()
+        assert usage == f"usage: {lines[0]}" and hint.endswith(f" --help lists {lines[1]}")
+        assert "error: the following arguments are required: " in error
+
+
+def test_a_choice_that_is_required_stands_in_the_usage(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "a.txt", "-o", "run"])
+    shown = capsys.readouterr().err
+    assert "--start-from MODEL)" in shown and "--epochs" not in shown
+
+
 def test_what_follows_two_hyphens_or_has_spaces_is_no_flag(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for text in (["--", "--layer"], ["-- a dash"]):

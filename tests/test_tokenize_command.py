@@ -28,6 +28,11 @@ def test_lines_become_words_between_single_spaces(capsys):
     assert lines_of(capsys, "raw.txt", "--tokenizer", "words").startswith("She didn't go . Why ?")
 
 
+def test_a_hyphen_is_no_name_for_the_output(capsys, folder):
+    assert "OUT is a file, not standard output" in failing(capsys, "tokenize", "raw.txt", "-o", "-")
+    assert not (folder / "-").exists()
+
+
 def test_what_it_wrote_is_read_as_the_same_words(capsys, folder):
     running(capsys, "tokenize", "raw.txt", "-o", "out.txt")
     running(capsys, "embed", "raw.txt", "-o", "raw.npz", "--tokenizer", "auto")

@@ -142,6 +142,8 @@ def check_output(args: argparse.Namespace) -> Path:
     from ..text.readers import find_files
 
     output, names = Path(args.output), list(vars(args).get("input") or [])
+    if args.output == "-":
+        raise ElmoError("OUT is a file, not standard output: expected its name, got '-'.")
     if vars(args).get("labels"):
         names.append(args.labels)
     texts = find_files(names, or_stdin=True) if names else ()

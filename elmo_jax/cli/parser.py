@@ -54,6 +54,16 @@ class Parser(argparse.ArgumentParser):
         say(message.removesuffix("\n"))
 
     def error(self, message: str) -> NoReturn:
-        """Print the usage and the error, and exit with code 2."""
-        tell(f"{self.format_usage()}{self.prog}: error: {message}")
+        """Print what the command needs, and the error, and exit with code 2."""
+        tell(f"{self._needed_usage()}{self.prog}: error: {message}")
         raise SystemExit(2)
+
+    def _needed_usage(self) -> str:
+        """The usage without flags that may be left out, which would push the error off a screen."""
+        needed = [group for group in self._mutually_exclusive_groups if group.required]
+        either = [action for group in needed for action in group._group_actions]
+        actions = [a for a in self._actions if a.required or not a.option_strings or a in either]
+        formatter = self._get_formatter()
+        formatter.add_usage(None, actions, needed)
+        others = "all flags" if self._subparsers is None else "the commands"
+        return f"{formatter.format_help().rstrip()}\n       {self.prog} --help lists {others}\n"
