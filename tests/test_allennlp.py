@@ -378,7 +378,7 @@ def test_a_mix_that_normalises_layers_is_left_out(archive, model, in_list):
     opened = open_source(archive(tensors, config))
     assert "scalar_mixes" not in opened.params and opened.config.n_layers == 2
     assert opened.remarks["left_out"] == [
-        "the scalar mix and what follows it, because it normalises layers (do_layer_norm)"
+        "the scalar mix and what follows it, because it normalizes layers (do_layer_norm)"
     ]
     config["model"]["text_field_embedder"]["token_embedders"]["elmo"]["do_layer_norm"] = False
     assert "scalar_mixes" in load(archive(tensors, config))[1]

@@ -468,7 +468,7 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert main(["similarity", "a play", "the play", "-o", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
-    assert "Every heatmap has the same colours" in out.read_text("utf-8")
+    assert "Every heatmap has the same colors" in out.read_text("utf-8")
     result = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
     assert result["columns"] == ["the", "play", "."] and np.shape(result["cosines"]) == (2, 3)
     result = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")

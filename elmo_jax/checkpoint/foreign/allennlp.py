@@ -114,7 +114,7 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
         # The mean and variance of a layer would be those of a whole batch.
         own = {name: array for name, array in own.items() if place.is_of_elmo(name)}
         left_out.append(
-            "the scalar mix and what follows it, because it normalises layers (do_layer_norm)"
+            "the scalar mix and what follows it, because it normalizes layers (do_layer_norm)"
         )
     if place.prefix + _CACHED_WORDS in tensors:
         left_out.append(f"{_CACHED_WORDS}, vectors of a vocabulary: words are spelled instead")
