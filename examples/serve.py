@@ -51,7 +51,7 @@ def items_of(request):
     is_one = type(request) is dict and len(request) == 1
     name, items = next(iter(request.items())) if is_one else ("nothing", None)
     if name not in ("texts", "sentences") or type(items) is not list:
-        raise ValueError('Expected {"texts": ["…"]} or {"sentences": [["…", "…"]]}.')
+        raise ValueError('Expected {"texts": ["..."]} or {"sentences": [["...", "..."]]}.')
     for number, item in enumerate(items):
         is_words = type(item) is list and all(type(word) is str and word for word in item)
         if not (type(item) is str if name == "texts" else is_words):
@@ -77,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.is_home():
                 vectors = self.server.embed(*items_of(json.loads(content)))
                 self.answer(200, {"vectors": [vector.tolist() for vector in vectors]})
+        except json.JSONDecodeError as error:
+            self.answer(400, {"error": f"The request is not JSON: {error}."})
         except (ValueError, RecursionError) as error:  # ElmoError is a ValueError
             self.answer(400, {"error": str(error)})
 

@@ -123,7 +123,7 @@ def test_requests_of_several_threads_are_answered(served):
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"", "Expecting value"),
+        (b"", "The request is not JSON: Expecting value"),
         (b'{"texts"', "Expecting ':' delimiter"),
         (b"\xff", "codec can't decode"),
         (b"[" * 100_000, "maximum recursion depth"),
