@@ -15,6 +15,7 @@ import pytest
 import elmo_jax
 from elmo_jax.cli import COMMANDS, command_module, main
 from elmo_jax.cli.flags import FLAGS
+from elmo_jax.model.bilm import init_params
 
 TEXT = "The bank of the river .\n\n  She runs a bank / shop .  \nnaïve\nThe bank of the river .\n"
 LINES = [line.strip() for line in TEXT.splitlines()]
@@ -371,6 +372,16 @@ def test_info_gives_each_part_of_a_remark_a_row(capsys):
     assert re.search(r"^training$\n^  reset_state +True$", shown, re.M)
     assert re.search(r"^    2$\n^      steps +3600$", shown, re.M)
     assert max(map(len, shown.splitlines()[1:])) < 100
+
+
+def test_info_rounds_the_numbers_of_a_training_run(tmp_path, capsys):
+    config = elmo_jax.ElmoConfig.preset("tiny")
+    remarks = {"training": {"loss": 3.6880259275436402, "steps": 30799360}}
+    params = init_params(config, seed=0)
+    elmo_jax.save(tmp_path / "model", config, params, format="native", metadata=remarks)
+    assert main(["info", str(tmp_path / "model")]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^  loss +3.68803$\n^  steps +30799360$", shown, re.M)
 
 
 def test_init_makes_a_random_model_and_embed_says_that_it_is(text_file, tmp_path, capsys):

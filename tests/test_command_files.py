@@ -170,3 +170,11 @@ def test_a_file_named_like_a_model_is_not_that_model(folder):
     (folder / "model.ckpt-7.data-00000-of-00001").touch()
     names = [path.name for path in files_in(folder / "model.ckpt-7")]
     assert names == ["model.ckpt-7.data-00000-of-00001", "model.ckpt-7.index"]
+
+
+def test_a_model_in_the_place_of_a_text_is_answered_with_the_flag_for_models(folder, capsys):
+    for name, hint in (("options.json", True), ("notes.txt", False)):
+        (folder / name[:2]).mkdir()
+        (folder / name[:2] / name).touch()
+        message = failing(capsys, "evaluate", folder / name[:2])
+        assert "Expected text files, got the folder" in message and ("--model" in message) == hint

@@ -473,7 +473,11 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert result["columns"] == ["the", "play", "."] and np.shape(result["cosines"]) == (2, 3)
     result = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")
     assert result["rows"][0] == "A a play"
-    assert "2 to 200 sentences" in failing(capsys, "similarity", "one")
+    message = failing(capsys, "similarity", "one")
+    assert "2 to 200 sentences" in message and "--input" not in message
+    file = tmp_path / "lines.txt"
+    file.write_text("a\n")
+    assert failing(capsys, "similarity", file).endswith(f" of a file: --input {file}.\n")
     assert "or a text with --input" in failing(capsys, "similarity")
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
 

@@ -63,7 +63,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
         note(
             args,
             f"note: the perplexity is {result.perplexity}: the model's numbers leave the range of "
-            "its floats, or fit the text by no means. JSON has null in its place",
+            "its floats, or do not fit the text at all. JSON has null in its place",
         )
     return dict(result._asdict())
 

@@ -99,6 +99,7 @@ def _rows(key: str, value: Any, indent: str = "") -> Iterator[tuple[str, str]]:
         parts = list(value.items())
     elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
         parts = [(str(number), part) for number, part in enumerate(value, 1)]
-    yield indent + key, "" if parts else str(value)
+    shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+    yield indent + key, "" if parts else shown
     for name, part in parts:
         yield from _rows(name, part, indent + "  ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,9 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
         sentences = list(tokenize(texts, chosen_tokenizer(args)))
     if not 2 <= len(sentences) <= _MOST_SENTENCES:
         expected = f"2 to {_MOST_SENTENCES} sentences to compare"
-        raise ElmoError(f"Expected {expected}, got {len(sentences):,}.")
+        files = [text for text in args.sentences if os.path.isfile(text)]
+        hint = f" For the sentences of a file: --input {files[0]}." if files else ""
+        raise ElmoError(f"Expected {expected}, got {len(sentences):,}.{hint}")
     if not all(sentences):
         raise ElmoError(f"Sentence {[*map(bool, sentences)].index(False) + 1} has no words.")
     return sentences
