@@ -477,6 +477,7 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert "2 to 200 sentences" in message and "--input" not in message
     file = tmp_path / "lines.txt"
     file.write_text("a\n")
+    assert "--input" not in failing(capsys, "similarity", "a b " * 2000)  # no name of a file
     assert failing(capsys, "similarity", file).endswith(f" of a file: --input {file}.\n")
     assert "or a text with --input" in failing(capsys, "similarity")
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")

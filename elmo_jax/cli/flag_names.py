@@ -14,6 +14,7 @@ PHRASES = {
     "shard=(JOB_COMPLETION_INDEX + 1, n)": "--shard $((JOB_COMPLETION_INDEX + 1))/N",
     "with verify=False": "in Python with verify=False",
     "tokenizer=elmo.tokenizer": "--tokenizer auto",
+    "It holds a model, not text": "It holds a model, which --model names",
     "source=": "MODEL ",  # without a flag, or after --model
 }
 """What no rule makes of a message."""

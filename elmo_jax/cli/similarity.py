@@ -77,7 +77,7 @@ def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
         sentences = list(tokenize(texts, chosen_tokenizer(args)))
     if not 2 <= len(sentences) <= _MOST_SENTENCES:
         expected = f"2 to {_MOST_SENTENCES} sentences to compare"
-        files = [text for text in args.sentences if os.path.isfile(text)]
+        files = [text for text in args.sentences if os.path.lexists(text)]
         hint = f" For the sentences of a file: --input {files[0]}." if files else ""
         raise ElmoError(f"Expected {expected}, got {len(sentences):,}.{hint}")
     if not all(sentences):

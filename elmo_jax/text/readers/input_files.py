@@ -97,7 +97,7 @@ def _check_kind(path: Path, or_stdin: bool) -> None:
         return
     if stat.S_ISDIR(status.st_mode):
         is_model = any((path / name).is_file() for name in ("config.json", "options.json"))
-        model = " It looks like a model; a command takes one with --model." if is_model else ""
+        model = " It holds a model, not text." if is_model else ""
         raise ElmoError(f"Expected text files, got the folder {str(path)!r}. {_EXAMPLE}{model}")
     if stat.S_ISFIFO(status.st_mode):
         if or_stdin:
