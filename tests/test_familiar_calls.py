@@ -274,12 +274,42 @@ def test_a_third_argument_by_position_is_told_what_to_write(open_model):
         ("scalar_mix_parameters", "mix_weights="),
         ("cuda_device", "devices="),
         ("device", "devices="),
+        ("model_name", 'Elmo("small")'),
+        ("cache_folder", "ELMO_JAX_CACHE"),
+        ("layers", "elmo.encode(texts, layers=...)"),
+        ("tokenizer", "encode splits text by itself"),
     ],
 )
 def test_an_argument_of_allennlp_is_told_what_to_write(name, advice):
     for open_model in (elmo_jax.Elmo, elmo_jax.load):
         message = message_of(open_model, "o.json", "w.hdf5", **{name: 1})
-        assert message.startswith(f"elmo-jax has no {name}: here ") and advice in message
+        assert message.startswith(f"There is no argument {name}=. Here, ") and advice in message
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("embed_sentence", "elmo.embed([words])[0]"),
+        ("get_elmo_vectors", 'layers="average"'),
+        ("similarity", "normalize_embeddings=True"),
+        ("to", "devices="),
+        ("most_similar", "word_vectors.average(elmo, sentences)"),
+    ],
+)
+def test_a_method_of_another_library_is_told_what_to_write(elmo, name, advice):
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'. Here: ") as error:
+        getattr(elmo, name)
+    assert advice in str(error.value) and not hasattr(elmo, name)
+
+
+def test_sentences_in_the_place_of_the_model_are_told_where_they_go():
+    for open_model in (elmo_jax.Elmo, elmo_jax.load):
+        message = message_of(open_model, ["The bank."])
+        assert "got ['The bank.']" in message and "elmo.encode(texts)" in message
+
+
+def test_bytes_are_told_the_call_that_was_made(elmo):
+    assert message_of(elmo.encode, b"a").endswith("write elmo.encode(text.decode()).")
 
 
 def test_other_unknown_arguments_stay_the_error_of_python():

@@ -56,8 +56,9 @@ def messages(path):
 MESSAGES = [pair for path in sorted(ROOT.rglob("*.py")) for pair in messages(path)]
 OF_COMMANDS = [pair for pair in MESSAGES if pair[0].startswith("cli/")]
 # The calls of other libraries are made in Python only.
+OF_OTHERS = ("checkpoint/other_signatures", "embedder/other_names")
 OF_LIBRARY = [
-    pair for pair in MESSAGES if not pair[0].startswith(("cli/", "checkpoint/other_signatures"))
+    pair for pair in MESSAGES if not pair[0].startswith(("cli/", *OF_OTHERS))
 ]
 
 

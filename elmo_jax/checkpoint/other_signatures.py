@@ -1,4 +1,4 @@
-"""Arguments that AllenNLP and PyTorch code pass to an ELMo: an error says what to write here."""
+"""Arguments that code for other libraries passes to a model: an error says what to write here."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _MIXES = (
     "them"
 )
 _DEVICES = "pass devices=jax.devices()[:1], or leave it out to use all devices"
+_SOURCE = 'the model comes first, without a name: Elmo("small")'
+_CACHE = "the environment variable ELMO_JAX_CACHE names the folder of downloads"
 
 _HERE = {
     "num_output_representations": _MIXES,
@@ -28,6 +30,14 @@ _HERE = {
     "scalar_mix_parameters": 'elmo.embed(sentences, layers="mix", mix_weights=[...]) does this',
     "cuda_device": _DEVICES,
     "device": _DEVICES,
+    "model": _SOURCE,
+    "model_name": _SOURCE,
+    "model_name_or_path": _SOURCE,
+    "cache_dir": _CACHE,
+    "cache_folder": _CACHE,
+    "batch_size": "leave it out, since sentences are packed and not padded",
+    "layers": "elmo.encode(texts, layers=...) and elmo.embed(sentences, layers=...) take it",
+    "tokenizer": "elmo.embed(texts, tokenizer=...) takes it, and encode splits text by itself",
 }
 
 
@@ -45,8 +55,8 @@ def refuse_others(function: Callable[Parameters, Result]) -> Callable[Parameters
                 "arguments are passed by name."
             )
         if others := [name for name in kwargs if name in _HERE]:
-            advice = "; ".join(f"{name}: here {_HERE[name]}" for name in others)
-            raise ElmoError(f"elmo-jax has no {advice}.")
+            advice = "; and ".join(f"{name}=. Here, {_HERE[name]}" for name in others)
+            raise ElmoError(f"There is no argument {advice}.")
         return function(*args, **kwargs)
 
     return checked

@@ -164,6 +164,11 @@ def resolve_files(
     An options file may come first, as in AllenNLP; and the addresses of a published model's two
     files, which AllenNLP takes, stand for its name.
     """
+    if not isinstance(source, str | os.PathLike | None):
+        raise ElmoError(
+            f"Expected a model's name or path, got {shortened(source)}. If these are sentences: "
+            "elmo = Elmo(), then elmo.encode(texts)."
+        )
     if source is not None and weight_file is not None and options_file is None:
         path = Path(source)
         if path.suffix == ".json" or path.is_file():

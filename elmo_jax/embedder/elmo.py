@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ElmoError, WhitespaceWarning, check_count, check_flag, shortened, warn
 from ..model.config import dtype_name
 from ..model.layers import Layers, check_pooling
-from ..text.sentences import check_strings, tokenize
+from ..text.sentences import check_collection, check_strings, tokenize
 from ..text.tokenizers import AUTO, Tokenizer
 from .on_device import PathLike
 from .results import EmbeddedTokens, to_jax, unit_vectors
@@ -123,6 +123,7 @@ class Elmo(SentenceEmbedder):
         check_pooling(pooling)
         is_one = isinstance(sentences, str)
         texts = [sentences] if isinstance(sentences, str) else sentences
+        check_collection(texts, "elmo.encode({})")
         # Lengths of vectors are computed in float32, where none of them overflows.
         computed = "float32" if normalize_embeddings else dtype
         choices: dict[str, Any] = {"tokenizer": tokenizer, "dtype": computed}

@@ -24,6 +24,7 @@ from ..model.parameters import Params, check_finite_params, check_params, model_
 from ..model.precision import check_precision
 from ..pretrained import BUNDLED
 from ..text.tokenizers import DEFAULT, NAMES, is_plain_name
+from .other_names import here
 from .pickling import absolute, device_names, unpickle
 
 PathLike = str | os.PathLike[str]
@@ -208,5 +209,6 @@ class ModelOnDevice:
         # If this Elmo could not be unpickled, its first use raises why.
         failure = self.__dict__.get("_failure")
         if failure is None or name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            problem = f"{type(self).__name__!r} object has no attribute {name!r}{here(name)}"
+            raise AttributeError(problem, name=name, obj=self)
         raise ElmoError(failure)
