@@ -126,6 +126,8 @@ def test_all_public_names_are_there():
     for name in elmo_jax.__all__:
         assert getattr(elmo_jax, name) is not None
         assert name in dir(elmo_jax)
+    shown = [name for name in dir(elmo_jax) if not name.startswith("__")]
+    assert shown == elmo_jax.__all__  # each once, and no helper of the package beside them
 
 
 def test_type_checkers_see_the_public_names_at_the_modules_they_are_loaded_from():
