@@ -124,7 +124,8 @@ def shortened(value: Any) -> str:
         shown = "a number of thousands of digits"
     except RecursionError:
         shown = f"a {type(value).__name__} nested too deep to be shown"
-    return shown if len(shown) <= 60 else shown[:57] + "..."
+    quote = shown[-1] if isinstance(value, str | bytes) else ""
+    return shown if len(shown) <= 60 else shown[:57] + "…" + quote
 
 
 MOST_SEED = 2**32 - 1

@@ -54,17 +54,20 @@ def test_sentences_may_be_any_iterable():
         (
             [["a"], "The bank ."],
             "Expected sentence 1 as a list of words, got the str 'The bank .'. "
-            "Split it first: sentence.split().",
+            "Split it first: sentence.split(); or raw text with a tokenizer "
+            "(elmo_jax.tokenizer_named).",
         ),
         (
             ["The", "bank"],  # one sentence without the list around it
             "Expected sentence 0 as a list of words, got the str 'The'. "
-            "Split it first: sentence.split().",
+            "Split it first: sentence.split(); or raw text with a tokenizer "
+            "(elmo_jax.tokenizer_named).",
         ),
         (
             [b"The bank ."],
             "Expected sentence 0 as a list of words, got the bytes b'The bank .'. "
-            "Split it first: sentence.decode().split().",
+            "Split it first: sentence.decode().split(); or raw text with a tokenizer "
+            "(elmo_jax.tokenizer_named).",
         ),
         ([["a"], 7], "Expected sentence 1 as a list of words, got int 7."),
         (
@@ -149,7 +152,7 @@ def test_an_elmo_answers_a_single_text_with_what_to_write(method, choices, call)
 def test_a_long_value_is_cut_in_the_error():
     text = message(check_collection, "word " * 1000)
     assert len(text) < 160
-    assert "'word word" in text and "..." in text
+    assert "'word word" in text and "…'" in text
 
 
 # Texts
@@ -193,7 +196,7 @@ def test_other_values_than_texts_are_left_to_the_check_of_sentences(wrong):
 def test_a_tokenizer_that_does_not_return_words_fails_the_check_of_sentences():
     assert message(check_sentences, tokenize(["a b"], tokenizer=str.upper)) == (
         "Expected sentence 0 as a list of words, got the str 'A B'. "
-        "Split it first: sentence.split()."
+        "Split it first: sentence.split(); or raw text with a tokenizer (elmo_jax.tokenizer_named)."
     )
 
 

@@ -98,7 +98,8 @@ def check_collection(sentences: Any, call: str = "[{}.split()]") -> None:
     names = _column_names(sentences)
     if names is not None:  # iterating over a table or mapping gives the names of its columns
         shown = ", ".join(map(repr, names[:10])) + (", …" if names[10:] else "")
-        example = repr(names[0]) if names else "'text'"
+        likely = [name for name in names if re.search("text|sentence", str(name), re.IGNORECASE)]
+        example = repr([*likely, *names, "text"][0])
         raise ElmoError(
             f"Expected a list of sentences, got a {kind} with the columns or keys {shown}. "
             f"Pass the one that holds the sentences: {kind.lower()}[{example}]."
@@ -179,7 +180,10 @@ def _check_sequence(words: Any, where: str) -> None:
     problem = f"{type(words).__name__} {shortened(words)}."
     if is_text:
         decode = "" if isinstance(words, str) else ".decode()"
-        problem = f"the {problem} Split it first: sentence{decode}.split()."
+        problem = (
+            f"the {problem} Split it first: sentence{decode}.split(); or raw text with a tokenizer "
+            "(elmo_jax.tokenizer_named)."
+        )
     elif _is_missing(words):
         problem = (
             f"the missing value {shortened(words)}. Leave it out, or put [] in its place, which is "
