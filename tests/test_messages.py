@@ -57,9 +57,7 @@ MESSAGES = [pair for path in sorted(ROOT.rglob("*.py")) for pair in messages(pat
 OF_COMMANDS = [pair for pair in MESSAGES if pair[0].startswith("cli/")]
 # The calls of other libraries are made in Python only.
 OF_OTHERS = ("checkpoint/other_signatures", "embedder/other_names")
-OF_LIBRARY = [
-    pair for pair in MESSAGES if not pair[0].startswith(("cli/", *OF_OTHERS))
-]
+OF_LIBRARY = [pair for pair in MESSAGES if not pair[0].startswith(("cli/", *OF_OTHERS))]
 
 
 def arguments_in(text):
