@@ -153,7 +153,10 @@ def test_what_float16_cannot_hold_is_refused_and_nothing_is_written(make_model, 
         message == "char_encoder.char_embedding has numbers up to 1e+05; float16 ends at 6.55e+04."
     )
     message = message_of(save, tmp_path / "hdf5", config, params, "hdf5", dtype="float16")
-    assert message == "Cannot write 'float16' numbers in the format 'hdf5': expected float32."
+    assert message == (
+        "Cannot write 'float16' numbers in the format 'hdf5': expected float32. "
+        "format='native' can hold float16."
+    )
     assert not (tmp_path / "half").exists() and not (tmp_path / "hdf5").exists()
 
 

@@ -122,8 +122,10 @@ def _check_format(format: str, dtype: str | None) -> None:
     possible = DTYPES if format == "native" else DTYPES[:1]
     if dtype is not None and dtype not in possible:
         expected = " or ".join(possible)
+        halves = format != "native" and dtype in DTYPES
+        hint = f" format='native' can hold {dtype}." if halves else ""
         raise ElmoError(
-            f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}."
+            f"Cannot write {dtype!r} numbers in the format {format!r}: expected {expected}.{hint}"
         )
 
 

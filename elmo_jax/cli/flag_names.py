@@ -13,6 +13,7 @@ PHRASES = {
     "shard=(i, n)": "--shard I/N",
     "shard=(JOB_COMPLETION_INDEX + 1, n)": "--shard $((JOB_COMPLETION_INDEX + 1))/N",
     "with verify=False": "in Python with verify=False",
+    "format='native' can": "--format native can",
     "It holds a model, not text": "It holds a model, which --model names",
     "tokenizer=elmo.tokenizer, or elmo.encode": "--tokenizer auto",
     "source=": "MODEL ",  # without a flag, or after --model

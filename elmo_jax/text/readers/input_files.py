@@ -38,8 +38,8 @@ def find_files(files: Files, *, or_stdin: bool = False) -> tuple[Path, ...]:
         matches = [] if "\0" in name else sorted(glob.glob(name, recursive=True))  # noqa: PTH207
         if not matches:
             raise ElmoError(
-                f"No such file: {name[:_SHOWN]!r}. There is no such file here ({_here()}), and "
-                "none that matches it as a pattern."
+                f"No such file: {name[:_SHOWN]!r}. No file here ({_here()}) has this name or "
+                "matches it as a pattern."
             )
         for match in matches:
             status = _status(match)  # None for a link to nowhere; opening it will be an error
