@@ -56,7 +56,7 @@ def test_embed_writes_what_allennlp_elmo_wrote(folder, text_file, tmp_path, caps
     with h5py.File(out, "r") as file:
         assert file["sentence_to_index"].shape == (1,)
         assert h5py.check_string_dtype(file["sentence_to_index"].dtype).length is None
-    assert "5 sentences (1 blank" in capsys.readouterr().out
+    assert "5 sentences (1 of them empty), " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -142,10 +142,8 @@ def text(summary: dict[str, Any]) -> str:
     from ..files import shown_size
 
     output, n_blank, n_resumed = (summary[key] for key in ("output", "blank_lines", "parts_found"))
-    blank_lines = ""
-    if n_blank:
-        as_what = "an empty sentence" if n_blank == 1 else "empty sentences"
-        blank_lines = f" ({counted(n_blank, 'blank line')} kept as {as_what})"
+    # Not "blank lines": in a table they are empty cells.
+    blank_lines = f" ({n_blank:,} of them empty)" if n_blank else ""
     message = (
         f"{output}: {counted(summary['sentences'], 'sentence')}{blank_lines}, "
         f"{counted_tokens(summary)}, {shown_size(summary['bytes'])}, "
