@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import counted
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import model_files, open_elmo, open_records
+from .inputs import open_records
+from .models import model_files, open_elmo
 
 if TYPE_CHECKING:
     from ..text.readers import Records

@@ -10,8 +10,8 @@ from ..checkpoint import model_folder, read_metadata
 from ..errors import counted
 from .flags import add_count, add_flag, add_flags, add_plain_input
 from .frame import note
-from .inputs import options_of, tokenizer_name
 from .joining import add_process_flags, joined
+from .models import options_of, tokenizer_name
 
 _AS_IN_TRAINING = " (default: as in training if the model says how, otherwise {})"
 

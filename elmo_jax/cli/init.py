@@ -13,7 +13,7 @@ from ..errors import ElmoError
 from ..files import shown_size
 from ..model.config import ElmoConfig
 from .flags import add_flag, add_flags
-from .inputs import refuse_inputs_of_model
+from .models import refuse_inputs_of_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ from ..errors import ElmoError, counted, shortened
 from ..text.sentences import tokenize
 from .absent_word import refuse_absent_word, refuse_word_absent_from_text
 from .flags import add_flag, add_flags, add_layers, add_model_flags, whole_number
-from .inputs import LabelledText, add_text_arguments, chosen_tokenizer, labelled_text, open_elmo
+from .inputs import LabelledText, add_text_arguments, labelled_text
+from .models import chosen_tokenizer, open_elmo
 from .neighbors_text import neighbors_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from ..errors import ElmoError
 from ..model.config import POOLINGS
 from ..text.sentences import tokenize
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import check_output, chosen_tokenizer, open_elmo, open_records
+from .inputs import check_output, open_records
+from .models import chosen_tokenizer, open_elmo
 from .similarity_text import layer_text, similarity_text
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ..errors import ElmoError, counted
 from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
 from .flags import FLAGS, add_count, add_flag, add_flags, add_plain_input
-from .inputs import options_of
 from .joining import add_process_flags, joined
+from .models import options_of
 
 # The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
