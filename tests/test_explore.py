@@ -12,6 +12,7 @@ from commands import failing, summary
 import elmo_jax
 from elmo_jax import ElmoError, explore
 from elmo_jax.cli import main
+from elmo_jax.cli import neighbors as neighbors_command
 from elmo_jax.explore.drawing import GREY, PALETTE, colours_of
 
 NASTY = [
@@ -376,6 +377,20 @@ def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
     assert capsys.readouterr().out.startswith(
         "We saw the [play]\n  biLM layer 1 (top):\n     1.000  line "
     )
+
+
+def test_neighbors_says_from_how_many_occurrences_it_starts(plain, capsys, monkeypatch):
+    command = ["neighbors", "play", str(plain), "--json", "--occurrence"]
+    limited = {"each": (2, 6, "note: starting from 2 of 6 occurrences, "), "2": (1, None, "")}
+    for most, starts in (2, limited), (6, {"each": (6, 6, "")}):
+        monkeypatch.setattr(neighbors_command, "_MOST_QUERIES", most)
+        for occurrence, (n_queries, n_occurrences, said) in starts.items():
+            assert main([*command, occurrence]) == 0
+            shown = capsys.readouterr()
+            result = json.loads(shown.out)
+            found = len(result["queries"]), result["occurrences"]
+            assert found == (n_queries, n_occurrences)
+            assert said in shown.err and bool(said) == ("starting from" in shown.err)
 
 
 def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, capsys):
