@@ -490,6 +490,12 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert result["rows"][0] == "A a play"
     assert "2 to 200 sentences" in failing(capsys, "similarity", "one")
     assert "or a text with --input" in failing(capsys, "similarity")
+    assert "but --words compares" in failing(
+        capsys, "similarity", "a", "b", "--words", "--pooling", "mean"
+    )
+    for flag, value in ("--column", "x"), ("--input-format", "text"):
+        said = failing(capsys, "similarity", "a", "b", flag, value)
+        assert f"{flag} says how to read the files of --input, and there are none" in said
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
 
 
