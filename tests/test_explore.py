@@ -1,4 +1,4 @@
-"""Occurrences, neighbours, planes and heatmaps, with vectors that are easy to see through."""
+"""Occurrences, neighbors, planes and heatmaps, with vectors that are easy to see through."""
 
 import doctest
 import html
@@ -13,7 +13,7 @@ import elmo_jax
 from elmo_jax import ElmoError, explore
 from elmo_jax.cli import main
 from elmo_jax.cli import neighbors as neighbors_command
-from elmo_jax.explore.drawing import GREY, PALETTE, colours_of
+from elmo_jax.explore.drawing import GRAY, PALETTE, colors_of
 
 NASTY = [
     "</script><script>alert(1)</script>",
@@ -117,10 +117,10 @@ def test_vectors_are_those_of_the_word_in_its_sentence(elmo):
     assert vectors[:, 1, 3].tolist() == [0, 1, 0, 1, 0, 0]
 
 
-# Neighbours
+# Neighbors
 
 
-def test_neighbours_are_the_nearest_of_the_same_word_and_not_itself(elmo):
+def test_neighbors_are_the_nearest_of_the_same_word_and_not_itself(elmo):
     query = explore.find_occurrences("play", TEXT)[1]
     ((_, ranked),) = explore.neighbors(elmo, [query], TEXT, n=2, word="play")
     assert (ranked[0].occurrence.sentence, ranked[0].occurrence.position) == (3, 2)
@@ -166,11 +166,11 @@ def test_the_projection_keeps_what_varies_most_and_says_how_much():
 @pytest.mark.parametrize("shape", [(5, 9), (9, 9), (90, 9)])
 def test_the_projection_is_that_of_the_singular_values(shape):
     vectors = np.random.default_rng(3).normal(size=shape)
-    centred = vectors - vectors.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    centered = vectors - vectors.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centered, full_matrices=False)
     points, explained = explore.project(vectors)
     np.testing.assert_allclose(explained, sizes[:2] ** 2 / (sizes**2).sum())
-    np.testing.assert_allclose(np.abs(points), np.abs(centred @ axes[:2].T), atol=1e-9)
+    np.testing.assert_allclose(np.abs(points), np.abs(centered @ axes[:2].T), atol=1e-9)
 
 
 def test_vectors_that_are_all_the_same_lie_on_one_point():
@@ -186,12 +186,12 @@ def test_layers_are_mirrored_to_resemble_the_one_before():
     np.testing.assert_allclose(before.points, after.points, atol=1e-9)
 
 
-def test_colours_go_to_the_most_frequent_labels_and_rare_ones_are_grey():
+def test_colors_go_to_the_most_frequent_labels_and_rare_ones_are_gray():
     labels = [str(n) for n in range(9) for _ in range(n + 1)] + [None]
-    colours = colours_of(labels)
-    assert list(colours)[:6] == list("876543") and list(colours.values())[:6] == list(PALETTE)
-    assert colours["0"] == colours[None] == GREY
-    assert colours_of([None, None]) == {None: PALETTE[0]}
+    colors = colors_of(labels)
+    assert list(colors)[:6] == list("876543") and list(colors.values())[:6] == list(PALETTE)
+    assert colors["0"] == colors[None] == GRAY
+    assert colors_of([None, None]) == {None: PALETTE[0]}
 
 
 def page_data(page):
@@ -276,10 +276,10 @@ def test_a_figure_of_many_names_stays_small_and_leaves_out_the_numbers(n, number
 
 
 def contrast(one, other):
-    """The contrast of two colours, each red, green and blue from 0 to 1, as in WCAG 2."""
+    """The contrast of two colors, each red, green and blue from 0 to 1, as in WCAG 2."""
 
-    def luminance(colour):
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     darker, lighter = sorted([luminance(one), luminance(other)])
@@ -287,7 +287,7 @@ def contrast(one, other):
 
 
 def html_cells(names, values, path):
-    """Of each cell: its number, the colour behind it and that of the number, from 0 to 1."""
+    """Of each cell: its number, the color behind it and that of the number, from 0 to 1."""
     explore.write_heatmap(path, explore.Heatmap(names, names, values), overwrite=True)
     found = re.findall(r"background:rgb\((.*?)\);color:#(\w+)\">(.*?)<", path.read_text("utf-8"))
     return [
@@ -309,7 +309,7 @@ def figure_cells(names, values, figure_of):
     return list(zip(numbers, behind, inks, strict=True))
 
 
-def test_a_number_can_be_read_on_every_colour_and_equal_cosines_have_equal_colours(
+def test_a_number_can_be_read_on_every_color_and_equal_cosines_have_equal_colors(
     tmp_path, figure_of
 ):
     names, values = list("abcdefgh"), np.linspace(-1, 1, 64).reshape(8, 8)
@@ -483,7 +483,7 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert main(["similarity", "a play", "the play", "-o", str(out)]) == 0
     shown = capsys.readouterr().out
     assert "[1] a play" in shown and "drawn in" in shown and out.is_file()
-    assert "Every heatmap has the same colours" in out.read_text("utf-8")
+    assert "Every heatmap has the same colors" in out.read_text("utf-8")
     result = summary(capsys, "similarity", "a play", "the play.", "--words", "--tokenizer", "words")
     assert result["columns"] == ["the", "play", "."] and np.shape(result["cosines"]) == (2, 3)
     result = summary(capsys, "similarity", "--input", corpus, "--input-format", "text")

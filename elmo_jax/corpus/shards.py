@@ -219,6 +219,6 @@ def _not_found(environment: Mapping[str, str]) -> str:
         )
     return (
         "Nothing says which shard this process makes. Looked for jax.distributed, if it is "
-        f"initialised; {looked_for}; TPU_WORKER_ID with TPU_WORKER_HOSTNAMES; and "
+        f"initialized; {looked_for}; TPU_WORKER_ID with TPU_WORKER_HOSTNAMES; and "
         f"SLURM_ARRAY_TASK_ID with SLURM_ARRAY_TASK_COUNT.{hint} {_NAME_IT}"
     )

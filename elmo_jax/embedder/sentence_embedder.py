@@ -45,7 +45,7 @@ class SentenceEmbedder(ModelOnDevice):
             layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
                 Layers above the highest that is needed are not computed.
             pooling: None for one vector per token; "mean" or "max" for one per sentence.
-            mix_weights: for "mix", L unnormalised weights, as a ``ScalarMix`` trains them; None for
+            mix_weights: for "mix", L unnormalized weights, as a ``ScalarMix`` trains them; None for
                 the model's own mix, followed by its output projection if it has one; or the number
                 of such a mix.
             mix_gamma: for "mix", the scale.

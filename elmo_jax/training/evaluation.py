@@ -82,7 +82,7 @@ def warn_of_unknown_words(oov_rate: float, text: str) -> None:
         message = (
             f"{oov_rate:.0%} of the words of {text} are not in the vocabulary of the softmax. They "
             "count as <UNK>, which is easy to predict, so the perplexity says little. Expected "
-            "a vocabulary that fits the text: its language, its tokenisation, its upper and "
+            "a vocabulary that fits the text: its language, its tokenization, its upper and "
             "lower case."
         )
         warn(message, UnknownWordsWarning)

@@ -68,14 +68,14 @@ _ARCHITECTURE_KEYS = {path for keys in (KEYS, MANYLANGS_KEYS) for path, _ in key
 
 def _refuse_unknown_names(settings: type[T]) -> type[T]:
     """Make a setting that does not exist an ElmoError, which says what may be meant."""
-    initialise = settings.__init__
+    initialize = settings.__init__
 
-    @functools.wraps(initialise)
+    @functools.wraps(initialize)
     def checked(self: T, *args: Any, **choices: Any) -> None:
         names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
         if unknown := [_unknown_name(name, names) for name in choices if name not in names]:
             raise ElmoError(first_few(unknown))
-        initialise(self, *args, **choices)
+        initialize(self, *args, **choices)
 
     settings.__init__ = checked  # type: ignore[method-assign,assignment]
     return settings
