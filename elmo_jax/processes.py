@@ -73,7 +73,7 @@ def join(
     place = (coordinator, num_processes, process_id)
     if None in place and place != (None, None, None):
         raise ElmoError(
-            "Expected coordinator, num_processes and process_id together, or none of them where "
+            "Expected coordinator=, num_processes= and process_id= together, or none of them where "
             f"JAX finds the cluster; got {', '.join(map(shortened, place))}."
         )
     check_count(timeout, "timeout")

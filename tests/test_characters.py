@@ -102,7 +102,7 @@ def test_sentences_may_be_a_generator_or_arrays():
         (b"The", "Expected a list of sentences, got one bytes b'The'."),
         (7, "Expected a list of sentences, got int 7."),
         (["The bank ."], "Expected sentence 0 as a list of words, got the str 'The bank .'."),
-        ([["a"], None], "Expected sentence 1 as a list of words, got NoneType None."),
+        ([["a"], None], "Expected sentence 1 as a list of words, got the missing value None."),
         ([["a", None]], "Expected a word as str at position 1 of sentence 0, got NoneType None."),
         ([["a"], [b"b"]], "Expected a word as str at position 0 of sentence 1, got bytes b'b'."),
         ([[["a"]]], "Expected a word as str at position 0 of sentence 0, got list ['a']."),

@@ -190,7 +190,7 @@ def test_embed_splits_strings_if_it_is_told_how(elmo):
 def test_strings_without_a_tokenizer_are_an_error_that_names_one(elmo, method):
     message = message_of(getattr(elmo, method), [["a"], "The bank."])
     assert message.startswith("Expected sentence 1 as a list of words, got the str 'The bank.'.")
-    assert 'tokenizer="auto"' in message and "sentence.split()" in message
+    assert "tokenizer='auto'" in message and "sentence.split()" in message
 
 
 # What an Elmo says of itself

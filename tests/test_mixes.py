@@ -103,10 +103,10 @@ def test_vectors_and_export_take_the_same_flags(folder, corpus, tmp_path, capsys
         (["--layers", "mix", "--mix-weights", "0.5,x"], "'0.5,x': there is no such file"),
         (
             ["--layers", "mix", "--mix-weights", "0.5,1"],
-            "mix_weights has shape (2,), expected (3,)",
+            "--mix-weights has shape (2,), expected (3,)",
         ),
-        (["--layers", "mix", "--mix-weights", "0,1,nan"], "mix_weights[2] is nan"),
-        (["--layers", "mix", "--mix-weights", "0,1,2", "--mix-gamma", "inf"], "mix_gamma is inf"),
+        (["--layers", "mix", "--mix-weights", "0,1,nan"], "--mix-weights[2] is nan"),
+        (["--layers", "mix", "--mix-weights", "0,1,2", "--mix-gamma", "inf"], "--mix-gamma is inf"),
     ],
 )
 def test_what_is_no_mix_is_refused(corpus, tmp_path, capsys, flags, problem):

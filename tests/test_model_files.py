@@ -223,7 +223,7 @@ def test_a_file_that_is_no_archive_is_named_for_what_it_is(tmp_path, content, wh
     assert message_of(opening, tmp_path / "model.tar.gz") == (
         f"{tmp_path / 'model.tar.gz'} is {what}, expected a folder, or an archive "
         "(zip, tar, tar.bz2, tar.gz, tar.xz), of a model. A weight file alone is opened with "
-        "options_file=..., weight_file=... ."
+        "options_file= and weight_file=."
     )
 
 

@@ -91,8 +91,8 @@ def test_a_context_of_the_first_process_is_entered_and_left_there_alone():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("10.0.0.1:8476", None, None), "process_id together, or none of them .* got '10"),
-        ((None, 2, 0), "process_id together, or none of them"),
+        (("10.0.0.1:8476", None, None), "process_id= together, or none of them .* got '10"),
+        ((None, 2, 0), "process_id= together, or none of them"),
         (("10.0.0.1", 2, 0), "coordinator is '10.0.0.1', expected HOST:PORT"),
         (("10.0.0.1:99999", 2, 0), "expected HOST:PORT"),
         (("10.0.0.1:8476", 2, 2), "process_id is 2, expected a whole number .* at most 1"),

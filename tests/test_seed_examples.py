@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+# They split raw text at whitespace, and are told so.
+raw = pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")
+
 
 @pytest.fixture
 def files(make_model):
@@ -27,6 +30,7 @@ def test_word_embeddings_of_one_sentence(files):
     assert not np.allclose(word_embeddings["dog."], word_embeddings["fox"])
 
 
+@raw
 def test_sentence_embedding_as_the_mean_of_word_embeddings(files):
     options_file, weight_file = files
 
@@ -42,6 +46,7 @@ def test_sentence_embedding_as_the_mean_of_word_embeddings(files):
     np.testing.assert_allclose(sentence_embedding, as_words[:, 1].mean(axis=0), atol=1e-6)
 
 
+@raw
 def test_sentence_classification_with_scikit_learn(files):
     options_file, weight_file = files
 

@@ -215,8 +215,8 @@ def test_slurm_tells_the_processes_who_they_are(arguments, alone, tmp_path):
 def test_without_a_cluster_the_command_says_what_to_name(arguments, tmp_path):
     command = [*map(str, arguments), "-o", str(tmp_path / "run")]
     for flags, message in (
-        (["--distributed"], "JAX finds no cluster here .*--coordinator, --num-processes, --pro"),
-        (["--num-processes", "2"], "process_id together, or none of them"),
+        (["--distributed"], "JAX finds no cluster here .*--coordinator, --num-processes and --pro"),
+        (["--num-processes", "2"], "--process-id together, or none of them"),
         (["--coordinator", "here", "--num-processes", "2", "--process-id", "1"], "HOST:PORT"),
     ):
         script = [*COMMAND, *command, *flags]

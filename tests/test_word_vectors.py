@@ -338,7 +338,7 @@ def test_vectors_never_replaces_what_it_reads_and_checks_first(corpus, tmp_path,
     only = ["--only-words", words, "-o", words, "--overwrite"]
     assert "would be lost" in failing(capsys, "vectors", corpus, *only)
     out = tmp_path / "out.vec"
-    assert "Unknown layers=3" in failing(capsys, "vectors", corpus, "-o", out, "--layers", 3)
+    assert "Unknown --layers 3" in failing(capsys, "vectors", corpus, "-o", out, "--layers", 3)
 
 
 def test_words_with_spaces_have_vectors_and_no_file(elmo, tmp_path):

@@ -164,7 +164,7 @@ def compute_anchors(
         >>> words = alignment.frequent_words(alignment.count_words(sentences))
         >>> anchors = alignment.compute_anchors(elmo, sentences, words)[1]
         >>> anchors.vectors.shape
-        (50000, 1024)
+        (50000, 256)
     """
     check_collection(sentences, "compute_anchors(elmo, [{}.split()], words)")
     layers = as_list(layers, "layers as a list of numbers")

@@ -13,7 +13,7 @@ PHRASES = {
     "shard=(i, n)": "--shard I/N",
     "shard=(JOB_COMPLETION_INDEX + 1, n)": "--shard $((JOB_COMPLETION_INDEX + 1))/N",
     "with verify=False": "in Python with verify=False",
-    "tokenizer=elmo.tokenizer": "--tokenizer auto",
+    "tokenizer=elmo.tokenizer, or elmo.encode": "--tokenizer auto",
     "source=": "MODEL ",  # without a flag, or after --model
 }
 """What no rule makes of a message."""

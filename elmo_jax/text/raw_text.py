@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from ..errors import RawTextWarning, counted, warn
 from .treebank import ABBREVIATIONS, treebank
 
-ADVICE = "Have it split as the training text was: tokenizer=elmo.tokenizer."
+ADVICE = "Have it split as the training text was: tokenizer=elmo.tokenizer, or elmo.encode."
 """For text that a model is to embed."""
 
 MOST_TEXTS = 1000

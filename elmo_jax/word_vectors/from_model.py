@@ -54,7 +54,7 @@ def average(
     Example:
         >>> vectors = word_vectors.average(elmo, sentences, layers="top", min_count=5)
         >>> vectors["bank"].shape
-        (1024,)
+        (256,)
     """
     check_collection(sentences)
     if iter(sentences) is sentences:
@@ -183,7 +183,7 @@ def in_context(
 
     Example:
         >>> word_vectors.in_context(elmo, "bank", sentences, layers="top").shape
-        (40, 1024)
+        (40, 256)
     """
     choice = layers, elmo.config, mix_weights, mix_gamma, elmo.params
     selection, layer_weights_L = select_layers(*choice)
