@@ -453,7 +453,7 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     assert (result["occurrences"], result["drawn"]) == (6, 4)
     data = page_data(out.read_text("utf-8"))
     assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
-    assert data["items"][0][4] == "sentence 1"
+    assert data["items"][0][4] == "line 1"
     labels = tmp_path / "labels.txt"
     labels.write_text("x\ny\n", encoding="utf-8")
     common.append("--overwrite")
@@ -497,6 +497,25 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
         said = failing(capsys, "similarity", "a", "b", flag, value)
         assert f"{flag} says how to read the files of --input, and there are none" in said
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
+
+
+def test_every_way_to_label_a_line_says_in_which_line_and_file_it_is(corpus, tmp_path, capsys):
+    labelled, labels, out = (tmp_path / name for name in ("b.txt", "labels.txt", "page.html"))
+
+    def places(*arguments):
+        summary(capsys, "explore", "play", "-o", out, "--overwrite", *arguments)
+        return [item[4] for item in page_data(out.read_text("utf-8"))["items"]]
+
+    plain = corpus.rename(tmp_path / "a.txt")
+    plain.write_text("\na play\n\nthe play\n", "utf-8")
+    labels.write_text("\nA\n\nB\n", "utf-8")
+    labelled.write_text("\nA\ta play\n\nB\tthe play\n", "utf-8")
+    assert places(plain) == places(plain, "--labels", labels) == ["line 2", "line 4"]
+    assert places(labelled, "--label-column", 1) == ["line 2", "line 4"]
+    other = tmp_path / "c.txt"
+    other.write_text("C\tto play\n", "utf-8")
+    expected = ["b.txt, line 2", "b.txt, line 4", "c.txt, line 1"]
+    assert places(labelled, other, "--label-column", 1) == expected
 
 
 def test_labels_may_be_empty_and_come_from_a_named_column(corpus, tmp_path, capsys):

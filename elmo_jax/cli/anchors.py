@@ -74,7 +74,7 @@ def read_words(path: str) -> list[str]:
     """The words of a file with one word per line."""
     from ..text.readers import Records
 
-    words = (line.strip() for _, line in Records.of(path, "text").lines())
+    words = (line.strip() for _, _, line in Records.of(path, "text").lines())
     return [word for word in dict.fromkeys(words) if word]
 
 

@@ -114,13 +114,14 @@ def _split_columns(records: Records, column: int) -> Iterator[Labelled]:
     warned = split is not str.split
     if watch is not None:
         watch.start()
-    for where, line in records.lines():
+    for file, number, line in records.lines():
+        where = f"{file}, line {number}"
         sentence, label = _columns(line, column, where) if line.strip() else ("", None)
         warned = warned or warn_of_other_spaces(sentence, where)
         words = split_text(split, sentence, where) if sentence else []
         if watch is not None:
-            watch.add(words, where.rpartition(", line ")[0])
-        yield Labelled(words, label)
+            watch.add(words, file)
+        yield Labelled(words, label, file, number)
     if watch is not None:
         watch.finish()
 
