@@ -2,9 +2,9 @@
 
 The vectors of "bfloat16" and "tf32" are compared with those of "float32", layer by layer: the norm
 of the difference over the norm, the largest difference of a number, the cosine of a token's two
-vectors. Then what people would notice: whether a sentence keeps its nearest neighbour, the rank
+vectors. Then what people would notice: whether a sentence keeps its nearest neighbor, the rank
 correlation of the cosines of all pairs of sentences, and, if the shared data has STS-B, how the
-cosines correlate with human judgements. Rounding to bfloat16 is the same on every device, except
+cosines correlate with human judgments. Rounding to bfloat16 is the same on every device, except
 for the order of sums. A CPU has no TF32: there "tf32" is "float32", and has no row.
 """
 
@@ -32,7 +32,7 @@ MODEL = "mini"
 
 REFERENCE = "float32"
 _TOKENS, _MAX_SENTENCES = 20_000, 1_000
-_MIN_WORDS = 5  # very short sentences recur, so they have no single nearest neighbour
+_MIN_WORDS = 5  # very short sentences recur, so they have no single nearest neighbor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +113,7 @@ def compare_sentences(actual_SD: np.ndarray, exact_SD: np.ndarray) -> dict[str, 
 
 
 def _sts_scores(elmos: dict[str, Elmo], *, quick: bool) -> dict[str, float]:
-    """Spearman's correlation (in points) with the judgements of STS-B's test set."""
+    """Spearman's correlation (in points) with the judgments of STS-B's test set."""
     try:
         pairs = read_sts(data_folder(None), "test")[: 20 if quick else None]
     except ElmoError:  # it is not a part of the project
@@ -142,7 +142,7 @@ def table(result: dict[str, Any]) -> str:
     results = (
         {
             "": name,
-            "same nearest neighbour": f"{row['same_neighbour']:.4g}",
+            "same nearest neighbor": f"{row['same_neighbour']:.4g}",
             "rank correlation of all cosines": f"{row['rank_correlation']:.7g}",
             "STS-B, Spearman": f"{result['sts'][name]:.2f}" if name in result["sts"] else "–",
         }

@@ -50,7 +50,7 @@ class Question:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
         add("--model", default=self._model, help=f"a shape or a model (default: {self._model})")
-        add("--corpus", metavar="FILE", help="text, one tokenised sentence a line")
+        add("--corpus", metavar="FILE", help="text, one tokenized sentence a line")
         add("--tokens", type=int, metavar="N", help="how much of the text to use")
         add("--quick", action="store_true", help="a small run: shows that it works, not how fast")
         add("--save", action="store_true", help="also write the result to benchmarks/results/")

@@ -56,7 +56,7 @@ def _train(folder: Path, recipe: str, args: argparse.Namespace) -> dict[str, Any
         batch_size=64,
         n_steps=args.n_steps,
         n_negative_samples=2048,
-        dropout=0,  # in less than an epoch nothing is memorised
+        dropout=0,  # in less than an epoch nothing is memorized
         eval_every=max(1, args.n_steps // 4),
         checkpoint_every=args.n_steps,
     )

@@ -2,7 +2,7 @@
 
 A part must cost a system what the whole does, so it consists of whole batches, cut as the system
 would cut them from the whole text. Sentences picked one by one would be padded to other lengths:
-the fewer sentences are sorted, the less alike are neighbours.
+the fewer sentences are sorted, the less alike are neighbors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def corpus_file(path: str | None, default: Sequence[str] = BENCH) -> Path:
     file = Path(path) if path else shared_data().joinpath(*default)
     if not file.is_file():
         raise ElmoError(
-            f"There is no text {file}. Name one with --corpus (one tokenised sentence a line), "
+            f"There is no text {file}. Name one with --corpus (one tokenized sentence a line), "
             f"or the folder that holds {'/'.join(default)} with ELMO_JAX_SHARED."
         )
     return file
@@ -45,7 +45,7 @@ def read_sentences(file: Path) -> list[Sentence]:
     records = Records.of(file, "text")
     sentences = [list(record.words) for record in records if record.words]
     if not sentences:
-        raise ElmoError(f"{file} has no words: expected one tokenised sentence a line.")
+        raise ElmoError(f"{file} has no words: expected one tokenized sentence a line.")
     return sentences
 
 

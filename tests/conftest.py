@@ -21,7 +21,7 @@ settings.load_profile("deterministic")
 def pytest_configure(config):
     """Keep what is compiled for the next run, and for processes that tests start.
 
-    Nearly all of a run's time is compilation, with the compiler's optimisations on, as users have
+    Nearly all of a run's time is compilation, with the compiler's optimizations on, as users have
     them. The cache knows a function by its compiled form, so a change of the code is compiled anew.
     """
     choices = {
@@ -68,13 +68,13 @@ def foreign():
 
 @pytest.fixture(scope="session")
 def heldout():
-    """5,000 tokenised English sentences from documents that mini was not trained on."""
+    """5,000 tokenized English sentences from documents that mini was not trained on."""
     return _shared("data", "heldout", "valid.txt")
 
 
 @pytest.fixture(scope="session")
 def real_sentences():
-    """20,000 tokenised English sentences, natural lengths, as lists of words."""
+    """20,000 tokenized English sentences, natural lengths, as lists of words."""
     path = _shared("data", "bench", "masc_20k.txt")
     return [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
 

@@ -3,7 +3,7 @@
 python divided_step.py SAMPLES
 
 SAMPLES is 0 for the full softmax. Prints JSON: how many columns of the softmax, and of what the
-optimiser keeps of it, one device holds; and the shapes of what devices exchange that have a row,
+optimizer keeps of it, one device holds; and the shapes of what devices exchange that have a row,
 or a column, for each word.
 """
 

@@ -367,7 +367,7 @@ def test_vectors_of_a_vocabulary_are_left_out(archive, model):
 
 
 @pytest.mark.parametrize("in_list", [False, True])
-def test_a_mix_that_normalises_layers_is_left_out(archive, model, in_list):
+def test_a_mix_that_normalizes_layers_is_left_out(archive, model, in_list):
     tensors = elmo_tensors(*model) | mix_tensors([1, 2, 3], 1)
     config = described(do_layer_norm=True)
     if in_list:  # another embedder's settings are not this one's

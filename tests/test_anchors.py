@@ -252,3 +252,11 @@ def test_anchors_never_replaces_what_it_reads(make_model, corpus, tmp_path, caps
         capsys, "anchors", moved, "-o", tmp_path / "new", *common[4:], "--min-count", 9
     )
     assert not (tmp_path / "new").exists()
+
+
+def test_the_command_refuses_an_unknown_layer_before_it_reads(make_model, tmp_path, capsys):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_bytes(b"\xff no text\n")
+    command = ["anchors", corpus, "-o", tmp_path / "out", "--model", make_model(0)[0], "--layers"]
+    assert "Unknown --layers 9" in failing(capsys, *command, 9)
+    assert "corpus.txt" in failing(capsys, *command, 1)

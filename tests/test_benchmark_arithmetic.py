@@ -190,7 +190,7 @@ def test_vectors_that_differ_by_more_than_the_tolerance_stop_the_benchmark():
         assert_equal("peer", actual, vectors(), most)
 
 
-def test_errors_of_layers_and_of_neighbours_are_what_a_hand_computes():
+def test_errors_of_layers_and_of_neighbors_are_what_a_hand_computes():
     exact = [np.array([[[3.0, 4.0]], [[1.0, 0.0]]]), np.array([[[0.0, 5.0]], [[0.0, 1.0]]])]
     actual = [exact[0] + np.array([[[0.0, 0.5]], [[0.0, 0.0]]]), exact[1]]
     rows = precision.compare_layers(actual, exact)

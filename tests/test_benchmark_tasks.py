@@ -213,8 +213,8 @@ def test_vectors_are_those_of_the_model_and_random_lstms_share_the_token_layer_o
 # Word senses
 
 
-class Spelt:
-    """A stand-in for an Elmo: two layers, the second of which tells the neighbour on the left."""
+class Spelled:
+    """A stand-in for an Elmo: two layers, the second of which tells the neighbor on the left."""
 
     config = types.SimpleNamespace(n_output_layers=2, output_dim=2)
 
@@ -230,21 +230,21 @@ def occurrence(left, sense, word="bank"):
     return [[left, "_", "_", "_"], [word, word, "NOUN", sense]]
 
 
-def test_a_word_gets_the_sense_of_its_nearest_neighbour():
+def test_a_word_gets_the_sense_of_its_nearest_neighbor():
     train = [occurrence("river", "shore"), *[occurrence("money", "office")] * 2]
     train.append(occurrence("the", "animal", "dog"))
     assert cosines.instances(train[0]) == [cosines.Instance(1, ("bank", "NOUN"), "shore")]
     inventory = cosines.Inventory.from_sentences(train)
     senses = [sense for _, sense in inventory.senses]
     assert senses == ["office", "shore", "animal"]  # the most frequent sense first
-    vectors = cosines.sense_vectors(Spelt(), train, inventory)
+    vectors = cosines.sense_vectors(Spelled(), train, inventory)
     assert vectors.shape == (3, 3, 2)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, rtol=1e-6)
     np.testing.assert_allclose(vectors[1, 1], [1, 0])
 
     unseen = occurrence("the", "animal", "cat")
     test = [occurrence("river", "shore"), occurrence("money", "office"), unseen]
-    nearest = cosines.nearest_senses(Spelt(), test, inventory, vectors)
+    nearest = cosines.nearest_senses(Spelled(), test, inventory, vectors)
     # Layer 0 knows the spelling only: a tie, which the most frequent sense wins.
     assert nearest[:, 0].tolist() == [0, 0, -1]
     assert nearest[:, 1].tolist() == [1, 0, -1]
@@ -257,9 +257,9 @@ def test_rounding_does_not_choose_between_senses():
     """Sums of one vector, taken a different number of times, differ in their last bits."""
     train = [occurrence("river", sense) for sense in ["a"] * 11 + ["b"] * 7 + ["c"] * 3]
     inventory = cosines.Inventory.from_sentences(train)
-    vectors = cosines.sense_vectors(Spelt(), train, inventory)
+    vectors = cosines.sense_vectors(Spelled(), train, inventory)
     vectors[1:] += 1e-7
-    assert cosines.nearest_senses(Spelt(), train[:1], inventory, vectors).tolist() == [[0, 0, 0]]
+    assert cosines.nearest_senses(Spelled(), train[:1], inventory, vectors).tolist() == [[0, 0, 0]]
 
 
 def test_the_baseline_of_the_shared_data_is_as_published():

@@ -163,7 +163,7 @@ def test_a_file_named_twice_is_read_twice_by_every_command(folder, capsys):
 
 def test_a_file_named_like_a_model_is_not_that_model(folder):
     np.savez("mini.npz", a=np.zeros(2))
-    from elmo_jax.cli.inputs import files_in
+    from elmo_jax.cli.models import files_in
 
     assert folder / "mini.npz" not in [path.absolute() for path in files_in(folder / "mini")]
     (folder / "model.ckpt-7.index").touch()

@@ -142,7 +142,7 @@ def test_sentences_that_are_run_again_are_counted_once(monkeypatch):
         elmo_of().embed([["a", CUT, "b"]] * 30)
 
 
-def test_neighbours_warn_once_for_query_and_text_and_count_each_sentence_once(elmo):
+def test_neighbors_warn_once_for_query_and_text_and_count_each_sentence_once(elmo):
     query = explore.Occurrence(("a", CUT), 0)
     for text, message in [
         ([["a", CUT], ["a", CHINESE]], "2 of 4 words are"),

@@ -61,6 +61,31 @@ def broken(records, n):
     return Broken(records)
 
 
+# What needs no look at the corpus
+
+WRONG_CHOICES = [
+    ({"layers": 7}, ".npz", "expected a number from 0 .the token layer. to 2"),
+    ({"layers": "topp"}, ".npz", "Unknown layers='topp'"),
+    ({"layers": "mix"}, ".npz", "has no scalar mix of its own"),
+    ({"layers": "mix", "mix_weights": [1.0, 2.0]}, ".npz", "one weight for each layer"),
+    ({"layers": "mix", "mix_weights": [0, 0, 0], "mix_gamma": np.inf}, ".npz", "mix_gamma"),
+    ({"mix_weights": [0, 0, 0]}, ".npz", "belong to layers='mix'"),
+    ({"layers": "all"}, ".vec", "one vector per token, not 3 layers"),
+    ({}, ".npy", "with one vector per sentence"),
+    ({"sentence_keys": "text"}, ".npz", "cannot have sentences as keys"),
+]
+
+
+@pytest.mark.parametrize(("options", "suffix", "problem"), WRONG_CHOICES)
+def test_wrong_choices_are_refused_before_the_corpus_is_read(tmp_path, options, suffix, problem):
+    corpus = broken(RECORDS, len(RECORDS))
+    with pytest.raises(ElmoError, match=problem):
+        embed(tmp_path / f"out{suffix}", corpus, **options)
+    assert corpus.passes == 0 and list(tmp_path.iterdir()) == []
+    embed(tmp_path / "right.npz", corpus)
+    assert corpus.passes == 2, "this corpus counts"
+
+
 # Cutting
 
 

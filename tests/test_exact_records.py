@@ -176,7 +176,7 @@ def test_a_line_is_what_python_files_call_a_line(tmp_path, text, lines):
     path.write_bytes(text.encode())
     with path.open(encoding="utf-8") as file:
         assert [line.removesuffix("\n") for line in file] == lines
-    assert [line for _, line in Records.of(path).lines()] == lines
+    assert [line for _, _, line in Records.of(path).lines()] == lines
 
 
 @pytest.mark.filterwarnings("ignore::elmo_jax.RawTextWarning")

@@ -1,4 +1,4 @@
-"""Occurrences, neighbours, planes and heatmaps, with vectors that are easy to see through."""
+"""Occurrences, neighbors, planes and heatmaps, with vectors that are easy to see through."""
 
 import doctest
 import html
@@ -12,7 +12,8 @@ from commands import failing, summary
 import elmo_jax
 from elmo_jax import ElmoError, explore
 from elmo_jax.cli import main
-from elmo_jax.explore.drawing import GREY, PALETTE, colours_of
+from elmo_jax.cli import neighbors as neighbors_command
+from elmo_jax.explore.drawing import GRAY, PALETTE, colors_of
 
 NASTY = [
     "</script><script>alert(1)</script>",
@@ -116,10 +117,10 @@ def test_vectors_are_those_of_the_word_in_its_sentence(elmo):
     assert vectors[:, 1, 3].tolist() == [0, 1, 0, 1, 0, 0]
 
 
-# Neighbours
+# Neighbors
 
 
-def test_neighbours_are_the_nearest_of_the_same_word_and_not_itself(elmo):
+def test_neighbors_are_the_nearest_of_the_same_word_and_not_itself(elmo):
     query = explore.find_occurrences("play", TEXT)[1]
     ((_, ranked),) = explore.neighbors(elmo, [query], TEXT, n=2, word="play")
     assert (ranked[0].occurrence.sentence, ranked[0].occurrence.position) == (3, 2)
@@ -165,11 +166,11 @@ def test_the_projection_keeps_what_varies_most_and_says_how_much():
 @pytest.mark.parametrize("shape", [(5, 9), (9, 9), (90, 9)])
 def test_the_projection_is_that_of_the_singular_values(shape):
     vectors = np.random.default_rng(3).normal(size=shape)
-    centred = vectors - vectors.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    centered = vectors - vectors.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centered, full_matrices=False)
     points, explained = explore.project(vectors)
     np.testing.assert_allclose(explained, sizes[:2] ** 2 / (sizes**2).sum())
-    np.testing.assert_allclose(np.abs(points), np.abs(centred @ axes[:2].T), atol=1e-9)
+    np.testing.assert_allclose(np.abs(points), np.abs(centered @ axes[:2].T), atol=1e-9)
 
 
 def test_vectors_that_are_all_the_same_lie_on_one_point():
@@ -185,12 +186,12 @@ def test_layers_are_mirrored_to_resemble_the_one_before():
     np.testing.assert_allclose(before.points, after.points, atol=1e-9)
 
 
-def test_colours_go_to_the_most_frequent_labels_and_rare_ones_are_grey():
+def test_colors_go_to_the_most_frequent_labels_and_rare_ones_are_gray():
     labels = [str(n) for n in range(9) for _ in range(n + 1)] + [None]
-    colours = colours_of(labels)
-    assert list(colours)[:6] == list("876543") and list(colours.values())[:6] == list(PALETTE)
-    assert colours["0"] == colours[None] == GREY
-    assert colours_of([None, None]) == {None: PALETTE[0]}
+    colors = colors_of(labels)
+    assert list(colors)[:6] == list("876543") and list(colors.values())[:6] == list(PALETTE)
+    assert colors["0"] == colors[None] == GRAY
+    assert colors_of([None, None]) == {None: PALETTE[0]}
 
 
 def page_data(page):
@@ -275,10 +276,10 @@ def test_a_figure_of_many_names_stays_small_and_leaves_out_the_numbers(n, number
 
 
 def contrast(one, other):
-    """The contrast of two colours, each red, green and blue from 0 to 1, as in WCAG 2."""
+    """The contrast of two colors, each red, green and blue from 0 to 1, as in WCAG 2."""
 
-    def luminance(colour):
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
     darker, lighter = sorted([luminance(one), luminance(other)])
@@ -286,7 +287,7 @@ def contrast(one, other):
 
 
 def html_cells(names, values, path):
-    """Of each cell: its number, the colour behind it and that of the number, from 0 to 1."""
+    """Of each cell: its number, the color behind it and that of the number, from 0 to 1."""
     explore.write_heatmap(path, explore.Heatmap(names, names, values), overwrite=True)
     found = re.findall(r"background:rgb\((.*?)\);color:#(\w+)\">(.*?)<", path.read_text("utf-8"))
     return [
@@ -308,7 +309,7 @@ def figure_cells(names, values, figure_of):
     return list(zip(numbers, behind, inks, strict=True))
 
 
-def test_a_number_can_be_read_on_every_colour_and_equal_cosines_have_equal_colours(
+def test_a_number_can_be_read_on_every_color_and_equal_cosines_have_equal_colors(
     tmp_path, figure_of
 ):
     names, values = list("abcdefgh"), np.linspace(-1, 1, 64).reshape(8, 8)
@@ -378,6 +379,20 @@ def test_neighbors_lists_the_nearest_in_each_layer(plain, capsys):
     )
 
 
+def test_neighbors_says_from_how_many_occurrences_it_starts(plain, capsys, monkeypatch):
+    command = ["neighbors", "play", str(plain), "--json", "--occurrence"]
+    limited = {"each": (2, 6, "note: starting from 2 of 6 occurrences, "), "2": (1, None, "")}
+    for most, starts in (2, limited), (6, {"each": (6, 6, "")}):
+        monkeypatch.setattr(neighbors_command, "_MOST_QUERIES", most)
+        for occurrence, (n_queries, n_occurrences, said) in starts.items():
+            assert main([*command, occurrence]) == 0
+            shown = capsys.readouterr()
+            result = json.loads(shown.out)
+            found = len(result["queries"]), result["occurrences"]
+            assert found == (n_queries, n_occurrences)
+            assert said in shown.err and bool(said) == ("starting from" in shown.err)
+
+
 def test_words_between_tabs_may_hold_spaces_in_the_exploring_commands(corpus, capsys):
     text = corpus.with_suffix(".tokens")
     text.write_text("\t".join(["Hà Nội"] * 9 + ["Việt Nam", "ở"]) + "\nViệt Nam\tở\n", "utf-8")
@@ -438,7 +453,7 @@ def test_explore_draws_a_page_with_labels_and_says_what_it_left_out(corpus, tmp_
     assert (result["occurrences"], result["drawn"]) == (6, 4)
     data = page_data(out.read_text("utf-8"))
     assert {label["name"] for label in data["labels"]} == {"A", "B"} and data["total"] == 6
-    assert data["items"][0][4] == "sentence 1"
+    assert data["items"][0][4] == "line 1"
     labels = tmp_path / "labels.txt"
     labels.write_text("x\ny\n", encoding="utf-8")
     common.append("--overwrite")
@@ -480,7 +495,32 @@ def test_similarity_prints_and_draws(corpus, tmp_path, capsys):
     assert "--input" not in failing(capsys, "similarity", "a b " * 2000)  # no name of a file
     assert failing(capsys, "similarity", file).endswith(f" of a file: --input {file}.\n")
     assert "or a text with --input" in failing(capsys, "similarity")
+    assert "but --words compares" in failing(
+        capsys, "similarity", "a", "b", "--words", "--pooling", "mean"
+    )
+    for flag, value in ("--column", "x"), ("--input-format", "text"):
+        said = failing(capsys, "similarity", "a", "b", flag, value)
+        assert f"{flag} says how to read the files of --input, and there are none" in said
     assert "compares two sentences" in failing(capsys, "similarity", "a", "b", "c", "--words")
+
+
+def test_every_way_to_label_a_line_says_in_which_line_and_file_it_is(corpus, tmp_path, capsys):
+    labelled, labels, out = (tmp_path / name for name in ("b.txt", "labels.txt", "page.html"))
+
+    def places(*arguments):
+        summary(capsys, "explore", "play", "-o", out, "--overwrite", *arguments)
+        return [item[4] for item in page_data(out.read_text("utf-8"))["items"]]
+
+    plain = corpus.rename(tmp_path / "a.txt")
+    plain.write_text("\na play\n\nthe play\n", "utf-8")
+    labels.write_text("\nA\n\nB\n", "utf-8")
+    labelled.write_text("\nA\ta play\n\nB\tthe play\n", "utf-8")
+    assert places(plain) == places(plain, "--labels", labels) == ["line 2", "line 4"]
+    assert places(labelled, "--label-column", 1) == ["line 2", "line 4"]
+    other = tmp_path / "c.txt"
+    other.write_text("C\tto play\n", "utf-8")
+    expected = ["b.txt, line 2", "b.txt, line 4", "c.txt, line 1"]
+    assert places(labelled, other, "--label-column", 1) == expected
 
 
 def test_labels_may_be_empty_and_come_from_a_named_column(corpus, tmp_path, capsys):

@@ -102,7 +102,7 @@ class Reader:
         return self.driver.execute_script("return Array.from(state)")
 
     def pixel(self, canvas, left, top):
-        """The colour, red, green, blue and opacity, that a canvas has at a place in the plot."""
+        """The color, red, green, blue and opacity, that a canvas has at a place in the plot."""
         script = """
             const pen = document.createElement("canvas").getContext("2d");
             const place = [Math.round(arguments[1]), Math.round(arguments[2]), 1, 1];
@@ -147,11 +147,11 @@ def test_the_page_says_what_it_shows(reader):
     assert axes[1] == "Second principal component, 10% of the variance"
 
 
-def test_the_dots_are_drawn_in_their_labels_colours_and_beside_the_names_of_the_axes(reader):
-    colours = {"money": [0, 114, 178], "water": [213, 94, 0], None: [138, 143, 152]}
+def test_the_dots_are_drawn_in_their_labels_colors_and_beside_the_names_of_the_axes(reader):
+    colors = {"money": [0, 114, 178], "water": [213, 94, 0], None: [138, 143, 152]}
     for (left, top), (_, label) in zip(reader.places(), SENTENCES, strict=True):
         red_green_blue = np.array(reader.pixel("#dots", left + 2, top + 2)[:3], int)
-        assert abs(red_green_blue - colours[label]).max() < 60  # they are a little transparent
+        assert abs(red_green_blue - colors[label]).max() < 60  # they are a little transparent
     plot, right, up = (reader.all(name)[0].rect for name in ("#plot", "#right", "#up"))
     assert right["y"] >= plot["y"] + plot["height"] and up["x"] + up["width"] <= plot["x"]
 

@@ -115,7 +115,7 @@ def test_encode_shows_the_words_that_its_tokenizer_made(elmo):
 @pytest.mark.parametrize("layers", ["average", "all", 0])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("output_value", ["sentence_embedding", "token_embeddings"])
-def test_normalised_vectors_have_length_1_or_are_zeros(elmo, layers, dtype, output_value):
+def test_normalized_vectors_have_length_1_or_are_zeros(elmo, layers, dtype, output_value):
     choices = {"output_value": output_value, "layers": layers}
     scaled = elmo.encode(TEXTS, **choices, normalize_embeddings=True, dtype=dtype)
     for vectors, plain in zip(scaled, elmo.encode(TEXTS, **choices), strict=True):

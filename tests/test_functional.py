@@ -456,7 +456,7 @@ def test_unknown_names_are_an_error(elmo, batch, outputs, pooled, with_state):
         )
 
 
-def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(batch, pooled):
+def test_a_misspelled_name_is_answered_with_the_one_that_was_meant(batch, pooled):
     for name, typo, meant in (
         ("layers", "averge", "average"),
         ("pooling", "maen", "mean"),

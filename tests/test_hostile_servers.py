@@ -144,7 +144,7 @@ def rest(content, start, chance):
     return head("206 Partial Content", *lines), body
 
 
-def misbehaviour(content, chance):
+def misbehavior(content, chance):
     """An answer that is no file at all, or more or less than one."""
     tags = version(content, chance)
     return chance.choice(
@@ -188,7 +188,7 @@ def answers(seed, changes):
         # A server may ignore the condition, but it does not give two versions one name.
         is_same = condition is None or sha256(content)[:8] in condition
         if chance.random() < 0.25:
-            made = misbehaviour(content, chance)
+            made = misbehavior(content, chance)
         elif start and (is_same or chance.random() < 0.5):
             made = rest(content, start, chance)
         else:

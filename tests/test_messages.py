@@ -181,7 +181,7 @@ EMBED = ["embed", "text.txt", "-o", "out.h5"]
         (["convert", "x", "-o", "y", "--format", "natve"], "Did you mean 'native'?"),
     ],
 )
-def test_a_misspelt_name_is_answered_with_the_one_that_was_meant(arguments, end, capsys):
+def test_a_misspelled_name_is_answered_with_the_one_that_was_meant(arguments, end, capsys):
     with pytest.raises(SystemExit) as exit:
         main(arguments)
     last = capsys.readouterr().err.splitlines()[-1]
@@ -237,7 +237,7 @@ def test_errors_of_a_command_in_its_own_words(arguments, message, tmp_path, caps
     assert re.fullmatch(f"elmo-jax embed: error: {pattern}\n", error), error
 
 
-def test_an_output_with_a_misspelt_suffix(tmp_path, capsys):
+def test_an_output_with_a_misspelled_suffix(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("a\n")
     assert main(["embed", str(tmp_path / "a.txt"), "-o", str(tmp_path / "out.hdf")]) == 1
     assert capsys.readouterr().err.endswith(". Did you mean '.hdf5'?\n")

@@ -1,4 +1,4 @@
-"""mini, the model that comes with the package: that it opens, is small, and has learnt English."""
+"""mini, the model that comes with the package: that it opens, is small, and has learned English."""
 
 import json
 import re

@@ -60,3 +60,11 @@ def test_an_absurd_option_is_one_line(make_model, tmp_path, capsys, command, opt
     message = failing(capsys, command, tmp_path / "native", "--option", option, *output)
     assert message.count("\n") == 1 and "a fault of this program" not in message
     assert not (tmp_path / "out").exists()
+
+
+def test_a_vocabulary_is_refused_for_a_new_model_that_reads_bytes(tmp_path, capsys):
+    (tmp_path / "words").write_text("<S>\n</S>\n<UNK>\na\n")
+    command = ["init", "-o", tmp_path / "out", "--preset", "tiny"]
+    message = failing(capsys, *command, "--vocabulary", tmp_path / "words")
+    assert "is for a model that reads whole words" in message
+    assert not (tmp_path / "out").exists()

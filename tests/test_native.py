@@ -53,12 +53,12 @@ def test_a_config_json_that_cannot_be_used_is_named(native, content, message):
 def test_missing_and_unexpected_fields_are_named_at_once(native):
     def change(content):
         del content["config"]["n_layers"], content["config"]["filters"]
-        content["config"]["colour"] = "red"
+        content["config"]["color"] = "red"
 
     edit_config(native, change)
     assert message_of(load, native) == (
         f"{native / 'config.json'}: its 'config' does not describe an ELMo: filters is missing; "
-        "n_layers is missing; colour is unexpected."
+        "n_layers is missing; color is unexpected."
     )
 
 

@@ -26,7 +26,7 @@ def listed(tmp_path, monkeypatch, capsys):
     return lines
 
 
-def test_each_neighbour_has_its_line_and_the_words_stand_below_each_other(listed):
+def test_each_neighbor_has_its_line_and_the_words_stand_below_each_other(listed):
     text = (
         f"the play began\n\nthey play\n{LONG} the play {LONG}\n" + "no\n" * 200 + "all play now\n"
     )

@@ -135,7 +135,7 @@ def test_an_error_of_the_disk_is_told_with_its_place(tmp_path):
 
 
 @pytest.mark.parametrize("part", [".", "-", "a.", "a@", "www.", "e\u0301.", "\u200d", "1,", "a.+"])
-def test_a_line_of_one_thing_again_and_again_is_tokenised_in_time(part):
+def test_a_line_of_one_thing_again_and_again_is_tokenized_in_time(part):
     """Some took minutes, when every character began a search to the end of the line."""
     text = part * (50_000 // len(part)) + "b"
     assert "".join(tokenizer_named("words")(text)) == text

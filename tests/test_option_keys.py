@@ -1,4 +1,4 @@
-"""A key that is misspelt would silently give other vectors."""
+"""A key that is misspelled would silently give other vectors."""
 
 import json
 
@@ -19,7 +19,7 @@ def nested(path, value=1):
     return options
 
 
-def misspelt(key):
+def misspelled(key):
     """What fingers make of a key."""
     middle = len(key) // 2
     yield f"{key}{key[-1]}"
@@ -32,10 +32,10 @@ def misspelt(key):
 
 
 @pytest.mark.parametrize("path", sorted(path for path, _ in KEYS.values()))
-def test_a_misspelt_key_is_an_error_that_names_the_meant_one(path):
+def test_a_misspelled_key_is_an_error_that_names_the_meant_one(path):
     *sections, key = path.split(".")
     with Tally("misspelt keys of options.json") as tally:
-        for wrong in {*misspelt(key)} - {key}:
+        for wrong in {*misspelled(key)} - {key}:
             options, _ = random_model(0)
             section = options
             for name in sections:
@@ -70,7 +70,7 @@ def test_sections_and_keys_in_a_wrong_section_are_named_too(key, meant):
     assert f"{key} is no key; did you mean {meant}?" in message
 
 
-def test_the_examples_of_misspelt_optional_keys_do_not_open(make_model):
+def test_the_examples_of_misspelled_optional_keys_do_not_open(make_model):
     folder = make_model()[0]
     for section, wrong in [
         ("lstm", "use_skip_connectionss"),
@@ -99,7 +99,7 @@ def test_options_of_all_published_kinds_have_no_unknown_keys(foreign):
 
 
 @pytest.mark.parametrize("path", sorted(path for path, _ in MANYLANGS_KEYS.values()))
-def test_a_misspelt_key_of_elmoformanylangs_is_an_error(path):
+def test_a_misspelled_key_of_elmoformanylangs_is_an_error(path):
     options, *_ = random_lexicon_model(0)
     section, key = path.split(".")
     options[section][f"{key}s"] = options[section].pop(key)

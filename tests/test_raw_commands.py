@@ -49,7 +49,7 @@ def test_without_a_tokenizer_raw_text_is_one_warning(texts, capsys, command):
     assert message.count("punctuation attached") == 1 and "--tokenizer auto" in message
 
 
-def test_embed_makes_the_vectors_of_tokenised_text_from_raw_text(texts, capsys):
+def test_embed_makes_the_vectors_of_tokenized_text_from_raw_text(texts, capsys):
     running(capsys, "embed", "raw.txt", "-o", "raw.npz", "--tokenizer", "auto")
     running(capsys, "embed", "tokenized.txt", "-o", "tokenized.npz")
     with np.load("raw.npz") as raw, np.load("tokenized.npz") as tokenized:

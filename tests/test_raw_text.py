@@ -36,12 +36,12 @@ def thousands(lines):
     return [lines[start : start + MOST_TEXTS] for start in range(0, len(lines), MOST_TEXTS)]
 
 
-def test_tokenised_text_is_never_taken_for_raw(heldout, real_sentences):
+def test_tokenized_text_is_never_taken_for_raw(heldout, real_sentences):
     lines = heldout.read_text("utf-8").splitlines() + [" ".join(words) for words in real_sentences]
     assert not any(map(looks_raw, thousands(lines)))
 
 
-def test_tokenised_tweets_and_reviews_are_not_taken_for_raw():
+def test_tokenized_tweets_and_reviews_are_not_taken_for_raw():
     tasks = shared_folder() / "data" / "tasks"
     if not tasks.exists():
         pytest.skip("no shared data; ELMO_JAX_SHARED names the folder that holds it")
@@ -79,7 +79,7 @@ def test_a_few_lines_are_enough(text):
         "",
     ],
 )
-def test_marks_and_abbreviations_of_tokenised_text_are_not_raw(text):
+def test_marks_and_abbreviations_of_tokenized_text_are_not_raw(text):
     assert not looks_raw([text])
 
 
@@ -149,7 +149,7 @@ def test_a_corpus_of_word_lists_does_not_warn(tmp_path):
     assert len(list(Records.of(path, column="words"))) == 1
 
 
-def test_training_text_that_looks_raw_should_be_tokenised_first(raw_file):
+def test_training_text_that_looks_raw_should_be_tokenized_first(raw_file):
     corpus = Corpus.of(raw_file)
     with pytest.warns(RawTextWarning, match="elmo-jax tokenize INPUT -o OUT"):
         list(corpus.sentences())

@@ -26,7 +26,7 @@ from elmo_jax.spacy import ElmoComponent, make_component, set_hooks
 ROOT = Path(__file__).resolve().parents[1]
 TEXTS = ["I don't know  the bank.", "", " \n ", "Hi there. The bank is open. Hi"]
 
-# spaCy says so whenever a doc with hooks is serialised.
+# spaCy says so whenever a doc with hooks is serialized.
 pytestmark = pytest.mark.filterwarnings("ignore:.*W109")
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 """float32: a call with other sentences fills other lanes, which may change the last bits."""

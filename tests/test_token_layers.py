@@ -288,7 +288,7 @@ def test_a_new_model_is_trained_with_an_alphabet_made_from_the_text(n, tmp_path)
     config = dataclasses.replace(CONFIGS[n], alphabet=None)
     run = {"settings": settings, "valid_files": text}
     summary = elmo_jax.training.train(tmp_path / "run", text, config=config, **run)
-    # The text has 7 words and a marker: guessing at random gives 8, and most of it can be learnt.
+    # The text has 7 words and a marker: guessing at random gives 8, and most of it can be learned.
     assert summary["valid_perplexity"] < 4
     config, _ = elmo_jax.load(tmp_path / "run" / "model")
     assert {"the", "bank", "is", "."} <= {*config.alphabet.words}

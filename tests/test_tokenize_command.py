@@ -97,3 +97,9 @@ def test_an_error_leaves_nothing(capsys, folder):
     (folder / "out.txt").write_text("mine")
     assert "--overwrite" in failing(capsys, "tokenize", "raw.txt", "-o", "out.txt")
     assert (folder / "out.txt").read_text() == "mine"
+
+
+def test_a_model_without_auto_is_refused(capsys, folder):
+    message = failing(capsys, "tokenize", "raw.txt", "-o", "out.txt", "--model", "mini")
+    assert "--model is for --tokenizer auto" in message and "got --tokenizer treebank" in message
+    assert not (folder / "out.txt").exists()

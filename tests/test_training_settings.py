@@ -5,6 +5,7 @@ import json
 
 import pytest
 from checkpoint_files import message_of
+from commands import failing
 
 from elmo_jax import ElmoConfig, ElmoError, UnusedOptionsWarning
 from elmo_jax.cli import train as command
@@ -96,6 +97,33 @@ def test_a_softmax_that_shares_its_embeddings_is_refused():
         said = rf"{key} is 'false' \(a str\), expected true or false"
         with pytest.raises(ElmoError, match=said):
             ElmoConfig.from_options({**OPTIONS, key: "false"})
+
+
+@pytest.mark.parametrize("name", ["warmup_share", "weight_decay"])
+def test_the_original_recipe_refuses_what_it_does_not_have(name):
+    problem = f"{name} is 0.3, but the recipe 'original' has none"
+    assert problem in message_of(TrainingSettings, recipe="original", **{name: 0.3})
+    assert problem in message_of(TrainingSettings.from_options, OPTIONS, **{name: 0.3})
+    assert TrainingSettings(recipe="original", **{name: 0}).recipe == "original"
+    assert getattr(TrainingSettings(**{name: 0.3}), name) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        (["--epochs", 2, "--n-steps", 9], "--n-steps and --epochs both say how long to train"),
+        (["--eval-every", 2], "--eval-every says how often to measure the text of --valid"),
+        (
+            ["--recipe", "original", "--weight-decay", 0.2],
+            "--weight-decay is 0.2, but the recipe 'original' has none",
+        ),
+    ],
+)
+def test_the_command_refuses_flags_without_effect(tmp_path, capsys, flags, problem):
+    (tmp_path / "text.txt").write_text("a b\n")
+    command = ["train", tmp_path / "text.txt", "-o", tmp_path / "run", "--preset", "tiny"]
+    assert problem in failing(capsys, *command, *flags)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

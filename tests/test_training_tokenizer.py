@@ -4,7 +4,7 @@ import shutil
 
 import fake_training
 import pytest
-from commands import failing, running
+from commands import failing, running, summary
 from fake_training import SETTINGS, WORDS, cheap_steps
 
 from elmo_jax import Elmo, ElmoError, load, save
@@ -112,3 +112,39 @@ def test_evaluate_reads_raw_text_with_the_tokenizer_of_the_model(tmp_path, capsy
     (tmp_path / "tokenized.txt").write_text("The bank 's closed .\n")
     raw = running(capsys, "evaluate", tmp_path / "raw.txt", "--tokenizer", "auto")
     assert raw == running(capsys, "evaluate", tmp_path / "tokenized.txt")
+
+
+# What `evaluate` takes from a model
+
+
+def evaluated(folder, training):
+    """The command that evaluates a model that says this of its training."""
+    config, params = load(folder / "start")
+    metadata = {"training": training}
+    save(folder / "own", config, params, vocabulary=WORDS, metadata=metadata)
+    return "evaluate", folder / "text.txt", "--model", folder / "own"
+
+
+@pytest.mark.parametrize(
+    "name", ["spacy:/a/path", "spacy:../x", "auto", "unheard", 7, None, ["words"]]
+)
+def test_a_model_cannot_choose_what_evaluate_loads(folder, capsys, name, monkeypatch):
+    load_any = "elmo_jax.text.tokenizers.optional_module"
+    monkeypatch.setattr(load_any, lambda *_: pytest.fail("a model has loaded something"))
+    command = evaluated(folder, {"tokenizer": name})
+    message = failing(capsys, *command)
+    assert "which is not loaded because a model says so" in message and "--tokenizer" in message
+    assert summary(capsys, *command, "--tokenizer", "whitespace")["tokens"]
+
+
+def test_evaluate_splits_lines_as_in_training(folder, capsys):
+    lines = summary(capsys, *evaluated(folder, {"tokenizer": "tabs"}))
+    shutil.rmtree(folder / "own")
+    assert lines["tokens"] < summary(capsys, *evaluated(folder, {}))["tokens"]
+
+
+@pytest.mark.parametrize("training", [None, "words", [], {"reset_state": "no"}])
+def test_evaluate_goes_without_what_no_run_records(folder, capsys, training):
+    unlike_runs = summary(capsys, *evaluated(folder, training))
+    shutil.rmtree(folder / "own")
+    assert unlike_runs == summary(capsys, *evaluated(folder, {}))

@@ -48,7 +48,7 @@ def test_hostile_text_takes_no_more_than_linear_time(text):
     assert treebank(text)
 
 
-def test_text_that_is_tokenised_already_stays_as_it_is(heldout):
+def test_text_that_is_tokenized_already_stays_as_it_is(heldout):
     lines = heldout.read_text("utf-8").splitlines()
     unchanged = sum(treebank(line) == line.split() for line in lines)
     assert unchanged / len(lines) > LEAST_UNCHANGED
@@ -61,7 +61,7 @@ def test_joined_as_people_write_it_the_training_text_is_split_again(heldout):
 
 
 def as_written(line):
-    """Tokenised English as people write it."""
+    """Tokenized English as people write it."""
     line = re.sub(r" (n't|'(?:s|m|d|ll|re|ve))\b", r"\1", line).replace("can not", "cannot")
     line = re.sub(r" ([.,;:!?%)\]])", r"\1", line)
     return re.sub(r"([(\[$]) ", r"\1", line).replace(" ' ", "' ")

@@ -1,4 +1,4 @@
-"""Word vectors: what they are made of, their neighbours, their files, and the command."""
+"""Word vectors: what they are made of, their neighbors, their files, and the command."""
 
 import functools
 import struct

@@ -58,7 +58,7 @@ class Worker:
         order: str = "given",
         output: str = "layers",
     ) -> dict[str, Any]:
-        """Embed a text file, one tokenised sentence per line, and time it.
+        """Embed a text file, one tokenized sentence per line, and time it.
 
         The clock runs from lists of words to NumPy arrays on the host, which are all in memory at
         the end; reading, splitting and sorting (for ``order`` "sorted": by length) are outside.

@@ -1,5 +1,5 @@
 """What a model's vectors are good for: the task table (``python -m benchmarks tasks MODEL``).
 
 All scores are in points, 0 to 100. The vectors stay as they are: a linear probe, a cosine or a
-nearest neighbour uses them, so that a difference between two rows is one between vectors.
+nearest neighbor uses them, so that a difference between two rows is one between vectors.
 """

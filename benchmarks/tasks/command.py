@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for name in dict.fromkeys(args.tasks):
         start = time.perf_counter()
         result = TASKS[name](folder, elmos, _QUICK if args.quick else None)
-        tasks[name] = {**summarise(result), "seconds": round(time.perf_counter() - start, 1)}
+        tasks[name] = {**summarize(result), "seconds": round(time.perf_counter() - start, 1)}
         print(f"{name}: {tasks[name]['seconds']:.0f} s", file=sys.stderr)
     seconds = round(time.perf_counter() - started, 1)
     head = {"card": _model_card(args.model, elmo), "quick": args.quick, "seconds": seconds}
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def random_lstm(elmo: Elmo) -> Elmo:
     """The model's token layer under LSTMs with random weights, drawn as at the start of training.
 
-    Such LSTMs already see the context; what the model has above them, it has learnt.
+    Such LSTMs already see the context; what the model has above them, it has learned.
     """
     random = init_params(elmo.config, _SEED)
     return Elmo.from_params(elmo.config, {**random, "char_encoder": elmo.params["char_encoder"]})
@@ -88,7 +88,7 @@ def _model_card(model: str, elmo: Elmo) -> dict[str, Any]:
     }
 
 
-def summarise(result: scores.TaskResult) -> dict[str, Any]:
+def summarize(result: scores.TaskResult) -> dict[str, Any]:
     """A task's scores with their intervals and differences, ready for JSON."""
     own = {row.name: row for row in result.rows if row.variant == MODEL}
     best = {variant: result.best_layer(variant) for variant in (MODEL, RANDOM_LSTM)}

@@ -79,9 +79,9 @@ def inverse_penalty(penalty: float, n_rows: int) -> float:
 
 def _train_shares(vectors_NLD: np.ndarray, labels_N: np.ndarray) -> np.ndarray:
     """The softmax weights with which a probe of the mix has the least loss: float [L]."""
-    centred_NLD = vectors_NLD - vectors_NLD.mean(axis=0)
-    whitening = _whitening().fit(centred_NLD.mean(axis=1))
-    layers_LND = np.stack([whitening.transform(x_ND) for x_ND in centred_NLD.swapaxes(0, 1)])
+    centered_NLD = vectors_NLD - vectors_NLD.mean(axis=0)
+    whitening = _whitening().fit(centered_NLD.mean(axis=1))
+    layers_LND = np.stack([whitening.transform(x_ND) for x_ND in centered_NLD.swapaxes(0, 1)])
     # An inexact probe would leave noise in the loss, which the descent in the weights would follow.
     classifier = probe().set_params(C=inverse_penalty(_MIX_PENALTY, len(labels_N)), tol=1e-5)
 

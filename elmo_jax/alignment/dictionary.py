@@ -27,13 +27,13 @@ def read_dictionary(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     """
     pairs: dict[tuple[str, str], None] = {}
     problems = []
-    for where, line in Records.of(path, "text").lines():
+    for _, number, line in Records.of(path, "text").lines():
         words = line.split("\t") if "\t" in line else line.split()
         words = [word.strip() for word in words]
         if len(words) == 2 and all(words):
             pairs[words[0], words[1]] = None
         elif any(words):
-            problems.append(f"{where.rpartition(', ')[2]} is {shortened(line)}")
+            problems.append(f"line {number} is {shortened(line)}")
     if problems:
         raise ElmoError(
             f"{path} is not a dictionary: {first_few(problems)}. Expected two words in "

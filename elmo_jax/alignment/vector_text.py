@@ -47,7 +47,7 @@ def read_vector_text(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     n_words, dim = _read_header(path, lines)
     vectors: dict[str, np.ndarray] = {}
     problems = []
-    for where, line in lines:
+    for _, number, line in lines:
         word, *numbers = line.rstrip(" ").split(" ")
         if not word and not numbers:  # a blank line
             continue
@@ -55,7 +55,7 @@ def read_vector_text(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
         if word in vectors:
             problem = f"{shortened(word)} has a line before"
         if problem:
-            problems.append(f"{where.rpartition(', ')[2]}: {problem}")
+            problems.append(f"line {number}: {problem}")
         vectors[word] = vector_D
     if not problems and len(vectors) != n_words:
         problems.append(f"it has {len(vectors):,} words, but line 1 says {n_words:,}")
@@ -64,8 +64,8 @@ def read_vector_text(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(vectors), np.stack(list(vectors.values()))
 
 
-def _read_header(path: Path, lines: Iterator[tuple[str, str]]) -> tuple[int, int]:
-    _, line = next(lines, ("", ""))
+def _read_header(path: Path, lines: Iterator[tuple[str, int, str]]) -> tuple[int, int]:
+    *_, line = next(lines, ("", 0, ""))
     if not (match := re.fullmatch(r"([1-9]\d*) ([1-9]\d*) ?", line)):
         raise ElmoError(
             f"{path} is not a file of words and their vectors: expected the number of words and of "

@@ -35,7 +35,7 @@ _LATER_FIELDS = frozenset({"token_layer", "word_dim", "forced_projections"})
 """Fields that older files lack; their defaults say what those models are."""
 
 
-def recognises(files: ModelFiles) -> bool:
+def recognizes(files: ModelFiles) -> bool:
     """Whether the files of the native format are there."""
     return {CONFIG_FILE, WEIGHT_FILE} <= set(files.names)
 
@@ -74,7 +74,7 @@ def read_metadata(source: Path) -> dict[str, Any]:
     if not source.is_dir() and not (source.is_file() and archive_kind(source)):
         return {}
     with open_files(source) as files:
-        native = next(filter(recognises, files.roots()), None)
+        native = next(filter(recognizes, files.roots()), None)
         return {} if native is None else _read_content(native).get("metadata", {})
 
 

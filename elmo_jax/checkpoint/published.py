@@ -56,7 +56,7 @@ def parse_options(text: bytes, source: str) -> dict[str, Any]:
     return value
 
 
-def recognises(files: ModelFiles) -> bool:
+def recognizes(files: ModelFiles) -> bool:
     """Whether there is an options.json with an HDF5 file beside it."""
     return files.prefix is None and _OPTIONS_FILE in files.names and bool(_hdf5_names(files))
 

@@ -21,7 +21,7 @@ from .vocabulary import Vocabulary
 
 
 def vocabulary_record(vocabulary: Vocabulary) -> dict[str, Any]:
-    """What a native config.json says about the vocabulary, to recognise it later."""
+    """What a native config.json says about the vocabulary, to recognize it later."""
     return {"size": len(vocabulary), "sha256": vocabulary.sha256}
 
 
@@ -126,4 +126,4 @@ def _words_in_archive(path: Path) -> Vocabulary | None:
 
 
 def _holds_a_model(files: ModelFiles) -> bool:
-    return native.recognises(files) or published.recognises(files)
+    return native.recognizes(files) or published.recognizes(files)

@@ -272,7 +272,7 @@ def open_model(
 
 
 def _readers_of(files: ModelFiles) -> list[ModuleType]:
-    return [reader for reader in READERS if reader.recognises(files)]
+    return [reader for reader in READERS if reader.recognizes(files)]
 
 
 def _refuse_run(path: Path) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from ..errors import ElmoError, counted
 from ..text.tokenizers import splits_at_whitespace
 from ..text.treebank import treebank
-from .inputs import LabelledText, chosen_tokenizer, tokenizer_name
+from .inputs import LabelledText
+from .models import chosen_tokenizer, tokenizer_name
 
 _MARKS = string.punctuation + "“”„«»‘’…،؛؟"
 _MOST_EXAMPLES = 2

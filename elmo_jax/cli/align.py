@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError, counted
 from .flags import add_flag, add_flags
-from .inputs import files_in
+from .models import files_in
 
 if TYPE_CHECKING:
     import numpy as np

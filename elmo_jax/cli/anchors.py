@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import counted
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import model_files, open_elmo, open_records
+from .inputs import open_records
+from .models import model_files, open_elmo
 
 if TYPE_CHECKING:
     from ..text.readers import Records
@@ -32,14 +33,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """``mean_norms`` goes by layer; ``words_missing`` counts those of --only-words."""
     from ..alignment import compute_anchors, count_words, frequent_words, write_anchors
+    from ..model.layers import select_layers
     from ..progress import progress_bar
 
     records = open_records(args)
     _check_output(args, records)
     vocabulary = None if args.only_words is None else read_words(args.only_words)
+    elmo = open_elmo(args)
+    select_layers(args.layers, elmo.config)  # an error before the text is read
     counts = count_words(record.words for record in records)
     words = frequent_words(counts, args.n, min_count=args.min_count, among=vocabulary)
-    elmo = open_elmo(args)
     layers = range(elmo.config.n_output_layers) if args.layers == "all" else (args.layers,)
     with progress_bar(counts.total(), 0, not args.quiet) as bar:
         sentences = (record.words for record in records)
@@ -71,7 +74,7 @@ def read_words(path: str) -> list[str]:
     """The words of a file with one word per line."""
     from ..text.readers import Records
 
-    words = (line.strip() for _, line in Records.of(path, "text").lines())
+    words = (line.strip() for _, _, line in Records.of(path, "text").lines())
     return [word for word in dict.fromkeys(words) if word]
 
 

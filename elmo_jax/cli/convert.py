@@ -18,7 +18,7 @@ from ..errors import ElmoError
 from ..model.parameters import count_parameters
 from ..text.tokenizers import check_plain_name
 from .flags import add_flag, add_flags, add_model
-from .inputs import files_in, model_arguments, model_files, refuse_inputs_of_model
+from .models import files_in, model_arguments, model_files, refuse_inputs_of_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from ..errors import ElmoError, counted, shortened
 from .flags import add_count, add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .frame import note
-from .inputs import model_files, open_elmo, open_records
+from .inputs import open_records
 from .mixes import add_mix_flags, mix_arguments, mix_files
+from .models import model_files, open_elmo
 from .own_devices import count_nvidia, own_devices
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from ..checkpoint import model_folder, read_metadata
-from ..errors import counted
+from ..errors import ElmoError, counted, shortened
+from ..text.tokenizers import is_plain_name
 from .flags import add_count, add_flag, add_flags, add_plain_input
 from .frame import note
-from .inputs import options_of, tokenizer_name
 from .joining import add_process_flags, joined
+from .models import options_of, tokenizer_name
 
 _AS_IN_TRAINING = " (default: as in training if the model says how, otherwise {})"
 
@@ -41,12 +43,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     from ..training import Corpus, evaluate, load_language_model
 
     folder = model_folder(args.model)
-    trained_with = read_metadata(folder).get("training", {})
-    reset_state = args.reset_state
-    if reset_state is None:
-        reset_state = bool(trained_with.get("reset_state", False))
-    if args.tokenizer is None:
-        args.tokenizer = trained_with.get("tokenizer", "whitespace")
+    _read_as_in_training(args, folder)
     corpus = Corpus.of(
         args.input, args.strict, tokenizer=tokenizer_name(args), format=args.input_format
     )
@@ -55,7 +52,7 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
         corpus,
         batch_size=args.batch_size,
         max_tokens=args.max_tokens,
-        reset_state=reset_state,
+        reset_state=args.reset_state,
         precision=args.precision,
         progress=not args.quiet,
     )
@@ -66,6 +63,23 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
             "its floats, or do not fit the text at all. JSON has null in its place",
         )
     return dict(result._asdict())
+
+
+def _read_as_in_training(args: argparse.Namespace, folder: Path) -> None:
+    """Let what the model says of its training decide what no flag decides."""
+    recorded = read_metadata(folder).get("training")
+    trained_with = recorded if isinstance(recorded, dict) else {}
+    if args.reset_state is None:
+        args.reset_state = trained_with.get("reset_state") is True
+    if args.tokenizer is None:
+        name = trained_with.get("tokenizer", "whitespace")
+        # A path would load what the maker of the model has chosen: a pipeline of spaCy runs code.
+        if not (isinstance(name, str) and is_plain_name(name)):
+            raise ElmoError(
+                f"{folder}: it was trained with the tokenizer {shortened(name)}, which is not "
+                "loaded because a model says so. If you trust it, name it with --tokenizer."
+            )
+        args.tokenizer = name
 
 
 def text(summary: dict[str, Any]) -> str:

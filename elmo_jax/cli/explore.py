@@ -9,7 +9,8 @@ from typing import Any
 from ..errors import ElmoError, check_count, counted
 from .absent_word import refuse_word_absent_from_text
 from .flags import add_flag, add_flags, add_model_flags
-from .inputs import add_text_arguments, check_output, labelled_text, open_elmo
+from .inputs import add_text_arguments, check_output, labelled_text
+from .models import open_elmo
 
 _PAGES = (".html", ".htm")
 

@@ -6,8 +6,9 @@ import argparse
 from typing import Any
 
 from .flags import add_flag, add_flags, add_layers, add_model
-from .inputs import check_output, model_arguments
+from .inputs import check_output
 from .mixes import add_mix_flags, mix_arguments, mix_files
+from .models import model_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -181,7 +181,7 @@ def add_model(parser: argparse._ActionsContainer) -> None:
 
 
 def add_model_flags(parser: argparse._ActionsContainer) -> None:
-    """Declare what ``inputs.open_elmo`` reads."""
+    """Declare what ``models.open_elmo`` reads."""
     add_flags(parser, "--model", "--options-file", "--weight-file", "--vocabulary", "--option")
     add_flags(parser, "--token-table", "--precision")
 

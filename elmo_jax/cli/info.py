@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import counted
 from ..files import shown_size
 from .flags import add_model
-from .inputs import files_in, model_arguments
+from .models import files_in, model_arguments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from ..errors import ElmoError
 from ..files import shown_size
 from ..model.config import ElmoConfig
 from .flags import add_flag, add_flags
-from .inputs import refuse_inputs_of_model
+from .models import refuse_inputs_of_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     else:
         config = ElmoConfig.preset(args.preset)
     if args.vocabulary:
-        config = with_alphabet(config, Vocabulary.read(args.vocabulary))
+        vocabulary = Vocabulary.read(args.vocabulary)
+        if config.token_layer == "bytes":
+            raise ElmoError(
+                f"--vocabulary {args.vocabulary} is for a model that reads whole words, but this "
+                "architecture reads the bytes of any word. Leave it out."
+            )
+        config = with_alphabet(config, vocabulary)
     _check_size(config, Path(args.output))
     params = init_params(config, args.seed)
     metadata = {"trained": False, "origin": f"random weights, seed {args.seed}"}

@@ -10,13 +10,16 @@ from ..errors import ElmoError, counted, shortened
 from ..text.sentences import tokenize
 from .absent_word import refuse_absent_word, refuse_word_absent_from_text
 from .flags import add_flag, add_flags, add_layers, add_model_flags, whole_number
-from .inputs import LabelledText, add_text_arguments, chosen_tokenizer, labelled_text, open_elmo
+from .frame import note
+from .inputs import LabelledText, add_text_arguments, labelled_text
+from .models import chosen_tokenizer, open_elmo
 from .neighbors_text import neighbors_text
 
 if TYPE_CHECKING:
     from ..explore import Neighbor, Occurrence
 
 _MOST_QUERIES = 1000
+"""Memory holds the candidates of each."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_text_arguments(parser)
     query = parser.add_mutually_exclusive_group()
     query.add_argument("--sentence", help="start from WORD in this sentence of yours")
-    nth = "start from WORD's Nth occurrence in the text (default: 1), or from 'each'"
+    nth = "start from WORD's Nth occurrence in the text (default: 1), or from 'each' (at most "
+    nth += f"{_MOST_QUERIES:,}, at even distances)"
     query.add_argument("--occurrence", default="1", metavar="N", help=nth)
     add_layers(parser, "all", "top", default="top")
     add_flag(parser, "-n", " occurrences", default=10)
@@ -35,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
+    """``occurrences`` counts those in the text if it was searched for each of them, else null."""
     from ..explore import neighbors
+    from ..explore.occurrences import Occurrences
     from ..text.readers import find_files
 
     sentences = labelled_text(args)
@@ -52,6 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "word": args.word,
         "files": len(find_files(args.input, or_stdin=True)),
         "n_layers": elmo.config.n_output_layers,
+        "occurrences": queries.total if isinstance(queries, Occurrences) else None,
         "queries": summaries,
     }
 
@@ -76,7 +83,12 @@ def _queries(args: argparse.Namespace, sentences: LabelledText) -> Sequence[Occu
         )
     refuse_word_absent_from_text(args, sentences)
     if not wanted:
-        return find_occurrences(args.word, sentences(), most=_MOST_QUERIES, exact=args.exact)
+        most = _MOST_QUERIES
+        queries = find_occurrences(args.word, sentences(), most=most, exact=args.exact)
+        if len(queries) < queries.total:
+            of_all = f"{len(queries):,} of {counted(queries.total, 'occurrence')}"
+            note(args, f"note: starting from {of_all}, taken at even distances")
+        return queries
     number = 0
     occurrences = iter_occurrences(args.word, sentences(), exact=args.exact)
     for number, occurrence in enumerate(occurrences, start=1):

@@ -1,4 +1,4 @@
-"""Neighbours for a terminal: one line each, with the words below each other."""
+"""Neighbors for a terminal: one line each, with the words below each other."""
 
 from __future__ import annotations
 

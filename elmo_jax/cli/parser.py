@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """What argparse does, after a look for unknown flags."""
-        # Before argparse, which would first miss what a misspelt flag was meant to give.
+        # Before argparse, which would first miss what a misspelled flag was meant to give.
         for flag in self._unknown_flags(args):
             meant = did_you_mean(flag, self._option_string_actions)
             self.error(f"unknown flag {flag}.{meant or f' {self.prog} --help lists them.'}")

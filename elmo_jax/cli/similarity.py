@@ -11,7 +11,8 @@ from ..errors import ElmoError
 from ..model.config import POOLINGS
 from ..text.sentences import tokenize
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import check_output, chosen_tokenizer, open_elmo, open_records
+from .inputs import check_output, open_records
+from .models import chosen_tokenizer, open_elmo
 from .similarity_text import layer_text, similarity_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # SUPPRESS: what is best depends on --words.
     add_layers(parser, "average", "top", default=argparse.SUPPRESS, detail=default)
-    add_flag(parser, "--pooling", choices=POOLINGS, default="mean")
+    mean = " (default: mean; not with --words)"
+    add_flag(parser, "--pooling", mean, choices=POOLINGS, default=argparse.SUPPRESS)
     add_model_flags(parser)
     add_flags(parser, "--overwrite", "--quiet")
 
@@ -41,6 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from ..explore import write_heatmap
     from ..explore.heatmap import SENTENCE_LAYER, WORD_LAYER
 
+    _refuse_what_has_no_effect(args)
     if args.output:
         check_output(args)
     layer = vars(args).get("layers", WORD_LAYER if args.words else SENTENCE_LAYER)
@@ -61,6 +64,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def text(summary: dict[str, Any]) -> str:
     shown = similarity_text(summary)
     return f"{shown}\ndrawn in {summary['output']}" if summary["output"] else shown
+
+
+def _refuse_what_has_no_effect(args: argparse.Namespace) -> None:
+    if args.words and "pooling" in args:
+        raise ElmoError(
+            "--pooling makes one vector of a sentence, but --words compares the vectors of single "
+            "words. Leave one out."
+        )
+    for flag, value in ("--column", args.column), ("--input-format", args.input_format):
+        if value is not None and not args.input:
+            raise ElmoError(
+                f"{flag} says how to read the files of --input, and there are none. Leave it out."
+            )
 
 
 def _sentences(args: argparse.Namespace) -> list[Sequence[str]]:
@@ -89,7 +105,8 @@ def _compare(args: argparse.Namespace, sentences: list[Sequence[str]], layer: st
     from ..explore import sentence_similarity, word_similarity
 
     if not args.words:
-        return sentence_similarity(open_elmo(args), sentences, layers=layer, pooling=args.pooling)
+        pooling = vars(args).get("pooling", "mean")
+        return sentence_similarity(open_elmo(args), sentences, layers=layer, pooling=pooling)
     if len(sentences) != 2:
         raise ElmoError(f"--words compares two sentences, got {len(sentences)}.")
     return word_similarity(open_elmo(args), *sentences, layers=layer)

@@ -8,7 +8,7 @@ from typing import Any
 from .terminal import cut_end, left_aligned, right_aligned, shown_width, terminal_width
 
 _MOST_PAIRS = 20
-_LEAST_NAME = 20  # columns for the names of the rows; with fewer, no sentence can be recognised
+_LEAST_NAME = 20  # columns for the names of the rows; with fewer, no sentence can be recognized
 _NUMBER = len("-0.000")
 
 

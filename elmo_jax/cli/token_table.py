@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError, counted
 from .flags import add_flag, add_flags
-from .inputs import check_output, open_elmo
+from .inputs import check_output
+from .models import open_elmo
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ElmoError, counted, shortened
-from ..text.tokenizers import DEFAULT
+from ..text.tokenizers import AUTO, DEFAULT
 from .flags import add_flag, add_flags, add_input
 from .inputs import check_output, open_records
 
@@ -26,6 +26,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """``sentences`` counts lines of OUT, ``tokens`` the words in them."""
     from ..files import atomic_file
 
+    if args.model is not None and args.tokenizer != AUTO:
+        raise ElmoError(
+            f"--model is for --tokenizer auto, the tokenizer of that model, got --tokenizer "
+            f"{args.tokenizer}. Leave one out, or write auto."
+        )
     output = check_output(args)
     _check_name(output)
     n_sentences = n_tokens = 0

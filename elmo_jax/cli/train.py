@@ -13,8 +13,8 @@ from ..errors import ElmoError, counted
 from ..model.config import ElmoConfig
 from ..training.settings import RECIPES, TrainingSettings
 from .flags import FLAGS, add_count, add_flag, add_flags, add_plain_input
-from .inputs import options_of
 from .joining import add_process_flags, joined
+from .models import options_of
 
 # The settings that are not in FLAGS, and what train adds to those that are.
 _HELP = {
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     from ..training import train
 
+    _refuse_what_has_no_effect(args)
     options = None if args.options_file is None else read_options(Path(args.options_file))
     return train(
         args.output,
@@ -108,6 +109,16 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         tokenized_with=args.tokenized_with,
         progress=not args.quiet,
     )
+
+
+def _refuse_what_has_no_effect(args: argparse.Namespace) -> None:
+    if "epochs" in args and "n_steps" in args:
+        raise ElmoError("--n-steps and --epochs both say how long to train: leave out one of them.")
+    if "eval_every" in args and args.valid is None:
+        raise ElmoError(
+            "--eval-every says how often to measure the text of --valid, and there is none. Name "
+            "one, or leave it out."
+        )
 
 
 def _start_from(args: argparse.Namespace) -> Any:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..errors import counted
 from .anchors import read_words
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
-from .inputs import check_output, open_elmo, open_records
+from .inputs import check_output, open_records
 from .mixes import add_mix_flags, mix_arguments, mix_files
+from .models import open_elmo
 
 if TYPE_CHECKING:
     from ..embedder import Elmo

@@ -34,6 +34,18 @@ class EmbedOptions:
     dtype: str
 
 
+def row_shape(elmo: Elmo, options: EmbedOptions) -> tuple[int, ...]:
+    """The shape of one row of the output: (D,), or (L, D) with all layers.
+
+    Raises:
+        ElmoError: for layers or a mix that the model does not have.
+    """
+    choice = options.layers, elmo.config, options.mix_weights, options.mix_gamma, elmo.params
+    selection, _ = select_layers(*choice)
+    n_layers, dim = selection.n_result_layers, output_dim(selection, elmo.config, elmo.params)
+    return (n_layers, dim) if n_layers else (dim,)
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One run over a corpus, in one process or in many."""
@@ -60,14 +72,10 @@ class Job:
         """The job of embedding a surveyed corpus."""
         from .. import __version__
 
-        config = elmo.config
-        choice = options.layers, config, options.mix_weights, options.mix_gamma, elmo.params
-        selection, _ = select_layers(*choice)
-        n_layers, dim = selection.n_result_layers, output_dim(selection, config, elmo.params)
         is_mix, mix_weights = str(options.layers) == "mix", options.mix_weights
         identity = {
             "text": _text_digest(survey.parts),
-            "model": model_digest(config, elmo.params),
+            "model": model_digest(elmo.config, elmo.params),
             "precision": elmo.precision,
             "layers": str(options.layers),
             "mix_weights": None if mix_weights is None else _as_floats(mix_weights),
@@ -85,7 +93,7 @@ class Job:
             "platform": jax.default_backend(),
         }
         layout = FileLayout(
-            shape=(n_layers, dim) if n_layers else (dim,),
+            shape=row_shape(elmo, options),
             pooled=options.pooling is not None,
             dtype=options.dtype,
             sentences=survey.sentences,

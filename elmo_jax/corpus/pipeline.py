@@ -22,7 +22,7 @@ from ..text.cut_words import CutWords
 from ..text.readers import Record
 from ..text.tokenizers import CheckedWords
 from .carrying import stream_with_state
-from .job import EmbedOptions, Job
+from .job import EmbedOptions, Job, row_shape
 from .lock import finished_note
 from .merging import (
     announce_output,
@@ -36,7 +36,7 @@ from .merging import (
 from .parts import PartsFolder
 from .shards import own_shard
 from .survey import PART_TOKENS, Survey, check_repeatable, iter_parts
-from .writers import RecordVectors, SentenceKeyChecker, check_layout, writer_for
+from .writers import FileLayout, RecordVectors, SentenceKeyChecker, check_layout, writer_for
 
 
 def embed_corpus(
@@ -145,6 +145,19 @@ def embed_corpus(
     keys = None if sentence_keys is None else SentenceKeyChecker(sentence_keys, escape_keys)
 
     options = EmbedOptions(layers, pooling, mix_weights, mix_gamma, dtype)
+    empty = FileLayout(
+        shape=row_shape(elmo, options),
+        pooled=pooling is not None,
+        dtype=dtype,
+        sentences=0,
+        tokens=0,
+        text_bytes=0,
+        longest_key=0,
+        with_text=with_text,
+        sentence_keys=sentence_keys,
+        escape_keys=escape_keys,
+    )
+    check_layout(target, empty)  # first: reading a corpus may take hours
     limit = word_limit(elmo.config)
     survey = Survey.from_records(
         records, part_tokens, limit=limit, strict=strict, sentence_keys=keys

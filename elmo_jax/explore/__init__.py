@@ -1,4 +1,4 @@
-"""Look at contextual vectors: occurrences of a word, their neighbours, planes and heatmaps.
+"""Look at contextual vectors: occurrences of a word, their neighbors, planes and heatmaps.
 
 These functions are behind the commands ``neighbors``, ``explore`` and ``similarity``. They return
 arrays, for notebooks.

@@ -1,4 +1,4 @@
-"""What all pictures share: colours of labels, names of layers, figures and their fonts.
+"""What all pictures share: colors of labels, names of layers, figures and their fonts.
 
 matplotlib's own font lacks many scripts, so each text gets the installed fonts that it needs.
 """
@@ -20,22 +20,22 @@ from ..files import atomic_file
 
 FIGURE_SUFFIXES = (".png", ".pdf", ".svg")
 
-# The palette of Okabe & Ito, which people with any colour vision can tell apart. Its yellow and its
+# The palette of Okabe & Ito, which people with any color vision can tell apart. Its yellow and its
 # black are left out: they vanish on white and on black.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-GREY = "#8a8f98"
+GRAY = "#8a8f98"
 NO_LABEL = "no label"
 
 
-def colours_of(labels: Iterable[str | None]) -> dict[str | None, str]:
-    """A colour for each label, most frequent labels first. Labels beyond the palette are grey."""
+def colors_of(labels: Iterable[str | None]) -> dict[str | None, str]:
+    """A color for each label, most frequent labels first. Labels beyond the palette are gray."""
     counts = collections.Counter(labels)
     if set(counts) == {None}:
         return {None: PALETTE[0]}
     labels_by_count = sorted(counts.keys() - {None}, key=lambda label: (-counts[label], label))
-    colours: dict[str | None, str] = dict(zip(labels_by_count, PALETTE, strict=False))
+    colors: dict[str | None, str] = dict(zip(labels_by_count, PALETTE, strict=False))
     others = [*labels_by_count[len(PALETTE) :], *(counts.keys() & {None})]
-    return colours | dict.fromkeys(others, GREY)
+    return colors | dict.fromkeys(others, GRAY)
 
 
 def layer_name(layer: int, n_layers: int) -> str:

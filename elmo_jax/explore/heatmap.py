@@ -22,14 +22,14 @@ from .drawing import FIGURE_SUFFIXES, new_figure, plain, printable, save_figure
 
 _COLUMN_NAME_LENGTH = 24  # longer names have no room above their columns
 
-# A figure with more rows or columns has no numbers in its cells, but a scale of colours, and grows
+# A figure with more rows or columns has no numbers in its cells, but a scale of colors, and grows
 # no further. With 200 rows of numbers, drawing took gigabytes.
 _MAX_NUMBERED = 50
 
 # One scale for all pictures, so that they can be compared. Between 0.5 and 1, where most cosines of
-# sentences are, colours change fastest.
+# sentences are, colors change fastest.
 _COSINES = np.array([-1, 0, 0.5, 0.75, 1])
-_COLOURS = np.array([(190, 75, 0), (247, 249, 252), (190, 224, 222), (58, 152, 192), (8, 34, 102)])
+_COLORS = np.array([(190, 75, 0), (247, 249, 252), (190, 224, 222), (58, 152, 192), (8, 34, 102)])
 
 # In the tests of mini (docs/guide/layers.md), the token layer is best at the similarity of
 # sentences, and the LSTM layers are best at the senses of words: as good as each other, and the
@@ -101,7 +101,7 @@ def write_heatmap(
 ) -> None:
     """Draw a heatmap as .html, or with the extra ``plots`` as .png, .pdf or .svg.
 
-    Equal cosines have equal colours in all heatmaps: from orange, -1, over white, 0, to blue, 1.
+    Equal cosines have equal colors in all heatmaps: from orange, -1, over white, 0, to blue, 1.
 
     Raises:
         ElmoError: for another suffix, names or values that do not fit each other or are not finite,
@@ -140,15 +140,15 @@ def _checked(heatmap: Heatmap) -> Heatmap:
     return Heatmap(list(rows), list(columns), np.asarray(finite))
 
 
-def _colours(values: np.ndarray) -> np.ndarray:
-    """The colours of cosines, red, green and blue from 0 to 255: int [..., 3]."""
-    channels = [np.interp(values, _COSINES, channel) for channel in _COLOURS.T]
+def _colors(values: np.ndarray) -> np.ndarray:
+    """The colors of cosines, red, green and blue from 0 to 255: int [..., 3]."""
+    channels = [np.interp(values, _COSINES, channel) for channel in _COLORS.T]
     return np.stack(channels, axis=-1).round().astype(int)
 
 
-def _ink(colour: np.ndarray) -> str:
-    """Black or white, whichever can be read better on a colour: its contrast is at least 4.5."""
-    shares = colour / 255
+def _ink(color: np.ndarray) -> str:
+    """Black or white, whichever can be read better on a color: its contrast is at least 4.5."""
+    shares = color / 255
     # Relative luminance and contrast as in WCAG 2.
     linear = np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ (0.2126, 0.7152, 0.0722))
@@ -162,7 +162,7 @@ def _figure(heatmap: Heatmap, title: str) -> Any:
     figure, axes = new_figure(width, height)
     from matplotlib.colors import LinearSegmentedColormap
 
-    stops = list(zip((_COSINES + 1) / 2, _COLOURS / 255, strict=True))
+    stops = list(zip((_COSINES + 1) / 2, _COLORS / 255, strict=True))
     cmap = LinearSegmentedColormap.from_list("cosine", stops, N=1024)
     image = axes.imshow(heatmap.values, cmap=cmap, vmin=-1, vmax=1, aspect="auto")
     slanted = {"rotation": 40, "horizontalalignment": "right", "rotation_mode": "anchor"}
@@ -178,9 +178,9 @@ def _figure(heatmap: Heatmap, title: str) -> Any:
     legend.outline.set_visible(False)
     if shrink < 1:
         return figure
-    colours = _colours(heatmap.values)
+    colors = _colors(heatmap.values)
     for (row, column), value in np.ndenumerate(heatmap.values):
-        ink = _ink(colours[row, column])
+        ink = _ink(colors[row, column])
         axes.text(column, row, f"{value:z.2f}", ha="center", va="center", fontsize=8, color=ink)
     return figure
 
@@ -192,9 +192,9 @@ def _html(heatmap: Heatmap, title: str) -> str:
         for name, full_name in zip(column_names, heatmap.columns, strict=True)
     )
     rows = "\n".join(
-        f"<tr>{_name_cell('row', name, name)}{''.join(map(_value_cell, values, colours))}</tr>"
-        for name, values, colours in zip(
-            row_names, heatmap.values, _colours(heatmap.values), strict=True
+        f"<tr>{_name_cell('row', name, name)}{''.join(map(_value_cell, values, colors))}</tr>"
+        for name, values, colors in zip(
+            row_names, heatmap.values, _colors(heatmap.values), strict=True
         )
     )
     template = Path(__file__).with_name("heatmap.html").read_text(encoding="utf-8")
@@ -203,7 +203,7 @@ def _html(heatmap: Heatmap, title: str) -> str:
         "TITLE": html.escape(printable(title)),
         "HEAD": head,
         "ROWS": rows,
-        "SCALE": ", ".join(map(_colour_stop, _COSINES, _COLOURS)),
+        "SCALE": ", ".join(map(_color_stop, _COSINES, _COLORS)),
     }
     for mark, content in contents.items():
         before, after = template.split(f"<!--{mark}-->", 1)
@@ -211,17 +211,17 @@ def _html(heatmap: Heatmap, title: str) -> str:
     return template
 
 
-def _value_cell(value: float, colour: np.ndarray) -> str:
-    style = f"background:{_css(colour)};color:{_ink(colour)}"
+def _value_cell(value: float, color: np.ndarray) -> str:
+    style = f"background:{_css(color)};color:{_ink(color)}"
     return f'<td style="{style}">{value:z.2f}</td>'
 
 
-def _colour_stop(cosine: float, colour: np.ndarray) -> str:
-    return f"{_css(colour)} {50 * (cosine + 1):g}%"
+def _color_stop(cosine: float, color: np.ndarray) -> str:
+    return f"{_css(color)} {50 * (cosine + 1):g}%"
 
 
-def _css(colour: np.ndarray) -> str:
-    return f"rgb({','.join(map(str, colour))})"
+def _css(color: np.ndarray) -> str:
+    return f"rgb({','.join(map(str, color))})"
 
 
 def _names(heatmap: Heatmap) -> tuple[list[str], list[str]]:

@@ -1,6 +1,6 @@
 """The occurrences whose vectors are nearest to that of a query, by cosine.
 
-As in the table of Peters et al. 2018 with two senses of "play" and their nearest neighbours. The
+As in the table of Peters et al. 2018 with two senses of "play" and their nearest neighbors. The
 text is streamed: memory holds the best candidates so far, whatever its length.
 """
 
@@ -49,14 +49,14 @@ def neighbors(
     Args:
         elmo: the model.
         queries: the occurrences to start from. Neither they nor their copies in equal sentences
-            are neighbours.
+            are neighbors.
         sentences: the text, lists of words or ``Labelled``; read once.
-        n: the number of neighbours.
+        n: the number of neighbors.
         word: consider only occurrences of this word; None considers every word of the text.
         exact: distinguish upper from lower case.
 
     Returns:
-        ``[query][layer]``: neighbours, the nearest first.
+        ``[query][layer]``: neighbors, the nearest first.
 
     Raises:
         ElmoError: if ``n`` is not positive, or a sentence is bad.

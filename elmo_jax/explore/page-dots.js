@@ -30,7 +30,7 @@ function add(parent, name, attributes = {}, text = "") {
 const percent = (share) => `${(100 * share).toFixed(share && share < 0.1 ? 1 : 0)}%`;
 const number = (n) => n.toLocaleString("en");
 const occurrences = (n) => `${number(n)} ${n === 1 ? "occurrence" : "occurrences"}`;
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // The sentence with its word marked; `around` words on either side, or all.
 function sentence(parent, item, around = Infinity) {
@@ -42,8 +42,8 @@ function sentence(parent, item, around = Infinity) {
   add(words, "mark", {}, word);
   words.append((right ? " " : "") + after.slice(0, around).join(" ") + (after.length > around ? " …" : ""));
   const about = add(parent, "span", { class: "about" });
-  if (data.labelled) {
-    add(about, "span", { class: "dot" }).style.background = data.labels[label].colour;
+  if (data.labeled) {
+    add(about, "span", { class: "dot" }).style.background = data.labels[label].color;
     about.append(data.labels[label].name + (place ? " · " : ""));
   }
   about.append(place);
@@ -52,7 +52,7 @@ function sentence(parent, item, around = Infinity) {
 // Drawing. With 20,000 dots, setting their pixels here is several times as fast, in a browser without
 // a GPU, as circles or copies of a picture of a dot.
 
-// The pixels of a dot: where from its middle, how opaque, and how much of its colour beside the paper's.
+// The pixels of a dot: where from its middle, how opaque, and how much of its color beside the paper's.
 function dotPixels() {
   const pixels = [], outer = (radius + 0.8) * ratio, reach = Math.ceil(outer);
   const covered = (size, distance) => Math.max(0, Math.min(1, size + 0.5 - distance));
@@ -66,17 +66,17 @@ function dotPixels() {
 const channels = (hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16));
 
 function paintDots() {
-  const { width, data: target } = image, pixels = dotPixels(), paper = channels(colour("--paper"));
+  const { width, data: target } = image, pixels = dotPixels(), paper = channels(color("--paper"));
   const offsets = pixels.map(({ down, right }) => 4 * (down * width + right));
-  const colours = data.labels.map((label) => {
-    const own = channels(label.colour);
+  const colors = data.labels.map((label) => {
+    const own = channels(label.color);
     return Float32Array.from(pixels.flatMap(({ share }) => own.map((value, k) => paper[k] + (value - paper[k]) * share)));
   });
   for (const [wanted, alpha] of [[FAINT, 0.1], [SHOWN, opacity]]) {
     const opaque = Float32Array.from(pixels, (pixel) => pixel.opaque * alpha);
     for (let i = 0; i < x.length; i++) {
       if (state[i] !== wanted) continue;
-      const middle = 4 * (Math.round(y[i] * ratio) * width + Math.round(x[i] * ratio)), own = colours[items[i][3]];
+      const middle = 4 * (Math.round(y[i] * ratio) * width + Math.round(x[i] * ratio)), own = colors[items[i][3]];
       for (let k = 0; k < offsets.length; k++) {
         const place = middle + offsets[k], part = opaque[k];
         for (let channel = 0; channel < 3; channel++)
@@ -87,14 +87,14 @@ function paintDots() {
 }
 
 function paintAxes(left, top) {
-  const { width, data: target } = image, colours = new Uint32Array(target.buffer);
+  const { width, data: target } = image, colors = new Uint32Array(target.buffer);
   const [paper, line] = ["--paper", "--line"].map((name) => {
-    const [red, green, blue] = channels(colour(name));
+    const [red, green, blue] = channels(color(name));
     return new Uint32Array(Uint8Array.of(red, green, blue, 255).buffer)[0];
   });
-  colours.fill(paper);
-  colours.fill(line, top * width, (top + 1) * width);
-  for (let place = left; place < colours.length; place += width) colours[place] = line;
+  colors.fill(paper);
+  colors.fill(line, top * width, (top + 1) * width);
+  for (let place = left; place < colors.length; place += width) colors[place] = line;
 }
 
 function fit() {
@@ -127,10 +127,10 @@ function draw() {
 function drawRings() {
   const pen = pens[1];
   pen.clearRect(0, 0, pen.canvas.width, pen.canvas.height);
-  pen.strokeStyle = colour("--ink");
+  pen.strokeStyle = color("--ink");
   for (const i of new Set([...pinned, chosen, here])) {
     if (i < 0 || state[i] === HIDDEN) continue;
-    pen.fillStyle = data.labels[items[i][3]].colour;
+    pen.fillStyle = data.labels[items[i][3]].color;
     pen.beginPath();
     pen.arc(x[i] * ratio, y[i] * ratio, radius * ratio, 0, 7);
     pen.fill();

@@ -120,9 +120,9 @@ for (const { name, explained } of layers) {
   add(tick, "br");
   tick.append(`${percent(explained[0] + explained[1])} of its variance shown`);
 }
-data.labels.forEach(({ name, colour, count }, label) => {
+data.labels.forEach(({ name, color, count }, label) => {
   const button = add(find("#legend"), "button", { "aria-pressed": "true", title: "Show or hide" });
-  add(button, "span", { class: "dot" }).style.background = colour;
+  add(button, "span", { class: "dot" }).style.background = color;
   add(button, "span", { dir: "auto" }, name);
   add(button, "b", {}, number(count));
   button.onclick = () => {
@@ -131,7 +131,7 @@ data.labels.forEach(({ name, colour, count }, label) => {
     filter();
   };
 });
-find("#labels").hidden = !data.labelled;
+find("#labels").hidden = !data.labeled;
 slider.max = layers.length - 1;
 slider.value = layer;
 slider.oninput = () => { layer = Number(slider.value); describe(); move(); };

@@ -20,7 +20,7 @@ from ..files import atomic_file
 from ..json_text import to_json
 from ..model.arrays import finite_floats
 from ..text.sentences import check_strings
-from .drawing import NO_LABEL, colours_of, layer_name, new_figure, plain, save_figure
+from .drawing import NO_LABEL, colors_of, layer_name, new_figure, plain, save_figure
 from .occurrences import Occurrence, check_occurrences
 from .projection import Projection, project_layers
 
@@ -83,18 +83,18 @@ def _json_for_script(data: Any) -> str:
 
 
 def _page_data(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> dict[str, Any]:
-    colours = colours_of(each.label for each in occurrences)
+    colors = colors_of(each.label for each in occurrences)
     counts = collections.Counter(each.label for each in occurrences)
-    index_of_label = {label: index for index, label in enumerate(colours)}
+    index_of_label = {label: index for index, label in enumerate(colors)}
     projections = project_layers(vectors)
     several_files = len({each.file for each in occurrences}) > 1
     return {
         "word": word,
         "labels": [
-            {"name": label or NO_LABEL, "colour": colour, "count": counts[label]}
-            for label, colour in colours.items()
+            {"name": label or NO_LABEL, "color": color, "count": counts[label]}
+            for label, color in colors.items()
         ],
-        "labelled": set(counts) != {None},
+        "labeled": set(counts) != {None},
         # As page.js reads them: left context, word, right context, label, where the sentence is.
         "items": [
             [
@@ -160,19 +160,19 @@ def write_figure(
 def _figure(word: str, occurrences: Sequence[Occurrence], vectors: np.ndarray) -> Any:
     projections = project_layers(vectors)
     labels = [each.label for each in occurrences]
-    colours = colours_of(labels)
+    colors = colors_of(labels)
     n = len(projections)
     figure, axes = new_figure(3.1 * n, 3.5, nrows=1, ncols=n, squeeze=False)
     for layer, (panel, (points, explained)) in enumerate(zip(axes[0], projections, strict=True)):
-        for label, colour in colours.items():
+        for label, color in colors.items():
             points_of_label = points[[each == label for each in labels]]
             panel.scatter(
                 *points_of_label.T,
                 s=16,
-                color=colour,
+                color=color,
                 alpha=0.8,
                 linewidths=0,
-                label=None if label is None and len(colours) == 1 else plain(label or NO_LABEL),
+                label=None if label is None and len(colors) == 1 else plain(label or NO_LABEL),
             )
         panel.set_title(layer_name(layer, n), fontsize=10)
         panel.set_xlabel(f"PC 1 ({explained[0]:.0%})", fontsize=8)

@@ -34,8 +34,8 @@ def project(vectors: np.ndarray) -> Projection:
     vectors_ND = np.asarray(finite_floats(vectors, "vectors"), np.float64)
     if vectors_ND.ndim != 2 or not vectors_ND.size:
         raise ElmoError(f"Expected vectors of shape [N, D], got {vectors_ND.shape}.")
-    centred_ND = vectors_ND - vectors_ND.mean(axis=0)
-    squared_sizes, axes = _principal_axes(centred_ND)
+    centered_ND = vectors_ND - vectors_ND.mean(axis=0)
+    squared_sizes, axes = _principal_axes(centered_ND)
     total = squared_sizes.sum()
     if total <= 1e-12 * len(vectors_ND) * max(1e-12, float((vectors_ND**2).max())):
         # All vectors are equal, up to rounding.
@@ -46,18 +46,18 @@ def project(vectors: np.ndarray) -> Projection:
     strongest = np.abs(axes_2D).argmax(axis=1)
     axes_2D *= np.where(axes_2D[np.arange(2), strongest] < 0, -1, 1)[:, None]
     # An axis without variance holds only rounding errors, which would look like a difference.
-    return Projection(centred_ND @ axes_2D.T * (shares > 1e-9), shares * (shares > 1e-9))
+    return Projection(centered_ND @ axes_2D.T * (shares > 1e-9), shares * (shares > 1e-9))
 
 
-def _principal_axes(centred_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _principal_axes(centered_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The squared singular values, the largest first, and the axes that belong to them, as rows."""
-    n, dimensions = centred_ND.shape
+    n, dimensions = centered_ND.shape
     if n <= dimensions:
-        _, sizes, axes = np.linalg.svd(centred_ND, full_matrices=False)
+        _, sizes, axes = np.linalg.svd(centered_ND, full_matrices=False)
         return sizes**2, axes
     # The singular values of 20,000 vectors would take a minute; these are the same, from a matrix
     # that has one row per dimension only.
-    squared_sizes, axes = np.linalg.eigh(centred_ND.T @ centred_ND)
+    squared_sizes, axes = np.linalg.eigh(centered_ND.T @ centered_ND)
     return squared_sizes[::-1].clip(0), axes.T[::-1]
 
 

@@ -1,6 +1,6 @@
 """The keys of an options file that have no meaning, and what was meant by them.
 
-An absent key has a default, so a misspelt one would silently give other vectors.
+An absent key has a default, so a misspelled one would silently give other vectors.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import UnusedOptionsWarning, first_few, shortened, warn
 
 _LIKENESS = 0.8
-"""From this share of equal letters on, a key is taken for a misspelt other one."""
+"""From this share of equal letters on, a key is taken for a misspelled other one."""
 
 _REMARKS = ("note", "notes", "comment", "comments", "description", "license", "source", "version")
 """What people write into options files for each other."""
@@ -21,7 +21,7 @@ _REMARKS = ("note", "notes", "comment", "comments", "description", "license", "s
 def key_problems(
     options: Mapping[str, Any], known: Iterable[str], unused: Iterable[str], source: str
 ) -> list[str]:
-    """The keys that are misspelt or in a wrong section, each with the one that was meant.
+    """The keys that are misspelled or in a wrong section, each with the one that was meant.
 
     Args:
         options: nested as the file is.

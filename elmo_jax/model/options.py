@@ -208,7 +208,7 @@ def check_options(options: Mapping[str, Any], source: str) -> None:
 
     Raises:
         ElmoError: for an unknown key within ``lstm`` or ``char_cnn``, one of theirs outside, or
-            one that looks misspelt; the message lists the keys.
+            one that looks misspelled; the message lists the keys.
     """
     if not isinstance(options, Mapping):
         raise ElmoError(

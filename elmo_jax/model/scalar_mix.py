@@ -70,7 +70,7 @@ def scalar_mix(
     # Before the mix, not after it: a NaN at padding would come back through the gradient.
     layers = jnp.where(mask[:, None, :, None], layers, 0)
     if do_layer_norm:
-        layers = _normalise(layers, mask)
+        layers = _normalize(layers, mask)
     gamma = jnp.broadcast_to(gamma, weights.shape[:-1])
     shares = gamma[..., None] * nn.softmax(weights, axis=-1)
     return jnp.einsum("...l,bltd->...btd", shares, layers, precision=jax.lax.Precision.HIGHEST)
@@ -90,15 +90,15 @@ def _as_mask(mask: Any) -> jax.Array:
     return jnp.asarray(array, bool)
 
 
-def _normalise(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
+def _normalize(layers_BLTD: jax.Array, mask_BT: jax.Array) -> jax.Array:
     """Each layer to mean 0 and variance 1; padding is and stays zero."""
     axes = (0, 2, 3)
     n_values = jnp.maximum(mask_BT.sum() * layers_BLTD.shape[-1], 1)  # 1: no token at all
     n_values = n_values.astype(layers_BLTD.dtype)
     mean = layers_BLTD.sum(axes, keepdims=True) / n_values
-    centred = jnp.where(mask_BT[:, None, :, None], layers_BLTD - mean, 0)
-    variance = jnp.square(centred).sum(axes, keepdims=True) / n_values
-    return centred / jnp.sqrt(variance + _EPSILON)
+    centered = jnp.where(mask_BT[:, None, :, None], layers_BLTD - mean, 0)
+    variance = jnp.square(centered).sum(axes, keepdims=True) / n_values
+    return centered / jnp.sqrt(variance + _EPSILON)
 
 
 class ScalarMix(nn.Module):

@@ -119,7 +119,7 @@ _OTHER_TEXT: tuple[tuple[str, str, str], ...] = (
         "a table below comments",
         "If it is CoNLL-U, format='conllu' reads it",
     ),
-    # Soft-masked sequences mix upper and lower case; a capitalised word is not a sequence.
+    # Soft-masked sequences mix upper and lower case; a capitalized word is not a sequence.
     (rf"\s*{_HEADERS}(?![A-Z][a-z]+[.-]*{_END})[A-Za-z*.-]+{_END}", *_FASTA),
     # With a space after ">" it may be a quotation in a mail, unless the next line is a sequence.
     (rf"\s*(;.*\n)*> +\S.*\n([A-Z*-]{{2,}}|[ACGTUNacgtun-]{{4,}}){_END}", *_FASTA),

@@ -1,7 +1,7 @@
 """Arrays on the devices of a run: what is divided over them, and what each of them has whole.
 
 What is computed is the same as on one device; the compiler splits it. The rows of a batch are
-divided, and so are the columns of a large sampled softmax, with what the optimiser keeps of them:
+divided, and so are the columns of a large sampled softmax, with what the optimizer keeps of them:
 most of a model is there, a step touches few of its rows, and the sum of whole gradients over all
 devices would take longer than the step. All else is copied. The devices may belong to several
 processes.
@@ -25,7 +25,7 @@ from .windows import Window
 Tree = TypeVar("Tree")
 
 _SOFTMAX_KERNEL = "['softmax']['kernel']"
-"""How its path ends, among the parameters and in the optimiser's state."""
+"""How its path ends, among the parameters and in the optimizer's state."""
 
 
 def devices_for_rows(n_rows: int, devices: Sequence[jax.Device] | None = None) -> Devices:

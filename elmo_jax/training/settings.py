@@ -39,6 +39,7 @@ _COUNTS = {
 }  # fmt: skip
 _POSITIVE = {"epochs", "learning_rate", "clip_norm"}
 _SHARES = {"dropout", "warmup_share"}
+_MODERN_ONLY = ("warmup_share", "weight_decay")
 _CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
 _OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
 
@@ -67,14 +68,14 @@ _ARCHITECTURE_KEYS = {path for keys in (KEYS, MANYLANGS_KEYS) for path, _ in key
 
 def _refuse_unknown_names(settings: type[T]) -> type[T]:
     """Make a setting that does not exist an ElmoError, which says what may be meant."""
-    initialise = settings.__init__
+    initialize = settings.__init__
 
-    @functools.wraps(initialise)
+    @functools.wraps(initialize)
     def checked(self: T, *args: Any, **choices: Any) -> None:
         names = [field.name for field in dataclasses.fields(settings)]  # type: ignore[arg-type]
         if unknown := [_unknown_name(name, names) for name in choices if name not in names]:
             raise ElmoError(first_few(unknown))
-        initialise(self, *args, **choices)
+        initialize(self, *args, **choices)
 
     settings.__init__ = checked  # type: ignore[method-assign,assignment]
     return settings
@@ -244,8 +245,19 @@ def _problems(settings: TrainingSettings) -> Iterator[str | None]:
     yield count_problem(settings.n_negative_samples, "n_negative_samples", 0)
     yield count_problem(settings.seed, "seed", 0, MOST_SEED)
     yield number_problem(settings.weight_decay, "weight_decay", positive=False)
+    if isinstance(settings.recipe, str) and settings.recipe == "original":
+        yield from _problems_of_modern_settings(settings)
     if not isinstance(settings.tokenizer, str):
         yield f"tokenizer is {shortened(settings.tokenizer)}, expected the name of one"
+
+
+def _problems_of_modern_settings(settings: TrainingSettings) -> Iterator[str]:
+    """What is asked of AdamW and its schedule, but not of the recipe that has neither."""
+    for name in _MODERN_ONLY:
+        value = getattr(settings, name)
+        is_number = isinstance(value, int | float)  # anything else has a problem of its own
+        if is_number and value not in (0, getattr(TrainingSettings, name)):
+            yield f"{name} is {shortened(value)}, but the recipe 'original' has none: leave it out"
 
 
 def _values(settings: TrainingSettings) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One compiled step of training: its loss and its optimiser."""
+"""One compiled step of training: its loss and its optimizer."""
 
 from __future__ import annotations
 
@@ -137,11 +137,11 @@ def all_finite(params: Params) -> jax.Array:
     return jnp.all(jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]))
 
 
-# Optimisers
+# Optimizers
 
 
 def make_optimizer(settings: TrainingSettings, n_steps: int) -> optax.GradientTransformation:
-    """The optimiser of a run of ``n_steps``, for the gradient of the mean loss.
+    """The optimizer of a run of ``n_steps``, for the gradient of the mean loss.
 
     "original" is bilm-tf's: Adagrad without an epsilon, its accumulator starting at 1. The gradient
     is that of the loss times ``unroll_steps``, as in bilm-tf's ``training.py``.

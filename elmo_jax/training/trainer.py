@@ -186,7 +186,7 @@ def train(
             if processes.is_first:
                 _report_texts_in_both(run, validation)
         state, stopped_by, reporter = _train(run, start, devices, processes, progress)
-        summary = _summarise(run, int(state.step), stopped_by, reporter, tokenizer)
+        summary = _summarize(run, int(state.step), stopped_by, reporter, tokenizer)
         params = to_host(state.params, devices, processes)
         return processes.first(lambda: _write_results(run, params, summary, finished, formats))
 
@@ -335,7 +335,7 @@ def _report_texts_in_both(run: Run, validation: Validation) -> None:
 # After the last step
 
 
-def _summarise(
+def _summarize(
     run: Run, step: int, stopped_by: str | None, reporter: Reporter, tokenizer: str | None
 ) -> dict[str, Any]:
     tokens = reporter.n_steps * run.settings.tokens_per_step

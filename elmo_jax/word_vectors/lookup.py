@@ -1,4 +1,4 @@
-"""WordVectors: the vectors of words by name, their neighbours, and their files."""
+"""WordVectors: the vectors of words by name, their neighbors, and their files."""
 
 from __future__ import annotations
 

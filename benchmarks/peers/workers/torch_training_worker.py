@@ -3,7 +3,7 @@
 It runs in the environment of ``torch_lstm``. Rows of running text, windows of a fixed length, the
 state carried on from window to window; each distinct word of a window is spelled once; a sampled
 softmax shares its negatives among all tokens of a direction. In bfloat16 the forward pass runs
-under ``torch.autocast``, the usual way; parameters and optimiser stay float32. ``torch.nn.LSTM``
+under ``torch.autocast``, the usual way; parameters and optimizer stay float32. ``torch.nn.LSTM``
 cannot clip. Inputs of layers are dropped as elmo-jax drops them.
 """
 

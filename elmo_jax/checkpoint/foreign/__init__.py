@@ -1,1 +1,1 @@
-"""Formats of other tools, each a module that recognises the files of a model and reads them."""
+"""Formats of other tools, each a module that recognizes the files of a model and reads them."""

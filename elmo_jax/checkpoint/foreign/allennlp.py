@@ -75,7 +75,7 @@ _IN_ANOTHER_NETWORK = {
 """Parts of the names of tensors, and what has them."""
 
 
-def recognises(files: ModelFiles) -> bool:
+def recognizes(files: ModelFiles) -> bool:
     """Whether there is a state dict under one of AllenNLP's names."""
     return any(name in files.names for name in _WEIGHT_FILES)
 
@@ -110,7 +110,7 @@ def read(files: ModelFiles, options: Mapping[str, Any], vocabulary: Words | None
 
     own = {name: array for name, array in tensors.items() if place.has(name)}
     left_out = []
-    if _normalises(settings, files):
+    if _normalizes(settings, files):
         # The mean and variance of a layer would be those of a whole batch.
         own = {name: array for name, array in own.items() if place.is_of_elmo(name)}
         left_out.append(
@@ -335,8 +335,8 @@ def _entries(content: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             left += [(key, value) for value in reversed(part)]
 
 
-def _normalises(settings: Sequence[Mapping[str, Any]], files: ModelFiles) -> bool:
-    """Whether an ELMo normalises its layers before they are mixed."""
+def _normalizes(settings: Sequence[Mapping[str, Any]], files: ModelFiles) -> bool:
+    """Whether an ELMo normalizes its layers before they are mixed."""
     for entry in settings:
         value = entry.get("do_layer_norm", False)
         others = difflib.get_close_matches("do_layer_norm", map(str, entry.keys() - _LAYER_NORM))

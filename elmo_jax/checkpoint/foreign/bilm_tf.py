@@ -40,7 +40,7 @@ _NOT_OF_TRAINING = ("bidirectional", "char_cnn", "lstm")
 _STEP_VARIABLE, _PERPLEXITY = "global_step", "train_perplexity"
 
 
-def recognises(files: ModelFiles) -> bool:
+def recognizes(files: ModelFiles) -> bool:
     """Whether there is a TensorFlow checkpoint, other than in a TF-Hub module."""
     return bool(_prefixes(files))
 

@@ -40,7 +40,7 @@ _MIXES = (
 """The weights and the factor of the mix of layers, as DeepPavlov and as Google call them."""
 
 
-def recognises(files: ModelFiles) -> bool:
+def recognizes(files: ModelFiles) -> bool:
     """Whether there are the variables of a TF-Hub module."""
     return _prefix_among(files) is not None
 

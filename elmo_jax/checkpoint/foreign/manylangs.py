@@ -89,7 +89,7 @@ _MARKER_OF = dict(zip((*LEXICON_MARKS, "<oov>"), MARKERS, strict=True))
 """What bilm-tf calls the words that are no words."""
 
 
-def recognises(files: ModelFiles) -> bool:
+def recognizes(files: ModelFiles) -> bool:
     """Whether the two state dicts are there."""
     return all(name in files.names for name in _STATE_DICTS)
 

@@ -162,13 +162,13 @@ class Records:
         if self.watch is not None:
             self.watch.finish()
 
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """Every line of plain text files, as pairs such as ("a.txt, line 1", the line's text)."""
+    def lines(self) -> Iterator[tuple[str, int, str]]:
+        """Every line of plain text files: the file's name, the line's number from 1, its text."""
         for path in self.files:
             source = self._source(path)
             with self._opened(path) as file:
                 for number, line in decoded_lines(file, source):
-                    yield f"{source.name}, line {number}", line.rstrip("\r\n")
+                    yield source.name, number, line.rstrip("\r\n")
 
     def _source(self, path: Path) -> SourceFile:
         return SourceFile(
