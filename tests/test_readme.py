@@ -29,11 +29,12 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 def test_the_readmes_blocks_run_in_order_and_print_what_they_say(folder):
     ran = []
+    names = {"__name__": "readme"}  # of one session of Python, as its reader has it
     for block in BLOCKS:
         if block.mark == "first":
             run_shell("\n".join(block.code.splitlines()[1:]), folder)
         elif block.language == "python" and block.mark is None:
-            run_python(block.code, folder, {"__name__": "readme"})
+            run_python(block.code, folder, names)
         elif block.language == "sh" and block.mark is None:
             run_shell(block.code, folder)
         ran.append(block.language)

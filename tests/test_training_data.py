@@ -79,7 +79,7 @@ def test_a_glob_is_sorted_and_adds_what_is_not_named(tmp_path):
         (tmp_path / name).write_text("x\n")
     corpus = Corpus.of([tmp_path / "b.txt", str(tmp_path / "*.txt")])
     assert [path.name for path in corpus.files] == ["b.txt", "a.txt", "c.txt"]
-    with pytest.raises(ElmoError, match="no such file"):
+    with pytest.raises(ElmoError, match="No such file"):
         Corpus.of(str(tmp_path / "*.tsv"))
     with pytest.raises(ElmoError, match="folder"):
         Corpus.of(tmp_path)
