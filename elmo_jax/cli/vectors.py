@@ -7,8 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import counted
-from .anchors import read_words
-from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
+from .chosen_words import (
+    add_chosen_word_flags,
+    chosen_words,
+    count_missing,
+    listed_words,
+    shown_missing,
+    word_files,
+)
+from .flags import add_flag, add_input, add_layers, add_model_flags, add_word_flags
 from .inputs import check_output, open_records
 from .mixes import add_mix_flags, mix_arguments, mix_files
 from .models import open_elmo
@@ -23,9 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     text = parser.add_argument_group("input")
     add_input(text)
     add_word_flags(text)
-    words = parser.add_argument_group("words")
-    add_flag(words, "-n", " words, the most frequent ones", default=50_000)
-    add_flags(words, "--min-count", "--only-words")
+    add_chosen_word_flags(parser)
     means = (
         "A word's vector is the mean over the places where it occurs. In layer 0, the token layer, "
         "it is the same everywhere: there a list of words is enough."
@@ -41,27 +46,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """``words_found`` counts the words of the text, ``words_missing`` those of --only-words."""
-    from ..alignment import count_words, frequent_words
     from ..files import refuse_input
     from ..word_vectors.from_model import selected_layers
     from ..word_vectors.vector_files import check_suffix
 
     mix, output = mix_arguments(args), check_output(args)
     check_suffix(output)
-    refuse_input(output, [*([args.only_words] if args.only_words else []), *mix_files(args)])
+    refuse_input(output, [*word_files(args), *mix_files(args)])
     records = open_records(args)
-    among = None if args.only_words is None else read_words(args.only_words)
+    listed = listed_words(args)
     elmo = open_elmo(args)
     selected_layers(elmo, args.layers, **mix)  # an error before the text is read
-    counts = count_words(record.words for record in records)
-    words = frequent_words(counts, args.n, min_count=args.min_count, among=among)
+    words, counts = chosen_words(args, records, listed)
     vectors = _vectors(args, elmo, records, words, counts.total(), mix)
     vectors.save(output, overwrite=args.overwrite)
     return {
         "output": str(output),
         "words": len(vectors),
         "words_found": len(counts),
-        "words_missing": sum(word not in counts for word in among or ()),
+        "words_missing": count_missing(listed, counts),
         "tokens": counts.total(),
         "layers": args.layers,
         "dimensions": vectors.vectors.shape[1],
@@ -98,7 +101,4 @@ def text(summary: dict[str, Any]) -> str:
         f"{counted(summary['tokens'], 'token')} of {counted(summary['words_found'], 'word')}, "
         f"{shown_size(summary['bytes'])}"
     ]
-    if summary["words_missing"]:
-        missing = counted(summary["words_missing"], "word")
-        lines.append(f"not in the text: {missing} of --only-words")
-    return "\n".join(lines)
+    return "\n".join([*lines, *shown_missing(summary["words_missing"])])
