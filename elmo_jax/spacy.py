@@ -13,6 +13,7 @@ pipeline that it makes: nothing here loads JAX before a component is added.
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -176,21 +177,11 @@ class ElmoComponent:
         Raises:
             ElmoError: if the disk cannot take it.
         """
-        from .checkpoint import write_model
+        from .checkpoint import save_opened
 
         opened = self._model()
         params = {name: part for name, part in opened.params.items() if name != "softmax"}
-        write_model(
-            Path(path),
-            opened.config,
-            params,
-            "native",
-            words=None,
-            words_record=None,
-            dtype=None,
-            metadata=opened.metadata,
-            overwrite=True,
-        )
+        save_opened(Path(path), dataclasses.replace(opened, params=params), {}, overwrite=True)
 
     def from_disk(self, path: str | Path, *, exclude: Sequence[str] = ()) -> ElmoComponent:
         """Take the model in a folder instead of the one in the configuration.

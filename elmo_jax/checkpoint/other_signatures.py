@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from ..errors import ElmoError
+from ..errors import ElmoError, did_you_mean
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -42,8 +42,12 @@ _HERE = {
 
 
 def refuse_others(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """The function, with an ElmoError for arguments that belong to another library's ELMo."""
+    """The function, with an ElmoError for arguments that belong to another library's ELMo.
+
+    An unknown argument is a TypeError, as in Python, which names what the user has called.
+    """
     parameters = inspect.signature(function).parameters.values()
+    names = [parameter.name for parameter in parameters]
     n_positional = sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters)
 
     @functools.wraps(function)
@@ -57,6 +61,11 @@ def refuse_others(function: Callable[Parameters, Result]) -> Callable[Parameters
         if others := [name for name in kwargs if name in _HERE]:
             advice = "; and ".join(f"{name}=. Here, {_HERE[name]}" for name in others)
             raise ElmoError(f"There is no argument {advice}.")
+        for name in kwargs.keys() - names:
+            is_method = function.__name__ == "__init__"
+            called = type(args[0]).__name__ if is_method else function.__name__
+            meant = did_you_mean(name, names)
+            raise TypeError(f"{called}() got an unexpected keyword argument {name!r}.{meant}")
         return function(*args, **kwargs)
 
     return checked

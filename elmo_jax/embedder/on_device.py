@@ -23,7 +23,7 @@ from ..model.config import ElmoConfig
 from ..model.parameters import Params, check_finite_params, check_params, model_digest
 from ..model.precision import check_precision
 from ..pretrained import BUNDLED
-from ..text.tokenizers import DEFAULT, NAMES, is_plain_name
+from ..text.tokenizers import DEFAULT, check_plain_name
 from .other_names import here
 from .pickling import absolute, device_names, unpickle
 
@@ -90,11 +90,7 @@ class ModelOnDevice:
         check_devices(devices)
         check_params(config, params)
         check_finite_params(params)
-        if not (isinstance(tokenizer, str) and is_plain_name(tokenizer)):
-            raise ElmoError(
-                f"Expected tokenizer= as one of the names {', '.join(NAMES)}, got "
-                f"{shortened(tokenizer)}. A function has no place in a model: pass it to embed."
-            )
+        check_plain_name(tokenizer)
         remarks = {} if tokenizer == DEFAULT else {"tokenizer": tokenizer}
         elmo = cls.__new__(cls)
         opened = Opened(config, dict(params), "native", remarks=remarks)
