@@ -214,7 +214,7 @@ def test_vectors_are_those_of_the_model_and_random_lstms_share_the_token_layer_o
 
 
 class Spelled:
-    """A stand-in for an Elmo: two layers, the second of which tells the neighbor on the left."""
+    """A stand-in for an Elmo. Its second layer shows the word on the left."""
 
     config = types.SimpleNamespace(n_output_layers=2, output_dim=2)
 

@@ -40,7 +40,7 @@ def test_every_single_published_model_has_a_tokenizer_that_exists():
 
 @pytest.fixture
 def portuguese(make_model, tmp_path, monkeypatch):
-    """A random model in the place of a published one, of which neither size nor hash is known."""
+    """A random model in place of a published one whose size and hash nobody knows."""
     make_model(name="portuguese_wikipedia")
     monkeypatch.setenv("ELMO_JAX_CACHE", str(tmp_path))
     return "portuguese_wikipedia"

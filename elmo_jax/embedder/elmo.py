@@ -163,6 +163,7 @@ class Elmo(SentenceEmbedder):
             ElmoError: if ``items`` is not a list of strings.
 
         Warns:
+            RawTextWarning: if the sentences look raw.
             WhitespaceWarning: if some items have whitespace and some have none.
 
         Example:

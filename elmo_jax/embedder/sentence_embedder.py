@@ -208,6 +208,7 @@ class SentenceEmbedder(ModelOnDevice):
                 is computed; for vectors that float16 cannot hold.
 
         Warns:
+            RawTextWarning: if strings are split at whitespace and look raw.
             WordsCutWarning: if words are longer than the model reads.
 
         Example:
