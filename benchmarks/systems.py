@@ -126,10 +126,13 @@ def opened(names: Sequence[str], setup: Setting) -> Iterator[tuple[dict[str, Any
         yield peers, head
 
 
-def peer_vectors(peer: Any, sentences: Sequence[Sentence]) -> list[np.ndarray]:
-    """A peer's vectors of all layers, float32 [L, T, D] for each sentence."""
+def peer_vectors(
+    peer: Any, sentences: Sequence[Sentence], kind: str = "layers"
+) -> list[np.ndarray]:
+    """A peer's vectors of each sentence, float32: [L, T, D], or [D] of ``kind`` "sentences"."""
     with tempfile.TemporaryDirectory() as folder:
         text, output = Path(folder) / "text.txt", Path(folder) / "vectors.npz"
-        peer.ask("vectors", sentences=write_sentences(text, sentences), output=output)
+        write_sentences(text, sentences)
+        peer.ask("vectors", sentences=text, output=output, kind=kind)
         with np.load(output) as arrays:
             return [arrays[str(index)] for index in range(len(arrays))]

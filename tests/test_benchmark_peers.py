@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import itertools
 import re
 import sys
 
@@ -20,6 +21,7 @@ from benchmarks.peers.environments import (
     is_installed,
 )
 from benchmarks.peers.process import worker_command
+from benchmarks.systems import peer_vectors
 from elmo_jax import Elmo, ElmoError
 
 pytestmark = pytest.mark.filterwarnings("ignore::elmo_jax.WordsCutWarning")
@@ -226,13 +228,21 @@ def test_the_trainer_learns(make_model, text, tmp_path):
 
 
 @pytest.mark.slow
-def test_minilm_gives_sentence_vectors_and_no_others(text):
+def test_minilm_gives_vectors_of_sentences_and_of_every_word(text):
     need("minilm")
+    long = [f"word{i % 7}" for i in range(300)]  # of two pieces each, so it takes windows
+    sentences = [*SENTENCES, ["Hi", "\ufe0f"], ["Hi", "[UNK]"], long]
     with open_peer("minilm") as peer:
         assert "transformers" in peer.ask("open")["versions"]
         assert peer.ask("embed", sentences=text, output="sentences")["n_sentences"] == 4
-        with pytest.raises(ElmoError, match="sentence vectors only"):
-            vectors(peer, text)
+        assert {vector.shape for vector in peer_vectors(peer, SENTENCES, "sentences")} == {(384,)}
+        words = peer_vectors(peer, sentences)
+        alone = [*itertools.chain(*(peer_vectors(peer, [sentence]) for sentence in SENTENCES))]
+    assert [array.shape for array in words] == [(1, len(s), 384) for s in sentences]
+    for array, expected in zip(words, alone, strict=False):
+        assert_close(array, expected, tolerance=1e-5)  # the sentences beside it change nothing
+    assert_close(words[4], words[5], tolerance=1e-5)  # a word that the tokenizer drops is unknown
+    assert len(np.unique(words[6][0].round(3), axis=0)) == 300  # each word in its own context
 
 
 # The environments

@@ -63,7 +63,7 @@ class FakePeer:
         n_tokens = len(Path(sentences).read_text("utf-8").split())
         return {"seconds": [n_tokens / (1000 if self.name == "elmo-jax" else 100)]}
 
-    def vectors(self, sentences, output):
+    def vectors(self, sentences, output, kind):
         lines = Path(sentences).read_text("utf-8").splitlines()
         value = self.error.get(self.name, 0)
         arrays = [np.full((3, len(line.split()), 4), value, np.float32) for line in lines]

@@ -72,17 +72,18 @@ class Worker:
         _check(arrays, texts, output)
         return {"seconds": [seconds], "n_tokens": sum(map(len, texts)), "n_sentences": len(texts)}
 
-    def vectors(self, sentences: str, output: str) -> dict[str, Any]:
-        """Write the layers of each sentence to a .npz: "0", "1", ... are float32 [L, T, D].
+    def vectors(self, sentences: str, output: str, kind: str = "layers") -> dict[str, Any]:
+        """Write the vectors of each sentence to a .npz: "0", "1", ... are float32.
 
-        Every batch starts from a fresh state.
+        They are [L, T, D] of ``kind`` "layers", [D] of "sentences". Every batch starts from a fresh
+        state.
         """
         import numpy as np
 
         texts = _read(sentences)
-        embedded = self._embed(texts, None, "layers", reset=getattr(self._model, "reset", None))
+        embedded = self._embed(texts, None, kind, reset=getattr(self._model, "reset", None))
         arrays = [np.asarray(array, np.float32) for array in embedded]
-        _check(arrays, texts, "layers")
+        _check(arrays, texts, kind)
         with Path(output).open("wb") as file:
             np.savez(file, **{str(i): array for i, array in enumerate(arrays)})  # type: ignore
         return {"n_tokens": sum(map(len, texts)), "n_sentences": len(texts)}

