@@ -3,6 +3,7 @@
 import functools
 import json
 import lzma
+import sys
 import types
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 from random_models import random_elmo
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.tasks import classification, command, cosines, data, probes, scores
+from benchmarks.peers import Peer
+from benchmarks.peers.process import worker_command
+from benchmarks.peers.workers.word_pieces import word_means
+from benchmarks.question import RESULTS
+from benchmarks.tasks import classification, command, cosines, data, minilm, probes, scores
 from elmo_jax import Elmo, ElmoError
 from elmo_jax.cli import run_command
 
@@ -311,3 +316,94 @@ def test_an_existing_output_is_refused_before_the_work(tasks, make_model, tmp_pa
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads(output.read_text(encoding="utf-8"))
     assert list(printed["tasks"]) == ["sts"] and printed["quick"]
+
+
+# MiniLM
+
+
+SPELLING_PEER = """
+import zlib
+
+import numpy
+
+PACKAGES = ("numpy",)
+BATCH_SIZE = None
+
+
+class Model:
+    def embed(self, batch, output):
+        for words in batch:
+            seeds = [zlib.crc32(word.encode()) for word in words]
+            vectors = numpy.array([numpy.random.default_rng(s).normal(size=384) for s in seeds])
+            yield vectors[None] if output == "layers" else vectors.mean(axis=0)
+"""
+"""A stand-in for MiniLM: a word's vector depends on its spelling alone."""
+
+
+@pytest.fixture(scope="module")
+def spelling_peer(tmp_path_factory):
+    """Starts the stand-in, as ``open_peer`` starts a peer."""
+    file = tmp_path_factory.mktemp("peer") / "spelling.py"
+    file.write_text(SPELLING_PEER, encoding="utf-8")
+    return lambda name: Peer(name, worker_command(sys.executable, file))
+
+
+def test_minilm_answers_as_an_elmo_of_one_layer_does(spelling_peer, monkeypatch):
+    monkeypatch.setattr(minilm, "_PART", 2)  # so that there are two
+    sentences = [["The", "bank"], ["of"], ["the", "bank"]]
+    with spelling_peer("minilm") as peer:
+        model = minilm.MiniLM(peer)
+        words = list(model.stream(sentences, "all", dtype="float16"))
+        means = model.embed_sentences(sentences, "all", "mean")
+        odd = next(model.stream([["10\xa0000", "b\rc", "", "bank"]], "all"))
+    assert [array.shape for array in words] == [(1, 2, 384), (1, 1, 384), (1, 2, 384)]
+    assert words[0].dtype == np.float16 and set(model.versions) == {"numpy", "python"}
+    np.testing.assert_array_equal(words[0][0, 1], words[2][0, 1])
+    assert np.abs(words[0][0, 0] - words[2][0, 0]).max() > 1
+    assert means.shape == (3, 1, 384)
+    np.testing.assert_allclose(means[2, 0], words[2][0].mean(axis=0), atol=2e-3)
+    assert odd.shape == (1, 4, 384)
+    np.testing.assert_allclose(odd[0, 3], words[0][0, 1], atol=2e-3)
+
+
+def test_a_word_is_the_mean_of_its_pieces_wherever_they_are():
+    vectors = np.arange(14, dtype=np.float32).reshape(7, 2)
+    windows = [None, 0, 1, None, 1, 2, None]  # the second word has pieces in both
+    means = word_means(vectors, windows, 3)
+    assert means.dtype == np.float32
+    np.testing.assert_array_equal(means, [[2, 3], [6, 7], [10, 11]])
+    with pytest.raises(ValueError, match=r"words \[1 3\] have no piece"):
+        word_means(vectors[:4], [None, 0, 2, None], 4)
+
+
+def test_minilm_has_one_row_in_each_table_and_changes_no_other(
+    tasks, make_model, spelling_peer, monkeypatch, capsys
+):
+    monkeypatch.setattr(command, "open_peer", spelling_peer)
+    arguments = [str(make_model()[0]), "--data", str(tasks), "--tasks", "ner", "sts", "wsd"]
+    summaries = []
+    for more in (["--json"], ["--peers", "minilm", "--json"]):
+        assert run_command("tasks", "", command, [*arguments, *more]) == 0
+        summaries.append(json.loads(capsys.readouterr().out))
+    without, summary = summaries
+    assert "versions" not in without and set(summary["versions"]) == {"minilm"}
+    for name, task in summary["tasks"].items():
+        *others, row = task["rows"]
+        assert (row["variant"], row["name"]) == ("MiniLM", "last layer")
+        assert row["low"] <= row["test"] <= row["high"]
+        assert others == without["tasks"][name]["rows"]
+        *others, difference = task["differences"]
+        assert difference["what"] == "best biLM layer − MiniLM"
+        best = task["chosen_on_dev"]["model"]
+        tests = {(row["variant"], row["name"]): row["test"] for row in task["rows"]}
+        expected = tests["model", best] - row["test"]
+        assert difference["value"] == pytest.approx(expected, abs=0.011)
+        assert others == without["tasks"][name]["differences"]
+    text = command.text(summary)
+    assert "| MiniLM, last layer |" in text and "biLM layers against MiniLM: ner:" in text
+    assert "MiniLM" not in command.text(without)
+
+
+def test_saved_results_can_be_shown_again():
+    summary = json.loads((RESULTS / "tasks-mini.json").read_text(encoding="utf-8"))
+    assert "biLM layers against random LSTMs: pos:" in command.text(summary)

@@ -11,29 +11,28 @@ from seqeval.metrics.sequence_labeling import get_entities
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 
-from elmo_jax import Elmo
-
 from .data import SPLITS, Token, read_blocks, read_rows, read_splits
+from .minilm import Model
 from .probes import SENTENCE_PENALTIES, TOKEN_PENALTIES, features, inverse_penalty, probe
-from .scores import MIX, MODEL, Row, TaskResult, accuracy, f1, layer_name
+from .scores import MIX, Row, TaskResult, accuracy, f1, layer_names
 
 _N_FOLDS = 10
 _N_INNER_FOLDS = 3  # which choose the penalty
 
 
-def pos(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+def pos(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> TaskResult:
     """POS tagging with the language's own tags (XPOS): the share of words with the right tag."""
     read = functools.partial(read_blocks, folder / "pos_ewt", 3)
     return _tag("tag accuracy (XPOS)", accuracy, count_tags, read_splits(read, limits), elmos)
 
 
-def ner(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+def ner(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> TaskResult:
     """NER: F1 of whole entities; each word is tagged on its own."""
     read = functools.partial(read_blocks, folder / "ner_wnut17", 2)
     return _tag("entity F1", f1, count_entities, read_splits(read, limits), elmos)
 
 
-def sentiment(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+def sentiment(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> TaskResult:
     """Classify the mean of a sentence's vectors: accuracy, by cross-validation over all splits.
 
     That is usual for these data (Pang and Lee 2005; Kim 2014): test alone is too small.
@@ -49,7 +48,7 @@ def sentiment(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None
     return TaskResult(metric, {"all": len(sentences)}, rows)
 
 
-def token_vectors(elmo: Elmo, sentences: Sequence[Sequence[str]]) -> np.ndarray:
+def token_vectors(elmo: Model, sentences: Sequence[Sequence[str]]) -> np.ndarray:
     """The vectors of the words of all sentences, end to end: float16 [N, L, D]."""
     vectors = elmo.stream(sentences, "all", dtype="float16")
     return np.concatenate([vectors_LTD.swapaxes(0, 1) for vectors_LTD in vectors])
@@ -71,7 +70,7 @@ def _tag(
     metric: Callable[..., float],
     count: Callable[[list[str], list[str]], tuple[int, ...]],
     splits: dict[str, list[list[Token]]],
-    elmos: dict[str, Elmo],
+    elmos: dict[str, Model],
 ) -> TaskResult:
     """Probe each layer and a trained mix; ``count`` counts what ``metric`` takes per sentence."""
     words = {s: [[row[0] for row in sentence] for sentence in splits[s]] for s in SPLITS}
@@ -124,10 +123,10 @@ def cross_validated_rows(
 
 
 def _layer_slices(variant: str, n_layers: int) -> dict[str, slice]:
-    """What is probed: each layer, and the mix of all."""
-    # Random LSTMs share the model's token layer, which is in the table already.
-    layers = range(0 if variant == MODEL else 1, n_layers)
-    return {**{layer_name(layer): slice(layer, layer + 1) for layer in layers}, MIX: slice(None)}
+    """What is probed: each layer, and the mix of all if there are several."""
+    names = layer_names(variant, n_layers)
+    layers = {name: slice(layer, layer + 1) for layer, name in names.items()}
+    return {**layers, MIX: slice(None)} if n_layers > 1 else layers
 
 
 def _shares(shares_L: np.ndarray) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Iterable
@@ -16,11 +17,13 @@ from elmo_jax.model.bilm import init_params
 from elmo_jax.model.parameters import count_parameters
 
 from ..card import card, card_line
+from ..peers import open_peer
 from ..question import add_output, write_json
 from ..tables import markdown
 from . import classification, cosines, scores
 from .data import data_folder
-from .scores import MODEL, RANDOM_LSTM, Row
+from .minilm import MiniLM, Model
+from .scores import BASELINE, MINILM, MODEL, RANDOM_LSTM, Row
 
 TASKS = {
     "pos": classification.pos,
@@ -34,6 +37,8 @@ _SEED = 0
 
 TOKEN = "best biLM layer − token layer"
 RANDOM = "best biLM layer − best random layer"
+ANCHOR = f"best biLM layer − {MINILM}"
+_PEER = "minilm"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", metavar="FOLDER", help="the tasks, see tasks/data.py (default: the shared ones)")
     which = f"which of {', '.join(TASKS)} (default: all)"
     add("--tasks", nargs="+", choices=TASKS, default=TASKS, metavar="TASK", help=which)
+    peers = "also measure this one, all-MiniLM-L6-v2 in its own environment (default: none)"
+    add("--peers", nargs="*", choices=[_PEER], default=[], metavar=_PEER, help=peers)
     add("--quick", action="store_true", help="on a small part of the data")
     add_output(parser)
 
@@ -51,16 +58,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if output:  # before minutes of work, not after them
         refuse_existing(output, args.overwrite)
     folder, elmo = data_folder(args.data), Elmo(args.model)
-    elmos = {MODEL: elmo, RANDOM_LSTM: random_lstm(elmo)}
-    started, tasks = time.perf_counter(), {}
-    for name in dict.fromkeys(args.tasks):
-        start = time.perf_counter()
-        result = TASKS[name](folder, elmos, _QUICK if args.quick else None)
-        tasks[name] = {**summarize(result), "seconds": round(time.perf_counter() - start, 1)}
-        print(f"{name}: {tasks[name]['seconds']:.0f} s", file=sys.stderr)
-    seconds = round(time.perf_counter() - started, 1)
-    head = {"card": _model_card(args.model, elmo), "quick": args.quick, "seconds": seconds}
-    summary: dict[str, Any] = {**head, "tasks": tasks}
+    elmos: dict[str, Model] = {MODEL: elmo, RANDOM_LSTM: random_lstm(elmo)}
+    head: dict[str, Any] = {"card": _model_card(args.model, elmo), "quick": args.quick}
+    with contextlib.ExitStack() as stack:
+        if args.peers:
+            anchor = MiniLM(stack.enter_context(open_peer(_PEER)))
+            elmos[MINILM], head["versions"] = anchor, {_PEER: anchor.versions}
+        started, tasks = time.perf_counter(), {}
+        for name in dict.fromkeys(args.tasks):
+            start = time.perf_counter()
+            result = TASKS[name](folder, elmos, _QUICK if args.quick else None)
+            tasks[name] = {**summarize(result), "seconds": round(time.perf_counter() - start, 1)}
+            print(f"{name}: {tasks[name]['seconds']:.0f} s", file=sys.stderr)
+        head["seconds"] = round(time.perf_counter() - started, 1)
+    summary = {**head, "tasks": tasks}
     if output:
         write_json(output, summary, overwrite=args.overwrite)
     return summary
@@ -100,8 +111,11 @@ def summarize(result: scores.TaskResult) -> dict[str, Any]:
         if name in own
     ]
     pairs.append((RANDOM, best[MODEL], best[RANDOM_LSTM]))
-    baselines = [row for row in result.rows if row.variant == scores.BASELINE]
-    pairs += [(f"best biLM layer − {row.name}", best[MODEL], row) for row in baselines]
+    for row in result.rows:
+        if row.variant == BASELINE:
+            pairs.append((f"best biLM layer − {row.name}", best[MODEL], row))
+        elif row.variant == MINILM:
+            pairs.append((ANCHOR, best[MODEL], row))
     differences = [_difference(*pair) for pair in pairs]
     return {
         "metric": result.metric,
@@ -139,13 +153,21 @@ def text(summary: dict[str, Any]) -> str:
         "penalties are chosen on dev (cross-validated: within the other folds); * marks the best "
         "layer. layer 0 is the token layer.",
     ]
+    if "versions" in summary:
+        versions = ", ".join(" ".join(item) for item in summary["versions"][_PEER].items())
+        blocks.append(
+            f"{MINILM} is all-MiniLM-L6-v2 ({versions}). A word's vector is the mean over its "
+            "pieces in the last hidden layer; a sentence's is the one that `encode` returns. That "
+            "layer was trained for vectors of sentences, and the model reads lower case only."
+        )
     if summary["quick"]:
         blocks.append("**--quick: on a part of the data, not to be compared with anything.**")
     for name, task in tasks.items():
         blocks += _task_blocks(name, task)
-    for than, whose in ((TOKEN, "their own token layer"), (RANDOM, "random LSTMs")):
+    whose = {TOKEN: "their own token layer", RANDOM: "random LSTMs", ANCHOR: MINILM}
+    for than in whose if "versions" in summary else (TOKEN, RANDOM):
         verdicts = "; ".join(f"{name}: {_verdict(task, than)}" for name, task in tasks.items())
-        blocks.append(f"biLM layers against {whose}: {verdicts}")
+        blocks.append(f"biLM layers against {whose[than]}: {verdicts}")
     return "\n\n".join(blocks)
 
 

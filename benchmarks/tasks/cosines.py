@@ -19,10 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
-from elmo_jax import Elmo
-
 from .data import SPLITS, Pair, Token, read_blocks, read_splits, read_sts
-from .scores import AVERAGE, BASELINE, MODEL, Row, TaskResult, accuracy, layer_name, spearman
+from .minilm import Model
+from .scores import AVERAGE, BASELINE, Row, TaskResult, accuracy, layer_names, spearman
 
 _SPLITS = ("dev", "test")  # train has nothing to teach a cosine
 MOST_FREQUENT = "most frequent sense"
@@ -30,14 +29,14 @@ _NO_SENSE = "_"
 _TIE = 1e-5  # cosines that differ by less are equal: float32 sums are not more exact
 
 
-def sts(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+def sts(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> TaskResult:
     """Rank correlation of the cosine of mean vectors with what people say."""
     splits = read_splits(functools.partial(read_sts, folder), limits)
     gold = {split: np.array([pair.similarity for pair in splits[split]]) for split in _SPLITS}
     rows = []
     for variant, elmo in elmos.items():
         cosines = {split: pair_cosines(elmo, splits[split]) for split in _SPLITS}
-        for i, name in layers_and_average(variant, elmo):
+        for i, name in layers_and_average(variant, elmo).items():
             dev_S, test_S = (cosines[split][:, i] for split in _SPLITS)
             pearson = scipy.stats.pearsonr(gold["test"], test_S).statistic
             dev, columns = spearman(gold["dev"], dev_S), (gold["test"], test_S)
@@ -46,11 +45,11 @@ def sts(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> T
     return TaskResult("Spearman correlation", {s: len(splits[s]) for s in _SPLITS}, rows)
 
 
-def layers_and_average(variant: str, elmo: Elmo) -> list[tuple[int, str]]:
-    """The layers that are compared, and their average after them: number and name."""
-    names = [*map(layer_name, range(elmo.config.n_output_layers)), AVERAGE]
-    # Random LSTMs share the model's token layer, which is in the table already.
-    return list(enumerate(names))[0 if variant == MODEL else 1 :]
+def layers_and_average(variant: str, elmo: Model) -> dict[int, str]:
+    """The layers that are compared, and the average of several after them: number and name."""
+    n_layers = elmo.config.n_output_layers
+    layers = layer_names(variant, n_layers)
+    return {**layers, n_layers: AVERAGE} if n_layers > 1 else layers
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -58,7 +57,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def pair_cosines(elmo: Elmo, pairs: list[Pair]) -> np.ndarray:
+def pair_cosines(elmo: Model, pairs: list[Pair]) -> np.ndarray:
     """Of each pair in each layer and in the layers' average: float32 [S, L + 1]."""
     units = []
     for sentences in ([pair.first for pair in pairs], [pair.second for pair in pairs]):
@@ -101,7 +100,7 @@ class Inventory:
         return cls({sense: number for number, sense in enumerate(ordered)}, of_key)
 
 
-def wsd(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> TaskResult:
+def wsd(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> TaskResult:
     """Share of words with the right sense, among those that have lemma and POS in train."""
 
     def read(split: str) -> list[list[Token]]:
@@ -122,13 +121,13 @@ def wsd(folder: Path, elmos: dict[str, Elmo], limits: Sequence[int] | None) -> T
     for variant, elmo in elmos.items():
         vectors = sense_vectors(elmo, splits["train"], inventory)
         nearest = [nearest_senses(elmo, part, inventory, vectors) for part in evaluated]
-        for i, name in layers_and_average(variant, elmo):
+        for i, name in layers_and_average(variant, elmo).items():
             rows.append(row(variant, name, [numbers[:, i] for numbers in nearest]))
     sizes = {split: len(splits[split]) for split in SPLITS}
     return TaskResult("sense accuracy, lemmas seen in train", sizes, rows)
 
 
-def sense_vectors(elmo: Elmo, sentences: list[list[Token]], inventory: Inventory) -> np.ndarray:
+def sense_vectors(elmo: Model, sentences: list[list[Token]], inventory: Inventory) -> np.ndarray:
     """Each sense's mean vector, scaled to length 1: float32 [senses, L + 1, D].
 
     The last layer is the average of the others. Only the sums are in memory, not the occurrences.
@@ -141,7 +140,7 @@ def sense_vectors(elmo: Elmo, sentences: list[list[Token]], inventory: Inventory
 
 
 def nearest_senses(
-    elmo: Elmo, sentences: list[list[Token]], inventory: Inventory, vectors: np.ndarray
+    elmo: Model, sentences: list[list[Token]], inventory: Inventory, vectors: np.ndarray
 ) -> np.ndarray:
     """The number of each instance's nearest sense: int [instances, L + 1]; -1 if unseen."""
     nearest = []
@@ -182,7 +181,7 @@ def count_right(
 
 
 def _instance_vectors(
-    elmo: Elmo, sentences: list[list[Token]]
+    elmo: Model, sentences: list[list[Token]]
 ) -> Iterator[tuple[Instance, np.ndarray]]:
     """Each instance with its vectors, float32 [L + 1, D]."""
     stream = elmo.stream([[token[0] for token in sentence] for sentence in sentences], "all")

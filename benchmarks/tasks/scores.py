@@ -15,14 +15,25 @@ import scipy.stats
 
 MODEL = "model"
 RANDOM_LSTM = "random LSTM"
+MINILM = "MiniLM"
 BASELINE = "baseline"  # uses no vectors
 AVERAGE = "average"
 MIX = "mix"  # the trained one
+LAST_LAYER = "last layer"  # of MiniLM
 _N_DRAWS = 1000
 
 
 def layer_name(layer: int) -> str:
     return f"layer {layer}"
+
+
+def layer_names(variant: str, n_layers: int) -> dict[int, str]:
+    """The layers of a variant that are in the table: number and name."""
+    if variant == MINILM:
+        return {0: LAST_LAYER}
+    # Random LSTMs share the model's token layer, which is in the table already.
+    layers = range(0 if variant == MODEL else 1, n_layers)
+    return {layer: layer_name(layer) for layer in layers}
 
 
 TOKEN_LAYER = layer_name(0)
@@ -32,8 +43,8 @@ TOKEN_LAYER = layer_name(0)
 class Row:
     """One way to use one model's vectors, measured."""
 
-    variant: str  # whose vectors: MODEL, RANDOM_LSTM or BASELINE
-    name: str  # "layer 0", "layer 1", …, "average", "mix", or a baseline's name
+    variant: str  # whose vectors: MODEL, RANDOM_LSTM, MINILM or BASELINE
+    name: str  # "layer 0", "layer 1", …, "average", "mix", "last layer", or a baseline's name
     dev: float  # by this score the best layer and the penalty are chosen
     metric: Callable[..., float]  # from ``columns`` to the score
     columns: tuple[np.ndarray, ...]  # one entry per unit of the test set
