@@ -46,7 +46,7 @@ def make_inputs(folder):
 def cheap_steps(before_step=lambda step: None):
     """Replace the steps; ``before_step`` is called with the number of each, from 0."""
 
-    def make_train_step(*_):
+    def make_train_step(*_, **__):
         def step(state, window, candidates, key, numbers):
             before_step(int(state.step))
             weights = np.arange(window.targets.size).reshape(window.targets.shape)

@@ -29,15 +29,15 @@ _OTHER_NAMES = {
 }
 
 _SAME_NAMES = (
-    "alignment", "batch_size", "carry_state", "checkpoint_every", "clip_norm", "column",
-    "coordinator", "dtype", "escape_keys", "eval_every", "input_format", "keep_checkpoints",
-    "key_column", "layers", "learning_rate", "log_every", "max_tokens", "max_valid_tokens",
-    "merge", "min_count", "mix_gamma", "mix_weights", "n_negative_samples", "n_steps",
-    "num_processes", "options_file", "overwrite", "part_tokens", "pooling", "precision",
-    "process_id", "reset_state", "restart", "shard", "shuffle_buffer", "split_sentences",
-    "start_from", "strict", "token_table", "tokenized_with", "tokenizer", "unroll_steps",
-    "vocabulary", "vocabulary_size", "wait", "warmup_share", "weight_decay", "weight_file",
-    "words_only",
+    "alignment", "average_share", "batch_size", "carry_state", "checkpoint_every", "clip_norm",
+    "column", "coordinator", "dtype", "escape_keys", "eval_every", "input_format",
+    "keep_checkpoints", "key_column", "layers", "learning_rate", "log_every", "max_tokens",
+    "max_valid_tokens", "merge", "min_count", "mix_gamma", "mix_weights", "n_negative_samples",
+    "n_steps", "num_processes", "options_file", "overwrite", "part_tokens", "pooling",
+    "precision", "process_id", "reset_state", "restart", "shard", "shuffle_buffer",
+    "split_sentences", "start_from", "strict", "token_table", "tokenized_with", "tokenizer",
+    "unroll_steps", "vocabulary", "vocabulary_size", "wait", "warmup_share", "weight_decay",
+    "weight_file", "words_only",
 )  # fmt: skip
 
 FLAGS_OF_ARGUMENTS = {name: "--" + name.replace("_", "-") for name in _SAME_NAMES} | _OTHER_NAMES

@@ -28,6 +28,7 @@ _HELP = {
     "clip_norm": "limit on the norm of the gradient (default: the recipe's)",
     "warmup_share": "share of the steps during which the rate rises (modern)",
     "weight_decay": "weight decay of AdamW (modern)",
+    "average_share": "share of the steps, at the end, whose weights are averaged for the result",
     "dropout": "share dropped from each LSTM layer's input, and from the output",
     "reset_state": " (default: the recipe's)",
     "tokenizer": "; auto is that of the model in --start-from",

@@ -22,6 +22,7 @@ from ..lanes.devices import Devices
 from ..model.config import ElmoConfig
 from ..model.spelling import word_limit
 from ..processes import Processes
+from .best_model import write_if_best
 from .checkpoints import Checkpoint, CheckpointNotWritten, Checkpoints
 from .evaluation import warn_of_unknown_words
 from .feed import WindowFeed
@@ -95,11 +96,24 @@ class Run:
     corpus: Corpus  # quiet, because its faults were reported when it was counted
     contents: TextContents  # what the files contained then
     validation: Validation | None
+    tokenized_with: str | None  # the tokenizer that made the words of the text, if it is known
 
     @property
     def n_samples(self) -> int:
         """Negative samples per direction and step; 0 for the full softmax."""
         return self.settings.n_samples(len(self.vocabulary))
+
+    def taken(self, step: int) -> dict[str, Any]:
+        """How far the run is after a step: the first fields of a summary."""
+        known = {} if self.tokenized_with is None else {"tokenized_with": self.tokenized_with}
+        return {
+            "step": step,
+            "n_steps": self.n_steps,
+            "reset_state": self.settings.resets,
+            "tokenizer": self.settings.tokenizer,
+            **known,
+            "total_tokens": step * self.settings.tokens_per_step,
+        }
 
 
 class StopSignal:
@@ -144,6 +158,7 @@ class TrainingLoop:
             Reading(settings.dropout, settings.resets, settings.precision),
             make_optimizer(settings, n_steps),
             jax.tree.map(lambda array: array.sharding, state),
+            n_before_average=n_steps - settings.n_averaged(n_steps),
         )
         eval_every = settings.eval_interval(n_steps)
         save_every = settings.checkpoint_interval(n_steps)
@@ -234,10 +249,22 @@ class TrainingLoop:
         run = self.run
         if run.validation is not None:
             with self.reporter.clock_stopped():
-                params = copied_everywhere(state.params, self.devices)
+                params = copied_everywhere(state.result, self.devices)
                 model = (run.config, params, run.vocabulary)
                 result = run.validation.perplexity(*model, self.processes)
                 self.reporter.report_validation(step, result)
+                self.processes.first(lambda: self._write_if_best(step, params))
+
+    def _write_if_best(self, step: int, params: dict[str, Any]) -> None:
+        run = self.run
+        summary = {**run.taken(step), **self.reporter.validation_of(step)}
+        if not math.isfinite(summary["valid_perplexity"]):
+            return
+        try:
+            on_host = jax.tree.map(np.asarray, params)
+            write_if_best(run.folder.best, run.config, on_host, run.vocabulary, summary)
+        except ElmoError as error:
+            warn(f"{error} Training goes on without the model of step {step}.", ElmoWarning)
 
     def _let_steps_end(self) -> None:
         """Nothing else may be under way when the processes speak to each other."""

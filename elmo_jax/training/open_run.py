@@ -42,6 +42,7 @@ def open_run(
     words: Vocabulary | VocabularyLimits,
     validation: Validation | None,
     processes: Processes,
+    tokenized_with: str | None,
 ) -> Run:
     """The run in the folder, or a new one.
 
@@ -69,7 +70,10 @@ def open_run(
     n_steps = settings.total_steps(record["n_predictions"])
     config = with_alphabet(start.config, vocabulary)
     text = dataclasses.replace(corpus.without_reports(), contents=contents)
-    return Run(folder, record, config, settings, vocabulary, n_steps, text, contents, validation)
+    return Run(
+        folder, record, config, settings, vocabulary, n_steps, text, contents, validation,
+        tokenized_with,
+    )  # fmt: skip
 
 
 def _begin_run(

@@ -6,6 +6,7 @@ metrics.jsonl   a line for every few steps, and one for every validation
 loss.png        the same as a picture (with matplotlib)
 checkpoints/    the latest checkpoints, from which an unfinished run is resumed
 model/          the result: config.json, model.safetensors, vocab.txt
+best/           the same as it was at the best validation
 hdf5/           the result in the published format, on request
 summary.json    the summary of a finished run
 lock            there while a process trains; it says which
@@ -27,6 +28,7 @@ from ..errors import ElmoError, count_problem, counted, first_few, number_proble
 from ..files import refuse_input, sync
 from ..json_text import parse_json_object, to_json
 from ..model.config import ElmoConfig
+from .best_model import CALL_FIELDS, metadata_of
 from .checkpoints import steps_in
 from .language_model import StartingModel
 from .run_lock import LOCK_FILE, only_process_in
@@ -51,9 +53,7 @@ _FILES = (
     "summary.json",
 )
 _MODEL_FOLDERS = {"native": "model", "hdf5": "hdf5"}
-
-# Fields of a summary that belong to one call of train(), not to the run.
-_CALL_FIELDS = ("tokens", "total_tokens", "seconds", "tokens_per_second")
+_BEST = "best"
 
 
 class RunFolder:
@@ -66,6 +66,7 @@ class RunFolder:
         self.metrics = path / "metrics.jsonl"
         self.picture = path / "loss.png"
         self.checkpoints = path / "checkpoints"
+        self.best = path / _BEST
         self._record = path / "run.json"
         self._summary = path / "summary.json"
 
@@ -81,7 +82,7 @@ class RunFolder:
     def refuse_inputs(self, files: Iterable[Path]) -> None:
         """Raise ElmoError for a text that the run would overwrite."""
         outputs = (self._record, self.vocabulary, self.metrics, self.picture, self._summary)
-        folders = (self.checkpoints, *map(self.model, FORMATS))
+        folders = (self.checkpoints, self.best, *map(self.model, FORMATS))
         for path in files:
             for output in outputs:
                 refuse_input(output, [path])
@@ -112,7 +113,7 @@ class RunFolder:
 
     def _remove_leftovers(self) -> None:
         """Remove what killed processes left of files and folders that they wrote."""
-        for name in (*_FILES, *_MODEL_FOLDERS.values()):
+        for name in (*_FILES, _BEST, *_MODEL_FOLDERS.values()):
             for path in self.path.glob(f".{name}.*.tmp"):
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
@@ -155,20 +156,14 @@ class RunFolder:
         summary: dict[str, Any],
     ) -> None:
         """Write the model in these formats, in place of one of an earlier call."""
-        # Without the fields of this call: a resumed run writes the same bytes as an unbroken one.
-        left_out = (*_CALL_FIELDS, "tokenized_with")
-        training = {name: value for name, value in summary.items() if name not in left_out}
-        metadata: dict[str, Any] = {"training": {**training, "tokens": summary["total_tokens"]}}
-        if "tokenized_with" in summary:
-            metadata["tokenizer"] = summary["tokenized_with"]
-        words: dict[str, Any] = {"vocabulary": vocabulary, "metadata": metadata}
+        words: dict[str, Any] = {"vocabulary": vocabulary, "metadata": metadata_of(summary)}
         for format in formats:
             save(self.model(format), config, params, format, **words, overwrite=True)
 
     def write_summary(self, summary: dict[str, Any], earlier: dict[str, Any] | None) -> None:
         """Record that the run has finished; a call without a step keeps the ``earlier`` speed."""
         if earlier is not None and not summary["tokens"]:
-            summary = {**summary, **{name: earlier[name] for name in _CALL_FIELDS}}
+            summary = {**summary, **{name: earlier[name] for name in CALL_FIELDS}}
         write_sealed(self._summary, summary)
 
     def finished_summary(self, n_steps: int) -> dict[str, Any] | None:
@@ -286,6 +281,8 @@ def check_same_run(
     """
     default_limits = dataclasses.asdict(VocabularyLimits())
     record = {**record, "vocabulary_choice": record["vocabulary_choice"] or default_limits}
+    # A setting that is not there was not there yet; its default changes nothing.
+    record["settings"] = dataclasses.asdict(TrainingSettings()) | record["settings"]
     differences = [
         f"{name} was {shortened(record[part].get(name))}, is {shortened(value)}"
         for part in ("settings", "config", "vocabulary_choice")

@@ -38,7 +38,7 @@ _COUNTS = {
     "keep_checkpoints", "log_every",
 }  # fmt: skip
 _POSITIVE = {"epochs", "learning_rate", "clip_norm"}
-_SHARES = {"dropout", "warmup_share"}
+_SHARES = {"dropout", "warmup_share", "average_share"}
 _MODERN_ONLY = ("warmup_share", "weight_decay")
 _CHOICES = {"recipe": RECIPES, "precision": PRECISIONS}
 _OPTIONAL = {"n_steps", "learning_rate", "clip_norm", "eval_every", "checkpoint_every"}
@@ -99,6 +99,9 @@ class TrainingSettings:
         clip_norm: limit on the global norm of the gradient; None for the recipe's: 1 or 10.
         warmup_share: share of the steps during which the learning rate rises ("modern" only).
         weight_decay: weight decay of AdamW ("modern" only).
+        average_share: share of the steps, at the end of the run, whose parameters are averaged
+            (Polyak and Juditsky 1992). The average is what is validated and saved; the steps go
+            on from the parameters themselves. 0 for the last parameters.
         dropout: share dropped from each LSTM layer's input, and from the output.
         reset_state: start every sentence from zeros, as ``Elmo`` does, instead of from the state
             after the previous sentence. None for the recipe's way: "modern" resets; "original"
@@ -129,6 +132,7 @@ class TrainingSettings:
     clip_norm: float | None = None
     warmup_share: float = 0.05
     weight_decay: float = 0.01
+    average_share: float = 0.0
     dropout: float = 0.1
     reset_state: bool | None = None
     tokenizer: str = "whitespace"
@@ -218,6 +222,10 @@ class TrainingSettings:
                 f"{_MAX_INT32:,}. Ask for fewer epochs."
             )
         return max(1, round(n_steps))
+
+    def n_averaged(self, n_steps: int) -> int:
+        """How many of the last steps of a run of ``n_steps`` are averaged; 0 for none."""
+        return max(1, round(self.average_share * n_steps)) if self.average_share else 0
 
     def eval_interval(self, n_steps: int) -> int:
         """Steps between validations of a run of ``n_steps``."""

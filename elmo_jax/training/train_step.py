@@ -19,6 +19,13 @@ from .settings import TrainingSettings
 from .windows import Window
 
 
+class Average(NamedTuple):
+    """The mean of the parameters after each of the latest steps."""
+
+    params: dict[str, Any]
+    n_steps: jax.Array  # int32
+
+
 class TrainState(NamedTuple):
     """What a step changes, on the devices."""
 
@@ -26,6 +33,12 @@ class TrainState(NamedTuple):
     params: dict[str, Any]  # with the softmax
     optimizer: optax.OptState
     rows: BiLMState  # the LSTM state of the N rows
+    average: Average | None = None  # None if the run averages no parameters
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The parameters that the run is for: the average if there is one."""
+        return self.params if self.average is None else self.average.params
 
 
 class StepMetrics(NamedTuple):
@@ -41,12 +54,20 @@ StepFunction = Callable[..., tuple[TrainState, StepMetrics]]
 
 
 def new_state(
-    config: ElmoConfig, params: dict[str, Any], optimizer: optax.GradientTransformation, n_rows: int
+    config: ElmoConfig,
+    params: dict[str, Any],
+    optimizer: optax.GradientTransformation,
+    n_rows: int,
+    *,
+    averages: bool = False,
 ) -> TrainState:
-    """The state before the first step."""
+    """The state before the first step; ``averages`` if parameters are to be averaged."""
     params = jax.tree.map(jnp.asarray, params)
     rows = initial_rows(config, n_rows, params["softmax"]["bias"].dtype)
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), rows)
+    zero = jnp.zeros((), jnp.int32)
+    # Copies: a step is given all arrays of the state to write over.
+    average = Average(jax.tree.map(jnp.copy, params), jnp.copy(zero)) if averages else None
+    return TrainState(zero, params, optimizer.init(params), rows, average)
 
 
 def window_loss(
@@ -82,12 +103,15 @@ def make_train_step(
     reading: Reading,
     optimizer: optax.GradientTransformation,
     shardings: TrainState | None = None,
+    *,
+    n_before_average: int = 0,
 ) -> StepFunction:
     """A compiled step ``(state, window, candidates, key, numbers=None) -> state, metrics``.
 
     The state is donated: the new one takes its memory. ``key`` is the same for every step; the
     dropout of a step follows from it and the number of the step. The compiler chooses the sharding
-    of the new state if ``shardings``, see ``placement.state_shardings``, are None.
+    of the new state if ``shardings``, see ``placement.state_shardings``, are None. If the state has
+    an average, it leaves out the first ``n_before_average`` steps.
 
     ``numbers``, int32 [devices, K], is what several processes have to tell each other, a row for
     each device. It travels with the step: a program of its own would not be ordered with it.
@@ -115,11 +139,24 @@ def make_train_step(
         with jax.numpy_dtype_promotion("standard"):
             updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
+        step = state.step + 1
+        average = state.average
+        if average is not None:
+            average = _with(params, average, begins=state.step <= n_before_average)
         largest = None if numbers is None else numbers.max(axis=0)
         metrics = StepMetrics(loss, _global_norm(gradient), largest)
-        return TrainState(state.step + 1, params, optimizer_state, rows), metrics
+        return TrainState(step, params, optimizer_state, rows, average), metrics
 
     return train_step
+
+
+def _with(params: dict[str, Any], average: Average, *, begins: jax.Array) -> Average:
+    """The average with one more step, or of this step alone if the average ``begins`` with it."""
+    n_steps = jnp.where(begins, 0, average.n_steps) + 1
+    share = 1 / n_steps.astype(jnp.float32)
+    with jax.numpy_dtype_promotion("standard"):  # parameters may be float64
+        mean = optax.incremental_update(params, average.params, share)
+    return Average(mean, n_steps)
 
 
 def _global_norm(tree: Any) -> jax.Array:

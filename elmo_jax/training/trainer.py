@@ -22,6 +22,7 @@ from ..model.config import ElmoConfig
 from ..processes import ALONE, Processes, shared
 from ..text.readers import Files
 from .argument_types import check_config, choice_problem, path_problem, refuse
+from .best_model import best_validation
 from .checkpoints import Checkpoint, Checkpoints, steps_in
 from .evaluation import warn_of_unknown_words
 from .feed import WindowFeed
@@ -90,7 +91,8 @@ def train(
             words of ``files``.
         vocabulary_size: largest size of a vocabulary made from ``files``.
         min_count: how often a word must occur to be in a vocabulary made from ``files``.
-        valid_files: text to measure the perplexity on, with the full softmax.
+        valid_files: text to measure the perplexity on, with the full softmax. The model of the
+            best validation is kept in ``output/best``.
         max_valid_tokens: how many tokens of it to measure, see ``evaluate``.
         settings: everything else; ``TrainingSettings()`` if None.
         formats: the formats of the result: "native", "hdf5" or both.
@@ -115,6 +117,8 @@ def train(
         * with ``valid_files``: ``valid_perplexity`` and the other fields of ``Perplexity``, and
           ``valid_text``, a hash of that text. If the run was already finished, another text is
           measured, but not recorded;
+        * then also ``best_step`` and ``best_valid_perplexity``, those of the best validation, whose
+          model is in ``output/best``;
         * ``model``: the folder of the result in each format.
 
     Warns:
@@ -124,7 +128,8 @@ def train(
             reads.
 
         ElmoWarning: if the latest checkpoint is damaged and an earlier one is used; if the
-            metrics, the picture of the loss or the last checkpoint cannot be written.
+            metrics, the picture of the loss, the best model or the last checkpoint cannot be
+            written.
 
     Raises:
         ElmoError: for arguments, files or a folder that cannot be used. The folder cannot be used
@@ -171,7 +176,7 @@ def train(
     texts = [*corpus.files, *(validation.corpus.files if validation else ())]
     processes.first(lambda: folder.refuse_inputs(texts))
     with processes.only_first(folder.locked()), contextlib.ExitStack() as stack:
-        run = open_run(folder, settings, start, corpus, words, validation, processes)
+        run = open_run(folder, settings, start, corpus, words, validation, processes, tokenizer)
         stack.enter_context(noting_interrupts(functools.partial(_what_stays, folder)))
         start = start._replace(config=run.config)  # which now has an alphabet, if it needs one
         finished = processes.first(lambda: folder.finished_summary(run.n_steps))
@@ -186,8 +191,8 @@ def train(
             if processes.is_first:
                 _report_texts_in_both(run, validation)
         state, stopped_by, reporter = _train(run, start, devices, processes, progress)
-        summary = _summarize(run, int(state.step), stopped_by, reporter, tokenizer)
-        params = to_host(state.params, devices, processes)
+        summary = _summarize(run, int(state.step), stopped_by, reporter)
+        params = to_host(state.result, devices, processes)
         return processes.first(lambda: _write_results(run, params, summary, finished, formats))
 
 
@@ -264,7 +269,8 @@ def _train(
     settings = run.settings
     params = start.initial_params(run.vocabulary, settings.seed)
     optimizer = make_optimizer(settings, run.n_steps)
-    state = new_state(run.config, params, optimizer, settings.batch_size)
+    averages = settings.n_averaged(run.n_steps) > 0
+    state = new_state(run.config, params, optimizer, settings.batch_size, averages=averages)
     n_tokens = settings.tokens_per_step // devices.count
     divide_softmax = divides_softmax(len(run.vocabulary), run.n_samples, n_tokens)
     state = place_state(state, devices, divide_softmax=divide_softmax)
@@ -335,28 +341,29 @@ def _report_texts_in_both(run: Run, validation: Validation) -> None:
 # After the last step
 
 
-def _summarize(
-    run: Run, step: int, stopped_by: str | None, reporter: Reporter, tokenizer: str | None
-) -> dict[str, Any]:
+def _summarize(run: Run, step: int, stopped_by: str | None, reporter: Reporter) -> dict[str, Any]:
     tokens = reporter.n_steps * run.settings.tokens_per_step
     return {
         "finished": stopped_by is None,
         "stopped_by": stopped_by,
-        "step": step,
-        "n_steps": run.n_steps,
-        "reset_state": run.settings.resets,
-        "tokenizer": run.settings.tokenizer,
-        **({} if tokenizer is None else {"tokenized_with": tokenizer}),
+        **run.taken(step),
         "words_cut": run.record["words_cut"],
         **({"broken_files": broken} if (broken := run.contents.broken) else {}),
         "tokens": tokens,
-        "total_tokens": step * run.settings.tokens_per_step,
         "seconds": round(reporter.seconds, 3),
         "tokens_per_second": round(tokens / max(reporter.seconds, 1e-9), 1),
         reporter.loss_name: reporter.loss,
         "train_oov_rate": run.record["oov_rate"],
         **reporter.validation_of(step),
+        **_best(run),
     }
+
+
+def _best(run: Run) -> dict[str, Any]:
+    """The best validation so far, if there was any."""
+    text = run.validation and run.validation.digest
+    best = best_validation(run.folder.best, text) if text else None
+    return {f"best_{name}": best[name] for name in ("step", "valid_perplexity")} if best else {}
 
 
 def _write_results(
@@ -391,6 +398,7 @@ def _summary_of_finished_run(
     if validation is not None:
         validation.warn(run.config, run.vocabulary)
         perplexity = validation.perplexity(config, params, run.vocabulary, ALONE)
+        summary = {name: summary[name] for name in summary if not name.startswith("best_")}
         summary |= validation_fields(perplexity, validation.digest)
     return {**summary, "model": _model_paths(run, formats)}
 
