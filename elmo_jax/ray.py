@@ -40,7 +40,7 @@ class EmbedBatch:
         column: the column with the texts: strings, or lists of words.
         output: the column to add.
         layers: "average", "top", a layer's number (0 is the token layer), or "all".
-        pooling: "mean" or "max" over a text's tokens; None for one vector per token.
+        pooling: "mean", "max" or "sif" over a text's tokens; None for one vector per token.
         tokenizer: a name, see ``elmo_jax.tokenizer_named``, or a function; None for whitespace.
         precision: for matrix products: "float32", "tf32" or "bfloat16".
         dtype: type of the vectors: "float32" or "float16".

@@ -45,7 +45,7 @@ class ElmoTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     Args:
         source: a model as ``elmo_jax.load`` takes it; None for mini.
         layers: "average", "top", a layer's number (0 is the token layer), or "all" (side by side).
-        pooling: "mean" or "max", over a text's tokens.
+        pooling: "mean", "max" or "sif", over a text's tokens.
         tokenizer: a name, see ``elmo_jax.tokenizer_named``; a function, which must be importable
             to be pickled; or None to split at whitespace.
         precision: for matrix products: "float32", "tf32" or "bfloat16".

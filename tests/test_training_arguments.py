@@ -36,7 +36,7 @@ COUNTS = [
     "keep_checkpoints", "log_every",
 ]  # fmt: skip
 POSITIVE = ["epochs", "learning_rate", "clip_norm"]
-NOT_NEGATIVE = ["dropout", "warmup_share", "weight_decay"]
+NOT_NEGATIVE = ["average_share", "dropout", "warmup_share", "weight_decay"]
 NOT_NONE = sorted(
     set(NAMES) - {"n_steps", "learning_rate", "clip_norm", "reset_state", "eval_every"}
     - {"checkpoint_every"}

@@ -4,7 +4,7 @@ from .formats import FILES, FORMATS, VOCABULARY_FILE, WEIGHT_NAMES
 from .native import read_metadata
 from .opened import Opened
 from .published import read_options
-from .resaving import save_opened
+from .resaving import save_opened, words_of
 from .saving import save, write_model
 from .softmax_words import check_vocabulary, open_vocabulary, softmax_size, vocabulary_record
 from .sources import (
@@ -44,6 +44,7 @@ __all__ = [
     "softmax_size",
     "verification",
     "vocabulary_record",
+    "words_of",
     "write_model",
     "write_token_table",
 ]

@@ -36,7 +36,7 @@ def save_opened(
     """
     has_softmax = "softmax" in opened.params
     place = _place(files) if has_softmax else None
-    words = None if place is None else _softmax_words(opened, files, place)
+    words = words_of(opened, files) if has_softmax else None
     write_model(
         path,
         opened.config,
@@ -70,11 +70,22 @@ def _place(files: Mapping[str, Any]) -> Path | None:
         return None
 
 
-def _softmax_words(opened: Opened, files: Mapping[str, Any], place: Path) -> Vocabulary | None:
+def words_of(opened: Opened, files: Mapping[str, Any]) -> Vocabulary | None:
+    """The words of a model that was opened with these arguments of ``load``; None if unknown.
+
+    They are those of its softmax. A model without a softmax has those that ``files`` name.
+
+    Raises:
+        ElmoError: for words that are not those of the softmax, or cannot be read.
+    """
+    place = _place(files)
+    if place is None:
+        return opened.vocabulary
     vocabulary_file = files.get("vocabulary_file")
     if vocabulary_file and not files.get("token_table"):  # else it is the table's
         words = Vocabulary.read(Path(vocabulary_file))
-        check_vocabulary(opened.params, words, opened.words_record)
+        if "softmax" in opened.params:
+            check_vocabulary(opened.params, words, opened.words_record)
         return words
     _, options_file, _ = _named_files(files)
     return open_vocabulary(place, opened, Path(options_file) if options_file else None)

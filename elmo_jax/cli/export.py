@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..model.config import POOLINGS
 from .flags import add_flag, add_flags, add_layers, add_model
 from .inputs import check_output
 from .mixes import add_mix_flags, mix_arguments, mix_files
@@ -16,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "--output", " (.npz)", required=True)
     add_layers(parser, "all", "average", "top", "mix", default="average")
     add_mix_flags(parser)
-    add_flag(parser, "--pooling", "; none: one per token", default="mean")
+    choices = (*POOLINGS, "none")
+    add_flag(parser, "--pooling", "; none: one per token", choices=choices, default="mean")
     add_flag(parser, "--precision")
     platforms = "one or more of cpu, cuda, rocm, tpu (default: cpu cuda tpu)"
     parser.add_argument("--platforms", nargs="+", default=["cpu", "cuda", "tpu"], help=platforms)

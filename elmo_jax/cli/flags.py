@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from ..errors import did_you_mean
-from ..model.config import DTYPES, POOLINGS, PRECISIONS, preset_names
+from ..model.config import DTYPES, PRECISIONS, SENTENCE_POOLINGS, preset_names
 
 _SWITCH = {"action": "store_true"}
 _TWICE = "A file named twice is read twice; a pattern adds only the files that you did not name"
@@ -69,8 +69,9 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--output": {"metavar": "OUT", "help": "what to write"},
     "--overwrite": {**_SWITCH, "help": "replace an existing OUT"},
     "--pooling": {
-        "choices": (*POOLINGS, "none"),
-        "help": "how to make one vector per sentence",
+        "choices": (*SENTENCE_POOLINGS, "none"),
+        "help": "how to make one vector per sentence; sif: a mean in which "
+        "frequent words count less",
     },
     "--precision": {
         "choices": PRECISIONS,

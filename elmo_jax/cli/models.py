@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 def open_elmo(args: argparse.Namespace) -> Elmo:
     """The model that ``flags.add_model_flags`` names, with a note if its weights are random."""
+    from ..checkpoint import words_of
     from ..embedder import Elmo
 
     opened = _opened(args)
     del args.opened  # an Elmo has the parameters on the device
     if opened.remarks.get("trained") is False:
         note(args, f"note: the weights of {args.model} are random; its vectors mean nothing")
-    choices = {"precision": args.precision, "tokenizer": opened.tokenizer}
+    choices: dict[str, Any] = {"precision": args.precision, "tokenizer": opened.tokenizer}
+    if vars(args).get("pooling") == "sif":
+        choices["vocabulary"] = words_of(opened, model_arguments(args))
     return Elmo.from_params(opened.config, opened.params, **choices)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ElmoError
-from ..model.config import POOLINGS
+from ..model.config import SENTENCE_POOLINGS
 from ..text.sentences import tokenize
 from .flags import add_flag, add_flags, add_input, add_layers, add_model_flags, add_word_flags
 from .inputs import check_output, open_records
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # SUPPRESS: what is best depends on --words.
     add_layers(parser, "average", "top", default=argparse.SUPPRESS, detail=default)
     mean = " (default: mean; not with --words)"
-    add_flag(parser, "--pooling", mean, choices=POOLINGS, default=argparse.SUPPRESS)
+    add_flag(parser, "--pooling", mean, choices=SENTENCE_POOLINGS, default=argparse.SUPPRESS)
     add_model_flags(parser)
     add_flags(parser, "--overwrite", "--quiet")
 

@@ -14,7 +14,7 @@ from typing import Any
 from ..embedder import Elmo
 from ..errors import ElmoError, check_count, counted, noting_interrupts
 from ..files import check_space, refuse_input
-from ..model.config import dtype_name
+from ..model.config import SENTENCE_POOLINGS, dtype_name
 from ..model.layers import Layers, check_pooling
 from ..model.spelling import word_limit
 from ..progress import progress_bar, with_progress
@@ -134,11 +134,11 @@ def embed_corpus(
     if merge and shard is None:
         raise ElmoError("merge=True is for shards: leave it out, or choose one with shard=.")
     if pooling is not None:
-        check_pooling(pooling)
+        check_pooling(pooling, SENTENCE_POOLINGS)
     dtype = dtype_name(dtype)
     check_repeatable(records)
     if carry_state is not None:
-        _check_carrying(carry_state, shard)
+        _check_carrying(carry_state, shard, pooling)
         part_tokens = None
     if escape_keys and sentence_keys is None:
         raise ElmoError("escape_keys is for sentence_keys: choose some, or leave it out.")
@@ -251,8 +251,13 @@ def _what_stays(folder: PartsFolder, job: Job, numbers: Sequence[int], restart: 
     )
 
 
-def _check_carrying(carry_state: int, shard: tuple[int, int] | None) -> None:
+def _check_carrying(carry_state: int, shard: tuple[int, int] | None, pooling: str | None) -> None:
     check_count(carry_state, "carry_state")
+    if pooling == "sif":
+        raise ElmoError(
+            "pooling='sif' cannot be used with carry_state=: choose pooling='mean', or leave out "
+            "carry_state=."
+        )
     if shard is not None:
         raise ElmoError(
             "A state that is carried through the whole corpus cannot be carried in shards: each "

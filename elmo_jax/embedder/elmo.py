@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import ElmoError, WhitespaceWarning, check_count, check_flag, shortened, warn
-from ..model.config import dtype_name
+from ..model.config import SENTENCE_POOLINGS, dtype_name
 from ..model.layers import Layers, check_pooling
 from ..text.sentences import check_collection, check_strings, tokenize
 from ..text.tokenizers import AUTO, Tokenizer
@@ -82,7 +82,7 @@ class Elmo(SentenceEmbedder):
                 "token_embeddings" for one per token.
             layers: see ``stream``. The average has something of each layer, and none is best for
                 all tasks: for the similarity of sentences, mini's token layer is, ``layers=0``.
-            pooling: "mean" or "max".
+            pooling: "mean", "max" or "sif", see ``embed_sentences``.
             tokenizer: "auto", what the model's training text was split with; see
                 ``embed_sentences`` for others.
             normalize_embeddings: scale each vector to length 1; zeros stay zeros.
@@ -120,7 +120,7 @@ class Elmo(SentenceEmbedder):
         check_flag(show_progress_bar, "show_progress_bar", optional=True)
         check_flag(convert_to_numpy, "convert_to_numpy")
         dtype = dtype_name(dtype)
-        check_pooling(pooling)
+        check_pooling(pooling, SENTENCE_POOLINGS)
         is_one = isinstance(sentences, str)
         texts = [sentences] if isinstance(sentences, str) else sentences
         check_collection(texts, "elmo.encode({})")

@@ -12,8 +12,17 @@ from typing import Any, Self
 import jax
 import numpy as np
 
-from ..checkpoint import Alignment, Opened, Options, open_source, save_opened
+from ..checkpoint import (
+    Alignment,
+    Opened,
+    Options,
+    check_vocabulary,
+    open_source,
+    save_opened,
+    words_of,
+)
 from ..checkpoint.other_signatures import refuse_others
+from ..checkpoint.vocabulary import Vocabulary, Words
 from ..engine import Engine
 from ..errors import ElmoError, check_flag, shortened
 from ..files import check_name
@@ -26,6 +35,7 @@ from ..pretrained import BUNDLED
 from ..text.tokenizers import DEFAULT, check_plain_name
 from .other_names import here
 from .pickling import absolute, device_names, unpickle
+from .sif import sif_weights
 
 PathLike = str | os.PathLike[str]
 
@@ -79,21 +89,29 @@ class ModelOnDevice:
         precision: str = "float32",
         devices: Sequence[jax.Device] | None = None,
         tokenizer: str = DEFAULT,
+        vocabulary: Words | None = None,
     ) -> Self:
-        """An Elmo with parameters in memory. ``tokenizer`` names what splits raw text for it.
+        """An Elmo with parameters in memory.
+
+        ``tokenizer`` names what splits raw text for it. ``vocabulary`` has the words of the
+        softmax, if the parameters have one, or else words for ``pooling="sif"``, the most frequent
+        ones first: a Vocabulary, a list of words, or a file with them.
 
         Raises:
             ElmoError: if they do not fit ``config``, or are no finite floats; for a tokenizer that
-                has no name, see ``tokenizer_named``.
+                has no name, see ``tokenizer_named``; for words that are not those of the softmax.
         """
         check_precision(precision)
         check_devices(devices)
         check_params(config, params)
         check_finite_params(params)
         check_plain_name(tokenizer)
+        words = None if vocabulary is None else Vocabulary.of(vocabulary)
+        if words is not None and "softmax" in params:
+            check_vocabulary(params, words)
         remarks = {} if tokenizer == DEFAULT else {"tokenizer": tokenizer}
         elmo = cls.__new__(cls)
-        opened = Opened(config, dict(params), "native", remarks=remarks)
+        opened = Opened(config, dict(params), "native", vocabulary=words, remarks=remarks)
         elmo._set_up(opened, precision, devices, None, tokenizer)
         return elmo
 
@@ -178,6 +196,19 @@ class ModelOnDevice:
             remarks = {**opened.remarks, "tokenizer": self.tokenizer}
             opened = dataclasses.replace(opened, remarks=remarks)
         save_opened(folder, opened, self._files or {}, overwrite=overwrite)
+
+    def _weigh_words(self) -> None:
+        """Give words their weights for ``pooling="sif"``."""
+        if self._engine.weighs_words:
+            return
+        vocabulary = words_of(self._opened(), self._files or {})
+        if vocabulary is None:
+            raise ElmoError(
+                "pooling='sif' weighs words by their rank in the model's vocabulary, and this "
+                "model has none. Name a file with the most frequent words first with "
+                "vocabulary_file=, or choose pooling='mean'."
+            )
+        self._engine.weigh_words(sif_weights(vocabulary))
 
     def _opened(self) -> Opened:
         """The model as it was opened, with its parameters as NumPy arrays."""

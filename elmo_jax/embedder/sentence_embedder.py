@@ -11,7 +11,7 @@ import numpy as np
 from ..engine import Request, Stream
 from ..engine.layer_maps import maps_for
 from ..errors import ElmoError, check_flag, shortened
-from ..model.config import dtype_name
+from ..model.config import SENTENCE_POOLINGS, dtype_name
 from ..model.layers import Layers, check_pooling, select_layers
 from ..model.spelling import word_limit
 from ..progress import progress_bar, with_progress
@@ -44,7 +44,8 @@ class SentenceEmbedder(ModelOnDevice):
             sentences: lists of words, none of them empty; read as results are taken.
             layers: "all", "average", "top", a layer's number (0 is the token layer), or "mix".
                 Layers above the highest that is needed are not computed.
-            pooling: None for one vector per token; "mean" or "max" for one per sentence.
+            pooling: None for one vector per token; "mean", "max" or "sif" for one per sentence, see
+                ``embed_sentences``.
             mix_weights: for "mix", L unnormalized weights, as a ``ScalarMix`` trains them; None for
                 the model's own mix, followed by its output projection if it has one; or the number
                 of such a mix.
@@ -194,18 +195,22 @@ class SentenceEmbedder(ModelOnDevice):
         progress: bool = False,
         as_jax: bool = False,
     ) -> Any:
-        """Embed texts, with one vector per text, pooled over its tokens ("mean" or "max").
+        """Embed texts, with one vector per text, pooled over its tokens.
 
         ``texts`` are lists of words, or strings, which ``tokenizer`` splits: a function, a name
         ("auto" for the model's own, "words", "spacy", see ``tokenizer_named``), or None to split at
-        whitespace. For the other arguments see ``embed``.
+        whitespace. ``pooling`` is "mean"; "max"; or "sif", a mean in which frequent words count
+        less (smooth inverse frequency, Arora et al. 2017): the weight of a word is
+        10⁻⁴ / (10⁻⁴ + p), where its frequency p follows from its rank in the model's vocabulary.
+        For the other arguments see ``embed``.
 
         Returns:
             [B, D], or [B, L, D] for ``layers="all"``; zeros for an empty text.
 
         Raises:
-            ElmoError: for an unknown name, a mix that is not finite or a bad text, before anything
-                is computed; for vectors that float16 cannot hold.
+            ElmoError: for an unknown name, a mix that is not finite, a bad text, or "sif" with a
+                model whose vocabulary is not known, before anything is computed; for vectors that
+                float16 cannot hold.
 
         Warns:
             RawTextWarning: if strings are split at whitespace and look raw.
@@ -215,7 +220,7 @@ class SentenceEmbedder(ModelOnDevice):
             >>> elmo_jax.Elmo().embed_sentences(["The bank .", ["Hi"]]).shape
             (2, 256)
         """
-        check_pooling(pooling)
+        check_pooling(pooling, SENTENCE_POOLINGS)
         check_flag(as_jax, "as_jax")
         request = self._request(layers, pooling, mix_weights, mix_gamma, dtype)
         one = "elmo.embed_sentences([{}])"
@@ -237,11 +242,13 @@ class SentenceEmbedder(ModelOnDevice):
         self, layers: Layers, pooling: str | None, mix_weights: Any, mix_gamma: Any, dtype: str
     ) -> Request:
         if pooling is not None:
-            check_pooling(pooling)
+            check_pooling(pooling, SENTENCE_POOLINGS)
         dtype = dtype_name(dtype)
         choice = layers, self.config, mix_weights, mix_gamma, self.params
         selection, layer_weights = select_layers(*choice)
         maps = maps_for(self.params, selection)
+        if pooling == "sif":
+            self._weigh_words()
         return Request(selection, layer_weights, pooling, dtype, maps)
 
     def _words(

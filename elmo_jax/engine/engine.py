@@ -25,7 +25,7 @@ from .outputs import Request, check_float16
 from .plan import Plan, plan_for
 from .run import ReadAhead, Sentence, StreamRun
 from .step import start_state
-from .word_table import WordTable
+from .word_table import Weigh, WordTable
 
 Result = TypeVar("Result")
 
@@ -65,6 +65,7 @@ class Engine:
             self._params = self._devices.copy(round_kernels(params, precision))
         self.plan = (plan or plan_for(self._devices.platform)).over(self._devices.count)
         self._fallback = Fallback(self.plan)
+        self._weigh: Weigh | None = None
         self._tables: dict[bool, WordTable] = {}
         self._starts: dict[int, BiLMState] = {}
         # It knows its thread: a call inside a call is then an error, and does not wait for ever.
@@ -114,6 +115,16 @@ class Engine:
         for i, result in zip(order, self.run(ordered, request, cut), strict=True):
             check_float16(result, f"sentence {i}")
             yield i, result
+
+    @property
+    def weighs_words(self) -> bool:
+        """Whether words have weights, as ``pooling="sif"`` needs them."""
+        return self._weigh is not None
+
+    def weigh_words(self, weigh: Weigh) -> None:
+        """Give words weights, which stay; the word table is filled anew."""
+        self._weigh = weigh
+        self.forget_words()
 
     def forget_words(self) -> None:
         """Let the next run start with an empty word table. Runs that have begun keep theirs."""
@@ -206,7 +217,9 @@ class Engine:
         """The current word table. Requests for the token layer alone need no gates."""
         table = self._tables.get(with_gates)
         if table is None or not table.serves(plan):
-            arguments = (self._config, self._params, self._precision, plan, with_gates)
+            arguments = (
+                self._config, self._params, self._precision, plan, with_gates, self._weigh
+            )  # fmt: skip
             table = self._tables[with_gates] = WordTable(*arguments, place=self._devices.copy)
         return table
 

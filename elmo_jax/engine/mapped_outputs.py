@@ -31,7 +31,7 @@ def outputs_for(
 class MappedOutputs:
     """Results of all computed layers, reduced on the host to what the request wants.
 
-    The mean over tokens may come before the maps, which are linear; the maximum may not.
+    A mean over tokens may come before the maps, which are linear; the maximum may not.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class MappedOutputs:
             dataclasses.replace(
                 request,
                 selection=LayerSelection(request.selection.n_computed),
-                pooling="mean" if request.pooling == "mean" else None,
+                pooling=None if request.pooling == "max" else request.pooling,
                 dtype="float32",
                 maps=None,
             ),

@@ -35,7 +35,7 @@ class Request:
 
     selection: LayerSelection
     layer_weights_L: jax.Array  # see ``LayerSelection.apply``
-    pooling: str | None  # "mean", "max", or None for one vector per token
+    pooling: str | None  # "mean", "max", "sif", or None for one vector per token
     dtype: str  # "float32" or "float16"
     maps: LayerMaps | None = None  # that the selection needs
 
@@ -141,7 +141,8 @@ class PooledOutputs:
     def __init__(self, request: Request, config: ElmoConfig, devices: Devices) -> None:
         self._request, self._devices = request, devices
         self._shape = request.shape(config, 0)
-        self._pooled = jnp.zeros((0, *self._shape))
+        *layers, dim = self._shape
+        self._pooled = jnp.zeros((0, *layers, dim + int(request.pooling == "sif")))
 
     @property
     def empty(self) -> np.ndarray:
@@ -252,12 +253,13 @@ def pool_lanes(
     pooling: str,
     dtype: str,
 ) -> tuple[jax.Array, jax.Array]:
-    """Mean (or maximum) of the wanted layers over each sentence.
+    """Mean, weighted mean or maximum of the wanted layers over each sentence.
 
     ``pooled`` is float32 [N, D] or [N, L, D], the sum (or maximum) so far of the sentence that each
-    lane is in the middle of. Sentences that end here are listed for each Kth of the lanes, so that
-    each of K devices needs only its own outputs: int32, the steps at which they end, their lanes
-    counted from 0 in each Kth, and their tokens.
+    lane is in the middle of; for a weighted mean, with the sum of the weights in one more column.
+    Sentences that end here are listed for each Kth of the lanes, so that each of K devices needs
+    only its own outputs: int32, the steps at which they end, their lanes counted from 0 in each
+    Kth, and their tokens.
 
     Returns ``pooled`` for the next call; and ``dtype`` [K, S, D] or [K, S, L, D], the sentences
     that ended.
@@ -266,12 +268,14 @@ def pool_lanes(
         selection.apply((words.vectors[rows], *layers), layer_weights_L, axis=2)
         for rows, layers in zip(rows_TN, outputs, strict=True)
     ]
+    if pooling == "sif":
+        halves = _weighted(halves, [words.weights[rows] for rows in rows_TN])
     vectors = jnp.concatenate(halves, axis=-1)
 
     def add(so_far: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         new, fresh_N = now
         fresh = fresh_N.reshape(-1, *[1] * (new.ndim - 1))
-        longer = so_far + new if pooling == "mean" else jnp.maximum(so_far, new)
+        longer = jnp.maximum(so_far, new) if pooling == "max" else so_far + new
         total = jnp.where(fresh, new, longer)
         return total, total
 
@@ -285,4 +289,16 @@ def pool_lanes(
     if pooling == "mean":
         sizes = lengths_KS.astype(results.dtype)
         results = results / sizes.reshape(*sizes.shape, *[1] * (results.ndim - 2))
+    elif pooling == "sif":
+        # Not 0 / 0 where no sentence is: its row may be of padding alone.
+        total_weight = results[..., -1:]
+        results = results[..., :-1] / jnp.where(total_weight == 0, 1, total_weight)
     return last, results.astype(dtype)
+
+
+def _weighted(halves: list[jax.Array], weights_TN1: list[jax.Array]) -> list[jax.Array]:
+    """Each direction's half times the weights of its tokens, and the weights as a last column."""
+    over_layers = halves[0].ndim > weights_TN1[0].ndim
+    weights = [w[:, :, None] if over_layers else w for w in weights_TN1]
+    column = jnp.broadcast_to(weights[0], (*halves[0].shape[:-1], 1))
+    return [*(half * w for half, w in zip(halves, weights, strict=True)), column]

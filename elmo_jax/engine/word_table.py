@@ -36,10 +36,17 @@ class Words(NamedTuple):
         vectors: float32 [rows, P], token vectors.
         gates: [2, rows, G], what the token vector adds to the gates of the first layer of each
             direction, in ``gate_dtype``. G is 0 in a table made without gates.
+        weights: float32 [rows, 1], how much a word counts in a weighted mean; [rows, 0] in a table
+            made without weights.
     """
 
     vectors: jax.Array
     gates: jax.Array
+    weights: jax.Array
+
+
+Weigh = Callable[[Sequence[str]], np.ndarray]
+"""The weight of each word, float32 [U], more than 0."""
 
 
 class WordTable:
@@ -47,6 +54,7 @@ class WordTable:
 
     Args:
         with_gates: whether the first layers will run.
+        weigh: gives words their weights, if a weighted mean may be asked for.
         place: moves arrays to the devices where they stay.
 
     Attributes:
@@ -62,11 +70,12 @@ class WordTable:
         precision: str,
         plan: Plan,
         with_gates: bool = True,
+        weigh: Weigh | None = None,
         place: Callable[[Words], Words] = lambda words: words,
     ) -> None:
         self._config, self._params, self._precision = config, params, precision
         self._n_gates = len(GATES) * config.cell_dim if with_gates else 0
-        self._plan, self._place = plan, place
+        self._plan, self._weigh, self._place = plan, weigh, place
         gate_bytes = jnp.dtype(gate_dtype(precision)).itemsize
         self._row_bytes = 4 * config.projection_dim + len(DIRECTIONS) * self._n_gates * gate_bytes
         self._rows = WordRows(*plan.rows_of_words(self._row_bytes))
@@ -109,7 +118,7 @@ class WordTable:
         self.is_cut[new_rows] = spelling.is_cut_U
         try:
             self._grow()
-            self._compute(spelling, new_rows.astype(np.int32))
+            self._compute(spelling, self._weights(new_words), new_rows.astype(np.int32))
         except jax.errors.JaxRuntimeError as error:
             if not is_out_of_memory(error):
                 raise
@@ -125,16 +134,25 @@ class WordTable:
             self.words = self._place(self._zeros(more))
         elif more:
             pads = (0, more), (0, 0)
-            vectors = jnp.pad(self.words.vectors, pads)
-            self.words = Words(vectors, jnp.pad(self.words.gates, ((0, 0), *pads)))
+            vectors, gates, weights = self.words
+            self.words = Words(
+                jnp.pad(vectors, pads), jnp.pad(gates, ((0, 0), *pads)), jnp.pad(weights, pads)
+            )
 
     def _zeros(self, n_rows: int) -> Words:
         return Words(
             jnp.zeros((n_rows, self._config.projection_dim), np.float32),
             jnp.zeros((len(DIRECTIONS), n_rows, self._n_gates), gate_dtype(self._precision)),
+            jnp.zeros((n_rows, 0 if self._weigh is None else 1), np.float32),
         )
 
-    def _compute(self, spelling: Spelling, rows_U: np.ndarray) -> None:
+    def _weights(self, words: Sequence[str]) -> np.ndarray:
+        """Float32 [U, 1], or [U, 0] in a table without weights."""
+        if self._weigh is None:
+            return np.zeros((len(words), 0), np.float32)
+        return self._weigh(words)[:, None]
+
+    def _compute(self, spelling: Spelling, weights_U1: np.ndarray, rows_U: np.ndarray) -> None:
         """Write words into the arrays, in batches of two sizes and two widths."""
         small, large = self._plan.word_batches
         for words, width in split_by_width(spelling.lengths_U, _SHORT_WORD, self._config):
@@ -142,12 +160,13 @@ class WordTable:
                 size = large if len(words) > 3 * small else small
                 batch, words = words[:size], words[size:]
                 missing = size - len(batch)
-                ids_UC = np.pad(spelling.ids_UC[batch, :width], ((0, missing), (0, 0)), mode="edge")
+                pads = (0, missing), (0, 0)
+                ids_UC = np.pad(spelling.ids_UC[batch, :width], pads, mode="edge")
+                weights = np.pad(weights_U1[batch], pads)
                 # A row beyond the table is dropped.
                 rows = np.pad(rows_U[batch], (0, missing), constant_values=len(self._rows))
-                self.words = _write_words(
-                    self._params, self.words, ids_UC, rows, self._config, self._precision
-                )
+                arguments = self.words, ids_UC, weights, rows, self._config, self._precision
+                self.words = _write_words(self._params, *arguments)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "precision"), donate_argnames=("words",))
@@ -155,6 +174,7 @@ def _write_words(
     params: Params,
     words: Words,
     ids_UC: jax.Array,
+    weights_U1: jax.Array,
     rows_U: jax.Array,
     config: ElmoConfig,
     precision: str,
@@ -162,9 +182,10 @@ def _write_words(
     model = BiLM(config, precision)
     vectors_UP: Any = model.apply({"params": params}, ids_UC, method="encode_words")
     vectors = words.vectors.at[rows_U].set(vectors_UP, mode="drop")
+    weights = words.weights.at[rows_U].set(weights_U1, mode="drop")
     if not words.gates.shape[-1]:
-        return Words(vectors, words.gates)
+        return Words(vectors, words.gates, weights)
     cell = ProjectedLSTMCell(config, precision, kernel_first=False)
     layers = [{"params": params[name]["layers_0"]} for name in DIRECTIONS]
     gates: list[Any] = [cell.apply(layer, vectors_UP, method="input_gates") for layer in layers]
-    return Words(vectors, words.gates.at[:, rows_U].set(jnp.stack(gates), mode="drop"))
+    return Words(vectors, words.gates.at[:, rows_U].set(jnp.stack(gates), mode="drop"), weights)

@@ -55,7 +55,7 @@ def sentence_similarity(
     """The cosine of every sentence with every other, from their pooled vectors.
 
     ``layers`` is one layer: "average", "top" or a number; 0, the token layer, was the best of
-    *mini* at this. ``pooling`` is "mean" or "max".
+    *mini* at this. ``pooling`` is "mean", "max" or "sif".
 
     Raises:
         ElmoError: for an unknown layer or pooling, or bad sentences.

@@ -15,6 +15,8 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 """How matrix products are computed, see ``model.precision``."""
 
 POOLINGS = ("mean", "max")
+SENTENCE_POOLINGS = (*POOLINGS, "sif")
+"""What ``Elmo`` can do as well: "sif" needs the words, which functions over arrays do not have."""
 """How the vectors of a sentence's tokens become one."""
 
 DTYPES = ("float32", "float16")

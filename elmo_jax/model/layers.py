@@ -222,13 +222,20 @@ def _unknown_layers(layers: Any, n_layers: int) -> str:
     )
 
 
-def check_pooling(pooling: str) -> None:
-    """Raise ElmoError unless ``pooling`` is one of POOLINGS."""
-    if not (isinstance(pooling, str) and pooling in POOLINGS):
+def check_pooling(pooling: str, poolings: Sequence[str] = POOLINGS) -> None:
+    """Raise ElmoError unless ``pooling`` is one of ``poolings``."""
+    if isinstance(pooling, str) and pooling in poolings:
+        return
+    if pooling == "sif":
         raise ElmoError(
-            f"Unknown pooling={shortened(pooling)}: expected one of "
-            f"{', '.join(map(repr, POOLINGS))}.{did_you_mean(pooling, POOLINGS)}"
+            "pooling='sif' weighs words by how frequent they are, and here only their characters "
+            f"are known: expected one of {', '.join(map(repr, poolings))}. "
+            "Elmo.embed_sentences(..., pooling='sif') can do it."
         )
+    raise ElmoError(
+        f"Unknown pooling={shortened(pooling)}: expected one of "
+        f"{', '.join(map(repr, poolings))}.{did_you_mean(pooling, poolings)}"
+    )
 
 
 def pool(vectors_TD: jax.Array, length: jax.Array, pooling: str) -> jax.Array:
