@@ -304,6 +304,19 @@ def test_the_whole_table(tasks, make_model, tmp_path, capsys):
     assert card["dim"] == 12 and card["layers"] == 3 and card["machine"]["cores"] >= 1
 
 
+def test_similarity_is_shown_for_the_weighted_mean_if_the_words_are_known(tasks, make_model):
+    elmo = Elmo(make_model()[0])
+    words = ["<S>", "</S>", "<UNK>", "a", "b", "c"]
+    known = Elmo.from_params(elmo.config, elmo.params, vocabulary=words)
+    names = {}
+    for model in (elmo, known):
+        rows = cosines.sts(tasks, {scores.MODEL: model}, None).rows
+        names[model] = [row.name for row in rows]
+    plain = ["layer 0", "layer 1", "layer 2", "average"]
+    assert names[elmo] == plain
+    assert names[known] == [*plain, *(f"{name}, sif" for name in plain)]
+
+
 def test_an_existing_output_is_refused_before_the_work(tasks, make_model, tmp_path, capsys):
     output = tmp_path / "results.json"
     output.write_text("mine")

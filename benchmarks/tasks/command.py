@@ -110,6 +110,11 @@ def summarize(result: scores.TaskResult) -> dict[str, Any]:
         for name in (scores.MIX, scores.AVERAGE)
         if name in own
     ]
+    pairs += [
+        (f"{name} − token layer", row, token)
+        for name, row in own.items()
+        if name.endswith(scores.SIF)
+    ]
     pairs.append((RANDOM, best[MODEL], best[RANDOM_LSTM]))
     for row in result.rows:
         if row.variant == BASELINE:

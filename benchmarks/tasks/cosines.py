@@ -19,9 +19,21 @@ from typing import NamedTuple
 import numpy as np
 import scipy.stats
 
+from elmo_jax import ElmoError
+
 from .data import SPLITS, Pair, Token, read_blocks, read_splits, read_sts
 from .minilm import Model
-from .scores import AVERAGE, BASELINE, Row, TaskResult, accuracy, layer_names, spearman
+from .scores import (
+    AVERAGE,
+    BASELINE,
+    MODEL,
+    SIF,
+    Row,
+    TaskResult,
+    accuracy,
+    layer_names,
+    spearman,
+)
 
 _SPLITS = ("dev", "test")  # train has nothing to teach a cosine
 MOST_FREQUENT = "most frequent sense"
@@ -30,19 +42,35 @@ _TIE = 1e-5  # cosines that differ by less are equal: float32 sums are not more 
 
 
 def sts(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> TaskResult:
-    """Rank correlation of the cosine of mean vectors with what people say."""
+    """Rank correlation of the cosine of pooled vectors with what people say.
+
+    The layers are compared by their plain mean; the weighted one, "sif", is shown beside it.
+    """
     splits = read_splits(functools.partial(read_sts, folder), limits)
     gold = {split: np.array([pair.similarity for pair in splits[split]]) for split in _SPLITS}
     rows = []
     for variant, elmo in elmos.items():
-        cosines = {split: pair_cosines(elmo, splits[split]) for split in _SPLITS}
-        for i, name in layers_and_average(variant, elmo).items():
-            dev_S, test_S = (cosines[split][:, i] for split in _SPLITS)
-            pearson = scipy.stats.pearsonr(gold["test"], test_S).statistic
-            dev, columns = spearman(gold["dev"], dev_S), (gold["test"], test_S)
-            details = {"pearson": 100 * float(pearson)}
-            rows.append(Row(variant, name, dev, spearman, columns, details))
+        for pooling, suffix in poolings(variant, elmo).items():
+            cosines = {split: pair_cosines(elmo, splits[split], pooling) for split in _SPLITS}
+            for i, name in layers_and_average(variant, elmo).items():
+                dev_S, test_S = (cosines[split][:, i] for split in _SPLITS)
+                pearson = scipy.stats.pearsonr(gold["test"], test_S).statistic
+                dev, columns = spearman(gold["dev"], dev_S), (gold["test"], test_S)
+                details = {"pearson": 100 * float(pearson)}
+                rows.append(Row(variant, name + suffix, dev, spearman, columns, details))
     return TaskResult("Spearman correlation", {s: len(splits[s]) for s in _SPLITS}, rows)
+
+
+def poolings(variant: str, elmo: Model) -> dict[str, str]:
+    """How a sentence becomes one vector, and what the names of such layers end with."""
+    plain = {"mean": ""}
+    if variant != MODEL:
+        return plain
+    try:
+        elmo.embed_sentences([["word"]], "all", "sif")
+    except ElmoError:  # its vocabulary is not known
+        return plain
+    return {**plain, "sif": SIF}
 
 
 def layers_and_average(variant: str, elmo: Model) -> dict[int, str]:
@@ -57,11 +85,11 @@ def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def pair_cosines(elmo: Model, pairs: list[Pair]) -> np.ndarray:
+def pair_cosines(elmo: Model, pairs: list[Pair], pooling: str = "mean") -> np.ndarray:
     """Of each pair in each layer and in the layers' average: float32 [S, L + 1]."""
     units = []
     for sentences in ([pair.first for pair in pairs], [pair.second for pair in pairs]):
-        vectors_SLD = elmo.embed_sentences(sentences, "all", "mean")
+        vectors_SLD = elmo.embed_sentences(sentences, "all", pooling)
         units.append(unit(np.concatenate([vectors_SLD, vectors_SLD.mean(1, keepdims=True)], 1)))
     return (units[0] * units[1]).sum(-1)
 

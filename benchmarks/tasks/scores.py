@@ -20,6 +20,7 @@ BASELINE = "baseline"  # uses no vectors
 AVERAGE = "average"
 MIX = "mix"  # the trained one
 LAST_LAYER = "last layer"  # of MiniLM
+SIF = ", sif"  # after the name of a layer: pooled so, not by the plain mean
 _N_DRAWS = 1000
 
 
