@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from elmo_jax import ElmoConfig
 from elmo_jax.lanes.buffer import LaneBuffer, flat_positions
-from elmo_jax.lanes.distinct_words import WordNumbers, split_by_width
+from elmo_jax.lanes.distinct_words import WordNumbers, first_places, split_by_width
 from elmo_jax.lanes.packing import pack_in_order, pack_longest_first
 from elmo_jax.model.spelling import spell
 
@@ -90,6 +90,13 @@ def test_a_word_gets_its_number_at_the_first_look():
     assert numbers.look_up(["c", "b"]).tolist() == [7, 6]
     assert numbers.take_new_words() == ["a", "b", "c"]
     assert numbers.look_up(["a"]).tolist() == [5] and numbers.take_new_words() == []
+
+
+@given(st.lists(st.integers(0, 6), max_size=30))
+def test_the_first_places_of_numbers_are_those_where_a_dict_would_meet_them(numbers):
+    places = first_places(np.array(numbers, np.int32), 7).tolist()
+    assert [numbers[place] for place in places] == list(dict.fromkeys(numbers))
+    assert places == [numbers.index(numbers[place]) for place in places]
 
 
 @given(st.lists(st.text(max_size=60), max_size=9), st.integers(1, 60))

@@ -36,6 +36,17 @@ class WordNumbers(dict[str, int]):
         return new_words
 
 
+def first_places(numbers: np.ndarray, n_words: int) -> np.ndarray:
+    """Where each of the distinct ``numbers``, from 0 to n_words - 1, stands first: int64, rising.
+
+    Without sorting, which takes longer.
+    """
+    places = np.arange(len(numbers), dtype=np.int32)
+    first = np.empty(n_words, np.int32)  # those of words that are not there are never looked at
+    first[numbers[::-1]] = places[::-1]  # the one written last stays
+    return np.flatnonzero(first.take(numbers) == places)
+
+
 def split_by_width(
     lengths_U: np.ndarray, n_units: int, config: ElmoConfig
 ) -> tuple[tuple[np.ndarray, int], tuple[np.ndarray, int]]:

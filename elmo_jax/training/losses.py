@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ..lanes.distinct_words import first_places
 from ..model.parameters import Params
 from ..model.precision import linear
 
@@ -114,18 +115,9 @@ def draw_candidates(rng: np.random.Generator, n_samples: int, n_classes: int) ->
         new = np.exp(uniform * np.log(n_classes + 1)).astype(np.int64) - 1
         # Rounding may give V itself, which is not a class.
         drawn = np.concatenate([drawn, np.minimum(new, n_classes - 1)])
-        first = _first_draws(drawn, n_classes)[:n_samples]
+        first = first_places(drawn, n_classes)[:n_samples]
         if len(first) == n_samples:
             return Candidates(drawn[first].astype(np.int32), np.array(first[-1] + 1, np.float32))
-
-
-def _first_draws(drawn: np.ndarray, n_classes: int) -> np.ndarray:
-    """The index of the first draw of each class that was drawn, rising; without sorting."""
-    index = np.arange(len(drawn))
-    first_draw = np.full(n_classes, len(drawn))
-    # Where a class is written several times, the last write stays: that of its first draw.
-    first_draw[drawn[::-1]] = index[::-1]
-    return np.flatnonzero(first_draw[drawn] == index)
 
 
 def candidates_of_step(seed: int, step: int, n_samples: int, n_classes: int) -> Candidates:

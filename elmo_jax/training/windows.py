@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..lanes.buffer import LaneBuffer
-from ..lanes.distinct_words import split_by_width
+from ..lanes.distinct_words import first_places, split_by_width
 from ..lanes.packing import pack_in_order
 from .lexicon import BEGIN, END, Lexicon
 from .sentences import Sentences
@@ -196,14 +196,17 @@ class Window(NamedTuple):
 def assemble(pair: tuple[WordWindow, WordWindow], lexicon: Lexicon, multiple: int = 1) -> Window:
     """Make the arrays of a window; U and U' are multiples of ``multiple``."""
     inputs = np.stack([window.inputs for window in pair])
-    numbers_U = _in_order_of_appearance(inputs.ravel(), len(lexicon))
+    numbers = inputs.ravel()
+    # In the order of appearance. It decides in which order gradients are summed, so it must not
+    # depend on what the lexicon met before: a resumed run has another lexicon.
+    numbers_U = numbers[first_places(numbers, len(lexicon))]
     short_UC, long_UC, slots_U = _spell_in_two_widths(numbers_U, lexicon, multiple)
     slot_of = np.empty(len(lexicon), np.int32)  # those of other words are never looked at
     slot_of[numbers_U] = slots_U
     n_real = np.array([window.n_real for window in pair])[:, :, None]
     arrays = (
-        slot_of[inputs],
-        lexicon.entries.targets_U[np.stack([window.targets for window in pair])],
+        slot_of.take(inputs),
+        lexicon.entries.targets_U.take(np.stack([window.targets for window in pair])),
         inputs == np.array([BEGIN, END])[:, None, None],
         np.arange(inputs.shape[2])[None, None] < n_real,
     )
@@ -233,18 +236,6 @@ def widened(window: Window, sizes: Sizes, part: int, n_parts: int) -> Window:
     slots = np.where(is_long, longs, window.slots + part * n_short).astype(np.int32)
     short_UC, long_UC = _padded(window.short_UC, n_short), _padded(window.long_UC, n_long)
     return window._replace(short_UC=short_UC, long_UC=long_UC, slots=slots)
-
-
-def _in_order_of_appearance(numbers: np.ndarray, n_words: int) -> np.ndarray:
-    """The distinct numbers.
-
-    Their order must not depend on what the lexicon met before: it decides in which order
-    gradients are summed, and a resumed run has another lexicon.
-    """
-    positions = np.arange(len(numbers), dtype=np.int32)
-    first = np.empty(n_words, np.int32)  # those of words that are not there are never looked at
-    first[numbers[::-1]] = positions[::-1]  # the one written last stays
-    return numbers[first[numbers] == positions]
 
 
 def _spell_in_two_widths(
