@@ -249,8 +249,9 @@ def _spell_in_two_widths(
     # Doubling sizes for the few long words: two fine ladders would multiply the shapes.
     n_short = bucket(len(short), multiple=multiple)
     n_long = bucket(len(long), steps=1, multiple=multiple)
-    short_UC = _padded(ids_UC[numbers_U[short], :short_width], n_short)
-    long_UC = _padded(ids_UC[numbers_U[long], :full_width], n_long)
+    # Whole rows first: NumPy takes longer to gather parts of rows.
+    short_UC = _padded(ids_UC.take(numbers_U[short], axis=0)[:, :short_width], n_short)
+    long_UC = _padded(ids_UC.take(numbers_U[long], axis=0)[:, :full_width], n_long)
     slots_U = np.empty(len(numbers_U), np.int32)
     slots_U[short] = np.arange(len(short))
     slots_U[long] = n_short + np.arange(len(long))
