@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from elmo_jax.training import Corpus, Vocabulary, evaluate, load_language_model,
 FOLDER = pretrained.fetch("mini")
 CARD = (FOLDER / "README.md").read_text("utf-8")
 MOST_BYTES = 20_000_000
+SMALL_TEXT = Path(__file__).parents[1] / "examples" / "data" / "corpus.txt"
+SMALL_TEXT_TOKENS, SMALL_TEXT_PERPLEXITY = 457, 87.72
 PERPLEXITY_RELATIVE = 2e-3  # the card rounds to four digits; sums differ by device and version
 BATCH_TOLERANCE = 1e-5  # vectors reach 9; the number of lanes decides the order of float32 sums
 LEAST_APART = 0.05  # cosines; the token layer's differ by rounding only
@@ -95,6 +98,13 @@ def test_a_sentence_of_real_text_gets_the_same_vectors_alone_and_among_500_other
     for number in range(0, 500, 50):
         (alone,) = elmo.embed([sentences[number]])
         np.testing.assert_allclose(alone, together[number], rtol=0, atol=BATCH_TOLERANCE)
+
+
+def test_the_perplexity_of_a_small_text_stays_where_it_is():
+    """The model in the package is the one whose tests stand in its card, to the last tensor."""
+    found = evaluate(*load_language_model("mini"), Corpus.of(SMALL_TEXT), reset_state=True)
+    assert found.tokens == SMALL_TEXT_TOKENS
+    assert found.perplexity == pytest.approx(SMALL_TEXT_PERPLEXITY, rel=PERPLEXITY_RELATIVE)
 
 
 @pytest.mark.slow

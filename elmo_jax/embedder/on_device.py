@@ -201,7 +201,8 @@ class ModelOnDevice:
         """Give words their weights for ``pooling="sif"``."""
         if self._engine.weighs_words:
             return
-        vocabulary = words_of(self._opened(), self._files or {})
+        opened = dataclasses.replace(self._origin, params=self.params)
+        vocabulary = words_of(opened, self._files or {})
         if vocabulary is None:
             raise ElmoError(
                 "pooling='sif' weighs words by their rank in the model's vocabulary, and this "
