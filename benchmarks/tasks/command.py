@@ -163,9 +163,9 @@ def text(summary: dict[str, Any]) -> str:
     if "versions" in summary:
         versions = ", ".join(" ".join(item) for item in summary["versions"][_PEER].items())
         blocks.append(
-            f"{MINILM} is all-MiniLM-L6-v2 ({versions}). A word's vector in a layer is the mean "
-            "over its pieces; a sentence's is the one that `encode` returns. The model reads lower "
-            "case only."
+            f"{MINILM} is all-MiniLM-L6-v2 ({versions}); its layer 0 is the embeddings. A word's "
+            "vector in a layer is the mean over its pieces; a sentence has the one vector that "
+            "`encode` returns. The model reads lower case only."
         )
     if summary["quick"]:
         blocks.append("**--quick: on a part of the data, not to be compared with anything.**")
