@@ -238,11 +238,11 @@ def test_minilm_gives_vectors_of_sentences_and_of_every_word(text):
         assert {vector.shape for vector in peer_vectors(peer, SENTENCES, "sentences")} == {(384,)}
         words = peer_vectors(peer, sentences)
         alone = [*itertools.chain(*(peer_vectors(peer, [sentence]) for sentence in SENTENCES))]
-    assert [array.shape for array in words] == [(1, len(s), 384) for s in sentences]
+    assert [array.shape for array in words] == [(7, len(s), 384) for s in sentences]
     for array, expected in zip(words, alone, strict=False):
         assert_close(array, expected, tolerance=1e-5)  # the sentences beside it change nothing
     assert_close(words[4], words[5], tolerance=1e-5)  # a word that the tokenizer drops is unknown
-    assert len(np.unique(words[6][0].round(3), axis=0)) == 300  # each word in its own context
+    assert len(np.unique(words[6][-1].round(3), axis=0)) == 300  # each word in its own context
 
 
 # The environments

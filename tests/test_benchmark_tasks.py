@@ -346,11 +346,16 @@ BATCH_SIZE = None
 class Model:
     def embed(self, batch, output):
         for words in batch:
-            seeds = [zlib.crc32(word.encode()) for word in words]
-            vectors = numpy.array([numpy.random.default_rng(s).normal(size=384) for s in seeds])
-            yield vectors[None] if output == "layers" else vectors.mean(axis=0)
+            spelling = draw(zlib.crc32(word.encode()) for word in words)
+            place = draw(range(len(words)))
+            layers = numpy.stack([spelling if layer == 4 else place for layer in range(7)])
+            yield layers if output == "layers" else spelling.mean(axis=0)
+
+
+def draw(seeds):
+    return numpy.array([numpy.random.default_rng(seed).normal(size=384) for seed in seeds])
 """
-"""A stand-in for MiniLM: a word's vector depends on its spelling alone."""
+"""A stand-in for MiniLM: layer 4 knows a word's spelling, the others know its place alone."""
 
 
 @pytest.fixture(scope="module")
@@ -361,7 +366,7 @@ def spelling_peer(tmp_path_factory):
     return lambda name: Peer(name, worker_command(sys.executable, file))
 
 
-def test_minilm_answers_as_an_elmo_of_one_layer_does(spelling_peer, monkeypatch):
+def test_minilm_answers_as_an_elmo_of_seven_layers_does(spelling_peer, monkeypatch):
     monkeypatch.setattr(minilm, "_PART", 2)  # so that there are two
     sentences = [["The", "bank"], ["of"], ["the", "bank"]]
     with spelling_peer("minilm") as peer:
@@ -369,27 +374,29 @@ def test_minilm_answers_as_an_elmo_of_one_layer_does(spelling_peer, monkeypatch)
         words = list(model.stream(sentences, "all", dtype="float16"))
         means = model.embed_sentences(sentences, "all", "mean")
         odd = next(model.stream([["10\xa0000", "b\rc", "", "bank"]], "all"))
-    assert [array.shape for array in words] == [(1, 2, 384), (1, 1, 384), (1, 2, 384)]
+    assert [array.shape for array in words] == [(7, 2, 384), (7, 1, 384), (7, 2, 384)]
     assert words[0].dtype == np.float16 and set(model.versions) == {"numpy", "python"}
-    np.testing.assert_array_equal(words[0][0, 1], words[2][0, 1])
-    assert np.abs(words[0][0, 0] - words[2][0, 0]).max() > 1
+    np.testing.assert_array_equal(words[0][4, 1], words[2][4, 1])
+    assert np.abs(words[0][4, 0] - words[2][4, 0]).max() > 1
     assert means.shape == (3, 1, 384)
-    np.testing.assert_allclose(means[2, 0], words[2][0].mean(axis=0), atol=2e-3)
-    assert odd.shape == (1, 4, 384)
-    np.testing.assert_allclose(odd[0, 3], words[0][0, 1], atol=2e-3)
+    np.testing.assert_allclose(means[2, 0], words[2][4].mean(axis=0), atol=2e-3)
+    assert odd.shape == (7, 4, 384)
+    np.testing.assert_allclose(odd[4, 3], words[0][4, 1], atol=2e-3)
 
 
 def test_a_word_is_the_mean_of_its_pieces_wherever_they_are():
-    vectors = np.arange(14, dtype=np.float32).reshape(7, 2)
+    vectors = np.arange(14, dtype=np.float32).reshape(1, 7, 2)
+    layers = np.concatenate([vectors, 100 + vectors])
     windows = [None, 0, 1, None, 1, 2, None]  # the second word has pieces in both
-    means = word_means(vectors, windows, 3)
+    means = word_means(layers, windows, 3)
     assert means.dtype == np.float32
-    np.testing.assert_array_equal(means, [[2, 3], [6, 7], [10, 11]])
+    np.testing.assert_array_equal(means[0], [[2, 3], [6, 7], [10, 11]])
+    np.testing.assert_array_equal(means[1], 100 + means[0])
     with pytest.raises(ValueError, match=r"words \[1 3\] have no piece"):
-        word_means(vectors[:4], [None, 0, 2, None], 4)
+        word_means(vectors[:, :4], [None, 0, 2, None], 4)
 
 
-def test_minilm_has_one_row_in_each_table_and_changes_no_other(
+def test_minilm_has_rows_of_all_its_layers_and_changes_no_other(
     tasks, make_model, spelling_peer, monkeypatch, capsys
 ):
     monkeypatch.setattr(command, "open_peer", spelling_peer)
@@ -400,20 +407,28 @@ def test_minilm_has_one_row_in_each_table_and_changes_no_other(
         summaries.append(json.loads(capsys.readouterr().out))
     without, summary = summaries
     assert "versions" not in without and set(summary["versions"]) == {"minilm"}
+    layers = [f"layer {layer}" for layer in range(7)]
+    expected_rows = {
+        "ner": [*layers, "mix"],
+        "sts": ["sentence vector"],
+        "wsd": [*layers, "average"],
+    }
     for name, task in summary["tasks"].items():
-        *others, row = task["rows"]
-        assert (row["variant"], row["name"]) == ("MiniLM", "last layer")
-        assert row["low"] <= row["test"] <= row["high"]
-        assert others == without["tasks"][name]["rows"]
+        own = {row["name"]: row for row in task["rows"] if row["variant"] == "MiniLM"}
+        assert list(own) == expected_rows[name]
+        assert [*without["tasks"][name]["rows"], *own.values()] == task["rows"]
+        assert all(row["low"] <= row["test"] <= row["high"] for row in own.values())
         *others, difference = task["differences"]
-        assert difference["what"] == "best biLM layer − MiniLM"
-        best = task["chosen_on_dev"]["model"]
+        whose = "MiniLM sentence vector" if name == "sts" else "best MiniLM layer"
+        assert difference["what"] == f"best biLM layer − {whose}"
+        best = task["chosen_on_dev"]
         tests = {(row["variant"], row["name"]): row["test"] for row in task["rows"]}
-        expected = tests["model", best] - row["test"]
+        expected = tests["model", best["model"]] - own[best["MiniLM"]]["test"]
         assert difference["value"] == pytest.approx(expected, abs=0.011)
         assert others == without["tasks"][name]["differences"]
+    assert summary["tasks"]["ner"]["chosen_on_dev"]["MiniLM"] == "layer 4"
     text = command.text(summary)
-    assert "| MiniLM, last layer |" in text and "biLM layers against MiniLM: ner:" in text
+    assert "| MiniLM, sentence vector |" in text and "biLM layers against MiniLM: ner:" in text
     assert "MiniLM" not in command.text(without)
 
 

@@ -23,7 +23,7 @@ from ..tables import markdown
 from . import classification, cosines, scores
 from .data import data_folder
 from .minilm import MiniLM, Model
-from .scores import BASELINE, MINILM, MODEL, RANDOM_LSTM, Row
+from .scores import BASELINE, MINILM, MODEL, RANDOM_LSTM, SENTENCE, Row
 
 TASKS = {
     "pos": classification.pos,
@@ -37,7 +37,6 @@ _SEED = 0
 
 TOKEN = "best biLM layer − token layer"
 RANDOM = "best biLM layer − best random layer"
-ANCHOR = f"best biLM layer − {MINILM}"
 _PEER = "minilm"
 
 
@@ -102,7 +101,8 @@ def _model_card(model: str, elmo: Elmo) -> dict[str, Any]:
 def summarize(result: scores.TaskResult) -> dict[str, Any]:
     """A task's scores with their intervals and differences, ready for JSON."""
     own = {row.name: row for row in result.rows if row.variant == MODEL}
-    best = {variant: result.best_layer(variant) for variant in (MODEL, RANDOM_LSTM)}
+    variants = dict.fromkeys(row.variant for row in result.rows if row.variant != BASELINE)
+    best = {variant: result.best_layer(variant) for variant in variants}
     token = own[scores.TOKEN_LAYER]
     pairs = [(TOKEN, best[MODEL], token)]
     pairs += [
@@ -119,8 +119,10 @@ def summarize(result: scores.TaskResult) -> dict[str, Any]:
     for row in result.rows:
         if row.variant == BASELINE:
             pairs.append((f"best biLM layer − {row.name}", best[MODEL], row))
-        elif row.variant == MINILM:
-            pairs.append((ANCHOR, best[MODEL], row))
+    if MINILM in best:
+        anchor = best[MINILM]
+        what = f"{MINILM} {SENTENCE}" if anchor.name == SENTENCE else f"best {MINILM} layer"
+        pairs.append((f"best biLM layer − {what}", best[MODEL], anchor))
     differences = [_difference(*pair) for pair in pairs]
     return {
         "metric": result.metric,
@@ -161,15 +163,15 @@ def text(summary: dict[str, Any]) -> str:
     if "versions" in summary:
         versions = ", ".join(" ".join(item) for item in summary["versions"][_PEER].items())
         blocks.append(
-            f"{MINILM} is all-MiniLM-L6-v2 ({versions}). A word's vector is the mean over its "
-            "pieces in the last hidden layer; a sentence's is the one that `encode` returns. That "
-            "layer was trained for vectors of sentences, and the model reads lower case only."
+            f"{MINILM} is all-MiniLM-L6-v2 ({versions}); its layer 0 is the embeddings. A word's "
+            "vector in a layer is the mean over its pieces; a sentence has the one vector that "
+            "`encode` returns. The model reads lower case only."
         )
     if summary["quick"]:
         blocks.append("**--quick: on a part of the data, not to be compared with anything.**")
     for name, task in tasks.items():
         blocks += _task_blocks(name, task)
-    whose = {TOKEN: "their own token layer", RANDOM: "random LSTMs", ANCHOR: MINILM}
+    whose = {TOKEN: "their own token layer", RANDOM: "random LSTMs", MINILM: MINILM}
     for than in whose if "versions" in summary else (TOKEN, RANDOM):
         verdicts = "; ".join(f"{name}: {_verdict(task, than)}" for name, task in tasks.items())
         blocks.append(f"biLM layers against {whose[than]}: {verdicts}")
@@ -194,7 +196,7 @@ def _task_blocks(name: str, task: dict[str, Any]) -> Iterable[str]:
 
 
 def _verdict(task: dict[str, Any], than: str) -> str:
-    gain = next(d for d in task["differences"] if d["what"] == than)
+    gain = next(d for d in task["differences"] if than in d["what"])
     word = "better" if gain["low"] > 0 else "worse" if gain["high"] < 0 else "no clear difference"
     return f"{word} ({_signed(gain)})"
 

@@ -52,7 +52,8 @@ def sts(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> 
     for variant, elmo in elmos.items():
         for pooling, suffix in poolings(variant, elmo).items():
             cosines = {split: pair_cosines(elmo, splits[split], pooling) for split in _SPLITS}
-            for i, name in layers_and_average(variant, elmo).items():
+            n_layers = cosines["test"].shape[1] - 1
+            for i, name in layers_and_average(variant, n_layers).items():
                 dev_S, test_S = (cosines[split][:, i] for split in _SPLITS)
                 pearson = scipy.stats.pearsonr(gold["test"], test_S).statistic
                 dev, columns = spearman(gold["dev"], dev_S), (gold["test"], test_S)
@@ -73,9 +74,8 @@ def poolings(variant: str, elmo: Model) -> dict[str, str]:
     return {**plain, "sif": SIF}
 
 
-def layers_and_average(variant: str, elmo: Model) -> dict[int, str]:
+def layers_and_average(variant: str, n_layers: int) -> dict[int, str]:
     """The layers that are compared, and the average of several after them: number and name."""
-    n_layers = elmo.config.n_output_layers
     layers = layer_names(variant, n_layers)
     return {**layers, n_layers: AVERAGE} if n_layers > 1 else layers
 
@@ -149,7 +149,7 @@ def wsd(folder: Path, elmos: dict[str, Model], limits: Sequence[int] | None) -> 
     for variant, elmo in elmos.items():
         vectors = sense_vectors(elmo, splits["train"], inventory)
         nearest = [nearest_senses(elmo, part, inventory, vectors) for part in evaluated]
-        for i, name in layers_and_average(variant, elmo).items():
+        for i, name in layers_and_average(variant, elmo.config.n_output_layers).items():
             rows.append(row(variant, name, [numbers[:, i] for numbers in nearest]))
     sizes = {split: len(splits[split]) for split in SPLITS}
     return TaskResult("sense accuracy, lemmas seen in train", sizes, rows)

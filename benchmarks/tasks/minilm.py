@@ -12,16 +12,17 @@ from elmo_jax import Elmo
 from ..peers import Peer
 from ..systems import peer_vectors
 
-_PART = 2000  # sentences per request: what is in memory at a time
+_PART = 500  # sentences per request: their words in all layers are in memory at a time
 
 
 class MiniLM:
-    """The peer ``minilm``: one layer, the last one.
+    """The peer ``minilm``: the embeddings as layer 0, and six layers above them.
 
-    A word's vector is the mean over its pieces; a sentence's is the one that ``encode`` returns.
+    A word's vectors are the means over its pieces. A sentence has one vector alone, the one that
+    ``encode`` returns.
     """
 
-    config = types.SimpleNamespace(n_output_layers=1, output_dim=384)
+    config = types.SimpleNamespace(n_output_layers=7, output_dim=384)
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
@@ -30,7 +31,7 @@ class MiniLM:
     def stream(
         self, sentences: Sequence[Sequence[str]], layers: str, *, dtype: str = "float32"
     ) -> Iterator[np.ndarray]:
-        """The words' vectors, [1, T, D] for each sentence; ``layers`` is "all"."""
+        """The words' vectors, [7, T, D] for each sentence; ``layers`` is "all"."""
         for start in range(0, len(sentences), _PART):
             for vectors_LTD in self._vectors(sentences[start : start + _PART], "layers"):
                 yield vectors_LTD.astype(dtype)

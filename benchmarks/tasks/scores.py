@@ -19,7 +19,7 @@ MINILM = "MiniLM"
 BASELINE = "baseline"  # uses no vectors
 AVERAGE = "average"
 MIX = "mix"  # the trained one
-LAST_LAYER = "last layer"  # of MiniLM
+SENTENCE = "sentence vector"  # of MiniLM, which has one alone
 SIF = ", sif"  # after the name of a layer: pooled so, not by the plain mean
 _N_DRAWS = 1000
 
@@ -30,10 +30,10 @@ def layer_name(layer: int) -> str:
 
 def layer_names(variant: str, n_layers: int) -> dict[int, str]:
     """The layers of a variant that are in the table: number and name."""
-    if variant == MINILM:
-        return {0: LAST_LAYER}
+    if variant == MINILM and n_layers == 1:
+        return {0: SENTENCE}
     # Random LSTMs share the model's token layer, which is in the table already.
-    layers = range(0 if variant == MODEL else 1, n_layers)
+    layers = range(1 if variant == RANDOM_LSTM else 0, n_layers)
     return {layer: layer_name(layer) for layer in layers}
 
 
@@ -45,7 +45,7 @@ class Row:
     """One way to use one model's vectors, measured."""
 
     variant: str  # whose vectors: MODEL, RANDOM_LSTM, MINILM or BASELINE
-    name: str  # "layer 0", "layer 1", …, "average", "mix", "last layer", or a baseline's name
+    name: str  # "layer 0", "layer 1", …, "average", "mix", SENTENCE, or a baseline's name
     dev: float  # by this score the best layer and the penalty are chosen
     metric: Callable[..., float]  # from ``columns`` to the score
     columns: tuple[np.ndarray, ...]  # one entry per unit of the test set
@@ -75,9 +75,13 @@ class TaskResult:
     rows: list[Row]
 
     def best_layer(self, variant: str) -> Row:
-        """A variant's best biLM layer: chosen on dev, so that its test score is a fair one."""
-        layers = [row for row in self.rows if row.variant == variant and row.name[-1].isdigit()]
-        return max((row for row in layers if row.name != TOKEN_LAYER), key=lambda row: row.dev)
+        """A variant's best layer above layer 0, or its one vector of a sentence.
+
+        It is chosen on dev, so that its test score is a fair one.
+        """
+        rows = [row for row in self.rows if row.variant == variant and row.name != TOKEN_LAYER]
+        layers = (row for row in rows if row.name[-1].isdigit() or row.name == SENTENCE)
+        return max(layers, key=lambda row: row.dev)
 
 
 def interval(draws: np.ndarray) -> dict[str, float]:

