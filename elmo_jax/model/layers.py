@@ -226,7 +226,7 @@ def check_pooling(pooling: str, poolings: Sequence[str] = POOLINGS) -> None:
     """Raise ElmoError unless ``pooling`` is one of ``poolings``."""
     if isinstance(pooling, str) and pooling in poolings:
         return
-    if pooling == "sif":
+    if isinstance(pooling, str) and pooling == "sif":
         raise ElmoError(
             "pooling='sif' weighs words by how frequent they are, and here only their characters "
             f"are known: expected one of {', '.join(map(repr, poolings))}. "
