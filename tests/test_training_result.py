@@ -30,7 +30,7 @@ def text(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def averaged(tmp_path_factory, text):
-    """A run of 24 steps, of which the last 6 are averaged; with its summary."""
+    """A run of 24 steps that averages the last 6 of them, and its summary."""
     output = tmp_path_factory.mktemp("averaged") / "run"
     return output, training_run.run(output, text, valid_files=text, eval_every=12, **AVERAGED)
 
