@@ -151,7 +151,10 @@ def test_a_process_that_dies_ends_the_others_with_a_clear_error(arguments, tmp_p
         if number != victim:
             assert code not in (0, None) and out == ""
             own = [line for line in err.splitlines() if line.startswith("elmo-jax train: error: ")]
-            assert own and "again with the same command" in own[-1], err
+            # The first process is also JAX's coordinator: without it JAX aborts the others, on a
+            # busy machine before they can say anything themselves.
+            aborted_by_jax = victim == 0 and "another task died" in err
+            assert aborted_by_jax or (own and "again with the same command" in own[-1]), err
 
 
 @pytest.mark.slow
