@@ -217,9 +217,10 @@ def model_folder(source: PathLike | None) -> Path:
     """The path of a model named by path or by name, downloaded if need be; None means "mini"."""
     if source is None:  # not a folder called "mini" that happens to be here
         return pretrained.fetch(pretrained.BUNDLED)
-    path = standing_folder(Path(source))
-    if is_model_path(path):
-        return path
+    for _ in range(_MOST_REPLACEMENTS):  # it may be replaced just after it has been looked for
+        path = standing_folder(Path(source))
+        if is_model_path(path):
+            return path
     if isinstance(source, str) and pretrained.is_name(source):
         return pretrained.fetch(source)
     name = os.fspath(source)
