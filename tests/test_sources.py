@@ -8,7 +8,7 @@ from checkpoint_files import assert_same_params, files_of, message_of
 from random_models import VARIANTS
 
 from elmo_jax import ElmoConfig, load, pretrained, save
-from elmo_jax.checkpoint import model_folder
+from elmo_jax.checkpoint import model_folder, sources
 
 
 @pytest.fixture
@@ -206,3 +206,9 @@ def test_a_file_that_does_not_exist_is_named(folder, missing, message):
     assert message_of(load, options_file=options, weight_file=weights) == message.format(
         folder / missing
     )
+
+
+def test_a_model_that_is_replaced_just_after_it_was_looked_for_is_found(folder, monkeypatch):
+    looks = iter([folder.with_name("gone"), folder])
+    monkeypatch.setattr(sources, "standing_folder", lambda path: next(looks))
+    assert model_folder(folder) == folder

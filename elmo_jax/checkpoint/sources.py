@@ -46,6 +46,9 @@ READERS: tuple[ModuleType, ...] = (
 _MOST_REPLACEMENTS = 50
 """How often a model may be replaced while it is opened."""
 
+_MOST_LOOKS = 5
+"""How often to look for a model that may be replaced meanwhile. A published name takes them all."""
+
 
 @refuse_others
 def load(
@@ -217,10 +220,9 @@ def model_folder(source: PathLike | None) -> Path:
     """The path of a model named by path or by name, downloaded if need be; None means "mini"."""
     if source is None:  # not a folder called "mini" that happens to be here
         return pretrained.fetch(pretrained.BUNDLED)
-    for _ in range(_MOST_REPLACEMENTS):  # it may be replaced just after it has been looked for
-        path = standing_folder(Path(source))
-        if is_model_path(path):
-            return path
+    path = _standing_model(source)
+    if path is not None:
+        return path
     if isinstance(source, str) and pretrained.is_name(source):
         return pretrained.fetch(source)
     name = os.fspath(source)
@@ -230,12 +232,21 @@ def model_folder(source: PathLike | None) -> Path:
     )
 
 
+def _standing_model(source: PathLike) -> Path | None:
+    """The path of a model that is here, or None."""
+    for _ in range(_MOST_LOOKS):  # the folder may be renamed just after it has been looked for
+        path = standing_folder(Path(source))
+        if is_model_path(path):
+            return path
+    return None
+
+
 def _tokenizer_of_name(source: PathLike | None) -> str | None:
     """The tokenizer of a published model that is opened by its name, as ``model_folder`` finds it.
 
     The files themselves do not say it.
     """
-    if not isinstance(source, str) or is_model_path(standing_folder(Path(source))):
+    if not isinstance(source, str) or _standing_model(source) is not None:
         return None
     return pretrained.tokenizer_of(source)
 
