@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import jax
@@ -106,3 +107,19 @@ def make_model(tmp_path):
         return folder, oracle.Oracle(options, weights)
 
     return make
+
+
+@pytest.fixture
+def heeds_signals():
+    """SIGHUP and SIGINT as in a terminal."""
+    # Under nohup, or in the background of a script, one of them is ignored here, and a command
+    # leaves it so.
+    usual = {"SIGHUP": signal.SIG_DFL, "SIGINT": signal.default_int_handler}
+    before = {
+        name: signal.signal(getattr(signal, name), handler)
+        for name, handler in usual.items()
+        if hasattr(signal, name)
+    }
+    yield
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)

@@ -213,16 +213,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 ENDS = [("SIGTERM", 143, "terminated"), ("SIGHUP", 129, "hung up"), ("SIGINT", 130, "interrupted")]
 
 
-@pytest.fixture
-def heeds_hangups():
-    """Tests may run under nohup: SIGHUP is ignored then, and a command leaves it so."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @posix
-@pytest.mark.usefixtures("heeds_hangups")
+@pytest.mark.usefixtures("heeds_signals")
 @pytest.mark.parametrize(("name", "exit_code", "ending"), ENDS)
 @pytest.mark.parametrize("how", ["at once", "in a callback", "while it is imported"])
 def test_a_signal_unwinds_the_command(capsys, name, exit_code, ending, how):

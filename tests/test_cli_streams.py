@@ -70,6 +70,7 @@ def test_wrong_usage_is_exit_code_2_whatever_the_streams_are(environment, stream
         pytest.param("SIGINT", 130, "interrupted", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.usefixtures("heeds_signals")
 def test_a_signal_ends_a_real_command_in_one_line(tmp_path, environment, name, code, ending):
     pipe = tmp_path / "text.txt"
     os.mkfifo(pipe)  # opening it waits for a writer
